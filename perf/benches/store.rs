@@ -55,20 +55,8 @@ fn set(criterion: &mut Criterion) {
 fn handle(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("handle");
     let mut keyed = Keyed::new(64, SEED).expect("the store can be filled");
-    lap(
-        &mut group,
-        "get 64 B",
-        Keyed::OPS,
-        &mut keyed,
-        Keyed::get_at,
-    );
-    lap(
-        &mut group,
-        "set 64 B",
-        Keyed::OPS,
-        &mut keyed,
-        Keyed::set_at,
-    );
+    lap(&mut group, "get 64 B", Keyed::OPS, &mut keyed, Keyed::get_at);
+    lap(&mut group, "set 64 B", Keyed::OPS, &mut keyed, Keyed::set_at);
 }
 
 fn miss(criterion: &mut Criterion) {
@@ -87,46 +75,21 @@ fn miss(criterion: &mut Criterion) {
 fn inc(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("inc");
     let mut counter = Counter::new().expect("the store can be filled");
-    lap(
-        &mut group,
-        "uncontended",
-        Counter::OPS,
-        &mut counter,
-        Counter::add,
-    );
+    lap(&mut group, "uncontended", Counter::OPS, &mut counter, Counter::add);
 }
 
 fn get_many(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("get_many");
     let mut big = Big::new(MANY_KEYS, SEED).expect("the store can be filled");
-    lap(
-        &mut group,
-        "one by one, 1 M keys",
-        Big::OPS,
-        &mut big,
-        Big::get,
-    );
-    lap(
-        &mut group,
-        "32 at once, 1 M keys",
-        Big::OPS,
-        &mut big,
-        Big::get_many,
-    );
+    lap(&mut group, "one by one, 1 M keys", Big::OPS, &mut big, Big::get);
+    lap(&mut group, "32 at once, 1 M keys", Big::OPS, &mut big, Big::get_many);
 }
 
 /// What it costs to learn whether a writer lives: by a lock on a byte, as format 2 did it, and by a word that the kernel marks.
 fn asking(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("asking");
     let path = std::env::temp_dir().join(format!("splinter-bench-asking-{}", std::process::id()));
-    let open = || {
-        File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-    };
+    let open = || File::options().read(true).write(true).create(true).truncate(false).open(&path);
     let (owner, asker) = (open().expect("a file"), open().expect("the file"));
     fs::remove_file(&path).expect("the file's name can go");
     let lock = libc::flock {

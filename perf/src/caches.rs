@@ -18,11 +18,7 @@ impl Caches {
     #[must_use]
     pub(crate) fn of(caches: &[(u32, &str, &str)]) -> Self {
         let caches = caches.iter();
-        Self(
-            caches
-                .filter_map(|(level, kind, size)| Cache::new(*level, kind, size))
-                .collect(),
-        )
+        Self(caches.filter_map(|(level, kind, size)| Cache::new(*level, kind, size)).collect())
     }
 
     /// Returns the size of the data cache of a level, if it is known.
@@ -47,11 +43,7 @@ mod tests {
 
     #[test]
     fn the_data_cache_of_a_level_is_not_its_instruction_cache() {
-        let caches = Caches::of(&[
-            (1, "Instruction", "32"),
-            (1, "Data", "48"),
-            (2, "Unified", "1K"),
-        ]);
+        let caches = Caches::of(&[(1, "Instruction", "32"), (1, "Data", "48"), (2, "Unified", "1K")]);
         assert_eq!(caches.data_bytes(1), Some(48));
         assert_eq!(caches.data_bytes(2), Some(1024));
         assert_eq!(caches.data_bytes(3), None);

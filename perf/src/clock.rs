@@ -54,11 +54,7 @@ pub fn ns_per_cycle() -> f64 {
 ///
 /// # Errors
 /// The first error of a lap ends the sample.
-pub fn ns_per_op<E>(
-    budget: Duration,
-    ops: u64,
-    mut lap: impl FnMut() -> Result<(), E>,
-) -> Result<f64, E> {
+pub fn ns_per_op<E>(budget: Duration, ops: u64, mut lap: impl FnMut() -> Result<(), E>) -> Result<f64, E> {
     for _ in 0..WARM_LAPS {
         lap()?;
     }
@@ -176,10 +172,7 @@ mod tests {
 
     #[test]
     fn laps_that_were_interrupted_do_not_count() {
-        assert_eq!(
-            middle_half(&mut [100, 101, 90_000, 99, 102, 103, 80_000, 98]),
-            101.5
-        );
+        assert_eq!(middle_half(&mut [100, 101, 90_000, 99, 102, 103, 80_000, 98]), 101.5);
         assert_eq!(middle_half(&mut [7]), 7.0);
         assert_eq!(middle_half(&mut [7, 8, 9]), 8.0);
     }
@@ -191,11 +184,7 @@ mod tests {
 
     #[test]
     fn the_places_span_a_page_and_every_alignment_to_a_line() {
-        let place = |place| {
-            at_place(place, &mut || {
-                std::ptr::from_ref(&black_box([0_u64; 2])).addr()
-            })
-        };
+        let place = |place| at_place(place, &mut || std::ptr::from_ref(&black_box([0_u64; 2])).addr());
         let places: Vec<usize> = (0..PLACES).map(place).collect();
         let alignments: HashSet<usize> = places.iter().map(|place| place % 64).collect();
         assert_eq!(alignments.len(), 4, "{places:?}");

@@ -60,28 +60,19 @@ fn counter(event: impl Event, with_kernel: bool) -> std::io::Result<Counter> {
 
 /// Opens the counters of the calling thread, as many as there are.
 pub fn open() {
-    let miss = |which| Cache {
-        which,
-        operation: CacheOp::READ,
-        result: CacheResult::MISS,
-    };
+    let miss = |which| Cache { which, operation: CacheOp::READ, result: CacheResult::MISS };
     let counters = [
         ("instructions", counter(Hardware::INSTRUCTIONS, false)),
         ("cycles", counter(Hardware::CPU_CYCLES, false)),
         ("llc_misses", counter(miss(CacheId::LL), false)),
         ("dtlb_misses", counter(miss(CacheId::DTLB), false)),
-        (
-            "context_switches",
-            counter(Software::CONTEXT_SWITCHES, true),
-        ),
+        ("context_switches", counter(Software::CONTEXT_SWITCHES, true)),
         ("migrations", counter(Software::CPU_MIGRATIONS, true)),
         ("page_faults", counter(Software::PAGE_FAULTS, true)),
     ];
     let counters = counters.into_iter();
     SESSION.with_borrow_mut(|session| {
-        session.counters = counters
-            .filter_map(|(name, counter)| Some((name, counter.ok()?)))
-            .collect();
+        session.counters = counters.filter_map(|(name, counter)| Some((name, counter.ok()?))).collect();
     });
 }
 
@@ -115,10 +106,7 @@ pub fn end(operations: u64) {
         let names = session.counters.iter().map(|(name, _)| *name);
         let both = session.before.iter().zip(&now);
         let counts = names.zip(both.map(|(before, now)| now.saturating_sub(*before)));
-        let counts = Counts {
-            counts: counts.collect(),
-            operations,
-        };
+        let counts = Counts { counts: counts.collect(), operations };
         session.counts.add(&counts);
     });
 }
@@ -132,9 +120,7 @@ pub fn take() -> Counts {
 impl Session {
     fn read(&mut self) -> Vec<u64> {
         let counters = self.counters.iter_mut();
-        counters
-            .map(|(_, counter)| counter.read().unwrap_or(0))
-            .collect()
+        counters.map(|(_, counter)| counter.read().unwrap_or(0)).collect()
     }
 }
 
@@ -150,10 +136,7 @@ mod tests {
         };
         let mut counts = of(100, 10);
         counts.add(&of(500, 20));
-        assert_eq!(
-            counts.per_operation(),
-            BTreeMap::from([("instructions", 20.0)])
-        );
+        assert_eq!(counts.per_operation(), BTreeMap::from([("instructions", 20.0)]));
         assert!(of(5, 0).per_operation().is_empty());
         assert!(Counts::default().per_operation().is_empty());
     }

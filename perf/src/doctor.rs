@@ -79,36 +79,20 @@ impl Doctor {
             load(load_average(), environment.processors),
             other_load(&environment),
             quota(&environment),
-            governor(read(
-                "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor",
-            )),
+            governor(read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")),
             turbo(
                 read("/sys/devices/system/cpu/intel_pstate/no_turbo"),
                 read("/sys/devices/system/cpu/cpufreq/boost"),
             ),
             smt(read("/sys/devices/system/cpu/smt/active")),
             huge_pages(&environment.huge_pages[0]),
-            mitigations(
-                &read("/proc/cmdline").unwrap_or_default(),
-                vulnerabilities(),
-            ),
+            mitigations(&read("/proc/cmdline").unwrap_or_default(), vulnerabilities()),
             source(clock_source),
-            clock_cost(
-                clock::cost_of_now(Duration::from_millis(2)),
-                ClockCost::measure(),
-            ),
+            clock_cost(clock::cost_of_now(Duration::from_millis(2)), ClockCost::measure()),
             pinned(),
             pressure(read("/proc/pressure/cpu").as_deref()),
-            counters(
-                "hardware counters",
-                counters::hardware(),
-                read("/proc/sys/kernel/perf_event_paranoid"),
-            ),
-            counters(
-                "software counters",
-                counters::software(),
-                read("/proc/sys/kernel/perf_event_paranoid"),
-            ),
+            counters("hardware counters", counters::hardware(), read("/proc/sys/kernel/perf_event_paranoid")),
+            counters("software counters", counters::software(), read("/proc/sys/kernel/perf_event_paranoid")),
         ];
         Self { checks }
     }
@@ -117,21 +101,13 @@ impl Doctor {
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         let bad = |check: &Check| check.fitness == Fitness::Bad;
-        if self.checks.iter().any(bad) {
-            Verdict::Inconclusive
-        } else {
-            Verdict::Pass
-        }
+        if self.checks.iter().any(bad) { Verdict::Inconclusive } else { Verdict::Pass }
     }
 
     /// Lays the checks out as text.
     #[must_use]
     pub fn text(&self) -> String {
-        let mut rows = vec![
-            ["check", "", "state", "to change it"]
-                .map(str::to_owned)
-                .to_vec(),
-        ];
+        let mut rows = vec![["check", "", "state", "to change it"].map(str::to_owned).to_vec()];
         rows.extend(self.checks.iter().map(|check| {
             vec![
                 check.name.clone(),
@@ -174,12 +150,7 @@ fn load(average: Option<f64>, processors: usize) -> Check {
     };
     let state = format!("{average:.2} on {processors} processors");
     let is_good = average < 0.1 * processors as f64;
-    check(
-        "load",
-        state,
-        is_good,
-        "end other work: see 'top', then wait a minute",
-    )
+    check("load", state, is_good, "end other work: see 'top', then wait a minute")
 }
 
 fn other_load(environment: &Environment) -> Check {
@@ -187,12 +158,7 @@ fn other_load(environment: &Environment) -> Check {
         None => ("nobody else takes processor time".to_owned(), true),
         Some(why) => (why, false),
     };
-    check(
-        "steal, others",
-        state,
-        is_good,
-        "end other work, or use a machine of its own",
-    )
+    check("steal, others", state, is_good, "end other work, or use a machine of its own")
 }
 
 fn quota(environment: &Environment) -> Check {
@@ -219,14 +185,8 @@ fn governor(governor: Option<String>) -> Check {
 
 fn turbo(no_turbo: Option<String>, boost: Option<String>) -> Check {
     let (is_on, change) = match (no_turbo, boost) {
-        (Some(off), _) => (
-            off == "0",
-            "echo 1 | sudo tee /sys/devices/system/cpu/intel_pstate/no_turbo",
-        ),
-        (None, Some(on)) => (
-            on == "1",
-            "echo 0 | sudo tee /sys/devices/system/cpu/cpufreq/boost",
-        ),
+        (Some(off), _) => (off == "0", "echo 1 | sudo tee /sys/devices/system/cpu/intel_pstate/no_turbo"),
+        (None, Some(on)) => (on == "1", "echo 0 | sudo tee /sys/devices/system/cpu/cpufreq/boost"),
         (None, None) => return unknown("turbo"),
     };
     check("turbo", if is_on { "on" } else { "off" }, !is_on, change)
@@ -237,11 +197,7 @@ fn smt(active: Option<String>) -> Check {
         return unknown("threads of a core");
     };
     let is_on = active == "1";
-    let state = if is_on {
-        "processors share cores"
-    } else {
-        "a processor has a core"
-    };
+    let state = if is_on { "processors share cores" } else { "a processor has a core" };
     let change = "echo off | sudo tee /sys/devices/system/cpu/smt/control";
     check("threads of a core", state, !is_on, change)
 }
@@ -267,9 +223,7 @@ fn vulnerabilities() -> Option<usize> {
 }
 
 fn mitigations(command_line: &str, mitigated: Option<usize>) -> Check {
-    let is_off = command_line
-        .split(' ')
-        .any(|word| word == "mitigations=off");
+    let is_off = command_line.split(' ').any(|word| word == "mitigations=off");
     let Some(mitigated) = mitigated else {
         return unknown("mitigations");
     };
@@ -277,12 +231,7 @@ fn mitigations(command_line: &str, mitigated: Option<usize>) -> Check {
         true => "off: calls and wakes are cheaper than on other machines".to_owned(),
         false => format!("on, for {mitigated} weaknesses"),
     };
-    check(
-        "mitigations",
-        state,
-        !is_off,
-        "boot without mitigations=off",
-    )
+    check("mitigations", state, !is_off, "boot without mitigations=off")
 }
 
 fn source(source: Option<String>) -> Check {
@@ -290,8 +239,7 @@ fn source(source: Option<String>) -> Check {
         return unknown("clock source");
     };
     let is_good = !["hpet", "acpi_pm", "jiffies", "pit"].contains(&source.as_str());
-    let change =
-        "echo tsc | sudo tee /sys/devices/system/clocksource/clocksource0/current_clocksource";
+    let change = "echo tsc | sudo tee /sys/devices/system/clocksource/clocksource0/current_clocksource";
     check("clock source", source, is_good, change)
 }
 
@@ -318,9 +266,7 @@ fn pinned() -> Check {
 fn pressure(text: Option<&str>) -> Check {
     let average = text.and_then(|text| {
         let line = text.lines().find(|line| line.starts_with("some "))?;
-        let word = line
-            .split(' ')
-            .find_map(|word| word.strip_prefix("avg10="))?;
+        let word = line.split(' ').find_map(|word| word.strip_prefix("avg10="))?;
         word.parse::<f64>().ok()
     });
     let Some(average) = average else {
@@ -328,12 +274,7 @@ fn pressure(text: Option<&str>) -> Check {
     };
     let state = format!("threads waited for {average:.1} % of the last ten seconds");
     let is_good = average <= MOST_PRESSURE_PERCENT;
-    check(
-        "processor pressure",
-        state,
-        is_good,
-        "end other work, then wait ten seconds",
-    )
+    check("processor pressure", state, is_good, "end other work, then wait ten seconds")
 }
 
 fn counters(name: &str, opened: Result<(), String>, paranoid: Option<String>) -> Check {
@@ -341,10 +282,7 @@ fn counters(name: &str, opened: Result<(), String>, paranoid: Option<String>) ->
     let (state, fitness) = match opened {
         Ok(()) => ("can be read".to_owned(), Fitness::Good),
         // Only figures beside the times are lacking.
-        Err(why) => (
-            format!("{why}; perf_event_paranoid is {paranoid}"),
-            Fitness::Unknown,
-        ),
+        Err(why) => (format!("{why}; perf_event_paranoid is {paranoid}"), Fitness::Unknown),
     };
     let change = "sudo sysctl kernel.perf_event_paranoid=1; virtual machines may have none";
     Check {
@@ -373,24 +311,15 @@ mod tests {
             (turbo(None, text("0")), turbo(None, text("1"))),
             (smt(text("0")), smt(text("1"))),
             (huge_pages("madvise"), huge_pages("never")),
-            (
-                mitigations("quiet", Some(9)),
-                mitigations("quiet mitigations=off", Some(0)),
-            ),
+            (mitigations("quiet", Some(9)), mitigations("quiet mitigations=off", Some(0))),
             (source(text("tsc")), source(text("hpet"))),
             (
                 pressure(Some("some avg10=0.00 avg60=20.00 total=5")),
-                pressure(Some(
-                    "some avg10=23.49 avg60=16.80 total=5\nfull avg10=0.00",
-                )),
+                pressure(Some("some avg10=23.49 avg60=16.80 total=5\nfull avg10=0.00")),
             ),
         ];
         for (good, bad) in pairs {
-            assert_eq!(
-                (good.fitness, &good.change),
-                (Fitness::Good, &None),
-                "{good:?}"
-            );
+            assert_eq!((good.fitness, &good.change), (Fitness::Good, &None), "{good:?}");
             assert_eq!(bad.fitness, Fitness::Bad, "{bad:?}");
             assert!(bad.change.is_some(), "{bad:?}");
             assert_eq!(good.name, bad.name);
@@ -428,17 +357,8 @@ mod tests {
         });
         let found = quota(&environment);
         assert_eq!(found.fitness, Fitness::Bad);
-        assert!(
-            found
-                .change
-                .unwrap()
-                .contains("echo max | sudo tee /sys/fs/cgroup/jobs/cpu.max")
-        );
-        environment.disturbances = vec![Disturbance {
-            cause: Cause::Steal,
-            ms: 100,
-            share: 0.2,
-        }];
+        assert!(found.change.unwrap().contains("echo max | sudo tee /sys/fs/cgroup/jobs/cpu.max"));
+        environment.disturbances = vec![Disturbance { cause: Cause::Steal, ms: 100, share: 0.2 }];
         assert_eq!(other_load(&environment).fitness, Fitness::Bad);
     }
 

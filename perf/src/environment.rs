@@ -17,11 +17,7 @@ impl EnvironmentWatch {
     /// Reads what can be known before.
     #[must_use]
     pub fn start() -> Self {
-        Self {
-            doctor: Doctor::examine(),
-            environment: Environment::read(),
-            taken: Taken::from_now(),
-        }
+        Self { doctor: Doctor::examine(), environment: Environment::read(), taken: Taken::from_now() }
     }
 
     /// Returns what is known before.

@@ -33,10 +33,7 @@ pub fn unpinned<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) ->
         // The caller waits for it.
         let _ = result.send(work());
     });
-    let sent = runner()
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .send(job);
+    let sent = runner().lock().unwrap_or_else(PoisonError::into_inner).send(job);
     sent.map_err(|_| "no thread to run on")?;
     waiting.recv().map_err(|_| "the work panicked".to_owned())
 }
@@ -69,11 +66,7 @@ mod tests {
         std::thread::spawn(move || {
             if let (Some(first), Some(again)) = (pin(0), pin(count)) {
                 assert_eq!(first, again);
-                assert_eq!(
-                    processors().len(),
-                    count,
-                    "a pinned thread must not see fewer processors"
-                );
+                assert_eq!(processors().len(), count, "a pinned thread must not see fewer processors");
             }
         })
         .join()

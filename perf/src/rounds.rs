@@ -20,16 +20,8 @@ pub struct Probe<'a> {
 
 impl<'a> Probe<'a> {
     /// Creates a probe that is sampled in every round.
-    pub fn new(
-        name: impl Into<String>,
-        sample: impl FnMut() -> Result<f64, ProbeError> + 'a,
-    ) -> Self {
-        Self {
-            name: name.into(),
-            every: 1,
-            note: None,
-            sample: Box::new(sample),
-        }
+    pub fn new(name: impl Into<String>, sample: impl FnMut() -> Result<f64, ProbeError> + 'a) -> Self {
+        Self { name: name.into(), every: 1, note: None, sample: Box::new(sample) }
     }
 
     /// Makes the probe take part in every `rounds`-th round only, the first included: for samples that are long.
@@ -103,12 +95,7 @@ impl Series {
     /// Creates the series of what could not even be prepared.
     #[must_use]
     pub fn failed(name: &str, error: ProbeError) -> Self {
-        Self {
-            name: name.to_owned(),
-            samples: Vec::new(),
-            error: Some(error),
-            note: None,
-        }
+        Self { name: name.to_owned(), samples: Vec::new(), error: Some(error), note: None }
     }
 
     /// Returns the median where others can be held against it: the series has no error.
@@ -166,11 +153,7 @@ pub fn run(
             let due = round.saturating_sub(1).is_multiple_of(probe.every);
             let mut sample = None;
             if due && series[at].error.is_none() {
-                let step = Step {
-                    round,
-                    rounds: schedule.rounds,
-                    probe: &probe.name,
-                };
+                let step = Step { round, rounds: schedule.rounds, probe: &probe.name };
                 if !watch(step) {
                     let whole = round.saturating_sub(1) as usize;
                     for series in &mut series {
@@ -203,11 +186,7 @@ mod tests {
     use super::{Probe, Schedule, Series, Step};
     use std::cell::RefCell;
 
-    const SCHEDULE: Schedule = Schedule {
-        rounds: 8,
-        seed: 1,
-        warm_up: false,
-    };
+    const SCHEDULE: Schedule = Schedule { rounds: 8, seed: 1, warm_up: false };
 
     fn quiet(_: Step<'_>) -> bool {
         true
@@ -254,9 +233,7 @@ mod tests {
     fn equal_seeds_give_equal_orders_and_others_do_not() {
         let order = |seed| {
             let mut names = Vec::new();
-            let mut probes: Vec<_> = (0..6)
-                .map(|index| Probe::new(index.to_string(), || Ok(0.0)))
-                .collect();
+            let mut probes: Vec<_> = (0..6).map(|index| Probe::new(index.to_string(), || Ok(0.0))).collect();
             run(&mut probes, &Schedule { seed, ..SCHEDULE }, &mut |step| {
                 names.push(step.probe.to_owned());
                 true
@@ -275,11 +252,7 @@ mod tests {
             calls += 1;
             Ok(f64::from(calls))
         })];
-        let schedule = Schedule {
-            rounds: 3,
-            warm_up: true,
-            ..SCHEDULE
-        };
+        let schedule = Schedule { rounds: 3, warm_up: true, ..SCHEDULE };
         let series = run(&mut probes, &schedule, &mut |step| {
             rounds_seen.push(step.round);
             true
@@ -295,11 +268,7 @@ mod tests {
             calls += 1.0;
             Ok(calls)
         })];
-        let schedule = Schedule {
-            rounds: 3,
-            warm_up: true,
-            ..SCHEDULE
-        };
+        let schedule = Schedule { rounds: 3, warm_up: true, ..SCHEDULE };
         let mut ended = Vec::new();
         let series = super::run(&mut probes, &schedule, &mut quiet, &mut |round| {
             ended.push(round);
@@ -314,32 +283,21 @@ mod tests {
         let mut probes = [Probe::new("slow", || Ok(1.0)).every(3)];
         let series = run(&mut probes, &SCHEDULE, &mut quiet);
         let took_part: Vec<bool> = series[0].samples.iter().map(Option::is_some).collect();
-        assert_eq!(
-            took_part,
-            [true, false, false, true, false, false, true, false]
-        );
+        assert_eq!(took_part, [true, false, false, true, false, false, true, false]);
     }
 
     #[test]
     fn whole_rounds_are_kept_when_it_is_ended() {
         for (end_at, whole) in [(0, 0), (2, 0), (3, 0), (4, 0), (7, 1), (9, 2), (10, 2)] {
-            let mut probes: Vec<_> = (0..3)
-                .map(|index| Probe::new(index.to_string(), || Ok(1.0)))
-                .collect();
-            let schedule = Schedule {
-                warm_up: true,
-                ..SCHEDULE
-            };
+            let mut probes: Vec<_> = (0..3).map(|index| Probe::new(index.to_string(), || Ok(1.0))).collect();
+            let schedule = Schedule { warm_up: true, ..SCHEDULE };
             let mut steps = 0;
             let series = run(&mut probes, &schedule, &mut |_| {
                 steps += 1;
                 steps <= end_at
             });
             // The first three are the warm-up's.
-            assert!(
-                series.iter().all(|it| it.samples.len() == whole),
-                "{end_at}"
-            );
+            assert!(series.iter().all(|it| it.samples.len() == whole), "{end_at}");
         }
     }
 
@@ -349,11 +307,7 @@ mod tests {
         let mut probes = [
             Probe::new("bad", || {
                 calls += 1;
-                if calls == 3 {
-                    Err("the store is full".to_owned())
-                } else {
-                    Ok(1.0)
-                }
+                if calls == 3 { Err("the store is full".to_owned()) } else { Ok(1.0) }
             }),
             Probe::new("good", || Ok(2.0)),
         ];
@@ -368,15 +322,10 @@ mod tests {
 
     #[test]
     fn the_median_of_a_series_ignores_the_rounds_it_sat_out() {
-        let series = Series {
-            samples: vec![Some(3.0), None, Some(1.0), None, Some(2.0)],
-            ..Series::of("p", &[])
-        };
+        let series =
+            Series { samples: vec![Some(3.0), None, Some(1.0), None, Some(2.0)], ..Series::of("p", &[]) };
         assert_eq!(series.summary().unwrap().median, 2.0);
-        let none = Series {
-            samples: vec![None],
-            ..Series::of("p", &[])
-        };
+        let none = Series { samples: vec![None], ..Series::of("p", &[]) };
         assert_eq!(none.summary(), None);
     }
 }

@@ -35,25 +35,16 @@ impl Unit {
             let fits = scales.iter().find(|(scale, _)| value.abs() >= *scale);
             let &(scale, name) = fits.unwrap_or(&scales[scales.len() - 1]);
             let value = value / scale;
-            let decimals = if value.abs() < 10.0 {
-                2
-            } else {
-                usize::from(value.abs() < 1000.0)
-            };
+            let decimals = if value.abs() < 10.0 { 2 } else { usize::from(value.abs() < 1000.0) };
             format!("{value:.decimals$} {name}")
         };
         match self {
             Self::Nanoseconds => scaled(&[(1e9, "s"), (1e6, "ms"), (1e3, "us"), (1.0, "ns")]),
             Self::PerSecond => scaled(&[(1e6, "M/s"), (1e3, "k/s"), (1.0, "/s")]),
-            Self::Bytes => scaled(&[
-                (1_073_741_824.0, "GiB"),
-                (1_048_576.0, "MiB"),
-                (1024.0, "KiB"),
-                (1.0, "B"),
-            ]),
-            Self::BytesPerSecond => {
-                scaled(&[(1e9, "GB/s"), (1e6, "MB/s"), (1e3, "kB/s"), (1.0, "B/s")])
+            Self::Bytes => {
+                scaled(&[(1_073_741_824.0, "GiB"), (1_048_576.0, "MiB"), (1024.0, "KiB"), (1.0, "B")])
             }
+            Self::BytesPerSecond => scaled(&[(1e9, "GB/s"), (1e6, "MB/s"), (1e3, "kB/s"), (1.0, "B/s")]),
             Self::Share => format!("{:.3} %", value * 100.0),
         }
     }

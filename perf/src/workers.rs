@@ -81,11 +81,7 @@ impl Workers {
     #[must_use]
     pub fn total(&self) -> u64 {
         // Relaxed: a count that is a batch behind is as good, and the window is far longer than a batch.
-        self.shared
-            .tallies
-            .iter()
-            .map(|tally| tally.0.load(Ordering::Relaxed))
-            .sum()
+        self.shared.tallies.iter().map(|tally| tally.0.load(Ordering::Relaxed)).sum()
     }
 }
 

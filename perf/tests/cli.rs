@@ -10,10 +10,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 fn perf(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_splinter-perf"))
-        .args(arguments)
-        .output()
-        .expect("the command starts")
+    Command::new(env!("CARGO_BIN_EXE_splinter-perf")).args(arguments).output().expect("the command starts")
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -41,10 +38,7 @@ fn agreed(output: &Output) -> String {
 fn held(output: &Output) {
     let reasons = record(output)["reasons"].to_string();
     let verdict = agreed(output);
-    assert!(
-        verdict == "pass" || reasons.contains("DISTURBED"),
-        "{reasons}"
-    );
+    assert!(verdict == "pass" || reasons.contains("DISTURBED"), "{reasons}");
 }
 
 /// Ends a command as Ctrl-C does.
@@ -65,60 +59,33 @@ fn wait_for(holds: impl Fn() -> bool) {
 
 #[test]
 fn a_record_is_all_that_goes_to_standard_output() {
-    let output = perf(&[
-        "micro", "--json", "--quick", "--rounds", "2", "--only", "64 B",
-    ]);
+    let output = perf(&["micro", "--json", "--quick", "--rounds", "2", "--only", "64 B"]);
     agreed(&output);
-    assert_eq!(
-        text(&output.stderr),
-        "",
-        "no progress where there is no terminal"
-    );
+    assert_eq!(text(&output.stderr), "", "no progress where there is no terminal");
     let record = record(&output);
     assert_eq!(record["schema_version"], 1);
     assert_eq!(record["kind"], "micro");
     assert!(record["verdict"].is_string());
-    assert!(
-        record["environment"]["processors"]
-            .as_u64()
-            .is_some_and(|count| count > 0)
-    );
+    assert!(record["environment"]["processors"].as_u64().is_some_and(|count| count > 0));
     let rows = record["rows"].as_array().expect("rows is a list");
     assert!(rows.len() >= 4);
     for row in rows {
         let name = row["name"].as_str().expect("a row has a name");
-        let value = if name.contains("32 writers") {
-            &row["value_per_s"]
-        } else {
-            &row["value_ns"]
-        };
+        let value = if name.contains("32 writers") { &row["value_per_s"] } else { &row["value_ns"] };
         assert!(value.as_f64().is_some_and(|value| value > 0.0), "{row}");
-        assert!(
-            row["limit"].as_f64().is_some_and(|limit| limit > 0.0),
-            "{row}"
-        );
-        assert!(
-            row["ratio"].is_f64() && row["target"].is_f64() && row["limit_name"].is_string(),
-            "{row}"
-        );
-        assert!(
-            row["met"].is_boolean() || row["problem"].is_string(),
-            "{row}"
-        );
+        assert!(row["limit"].as_f64().is_some_and(|limit| limit > 0.0), "{row}");
+        assert!(row["ratio"].is_f64() && row["target"].is_f64() && row["limit_name"].is_string(), "{row}");
+        assert!(row["met"].is_boolean() || row["problem"].is_string(), "{row}");
     }
 }
 
 #[test]
 fn only_the_limits_that_rows_need_are_measured() {
-    let output = perf(&[
-        "micro", "--json", "--quick", "--rounds", "1", "--only", "inc",
-    ]);
+    let output = perf(&["micro", "--json", "--quick", "--rounds", "1", "--only", "inc"]);
     let record = record(&output);
     let names = |list: &str| -> Vec<String> {
         let list = record[list].as_array().expect("a list");
-        list.iter()
-            .map(|item| item["name"].as_str().unwrap_or_default().to_owned())
-            .collect()
+        list.iter().map(|item| item["name"].as_str().unwrap_or_default().to_owned()).collect()
     };
     assert_eq!(names("rows"), ["inc", "inc, 32 threads on one counter"]);
     assert_eq!(names("limits"), ["xadd", "xadd, 32 threads on one line"]);
@@ -129,43 +96,22 @@ fn the_table_is_for_people() {
     let output = perf(&["micro", "--quick", "--rounds", "1", "--only", "create"]);
     let out = text(&output.stdout);
     assert!(out.starts_with("operation"), "{out}");
-    assert!(
-        out.contains("create 64 GiB") && out.contains("verdict: "),
-        "{out}"
-    );
+    assert!(out.contains("create 64 GiB") && out.contains("verdict: "), "{out}");
 }
 
 #[test]
 fn limits_are_measured_alone_too() {
-    let output = perf(&[
-        "limits", "--json", "--quick", "--rounds", "1", "--only", "xadd",
-    ]);
+    let output = perf(&["limits", "--json", "--quick", "--rounds", "1", "--only", "xadd"]);
     held(&output);
     let record = record(&output);
     assert_eq!(record["kind"], "limits");
-    assert!(
-        record["rows"][0]["value_ns"]
-            .as_f64()
-            .is_some_and(|ns| ns > 0.0)
-    );
-    assert!(
-        record["rows"][1]["value_per_s"]
-            .as_f64()
-            .is_some_and(|rate| rate > 0.0)
-    );
+    assert!(record["rows"][0]["value_ns"].as_f64().is_some_and(|ns| ns > 0.0));
+    assert!(record["rows"][1]["value_per_s"].as_f64().is_some_and(|rate| rate > 0.0));
 }
 
 #[test]
 fn every_two_processors_have_a_place_in_the_matrix() {
-    let output = perf(&[
-        "limits",
-        "--json",
-        "--quick",
-        "--rounds",
-        "1",
-        "--only",
-        "core to core",
-    ]);
+    let output = perf(&["limits", "--json", "--quick", "--rounds", "1", "--only", "core to core"]);
     let record = record(&output);
     let count = record["environment"]["processors"].as_u64();
     let rows = record["core_to_core"]["ns"].as_array().expect("a matrix");
@@ -182,29 +128,15 @@ fn every_two_processors_have_a_place_in_the_matrix() {
 fn a_claim_has_its_configuration_its_figures_and_its_finding() {
     let output = perf(&["reproduce", "--quick", "--only", "latency", "--json"]);
     let record = record(&output);
-    assert_eq!(
-        (&record["schema_version"], &record["kind"]),
-        (&1.into(), &"reproduce".into())
-    );
+    assert_eq!((&record["schema_version"], &record["kind"]), (&1.into(), &"reproduce".into()));
     assert!(record["environment"].is_object());
     let cells = record["cells"].as_array().expect("cells is a list");
     assert_eq!(cells.len(), 1);
     let cell = &cells[0];
     assert_eq!(cell["claim"], "latency");
-    let findings = [
-        "reproduced",
-        "not_reproduced",
-        "not_comparable",
-        "inconclusive",
-    ];
-    assert!(
-        findings.iter().any(|finding| cell["verdict"] == *finding),
-        "{cell}"
-    );
-    assert!(
-        cell["measured_ns"].as_f64().is_some_and(|ns| ns > 0.0),
-        "{cell}"
-    );
+    let findings = ["reproduced", "not_reproduced", "not_comparable", "inconclusive"];
+    assert!(findings.iter().any(|finding| cell["verdict"] == *finding), "{cell}");
+    assert!(cell["measured_ns"].as_f64().is_some_and(|ns| ns > 0.0), "{cell}");
     assert!(cell["configuration"].is_string() && cell["hardware"].is_string());
     agreed(&output);
 }
@@ -226,33 +158,14 @@ fn a_search_ends_with_a_finding_and_a_profile_that_the_suite_runs_under() {
     let finding = record["finding"].as_str().expect("a finding");
     // Two rounds can show nothing.
     assert_eq!(finding, "nothing_beats_the_default");
-    assert!(
-        record["candidates"]
-            .as_array()
-            .is_some_and(|all| all.len() >= 4)
-    );
-    assert_eq!(
-        fs::read_to_string(&kept).expect("it is kept"),
-        text(&output.stdout)
-    );
+    assert!(record["candidates"].as_array().is_some_and(|all| all.len() >= 4));
+    assert_eq!(fs::read_to_string(&kept).expect("it is kept"), text(&output.stdout));
     let written = fs::read_to_string(&profile).expect("a profile");
     assert!(written.starts_with("# Made by"), "{written}");
     let file = profile.to_str().expect("a path of text");
-    let output = perf(&[
-        "micro",
-        "--quick",
-        "--rounds",
-        "1",
-        "--json",
-        "--only",
-        "get 64 B",
-        "--profile",
-        file,
-    ]);
-    assert_eq!(
-        self::record(&output)["config"]["tuning"]["claim_patience"],
-        32
-    );
+    let output =
+        perf(&["micro", "--quick", "--rounds", "1", "--json", "--only", "get 64 B", "--profile", file]);
+    assert_eq!(self::record(&output)["config"]["tuning"]["claim_patience"], 32);
 }
 
 #[test]
@@ -260,14 +173,7 @@ fn interrupted_rounds_are_kept_and_said_to_be_fewer() {
     for verb in ["micro", "limits"] {
         let measured = Command::new(env!("CARGO_BIN_EXE_splinter-perf"))
             .args([verb, "--json", "--quick", "--rounds", "1000000"])
-            .args([
-                "--only",
-                if verb == "micro" {
-                    "get 64 B"
-                } else {
-                    "L1 chase"
-                },
-            ])
+            .args(["--only", if verb == "micro" { "get 64 B" } else { "L1 chase" }])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -329,10 +235,7 @@ fn what_does_not_exist_is_a_usage_error_that_says_what_does() {
         (&["gate", "--base", "no such revision"][..], "no revision"),
         (&["gate", "--base", "Cargo.toml"][..], "no baseline"),
         (&["reproduce", "--only", "no such claim"][..], "throttled"),
-        (
-            &["reproduce", "--record", "/nowhere/at/all"][..],
-            "give a path",
-        ),
+        (&["reproduce", "--record", "/nowhere/at/all"][..], "give a path"),
         (&["micro", "--profile", "Cargo.toml"][..], "line 1"),
         (&["tune", "--scrub", "all"][..], "--scrub"),
         (&["tune", "--ops", "5k"][..], "--duration"),
@@ -345,11 +248,7 @@ fn what_does_not_exist_is_a_usage_error_that_says_what_does() {
         let output = perf(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         assert_eq!(text(&output.stdout), "", "{arguments:?}");
-        assert!(
-            text(&output.stderr).contains(hint),
-            "{arguments:?}: {}",
-            text(&output.stderr)
-        );
+        assert!(text(&output.stderr).contains(hint), "{arguments:?}: {}", text(&output.stderr));
     }
 }
 
@@ -360,15 +259,10 @@ fn the_doctor_says_of_each_check_whether_it_is_good_and_records_keep_that() {
     let checks = record(&output)["doctor"].clone();
     let checks = checks.as_array().expect("a list of checks").clone();
     let names: Vec<&str> = checks.iter().filter_map(|it| it["name"].as_str()).collect();
-    assert!(
-        names.contains(&"clock cost") && names.contains(&"quota"),
-        "{names:?}"
-    );
+    assert!(names.contains(&"clock cost") && names.contains(&"quota"), "{names:?}");
     let bad = checks.iter().any(|check| check["fitness"] == "bad");
     assert_eq!(verdict == "inconclusive", bad);
-    let measured = perf(&[
-        "limits", "--json", "--quick", "--rounds", "1", "--only", "rdtsc",
-    ]);
+    let measured = perf(&["limits", "--json", "--quick", "--rounds", "1", "--only", "rdtsc"]);
     let kept = record(&measured)["doctor"].clone();
     assert_eq!(kept.as_array().map(Vec::len), Some(checks.len()));
 }
@@ -376,9 +270,7 @@ fn the_doctor_says_of_each_check_whether_it_is_good_and_records_keep_that() {
 #[test]
 fn a_missed_target_fails() {
     // A debug build misses all of them.
-    let output = perf(&[
-        "micro", "--json", "--quick", "--rounds", "3", "--only", "set 64 B",
-    ]);
+    let output = perf(&["micro", "--json", "--quick", "--rounds", "3", "--only", "set 64 B"]);
     let missed = |row: &Value| row["met"] == false && row["clear"] == true;
     let rows = record(&output)["rows"].clone();
     let any = rows.as_array().expect("rows is a list").iter().any(missed);
@@ -391,26 +283,20 @@ struct Scratch(PathBuf);
 
 impl Scratch {
     fn new(name: &str) -> Self {
-        let folder =
-            std::env::temp_dir().join(format!("splinter-perf-{name}-{}", std::process::id()));
+        let folder = std::env::temp_dir().join(format!("splinter-perf-{name}-{}", std::process::id()));
         fs::create_dir_all(folder.join("tmp")).expect("a folder can be made");
         Self(folder)
     }
 
     fn gate(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_splinter-perf"));
-        command
-            .arg("gate")
-            .args(arguments)
-            .env("TMPDIR", self.0.join("tmp"));
+        command.arg("gate").args(arguments).env("TMPDIR", self.0.join("tmp"));
         command
     }
 
     /// Says what the gate left in its temporary folder.
     fn left(&self) -> usize {
-        fs::read_dir(self.0.join("tmp"))
-            .expect("the folder is there")
-            .count()
+        fs::read_dir(self.0.join("tmp")).expect("the folder is there").count()
     }
 }
 
@@ -421,20 +307,8 @@ impl Drop for Scratch {
 }
 
 fn git(folder: &Path, arguments: &[&str]) -> String {
-    let identity = [
-        "-c",
-        "user.name=t",
-        "-c",
-        "user.email=t@localhost",
-        "-c",
-        "commit.gpgsign=false",
-    ];
-    let output = Command::new("git")
-        .arg("-C")
-        .arg(folder)
-        .args(identity)
-        .args(arguments)
-        .output();
+    let identity = ["-c", "user.name=t", "-c", "user.email=t@localhost", "-c", "commit.gpgsign=false"];
+    let output = Command::new("git").arg("-C").arg(folder).args(identity).args(arguments).output();
     let output = output.expect("git starts");
     assert!(output.status.success(), "{}", text(&output.stderr));
     text(&output.stdout)
@@ -445,14 +319,8 @@ fn a_revision_that_does_not_build_is_said_so_and_its_work_tree_is_removed() {
     let scratch = Scratch::new("revision");
     let tree = scratch.0.join("tree");
     let files = [
-        (
-            "Cargo.toml",
-            "[workspace]\nmembers = [\"splinter\"]\nresolver = \"3\"\n",
-        ),
-        (
-            "splinter/Cargo.toml",
-            "[package]\nname = \"splinter\"\nversion = \"0.0.0\"\nedition = \"2024\"\n",
-        ),
+        ("Cargo.toml", "[workspace]\nmembers = [\"splinter\"]\nresolver = \"3\"\n"),
+        ("splinter/Cargo.toml", "[package]\nname = \"splinter\"\nversion = \"0.0.0\"\nedition = \"2024\"\n"),
         ("splinter/src/lib.rs", "//! No store.\n"),
     ];
     fs::create_dir_all(tree.join("splinter/src")).expect("a folder can be made");
@@ -463,16 +331,10 @@ fn a_revision_that_does_not_build_is_said_so_and_its_work_tree_is_removed() {
     git(&tree, &["add", "--all"]);
     git(&tree, &["commit", "--quiet", "--message", "Begin"]);
     let mut gate = scratch.gate(&["--base", "HEAD", "--head", "HEAD", "--tier", "instructions"]);
-    let output = gate
-        .current_dir(&tree)
-        .output()
-        .expect("the command starts");
+    let output = gate.current_dir(&tree).output().expect("the command starts");
     assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
     let said = text(&output.stderr);
-    assert!(
-        said.contains("building the probe with the store of HEAD") && said.contains("error"),
-        "{said}"
-    );
+    assert!(said.contains("building the probe with the store of HEAD") && said.contains("error"), "{said}");
     assert_eq!(scratch.left(), 0);
     assert_eq!(git(&tree, &["worktree", "list"]).lines().count(), 1);
 }
@@ -481,31 +343,16 @@ fn a_revision_that_does_not_build_is_said_so_and_its_work_tree_is_removed() {
 fn an_interrupted_gate_says_so_and_leaves_nothing_behind() {
     let scratch = Scratch::new("interrupted");
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-    let arguments = [
-        "--json",
-        "--base",
-        root,
-        "--head",
-        root,
-        "--tier",
-        "instructions",
-    ];
+    let arguments = ["--json", "--base", root, "--head", root, "--tier", "instructions"];
     let mut gate = scratch.gate(&arguments);
-    let gate = gate
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the command starts");
+    let gate = gate.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command starts");
     // It compiles by then, or is about to: whenever it is told, it ends.
     wait_for(|| scratch.left() > 0);
     interrupt(&gate);
     let output = gate.wait_with_output().expect("it ends");
     assert_eq!(output.status.code(), Some(4), "{}", text(&output.stderr));
     let record = record(&output);
-    assert_eq!(
-        (record["kind"].as_str(), record["verdict"].as_str()),
-        (Some("gate"), Some("inconclusive"))
-    );
+    assert_eq!((record["kind"].as_str(), record["verdict"].as_str()), (Some("gate"), Some("inconclusive")));
     assert_eq!(record["interrupted"], true);
     assert_eq!(scratch.left(), 0);
 }

@@ -7,13 +7,7 @@ use without_proc::without_proc;
 
 #[test]
 fn what_cannot_be_measured_without_proc_is_refused_by_its_name() {
-    for verb in [
-        "limits --quick",
-        "micro --quick",
-        "reproduce --quick",
-        "tune",
-        "gate --base HEAD",
-    ] {
+    for verb in ["limits --quick", "micro --quick", "reproduce --quick", "tune", "gate --base HEAD"] {
         let Some(mut command) = without_proc(env!("CARGO_BIN_EXE_splinter-perf")) else {
             eprintln!("SKIPPED: no namespace can be had here");
             return;

@@ -11,8 +11,7 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new(name: &str) -> Self {
-        let path =
-            std::env::temp_dir().join(format!("splinter-reading-{name}-{}", std::process::id()));
+        let path = std::env::temp_dir().join(format!("splinter-reading-{name}-{}", std::process::id()));
         fs::create_dir_all(&path).expect("a folder can be made");
         Self(path)
     }
@@ -58,23 +57,10 @@ fn a_report_of_the_committed_records_links_to_them_and_fetches_nothing() {
     let folder = Folder::new("report");
     let output = perf(
         &folder.0,
-        &[
-            "report",
-            &committed(),
-            "--out",
-            "r.html",
-            "--markdown",
-            "r.md",
-            "--title",
-            "A <title>",
-        ],
+        &["report", &committed(), "--out", "r.html", "--markdown", "r.md", "--title", "A <title>"],
     );
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    assert!(
-        text(&output.stdout).starts_with("r.html and r.md: "),
-        "{}",
-        text(&output.stdout)
-    );
+    assert!(text(&output.stdout).starts_with("r.html and r.md: "), "{}", text(&output.stdout));
     let html = fs::read_to_string(folder.0.join("r.html")).unwrap();
     assert!(html.contains("<h1>A &lt;title&gt;</h1>"));
     for fetched in ["http://", "https://", "<script", "<link", "@import", "url("] {
@@ -87,20 +73,10 @@ fn a_report_of_the_committed_records_links_to_them_and_fetches_nothing() {
         .expect("there is a link to a record");
     assert!(folder.0.join(record).is_file(), "{record}");
     let markdown = fs::read_to_string(folder.0.join("r.md")).unwrap();
-    for heading in [
-        "# A",
-        "## Verdicts",
-        "## Throughput",
-        "## Latency",
-        "## Environment",
-        "## Records",
-    ] {
+    for heading in ["# A", "## Verdicts", "## Throughput", "## Latency", "## Environment", "## Records"] {
         assert!(markdown.contains(heading), "{heading}");
     }
-    assert!(
-        markdown.contains("splinter-stress run "),
-        "the command that makes a record again"
-    );
+    assert!(markdown.contains("splinter-stress run "), "the command that makes a record again");
 }
 
 #[test]
@@ -110,17 +86,11 @@ fn a_broken_invariant_is_on_top_of_the_report_and_no_error_of_it() {
     broken["verdict"] = json!("fail");
     broken["invariants"]["torn_reads"] = json!(3);
     folder.put("x.json", &broken);
-    let output = perf(
-        &folder.0,
-        &["report", "x.json", "--out", "r.html", "--markdown", "r.md"],
-    );
+    let output = perf(&folder.0, &["report", "x.json", "--out", "r.html", "--markdown", "r.md"]);
     assert_eq!(output.status.code(), Some(0));
     assert!(text(&output.stdout).contains("1 failed"));
     let markdown = fs::read_to_string(folder.0.join("r.md")).unwrap();
-    let (broken, throughput) = (
-        markdown.find("3 torn reads"),
-        markdown.find("## Throughput"),
-    );
+    let (broken, throughput) = (markdown.find("3 torn reads"), markdown.find("## Throughput"));
     assert!(broken.is_some() && broken < throughput, "{markdown}");
     // One run has no scaling curve, no matrix, no limits: that is said, with what would make them.
     assert!(markdown.contains("## Not shown"), "{markdown}");
@@ -132,23 +102,16 @@ fn what_cannot_be_read_is_refused_in_one_line_by_every_verb() {
     folder.put("good.json", &run(1, 1e6));
     folder.put("newer.json", &json!({"schema_version": 99, "kind": "run"}));
     folder.put("none.json", &json!({"a": 1}));
-    for (file, hint) in [
-        ("newer.json", "schema version 99"),
-        ("none.json", "no record"),
-        ("absent.json", "cannot read"),
-    ] {
-        for arguments in [
-            &["report", file][..],
-            &["compare", "good.json", file],
-            &["compare", file, "good.json"],
-        ] {
+    for (file, hint) in
+        [("newer.json", "schema version 99"), ("none.json", "no record"), ("absent.json", "cannot read")]
+    {
+        for arguments in
+            [&["report", file][..], &["compare", "good.json", file], &["compare", file, "good.json"]]
+        {
             let output = perf(&folder.0, arguments);
             assert_eq!(output.status.code(), Some(2), "{arguments:?}");
             let errors = text(&output.stderr);
-            assert!(
-                errors.contains(hint) && errors.lines().count() == 1,
-                "{arguments:?}: {errors}"
-            );
+            assert!(errors.contains(hint) && errors.lines().count() == 1, "{arguments:?}: {errors}");
             assert_eq!(text(&output.stdout), "", "{arguments:?}");
         }
     }
@@ -172,14 +135,9 @@ fn a_comparison_says_what_differs_before_it_gives_ratios() {
     assert_eq!(output.status.code(), Some(0), "{out}");
     let (kernel, ratio) = (out.find("6.2").unwrap(), out.find("B / A").unwrap());
     assert!(kernel < ratio && out.contains("better"), "{out}");
-    assert!(
-        fs::read_to_string(folder.0.join("c.md"))
-            .unwrap()
-            .contains("| get | goodput |")
-    );
+    assert!(fs::read_to_string(folder.0.join("c.md")).unwrap().contains("| get | goodput |"));
     let output = perf(&folder.0, &["compare", "a", "b", "--json"]);
-    let record: Value =
-        serde_json::from_slice(&output.stdout).expect("it is JSON and nothing else");
+    let record: Value = serde_json::from_slice(&output.stdout).expect("it is JSON and nothing else");
     let row = &record["pairs"][0]["rows"][0];
     assert_eq!(
         (&record["kind"], &row["subject"], &row["better"]),
@@ -191,11 +149,7 @@ fn a_comparison_says_what_differs_before_it_gives_ratios() {
     let wake = json!({"schema_version": 1, "kind": "wake", "verdict": "pass", "rows": [{"name": "x", "value_ns": 4.0}]});
     folder.put("wake.json", &wake);
     let output = perf(&folder.0, &["compare", "a", "wake.json"]);
-    assert_eq!(
-        output.status.code(),
-        Some(4),
-        "nothing of the two can be compared"
-    );
+    assert_eq!(output.status.code(), Some(4), "nothing of the two can be compared");
     assert!(text(&output.stderr).contains("can be compared"));
 }
 
@@ -204,34 +158,19 @@ fn the_index_is_written_between_its_marks_and_checked() {
     let folder = Folder::new("index");
     folder.put("run-20260102T030405Z.json", &run(1, 1e6));
     let index = |check: bool| {
-        let arguments: &[&str] = if check {
-            &["index", ".", "--check"]
-        } else {
-            &["index", "."]
-        };
+        let arguments: &[&str] = if check { &["index", ".", "--check"] } else { &["index", "."] };
         perf(&folder.0, arguments).status.code()
     };
     let readme = folder.0.join("README.md");
     assert_eq!(index(false), Some(2), "there is no README.md");
     fs::write(&readme, "# Records\n").unwrap();
     assert_eq!(index(false), Some(2), "there are no marks");
-    fs::write(
-        &readme,
-        "# Records\n<!-- records -->\n<!-- end of records -->\nEnd\n",
-    )
-    .unwrap();
+    fs::write(&readme, "# Records\n<!-- records -->\n<!-- end of records -->\nEnd\n").unwrap();
     assert_eq!(index(true), Some(1));
-    assert_eq!(
-        fs::read_to_string(&readme).unwrap().lines().count(),
-        4,
-        "a check writes nothing"
-    );
+    assert_eq!(fs::read_to_string(&readme).unwrap().lines().count(), 4, "a check writes nothing");
     assert_eq!(index(false), Some(0));
     let written = fs::read_to_string(&readme).unwrap();
-    assert!(
-        written.contains("| 2026-01-02 03:04 | run |") && written.ends_with("End\n"),
-        "{written}"
-    );
+    assert!(written.contains("| 2026-01-02 03:04 | run |") && written.ends_with("End\n"), "{written}");
     assert_eq!(index(true), Some(0));
     // What scripts/bench writes is in no table, though it says the same as a record that is.
     fs::create_dir(folder.0.join("local")).unwrap();
@@ -247,10 +186,6 @@ fn the_index_is_written_between_its_marks_and_checked() {
     assert_eq!(index(true), Some(1));
     assert_eq!(index(false), Some(0));
     let written = fs::read_to_string(&readme).unwrap();
-    assert_eq!(
-        written.lines().count(),
-        9,
-        "a folder has one row: {written}"
-    );
+    assert_eq!(written.lines().count(), 9, "a folder has one row: {written}");
     assert!(written.contains("[cells/, 7 files](cells)"), "{written}");
 }

@@ -80,11 +80,7 @@ fn a_result_that_cannot_be_printed_is_a_failure() {
         shell.output().unwrap()
     };
     for line in lines {
-        refused(
-            &redirected(">&-", line),
-            line,
-            &["standard output is closed"],
-        );
+        refused(&redirected(">&-", line), line, &["standard output is closed"]);
         for to in [">/dev/full", "1</dev/null"] {
             refused(&redirected(to, line), line, &["cannot write the result"]);
         }
@@ -107,18 +103,9 @@ fn results_are_written_over_no_input_and_no_other_result() {
         ("report all --out page.html --markdown all/c.json", reads),
         ("report a.json --out page --markdown page", "another result"),
         ("compare a.json b.json --markdown b.json", reads),
-        (
-            "tune --workload load.toml --scrub none --out load.toml",
-            reads,
-        ),
-        (
-            "tune --scrub none --record both --out both",
-            "another result",
-        ),
-        (
-            "gate --tier invariants --head . --markdown both --junit both",
-            "another result",
-        ),
+        ("tune --workload load.toml --scrub none --out load.toml", reads),
+        ("tune --scrub none --record both --out both", "another result"),
+        ("gate --tier invariants --head . --markdown both --junit both", "another result"),
         ("reproduce --record all", "give a path"),
     ] {
         let output = folder.perf(line);
@@ -129,11 +116,7 @@ fn results_are_written_over_no_input_and_no_other_result() {
         assert_eq!(folder.get(name), record(7));
     }
     assert_eq!(folder.get("load.toml"), "keys = 4096\n");
-    assert_eq!(
-        fs::read_dir(&folder.0).unwrap().count(),
-        5,
-        "nothing is left"
-    );
+    assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 5, "nothing is left");
 }
 
 #[test]
@@ -146,67 +129,37 @@ fn a_byte_order_mark_is_no_part_of_a_record() {
     let wide = format!("\u{feff}{}", record(1));
     let wide: Vec<u8> = wide.encode_utf16().flat_map(u16::to_be_bytes).collect();
     folder.put("wide.json", wide);
-    refused(
-        &folder.perf("report wide.json"),
-        "UTF-16",
-        &["save it as UTF-8"],
-    );
-    refused(
-        &folder.perf("gate --base wide.json"),
-        "UTF-16",
-        &["save it as UTF-8"],
-    );
+    refused(&folder.perf("report wide.json"), "UTF-16", &["save it as UTF-8"]);
+    refused(&folder.perf("gate --base wide.json"), "UTF-16", &["save it as UTF-8"]);
 }
 
 #[test]
 fn an_input_is_not_repeated_at_length() {
     let folder = Folder::new("long");
     let long = "A".repeat(1 << 20);
-    folder.put(
-        "kind.json",
-        json!({"schema_version": 1, "kind": long}).to_string(),
-    );
+    folder.put("kind.json", json!({"schema_version": 1, "kind": long}).to_string());
     folder.put("baseline.json", json!({"kind": long}).to_string());
     let fields = json!({"schema_version": 1, "kind": "run", "operations": {}, long.as_str(): 1});
     folder.put("field.json", fields.to_string());
-    for line in [
-        "report kind.json",
-        "report field.json",
-        "gate --base baseline.json",
-    ] {
+    for line in ["report kind.json", "report field.json", "gate --base baseline.json"] {
         let output = folder.perf(line);
         assert!(!output.stderr.is_empty(), "{line}");
-        assert!(
-            output.stderr.len() < 5_000,
-            "{line}: {} bytes",
-            output.stderr.len()
-        );
-        assert!(
-            output.stdout.len() < 5_000,
-            "{line}: {} bytes",
-            output.stdout.len()
-        );
+        assert!(output.stderr.len() < 5_000, "{line}: {} bytes", output.stderr.len());
+        assert!(output.stdout.len() < 5_000, "{line}: {} bytes", output.stdout.len());
     }
 }
 
 #[test]
 fn the_flags_of_peers_are_listed_without_building_them() {
     // A path on which there is no cargo.
-    let output = Command::new(PROGRAM)
-        .args(["peers", "--help"])
-        .env("PATH", "/nowhere")
-        .output()
-        .unwrap();
+    let output = Command::new(PROGRAM).args(["peers", "--help"]).env("PATH", "/nowhere").output().unwrap();
     let help = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{help}");
     for flag in ["--rounds", "--peer-library", "--record"] {
         assert!(help.contains(flag), "{help}");
     }
-    let output = Command::new(PROGRAM)
-        .args(["peers", "--rounds", "none"])
-        .env("PATH", "/nowhere")
-        .output()
-        .unwrap();
+    let output =
+        Command::new(PROGRAM).args(["peers", "--rounds", "none"]).env("PATH", "/nowhere").output().unwrap();
     refused(&output, "peers", &["--rounds"]);
 }
 
@@ -223,11 +176,7 @@ fn without_a_command_the_commands_are_listed() {
 /// What is prepared takes long where caches and memory are large: it is told of on a terminal, and Ctrl-C ends it.
 #[test]
 fn preparing_is_told_of_and_is_ended_by_ctrl_c() {
-    for line in [
-        "limits --quick --rounds 1000000",
-        "reproduce --quick",
-        "micro --quick --rounds 1000000",
-    ] {
+    for line in ["limits --quick --rounds 1000000", "reproduce --quick", "micro --quick --rounds 1000000"] {
         let terminal = openpty(None, None).unwrap();
         let mut measured = Command::new(PROGRAM)
             .args(line.split(' '))
@@ -251,10 +200,6 @@ fn preparing_is_told_of_and_is_ended_by_ctrl_c() {
         kill(Pid::from_raw(measured.id() as i32), Signal::SIGINT).unwrap();
         let status = measured.wait().unwrap();
         // Of the signal itself, which waits for nothing.
-        assert_eq!(
-            status.signal(),
-            Some(Signal::SIGINT as i32),
-            "{line}: {status}"
-        );
+        assert_eq!(status.signal(), Some(Signal::SIGINT as i32), "{line}: {status}");
     }
 }

@@ -20,8 +20,7 @@ fn printed(arguments: &[&str]) -> Value {
 
 /// Runs a workload that has something for every field of a record.
 fn full_run(workload: &str) -> Value {
-    let workload: splinter_stress::Workload =
-        serde_json::from_str(workload).expect("it is a workload");
+    let workload: splinter_stress::Workload = serde_json::from_str(workload).expect("it is a workload");
     let record = splinter_stress::run(&workload, &mut splinter_stress::Silent).expect("it runs");
     serde_json::to_value(record).expect("it is JSON")
 }
@@ -53,18 +52,9 @@ fn the_schema_has_every_field_that_records_have_and_records_have_every_field_of_
         full_run(
             r#"{"writers": 1, "readers": 1, "keys": 64, "span": {"ops": 2000}, "history": 10000, "memory": "per-lane"}"#,
         ),
-        printed(&[
-            "limits", "--quick", "--rounds", "1", "--only", "xadd", "--json",
-        ]),
-        printed(&[
-            "micro", "--quick", "--rounds", "1", "--only", "create", "--json",
-        ]),
-        printed(&[
-            "compare",
-            "run-20261121T081700Z-2cpu.json",
-            "matrix-20261121T212523Z-2cpu",
-            "--json",
-        ]),
+        printed(&["limits", "--quick", "--rounds", "1", "--only", "xadd", "--json"]),
+        printed(&["micro", "--quick", "--rounds", "1", "--only", "create", "--json"]),
+        printed(&["compare", "run-20261121T081700Z-2cpu.json", "matrix-20261121T212523Z-2cpu", "--json"]),
         serde_json::from_str(include_str!("../../ci/gate.json")).expect("it is JSON"),
     ];
     let old = found.records.into_iter().map(|record| record.value);
@@ -72,21 +62,13 @@ fn the_schema_has_every_field_that_records_have_and_records_have_every_field_of_
     for value in old.chain(fresh) {
         let kind = value["kind"].as_str().expect("it has a kind").to_owned();
         let unknown = schema::undocumented(&kind, &value, usize::MAX);
-        wrong.extend(
-            unknown
-                .iter()
-                .map(|field| format!("{kind}: {field} is missing in the schema")),
-        );
+        wrong.extend(unknown.iter().map(|field| format!("{kind}: {field} is missing in the schema")));
         by_kind.entry(kind).or_default().push(value);
     }
     for (kind, values) in &by_kind {
         let mut unseen = schema::unseen(kind, values);
         unseen.retain(|field| !RARE.iter().any(|rare| field.starts_with(rare)));
-        wrong.extend(
-            unseen
-                .iter()
-                .map(|field| format!("{kind}: no record has {field}")),
-        );
+        wrong.extend(unseen.iter().map(|field| format!("{kind}: no record has {field}")));
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
@@ -122,11 +104,7 @@ fn fields_of<T: DeserializeOwned>() -> Map<String, Value> {
     let mut probe = Probe(&[]);
     assert!(T::deserialize(&mut probe).is_err());
     assert!(!probe.0.is_empty(), "it is a struct with named fields");
-    probe
-        .0
-        .iter()
-        .map(|&name| (name.to_owned(), Value::Null))
-        .collect()
+    probe.0.iter().map(|&name| (name.to_owned(), Value::Null)).collect()
 }
 
 #[test]
@@ -144,13 +122,9 @@ fn the_schema_has_every_field_of_the_types_of_records_that_take_long_to_make() {
     numa["rows"] = fields_of::<s::NumaRow>().into();
     let matrix = fields_of::<s::MatrixRecord>();
     let sweep = fields_of::<s::SweepRecord>();
-    for (kind, record) in [
-        ("kill", kill),
-        ("hostile", hostile),
-        ("numa", numa),
-        ("matrix", matrix),
-        ("sweep", sweep),
-    ] {
+    for (kind, record) in
+        [("kill", kill), ("hostile", hostile), ("numa", numa), ("matrix", matrix), ("sweep", sweep)]
+    {
         let record = Value::Object(record);
         let unknown = schema::undocumented(kind, &record, usize::MAX);
         assert!(unknown.is_empty(), "{kind}: the schema lacks {unknown:?}");

@@ -131,7 +131,7 @@ fn refusals_change_nothing_of_a_key() {
     let long = [b'x'; MAX + 1];
     assert_eq!(writer.set("key", &long), Err(Error::ValueTooLong));
     let handle = store.resolve("key").unwrap();
-    assert_eq!(writer.set(&handle, &long), Err(Error::ValueTooLong));
+    assert_eq!(writer.set(handle, &long), Err(Error::ValueTooLong));
     let mut results = [Ok(())];
     writer.set_many(&[("key", long)], &mut results);
     assert_eq!(results, [Err(Error::ValueTooLong)]);
@@ -139,7 +139,7 @@ fn refusals_change_nothing_of_a_key() {
     assert_eq!(writer.append("key", &long[..MAX - 4]), Err(Error::ValueTooLong));
     assert_eq!(writer.set_tandem("key", &[b"ok", &long]), Err(Error::ValueTooLong));
     assert_eq!(writer.integer("key", IntegerOp::Inc(1)), Err(Error::WrongType));
-    assert_eq!(writer.integer(&handle, IntegerOp::Inc(1)), Err(Error::WrongType));
+    assert_eq!(writer.integer(handle, IntegerOp::Inc(1)), Err(Error::WrongType));
     assert_eq!(writer.set_type("key", Type::BigUint), Err(Error::WrongType));
     for dim in [0, DIM - 1, DIM + 1] {
         assert_eq!(writer.set_vector("key", &vec![9.0; dim]), Err(Error::WrongDimension));
@@ -154,7 +154,7 @@ fn refusals_change_nothing_of_a_key() {
     let mut buf = [7; 4];
     let small = Err(Error::BufferTooSmall { needed: 5 });
     assert_eq!(store.get("key", &mut buf), small);
-    assert_eq!(store.get(&handle, &mut buf), small);
+    assert_eq!(store.get(handle, &mut buf), small);
     let mut results = [Ok(0)];
     store.get_many(&["key"], &mut buf, 4, &mut results);
     assert_eq!((results[0], buf), (small, [7; 4]));
@@ -253,14 +253,14 @@ fn handles_end_with_their_key() {
     let (store, mut writer) = new();
     writer.set_u64("key", 1).unwrap();
     let handle = store.resolve("key").unwrap();
-    assert_eq!(writer.integer(&handle, IntegerOp::Inc(1)), Ok(2));
-    writer.set(&handle, b"value").unwrap();
-    assert_eq!(store.get(&handle, &mut [0; 8]), Ok(5));
+    assert_eq!(writer.integer(handle, IntegerOp::Inc(1)), Ok(2));
+    writer.set(handle, b"value").unwrap();
+    assert_eq!(store.get(handle, &mut [0; 8]), Ok(5));
     writer.unset("key").unwrap();
     for _ in 0..2 {
-        assert_eq!(store.get(&handle, &mut [0; 8]), Err(Error::NotFound));
-        assert_eq!(writer.set(&handle, b"v"), Err(Error::NotFound));
-        assert_eq!(writer.integer(&handle, IntegerOp::Not), Err(Error::NotFound));
+        assert_eq!(store.get(handle, &mut [0; 8]), Err(Error::NotFound));
+        assert_eq!(writer.set(handle, b"v"), Err(Error::NotFound));
+        assert_eq!(writer.integer(handle, IntegerOp::Not), Err(Error::NotFound));
         // Even if another key has the slot.
         for n in 0..8 {
             let _ = writer.set(format!("other{n}"), b"v");

@@ -138,10 +138,10 @@ fn a_handle_of_another_store_does_no_harm() {
     });
     let handle = stores[0].resolve("key").unwrap();
     let mut writer = stores[1].writer().unwrap();
-    assert_eq!(writer.set(&handle, b"by handle"), Ok(()));
+    assert_eq!(writer.set(handle, b"by handle"), Ok(()));
     assert_eq!(stores[1].get_vec("key").unwrap(), b"by handle");
     assert_eq!(writer.unset("key"), Ok(9));
-    assert_eq!(writer.set(&handle, b"gone"), Err(splinter::Error::NotFound));
+    assert_eq!(writer.set(handle, b"gone"), Err(splinter::Error::NotFound));
     drop(writer);
     assert_sound(&stores[1], 0);
     assert_sound(&stores[0], 1);

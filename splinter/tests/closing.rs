@@ -57,11 +57,11 @@ fn a_handle_of_one_store_is_harmless_in_another() {
     let mut writer = other.writer().unwrap();
     writer.set("0", b"y").unwrap();
     for handle in handles {
-        match other.get(&handle, &mut [0; 8]) {
+        match other.get(handle, &mut [0; 8]) {
             Ok(len) => assert_eq!((len, handle.key().as_ref()), (1, &b"0"[..])),
             Err(error) => assert_eq!(error, Error::NotFound),
         }
-        let answer = writer.set(&handle, b"z");
+        let answer = writer.set(handle, b"z");
         assert!(matches!(answer, Ok(()) | Err(Error::NotFound)));
     }
 }

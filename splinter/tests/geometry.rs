@@ -117,7 +117,7 @@ fn keys_of_every_length_are_told_apart() {
         assert_eq!(store.get_vec(key).unwrap(), n.to_le_bytes());
         let handle = store.resolve(key).unwrap();
         assert_eq!(handle.key().as_ref(), key);
-        assert_eq!(store.get(&handle, &mut [0; 8]), Ok(8));
+        assert_eq!(store.get(handle, &mut [0; 8]), Ok(8));
     }
     let mut listed: Vec<Vec<u8>> = store.keys().map(|key| key.as_ref().to_vec()).collect();
     listed.sort();

@@ -50,7 +50,7 @@ fn exercise(store: &Store, seed: u64, rounds: u64) {
         let _ = store.vector(&key, &mut vector);
         let _ = store.tandem(&key, &mut [vec![], vec![], vec![]]);
         let _ = store.view(&key).map(|view| (view.bytes().count(), view.copy_to(&mut buf)));
-        let _ = store.resolve(&key).map(|handle| store.get(&handle, &mut buf));
+        let _ = store.resolve(&key).map(|handle| store.get(handle, &mut buf));
         store.get_many(&[key.as_str(), "key0"], &mut buf, 100, &mut [Ok(0), Ok(0)]);
         listen(store, &mut watchers, &key, word);
         if let Some(writer) = &mut writer {

@@ -189,7 +189,7 @@ fn a_writer_does_not_survive_a_fork_and_its_lane_does() {
         let child = Forked::new(|| {
             let mut writer = inherited.take().unwrap();
             assert_eq!(writer.set("key", b"child"), Err(Error::Forked));
-            assert_eq!(writer.set(&handle, b"child"), Err(Error::Forked));
+            assert_eq!(writer.set(handle, b"child"), Err(Error::Forked));
             assert_eq!(writer.append("key", b"child"), Err(Error::Forked));
             assert_eq!(writer.unset("key"), Err(Error::Forked));
             assert_eq!(writer.set_u64("key", 1), Err(Error::Forked));

@@ -100,7 +100,7 @@ fn the_line_of_a_level_holds_after_batches_tandems_and_handles() {
             assert_after_write(&store, &raw, key, value, level);
         }
         let handle = store.resolve("key").unwrap();
-        writer.set(&handle, &body(70, 4)).unwrap();
+        writer.set(handle, &body(70, 4)).unwrap();
         assert_after_write(&store, &raw, "key", &body(70, 4), level);
         let mut results = [Ok(()); 2];
         writer.set_many(&[("key.1", body(10, 5)), ("key.2", body(65, 6))], &mut results);

@@ -174,7 +174,7 @@ fn routes_go_with_the_key() {
         let removal = drain(&mut watcher);
         assert!(removal.len() == 3 && removal.iter().all(|change| change.key.is_none()));
         writer.set(KEY, b"again").unwrap();
-        assert_eq!(store.get(&slot, &mut [0; 9]), Ok(5), "the very slot");
+        assert_eq!(store.get(slot, &mut [0; 9]), Ok(5), "the very slot");
         assert_told("set", &mut writer, &[], 1, set);
         assert_eq!(drain(&mut watcher), []);
         writer.unset(KEY).unwrap();

@@ -60,7 +60,7 @@ fn reads_are_whole_whatever_the_length() {
                         while !done.load(Relaxed) {
                             let len = match reads % 2 + reader {
                                 0 => store.get("key", &mut buf),
-                                1 => store.get(&handle, &mut buf),
+                                1 => store.get(handle, &mut buf),
                                 _ => store.get_with("key", |view| view.copy_to(&mut buf)),
                             };
                             match len {
@@ -281,7 +281,7 @@ fn integer_updates_are_never_lost_among_32_writers() {
             if round % 2 == 0 {
                 retry(|| writer.integer("sum", op)).unwrap();
             } else {
-                retry(|| writer.integer(&handle, op)).unwrap();
+                retry(|| writer.integer(handle, op)).unwrap();
             }
             retry(|| writer.integer("sum", IntegerOp::Dec(2))).unwrap();
             // An even number of flips of everything, and an odd one of this thread's bit.

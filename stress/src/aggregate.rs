@@ -14,8 +14,8 @@ use crate::options::Span;
 use crate::oracle::checks::Faults;
 use crate::placement::plan::Plan;
 use crate::record::{
-    Invariants, MemoryPlacement, Notifications, Operation, Placement, Record, StoreFacts, Totals,
-    Window, WorkerPlacement,
+    Invariants, MemoryPlacement, Notifications, Operation, Placement, Record, StoreFacts, Totals, Window,
+    WorkerPlacement,
 };
 use crate::setup::judge_memory;
 use crate::shared_state::{Counts, SharedState};
@@ -96,11 +96,8 @@ impl Evidence<'_> {
     /// Makes the record.
     #[must_use]
     pub(crate) fn into_record(mut self) -> Record {
-        let mut reasons: Vec<String> = self
-            .reports
-            .iter()
-            .filter_map(|report| report.as_ref().err().cloned())
-            .collect();
+        let mut reasons: Vec<String> =
+            self.reports.iter().filter_map(|report| report.as_ref().err().cloned()).collect();
         let window_s = self.window_s();
         let (counts, miscounted) = self.counts();
         let (merged, undecodable) = self.latencies();
@@ -115,21 +112,15 @@ impl Evidence<'_> {
                 .map(|(name, count)| format!("{name}: {count}")),
         );
         reasons.extend(self.faults.notes.iter().take(MOST_NOTES).cloned());
-        let mut verdict = if invariants.held() {
-            Verdict::Pass
-        } else {
-            Verdict::Fail
-        };
+        let mut verdict = if invariants.held() { Verdict::Pass } else { Verdict::Fail };
         if let Some(history) = &self.history {
             verdict = verdict.max(history.verdict);
             reasons.extend(history.why.iter().map(|why| format!("history: {why}")));
         }
         if !placement.misplaced.is_empty() && !self.workload.allow_misplacement {
             verdict = Verdict::Fail;
-            reasons.push(
-                "not placed as asked: change the placement, or pass --allow-misplacement"
-                    .to_owned(),
-            );
+            reasons
+                .push("not placed as asked: change the placement, or pass --allow-misplacement".to_owned());
         }
         let totals = totals(&counts, window_s);
         let open_loop = self.open_loop(totals.goodput_per_s, window_s);
@@ -139,9 +130,7 @@ impl Evidence<'_> {
             reasons.push("interrupted before its end".to_owned());
         } else if verdict == Verdict::Pass && totals.counts.successes == 0 {
             verdict = Verdict::Inconclusive;
-            reasons.push(
-                "nothing succeeded while it was measured: raise --duration or --ops".to_owned(),
-            );
+            reasons.push("nothing succeeded while it was measured: raise --duration or --ops".to_owned());
         } else if verdict == Verdict::Pass && !self.idle_roles().is_empty() {
             verdict = Verdict::Inconclusive;
             reasons.push(format!(
@@ -152,11 +141,7 @@ impl Evidence<'_> {
             verdict = Verdict::Inconclusive;
         }
         reasons.extend(why_saturated.map(|why| format!("saturated: {why}")));
-        let since_epoch = self
-            .timing
-            .started
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
+        let since_epoch = self.timing.started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Record {
             schema_version: SCHEMA_VERSION,
             kind: "run".to_owned(),
@@ -207,9 +192,7 @@ impl Evidence<'_> {
         let first = windows().map(|(start, _)| start).min();
         let last = windows().map(|(_, end)| end).max();
         match (self.workload.span, first, last) {
-            (Span::Ops(_), Some(first), Some(last)) => {
-                (last - first) as f64 * self.timing.cycle_ns * 1e-9
-            }
+            (Span::Ops(_), Some(first), Some(last)) => (last - first) as f64 * self.timing.cycle_ns * 1e-9,
             _ => self.timing.measured.as_secs_f64(),
         }
     }
@@ -222,16 +205,9 @@ impl Evidence<'_> {
             return None;
         }
         let busy = self.busy();
-        let worked: Option<u64> = self
-            .reports
-            .iter()
-            .flatten()
-            .map(|report| report.worked_ns)
-            .sum();
+        let worked: Option<u64> = self.reports.iter().flatten().map(|report| report.worked_ns).sum();
         let share = worked? as f64 * 1e-9 / (window_s * busy as f64);
-        share
-            .is_finite()
-            .then(|| (share.min(1.0) * 1e3).round() / 1e3)
+        share.is_finite().then(|| (share.min(1.0) * 1e3).round() / 1e3)
     }
 
     /// Returns how many processors writers and readers could have kept busy.
@@ -254,12 +230,7 @@ impl Evidence<'_> {
         for (worker, report) in (0..).zip(&self.reports) {
             for op in Op::ALL {
                 let counts = self.counted(worker, op);
-                let Counts {
-                    attempts,
-                    successes,
-                    again,
-                    failures,
-                } = counts;
+                let Counts { attempts, successes, again, failures } = counts;
                 miscounted += u64::from(report.is_ok() && attempts != successes + again + failures);
                 if attempts > 0 {
                     let sum = sums.entry(op).or_default();
@@ -292,14 +263,8 @@ impl Evidence<'_> {
         };
         let idle = [
             ("writers", writers > 0 && !(0..writers).any(succeeded)),
-            (
-                "readers",
-                operators > writers && !(writers..operators).any(succeeded),
-            ),
-            (
-                "watchers",
-                self.workload.watchers > 0 && !(operators..self.workload.worker_count()).any(took),
-            ),
+            ("readers", operators > writers && !(writers..operators).any(succeeded)),
+            ("watchers", self.workload.watchers > 0 && !(operators..self.workload.worker_count()).any(took)),
         ];
         let idle = idle.into_iter().filter(|&(_, idle)| idle);
         idle.map(|(role, _)| role).collect()
@@ -308,18 +273,15 @@ impl Evidence<'_> {
     fn latencies(&self) -> (Merged, Vec<String>) {
         let mut merged = Merged::default();
         let reports = self.reports.iter().flatten();
-        let errors = reports
-            .filter_map(|report| merged.add(&report.histograms, self.timing.cycle_ns).err())
-            .collect();
+        let errors =
+            reports.filter_map(|report| merged.add(&report.histograms, self.timing.cycle_ns).err()).collect();
         (merged, errors)
     }
 
     /// Adds up what the watchers were told, if there were any.
     fn notifications(&self, merged: &Merged, window_s: f64) -> Option<Notifications> {
         let heard = self.reports.iter().flatten();
-        let notices = heard
-            .filter_map(|report| report.notices)
-            .reduce(Notices::plus)?;
+        let notices = heard.filter_map(|report| report.notices).reduce(Notices::plus)?;
         Some(Notifications {
             notices,
             goodput_per_s: per_second(notices.measured, window_s),
@@ -345,10 +307,7 @@ impl Evidence<'_> {
             unexpected_errors: faults.unexpected_errors,
             lost_workers: self.reports.iter().filter(|report| report.is_err()).count() as u64,
             miscounted_operations,
-            linearizability_violations: self
-                .history
-                .as_ref()
-                .map_or(0, |history| history.violations),
+            linearizability_violations: self.history.as_ref().map_or(0, |history| history.violations),
         }
     }
 
@@ -365,21 +324,11 @@ impl Evidence<'_> {
             .collect();
         let mut misplaced: Vec<String> = workers
             .iter()
-            .filter_map(|worker| {
-                Some(format!(
-                    "worker {} {}",
-                    worker.worker,
-                    worker.affinity.fault()?
-                ))
-            })
+            .filter_map(|worker| Some(format!("worker {} {}", worker.worker, worker.affinity.fault()?)))
             .take(MOST_NOTES)
             .collect();
         let mut memory = std::mem::take(&mut self.memory);
-        misplaced.extend(judge_memory(
-            self.workload.memory,
-            self.nodes_with_memory(),
-            &mut memory,
-        ));
+        misplaced.extend(judge_memory(self.workload.memory, self.nodes_with_memory(), &mut memory));
         Placement {
             topology: self.plan.topology.clone(),
             processors: self.plan.processors,
@@ -444,30 +393,18 @@ impl Evidence<'_> {
         };
         let labels = [
             (self.plan.oversubscribed, "oversubscribed"),
-            (
-                by_quota.is_some(),
-                "throttled: the quota of a control group stopped the workers",
-            ),
+            (by_quota.is_some(), "throttled: the quota of a control group stopped the workers"),
             (
                 (self.plan.oversubscribed || by_quota.is_some()) && self.workload.histogram,
                 "tail latencies are the scheduler's",
             ),
             (disturbed, "disturbed: others used the processors"),
             (saturated, "saturated"),
-            (
-                saturated,
-                "latencies of a saturated run are not to be trusted",
-            ),
+            (saturated, "latencies of a saturated run are not to be trusted"),
             (self.timing.interrupted, "interrupted"),
-            (
-                self.environment.build.debug_assertions,
-                "debug build: figures mean nothing",
-            ),
+            (self.environment.build.debug_assertions, "debug build: figures mean nothing"),
             (self.environment.valgrind, VOID),
-            (
-                !self.workload.oracle,
-                "without oracle: values are not checked",
-            ),
+            (!self.workload.oracle, "without oracle: values are not checked"),
         ];
         labels
             .into_iter()
@@ -488,9 +425,7 @@ pub(crate) fn add_up(reports: &[Report], cycle_ns: f64) -> (BTreeMap<Op, Counts>
             }
         }
         // What a worker of this very process encoded can be decoded.
-        merged
-            .add(&report.histograms, cycle_ns)
-            .expect("histograms are whole");
+        merged.add(&report.histograms, cycle_ns).expect("histograms are whole");
     }
     (sums, merged)
 }
@@ -520,11 +455,7 @@ pub(crate) fn totals(counts: &BTreeMap<Op, Counts>, window_s: f64) -> Totals {
     for (op, counts) in counts {
         add(&mut totals.counts, counts);
         let goodput = per_second(counts.successes, window_s);
-        let side = if op.is_read() {
-            &mut totals.reads_per_s
-        } else {
-            &mut totals.writes_per_s
-        };
+        let side = if op.is_read() { &mut totals.reads_per_s } else { &mut totals.writes_per_s };
         *side += goodput;
     }
     totals.goodput_per_s = per_second(totals.counts.successes, window_s);
@@ -540,9 +471,5 @@ fn add(sum: &mut Counts, counts: &Counts) {
 }
 
 fn per_second(count: u64, window_s: f64) -> f64 {
-    if window_s > 0.0 {
-        count as f64 / window_s
-    } else {
-        0.0
-    }
+    if window_s > 0.0 { count as f64 / window_s } else { 0.0 }
 }

@@ -28,8 +28,7 @@ pub(crate) fn command(verb: &str) -> Result<Command, String> {
 
 /// Finds the program: this one, or the one beside it where the engine runs inside another.
 fn program() -> Result<PathBuf, String> {
-    let this =
-        std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
+    let this = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
     if this.file_name().is_some_and(|name| name == PROGRAM) {
         return Ok(this);
     }

@@ -74,9 +74,7 @@ impl FromStr for KeyChoice {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (name, argument) = text
-            .split_once(':')
-            .map_or((text, None), |(name, rest)| (name, Some(rest)));
+        let (name, argument) = text.split_once(':').map_or((text, None), |(name, rest)| (name, Some(rest)));
         match (name, argument) {
             ("lanes", None) => Ok(Self::Lanes),
             ("uniform", None) => Ok(Self::Uniform),
@@ -89,13 +87,9 @@ impl FromStr for KeyChoice {
             },
             ("hot", Some(hot)) => match hot.parse::<u64>() {
                 Ok(hot) if hot > 0 => Ok(Self::Hot(hot)),
-                _ => Err(format!(
-                    "'{hot}' is no number of hot keys: give 1 or more, as in hot:16"
-                )),
+                _ => Err(format!("'{hot}' is no number of hot keys: give 1 or more, as in hot:16")),
             },
-            _ => Err(format!(
-                "'{text}' is no key choice: use lanes, uniform, zipf:THETA, hot:K or single"
-            )),
+            _ => Err(format!("'{text}' is no key choice: use lanes, uniform, zipf:THETA, hot:K or single")),
         }
     }
 }
@@ -196,9 +190,7 @@ impl Alias {
     #[must_use]
     pub(crate) fn zipf(keys: u64, theta: f64) -> Self {
         let count = u32::try_from(keys.max(1)).expect("at most 2^32 keys");
-        let mut weights: Vec<f64> = (1..=count)
-            .map(|rank| f64::from(rank).powf(-theta))
-            .collect();
+        let mut weights: Vec<f64> = (1..=count).map(|rank| f64::from(rank).powf(-theta)).collect();
         let scale = weights.len() as f64 / weights.iter().sum::<f64>();
         weights.iter_mut().for_each(|weight| *weight *= scale);
         let (mut small, mut large): (Vec<u32>, Vec<u32>) =
@@ -223,11 +215,7 @@ impl Alias {
         // The product's low half is what the column choice left over: fresh bits for the second
         // choice.
         let (threshold, other) = self.columns[column];
-        if ((product as u64) >> 32) as u32 <= threshold {
-            column as u64
-        } else {
-            u64::from(other)
-        }
+        if ((product as u64) >> 32) as u32 <= threshold { column as u64 } else { u64::from(other) }
     }
 }
 
@@ -242,10 +230,7 @@ mod tests {
         for _ in 0..draws {
             counts[usize::try_from(sampler.draw(&mut rng)).unwrap()] += 1;
         }
-        counts
-            .iter()
-            .map(|&count| f64::from(count) / f64::from(draws))
-            .collect()
+        counts.iter().map(|&count| f64::from(count) / f64::from(draws)).collect()
     }
 
     #[test]
@@ -253,9 +238,7 @@ mod tests {
         for text in ["lanes", "uniform", "zipf:0.99", "hot:16", "single"] {
             assert_eq!(text.parse::<KeyChoice>().unwrap().to_string(), text);
         }
-        for text in [
-            "", "zipf", "zipf:0", "zipf:x", "hot:0", "hot", "single:1", "pareto",
-        ] {
+        for text in ["", "zipf", "zipf:0", "zipf:x", "hot:0", "hot", "single:1", "pareto"] {
             assert!(text.parse::<KeyChoice>().is_err(), "{text}");
         }
     }
@@ -266,10 +249,7 @@ mod tests {
         let sum: f64 = (1..=100).map(|rank| f64::from(rank).powf(-0.99)).sum();
         for (rank, share) in (1..=100).zip(&seen) {
             let expected = f64::from(rank).powf(-0.99) / sum;
-            assert!(
-                (share - expected).abs() < 0.15 * expected + 1e-4,
-                "rank {rank}: {share} for {expected}"
-            );
+            assert!((share - expected).abs() < 0.15 * expected + 1e-4, "rank {rank}: {share} for {expected}");
         }
     }
 
@@ -283,24 +263,14 @@ mod tests {
 
     #[test]
     fn declared_collision_rates_are_what_two_samplers_meet_at() {
-        for choice in [
-            KeyChoice::Uniform,
-            KeyChoice::Zipf(1.2),
-            KeyChoice::Hot(3),
-            KeyChoice::Single,
-        ] {
+        for choice in [KeyChoice::Uniform, KeyChoice::Zipf(1.2), KeyChoice::Hot(3), KeyChoice::Single] {
             let sampler = Sampler::shared(choice, 50);
             let (mut one, mut two) = (Rng::new(5, 1), Rng::new(5, 2));
             let draws = 200_000;
-            let met = (0..draws)
-                .filter(|_| sampler.draw(&mut one) == sampler.draw(&mut two))
-                .count();
+            let met = (0..draws).filter(|_| sampler.draw(&mut one) == sampler.draw(&mut two)).count();
             let rate = met as f64 / f64::from(draws);
             let declared = choice.collision_rate(50);
-            assert!(
-                (rate - declared).abs() < 0.05 * declared + 0.001,
-                "{choice}: {rate} for {declared}"
-            );
+            assert!((rate - declared).abs() < 0.05 * declared + 0.001, "{choice}: {rate} for {declared}");
         }
         assert!(KeyChoice::Lanes.collision_rate(50) == 0.0);
     }

@@ -42,10 +42,7 @@ impl ClockCost {
         let spread = (at(0.9) - median).max(median - at(0.1));
         let step = clock_step() as f64;
         let ns = |cycles: f64| (cycles * cycle_ns * 100.0).round() / 100.0;
-        Self {
-            empty_ns: ns(median),
-            error_ns: ns(spread.max(step)),
-        }
+        Self { empty_ns: ns(median), error_ns: ns(spread.max(step)) }
     }
 
     /// Shows a latency: as it is where the clock's share is small, without that share and with its error where it is not,
@@ -68,10 +65,7 @@ impl ClockCost {
 mod tests {
     use super::ClockCost;
 
-    const CLOCK: ClockCost = ClockCost {
-        empty_ns: 33.0,
-        error_ns: 6.4,
-    };
+    const CLOCK: ClockCost = ClockCost { empty_ns: 33.0, error_ns: 6.4 };
 
     #[test]
     fn a_latency_of_the_clocks_own_size_is_not_shown_as_the_operations() {

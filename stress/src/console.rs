@@ -45,10 +45,7 @@ pub fn begin<P: Parser>(program: &str) -> Result<P, ExitCode> {
     let ignored = unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) };
     debug_assert!(ignored.is_ok(), "SIGXFSZ can be ignored");
     if CLOSED.load(Relaxed) {
-        complain(
-            program,
-            "standard output is closed: give it somewhere to go, as in >/dev/null",
-        );
+        complain(program, "standard output is closed: give it somewhere to go, as in >/dev/null");
         return Err(ExitCode::from(USAGE));
     }
     P::try_parse().map_err(|error| refuse(program, &error))
@@ -72,9 +69,7 @@ fn refuse(program: &str, error: &clap::Error) -> ExitCode {
     let head = text.lines().take_while(|line| !line.is_empty());
     let head = head.map(str::trim).collect::<Vec<_>>().join(" ");
     let what = head.trim_start_matches("error: ");
-    let tip = text
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("tip: "));
+    let tip = text.lines().find_map(|line| line.trim().strip_prefix("tip: "));
     let help = format!("see '{program} --help' or that of the command");
     complain(program, &format!("{what}; {}", tip.unwrap_or(&help)));
     ExitCode::from(USAGE)
@@ -88,10 +83,7 @@ fn refuse(program: &str, error: &clap::Error) -> ExitCode {
 pub fn print(program: &str, text: &str) -> Result<(), ExitCode> {
     match write_out(text.as_bytes()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            complain(
-                program,
-                &format!("cannot write the result: {}", refusal(error)),
-            );
+            complain(program, &format!("cannot write the result: {}", refusal(error)));
             Err(ExitCode::from(USAGE))
         }
         _ => Ok(()),
@@ -164,9 +156,7 @@ mod tests {
     #[test]
     fn what_is_long_keeps_its_beginning_and_its_end() {
         let long = "\u{e4}".repeat(1 << 20);
-        let word = bounded(&format!(
-            "invalid '{long}' for '--mix': '{long}' is none; give set=1"
-        ));
+        let word = bounded(&format!("invalid '{long}' for '--mix': '{long}' is none; give set=1"));
         assert!(word.chars().count() < 800, "{word}");
         assert!(word.starts_with("invalid '\u{e4}") && word.ends_with("is none; give set=1"));
         assert!(word.contains("' for '--mix': '"), "{word}");

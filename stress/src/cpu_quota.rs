@@ -160,9 +160,7 @@ fn place(root: &Path) -> Option<Place> {
     let (version, (path, (mounted, at))) = first.or_else(|| second().map(|found| (2, found)))?;
     let top = root.join(at.trim_start_matches('/'));
     // In a container the tree is mounted from some group on; one above that cannot be seen.
-    let inner = Path::new(path)
-        .strip_prefix(mounted)
-        .unwrap_or(Path::new(""));
+    let inner = Path::new(path).strip_prefix(mounted).unwrap_or(Path::new(""));
     let inner = inner.strip_prefix("/").unwrap_or(inner);
     let own = top.join(inner);
     Some(Place { version, own, top })
@@ -218,10 +216,7 @@ mod tests {
             ],
         );
         let before = Groups::below(&tree.0);
-        tree.write(
-            "sys/fs/cgroup/jobs/cpu.stat",
-            "nr_throttled 6\nthrottled_usec 305000\n",
-        );
+        tree.write("sys/fs/cgroup/jobs/cpu.stat", "nr_throttled 6\nthrottled_usec 305000\n");
         let expected = CpuQuota {
             group: "/sys/fs/cgroup/jobs".to_owned(),
             processors: 1.5,
@@ -243,10 +238,7 @@ mod tests {
         let tree = Tree::new(
             "first",
             &[
-                (
-                    "proc/self/cgroup",
-                    "5:memory:/docker/ab\n4:cpuset:/\n3:cpu,cpuacct:/docker/ab\n0::/\n",
-                ),
+                ("proc/self/cgroup", "5:memory:/docker/ab\n4:cpuset:/\n3:cpu,cpuacct:/docker/ab\n0::/\n"),
                 (
                     "proc/self/mountinfo",
                     "40 31 0:29 / /sys/fs/cgroup/cpuset ro - cgroup cgroup rw,cpuset\n\
@@ -255,10 +247,7 @@ mod tests {
                 ),
                 (&format!("{at}/cpu.cfs_quota_us"), "20000\n"),
                 (&format!("{at}/cpu.cfs_period_us"), "100000\n"),
-                (
-                    &format!("{at}/cpu.stat"),
-                    "nr_periods 3\nnr_throttled 1\nthrottled_time 7000000\n",
-                ),
+                (&format!("{at}/cpu.stat"), "nr_periods 3\nnr_throttled 1\nthrottled_time 7000000\n"),
             ],
         );
         let quota = Groups::below(&tree.0).since(&Groups::default()).unwrap();

@@ -10,17 +10,13 @@ const HIGHEST: usize = 65_535;
 /// One line that says what is wrong with the text. An empty list is one.
 pub(crate) fn parse(text: &str) -> Result<Vec<usize>, String> {
     let number = |part: &str| {
-        part.trim()
-            .parse::<usize>()
-            .ok()
-            .filter(|&cpu| cpu <= HIGHEST)
-            .ok_or_else(|| {
-                format!(
-                    "'{}' in '{text}' is no processor: give numbers from 0 to {HIGHEST}, as in \
+        part.trim().parse::<usize>().ok().filter(|&cpu| cpu <= HIGHEST).ok_or_else(|| {
+            format!(
+                "'{}' in '{text}' is no processor: give numbers from 0 to {HIGHEST}, as in \
                  0-3,8",
-                    part.trim()
-                )
-            })
+                part.trim()
+            )
+        })
     };
     let mut cpus = Vec::new();
     for part in text.split(',') {
@@ -48,11 +44,7 @@ pub(crate) fn print(cpus: &[usize]) -> String {
         while end + 1 < cpus.len() && cpus[end + 1] == cpus[end] + 1 {
             end += 1;
         }
-        parts.push(if end == at {
-            cpus[at].to_string()
-        } else {
-            format!("{}-{}", cpus[at], cpus[end])
-        });
+        parts.push(if end == at { cpus[at].to_string() } else { format!("{}-{}", cpus[at], cpus[end]) });
         at = end + 1;
     }
     parts.join(",")

@@ -30,20 +30,13 @@ pub(crate) fn clock_step() -> u64 {
 /// Returns the largest step of which all but a few of the short differences are multiples, give or
 /// take one; 1 if there is none.
 fn step(differences: &[u64]) -> u64 {
-    let short: Vec<u64> = differences
-        .iter()
-        .copied()
-        .filter(|&cycles| cycles < 400)
-        .collect();
+    let short: Vec<u64> = differences.iter().copied().filter(|&cycles| cycles < 400).collect();
     let stray = |step: u64| {
         let off = |cycles: u64| (cycles % step).min(step - cycles % step) > 1;
         short.iter().filter(|&&cycles| off(cycles)).count()
     };
     // Below 6, "give or take one" would hold for half of all differences.
-    (6..=200)
-        .rev()
-        .find(|&candidate| stray(candidate) * 50 < short.len())
-        .unwrap_or(1)
+    (6..=200).rev().find(|&candidate| stray(candidate) * 50 < short.len()).unwrap_or(1)
 }
 
 #[cfg(test)]
@@ -54,10 +47,7 @@ mod tests {
     fn a_rounded_counter_is_noticed() {
         let fine: Vec<u64> = (0..1000).map(|turn| 40 + turn * 7 % 150).collect();
         assert_eq!(step(&fine), 1);
-        let rounded: Vec<u64> = fine
-            .iter()
-            .map(|cycles| cycles / 26 * 26 + cycles % 2)
-            .collect();
+        let rounded: Vec<u64> = fine.iter().map(|cycles| cycles / 26 * 26 + cycles % 2).collect();
         assert_eq!(step(&rounded), 26);
         assert_eq!(step(&[]), 1);
     }

@@ -105,8 +105,7 @@ impl Spent {
             // Ticks are coarse: a little more than all there is may be counted.
             share: (ms as f64 / of.max(1.0) * 1e4).round().min(1e4) / 1e4,
         });
-        all.filter(|it| it.ms >= LEAST_MS && it.share > it.cause.most())
-            .collect()
+        all.filter(|it| it.ms >= LEAST_MS && it.share > it.cause.most()).collect()
     }
 
     fn add(&mut self, other: &Self) {
@@ -188,12 +187,7 @@ impl RoundWatch {
     /// Begins before the first round, on a thread that is not pinned. At most `again` rounds are taken again.
     #[must_use]
     pub fn start(again: u32) -> Self {
-        Self {
-            last: Usage::now(),
-            left: again,
-            repeated: 0,
-            kept: Spent::default(),
-        }
+        Self { last: Usage::now(), left: again, repeated: 0, kept: Spent::default() }
     }
 
     /// Tells whether the round that has just ended counts. Round 0, the warm-up, never does, and is not taken again.
@@ -258,9 +252,7 @@ fn processor_ms(stat: &str, processors: &[usize]) -> [u64; 2] {
 fn stalled_us(pressure: &str) -> u64 {
     let line = pressure.lines().find(|line| line.starts_with("some "));
     let total = line.and_then(|line| line.rsplit_once("total="));
-    total
-        .and_then(|(_, total)| total.trim().parse().ok())
-        .unwrap_or(0)
+    total.and_then(|(_, total)| total.trim().parse().ok()).unwrap_or(0)
 }
 
 /// Returns the processor time of this process, of those it started, of theirs, and of all of them that have ended.
@@ -345,12 +337,7 @@ mod tests {
 
     #[test]
     fn a_few_ticks_of_a_short_run_are_no_disturbance() {
-        let short = Spent {
-            elapsed_ms: 10.0,
-            available_ms: 20.0,
-            others_ms: 20,
-            ..SECOND
-        };
+        let short = Spent { elapsed_ms: 10.0, available_ms: 20.0, others_ms: 20, ..SECOND };
         assert!(causes(short).is_empty());
     }
 
@@ -363,17 +350,10 @@ mod tests {
             (verdict, reasons)
         };
         assert_eq!(settled(Verdict::Pass, &environment).0, Verdict::Pass);
-        environment.disturbances = vec![Disturbance {
-            cause: Cause::OtherLoad,
-            ms: 620,
-            share: 0.31,
-        }];
+        environment.disturbances = vec![Disturbance { cause: Cause::OtherLoad, ms: 620, share: 0.31 }];
         let (verdict, reasons) = settled(Verdict::Pass, &environment);
         assert_eq!(verdict, Verdict::Inconclusive);
-        assert_eq!(
-            reasons,
-            ["DISTURBED because other processes took 31.0 % of the time (10 % at most)"]
-        );
+        assert_eq!(reasons, ["DISTURBED because other processes took 31.0 % of the time (10 % at most)"]);
         assert_eq!(settled(Verdict::Fail, &environment).0, Verdict::Fail);
         let text = serde_json::to_string(&environment).unwrap();
         assert!(text.contains(r#""disturbances":[{"cause":"other_load","ms":620,"share":0.31}]"#));
@@ -381,10 +361,7 @@ mod tests {
 
     #[test]
     fn disturbed_rounds_are_taken_again_as_often_as_was_asked_for() {
-        let busy = Spent {
-            others_ms: 900,
-            ..SECOND
-        };
+        let busy = Spent { others_ms: 900, ..SECOND };
         let mut watch = RoundWatch::start(2);
         assert!(watch.take(&SECOND));
         assert!(!watch.take(&busy) && !watch.take(&busy));
@@ -411,8 +388,7 @@ mod tests {
 
     #[test]
     fn the_kernels_counters_are_read_by_processor() {
-        let stat =
-            "cpu  9 9 9 9 9 9 9 9\ncpu0 1 2 3 100 7 4 5 6 0 0\ncpu1 10 0 0 0 0 0 0 1\nintr 5\n";
+        let stat = "cpu  9 9 9 9 9 9 9 9\ncpu0 1 2 3 100 7 4 5 6 0 0\ncpu1 10 0 0 0 0 0 0 1\nintr 5\n";
         assert_eq!(processor_ms(stat, &[0]), [150, 60]);
         assert_eq!(processor_ms(stat, &[0, 1]), [250, 70]);
         let pressure = "some avg10=0.00 avg60=0.00 avg300=0.00 total=1234\nfull total=5\n";

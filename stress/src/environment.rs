@@ -108,11 +108,8 @@ impl Environment {
             nodes: sysfs::this_machine().nodes.iter().map(Node::of).collect(),
             memory_bytes: sysfs::memory_bytes(Path::new("/proc/meminfo")).unwrap_or(0),
             kernel: text("/proc/sys/kernel/osrelease"),
-            huge_pages: ["enabled", "shmem_enabled"].map(|name| {
-                chosen(&text(&format!(
-                    "/sys/kernel/mm/transparent_hugepage/{name}"
-                )))
-            }),
+            huge_pages: ["enabled", "shmem_enabled"]
+                .map(|name| chosen(&text(&format!("/sys/kernel/mm/transparent_hugepage/{name}")))),
             governor: text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
             hypervisor: match (virtual_machine, text("/sys/class/dmi/id/sys_vendor")) {
                 (false, _) => "none".to_owned(),
@@ -120,11 +117,7 @@ impl Environment {
                 (true, vendor) => format!("present ({vendor})"),
             },
             valgrind: valgrind::is_running(),
-            load_before: text("/proc/loadavg")
-                .split(' ')
-                .take(3)
-                .collect::<Vec<_>>()
-                .join(" "),
+            load_before: text("/proc/loadavg").split(' ').take(3).collect::<Vec<_>>().join(" "),
             steal_ms: 0,
             cpu_quota: quota(),
             disturbances: Vec::new(),
@@ -176,10 +169,7 @@ impl Taken {
     /// Begins to count.
     #[must_use]
     pub fn from_now() -> Self {
-        Self {
-            steal_ms: steal_ms(),
-            usage: Usage::now(),
-        }
+        Self { steal_ms: steal_ms(), usage: Usage::now() }
     }
 
     /// Writes down what was taken since.
@@ -203,11 +193,7 @@ fn quota() -> Option<CpuQuota> {
 /// Returns the time that the hypervisor has given to others since boot, all processors together, in milliseconds.
 fn steal_ms() -> u64 {
     let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
-    let ticks: u64 = stat
-        .split_whitespace()
-        .nth(8)
-        .and_then(|ticks| ticks.parse().ok())
-        .unwrap_or(0);
+    let ticks: u64 = stat.split_whitespace().nth(8).and_then(|ticks| ticks.parse().ok()).unwrap_or(0);
     // USER_HZ is 100 on every Linux that has a stable ABI for it.
     ticks * 10
 }
@@ -238,9 +224,7 @@ fn text(path: &str) -> String {
 
 /// Returns the word in brackets: `always [madvise] never`.
 fn chosen(text: &str) -> String {
-    let word = text
-        .split_once('[')
-        .and_then(|(_, rest)| rest.split_once(']'));
+    let word = text.split_once('[').and_then(|(_, rest)| rest.split_once(']'));
     word.map_or(text, |(word, _)| word).to_owned()
 }
 
@@ -261,12 +245,7 @@ impl Cache {
     /// Describes a cache, the size of which is as the kernel writes it: `48K`. `None` if that is no size.
     #[must_use]
     pub fn new(level: u32, kind: &str, size: &str) -> Option<Self> {
-        Some(Self {
-            level,
-            kind: kind.to_owned(),
-            bytes: sysfs::size_bytes(size)?,
-            shown: size.to_owned(),
-        })
+        Some(Self { level, kind: kind.to_owned(), bytes: sysfs::size_bytes(size)?, shown: size.to_owned() })
     }
 }
 
@@ -330,10 +309,7 @@ mod tests {
         assert_ne!(environment.kernel, UNAVAILABLE);
         assert!(!environment.build.rustc.is_empty());
         let text = serde_json::to_string(&environment).unwrap();
-        assert_eq!(
-            serde_json::from_str::<Environment>(&text).unwrap(),
-            environment
-        );
+        assert_eq!(serde_json::from_str::<Environment>(&text).unwrap(), environment);
     }
 
     #[test]

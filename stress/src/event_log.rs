@@ -103,11 +103,7 @@ pub(crate) struct EventLog<'a> {
 impl<'a> EventLog<'a> {
     /// Interprets [`words_for`] so many operations as a log.
     pub(crate) fn new(words: &'a [AtomicU64], worker: u32) -> Self {
-        Self {
-            words,
-            worker,
-            next: 0,
-        }
+        Self { words, worker, next: 0 }
     }
 
     /// Touches all its memory, so that no page fault happens later.
@@ -130,9 +126,7 @@ impl<'a> EventLog<'a> {
         let Some(words) = self.words.get(start..start + WORDS) else {
             return;
         };
-        let what = u64::from(event.key)
-            | (event.op as u64) << 32
-            | (u64::from(event.size) & MAX_SIZE) << 40;
+        let what = u64::from(event.key) | (event.op as u64) << 32 | (u64::from(event.size) & MAX_SIZE) << 40;
         for (word, value) in words.iter().zip([
             event.invoked,
             event.returned,
@@ -156,24 +150,22 @@ impl<'a> EventLog<'a> {
         let most = (self.words.len() - HEADER) / WORDS;
         let count = usize::try_from(self.words[0].load(Acquire)).map_or(0, |count| count.min(most));
         let worker = self.worker;
-        self.words[HEADER..HEADER + count * WORDS]
-            .chunks_exact(WORDS)
-            .map(move |words| {
-                let word = |at: usize| words[at].load(Relaxed);
-                let what = word(2);
-                Event {
-                    invoked: word(0),
-                    returned: word(1),
-                    worker,
-                    key: what as u32,
-                    op: OpKind::ALL[(what >> 32) as usize % 256 % OpKind::ALL.len()],
-                    id: word(3),
-                    slot: word(5) as u32,
-                    epoch: word(4),
-                    len: (word(5) >> 32) as u32,
-                    size: (what >> 40) as u32,
-                }
-            })
+        self.words[HEADER..HEADER + count * WORDS].chunks_exact(WORDS).map(move |words| {
+            let word = |at: usize| words[at].load(Relaxed);
+            let what = word(2);
+            Event {
+                invoked: word(0),
+                returned: word(1),
+                worker,
+                key: what as u32,
+                op: OpKind::ALL[(what >> 32) as usize % 256 % OpKind::ALL.len()],
+                id: word(3),
+                slot: word(5) as u32,
+                epoch: word(4),
+                len: (word(5) >> 32) as u32,
+                size: (what >> 40) as u32,
+            }
+        })
     }
 }
 

@@ -86,8 +86,7 @@ pub fn try_files(outputs: &[Option<&Path>], inputs: &[Option<&Path>]) -> Result<
             Place::Stream => nix::unistd::access(*path, nix::unistd::AccessFlags::W_OK)
                 .map_err(|error| cannot_write(path, error))?,
             Place::File(target, there) => {
-                let (_, beside) =
-                    create_beside(target, there.as_ref()).map_err(|e| cannot_write(path, e))?;
+                let (_, beside) = create_beside(target, there.as_ref()).map_err(|e| cannot_write(path, e))?;
                 let _ = fs::remove_file(beside);
             }
         }
@@ -96,9 +95,7 @@ pub fn try_files(outputs: &[Option<&Path>], inputs: &[Option<&Path>]) -> Result<
         };
         let shown = path.display();
         if read.contains(&identity) {
-            return Err(format!(
-                "cannot write {shown}: this command reads it, too; give another path"
-            ));
+            return Err(format!("cannot write {shown}: this command reads it, too; give another path"));
         }
         if written.contains(&identity) {
             return Err(format!(
@@ -208,9 +205,7 @@ mod tests {
         fn names(&self) -> Vec<String> {
             let entries = fs::read_dir(&self.0).unwrap();
             let name = |entry: io::Result<fs::DirEntry>| entry.unwrap().file_name();
-            let mut names: Vec<String> = entries
-                .map(|entry| name(entry).into_string().unwrap())
-                .collect();
+            let mut names: Vec<String> = entries.map(|entry| name(entry).into_string().unwrap()).collect();
             names.sort_unstable();
             names
         }
@@ -279,12 +274,7 @@ mod tests {
         assert_eq!(try_files(&[Some(&there), None, Some(&absent)], &[]), Ok(()));
         assert_eq!(fs::read(&there).unwrap(), b"text");
         assert_eq!(folder.names(), ["there"]);
-        for path in [
-            &folder.0,
-            &folder.0.join("no/folder"),
-            Path::new("/"),
-            Path::new(""),
-        ] {
+        for path in [&folder.0, &folder.0.join("no/folder"), Path::new("/"), Path::new("")] {
             let error = try_files(&[Some(path)], &[]).unwrap_err();
             assert!(error.contains("give a path"), "{error}");
         }
@@ -298,11 +288,7 @@ mod tests {
         symlink(&input, &link).unwrap();
         let hard = folder.0.join("hard");
         fs::hard_link(&input, &hard).unwrap();
-        let roundabout = folder
-            .0
-            .join("../")
-            .join(folder.0.file_name().unwrap())
-            .join("input");
+        let roundabout = folder.0.join("../").join(folder.0.file_name().unwrap()).join("input");
         for output in [&input, &link, &hard, &roundabout] {
             let error = try_files(&[Some(output)], &[None, Some(&input)]).unwrap_err();
             assert!(error.contains("this command reads it"), "{error}");

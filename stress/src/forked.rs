@@ -38,10 +38,7 @@ impl Forked {
         // SAFETY: this process has one thread, so the child finds no lock held by another; it leaves
         // by `_exit`, so that nothing of the parent's is flushed or dropped twice.
         match unsafe { fork() } {
-            Ok(ForkResult::Parent { child }) => Ok(Self {
-                pid: child,
-                end: Cell::new(None),
-            }),
+            Ok(ForkResult::Parent { child }) => Ok(Self { pid: child, end: Cell::new(None) }),
             Ok(ForkResult::Child) => {
                 alarm::cancel();
                 let followed = nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).is_ok();
@@ -53,9 +50,9 @@ impl Forked {
                 // SAFETY: takes no pointer, and runs nothing of the parent's.
                 unsafe { libc::_exit(code) }
             }
-            Err(error) => Err(format!(
-                "a process could not be forked: {error}; let fewer run, or raise the limit"
-            )),
+            Err(error) => {
+                Err(format!("a process could not be forked: {error}; let fewer run, or raise the limit"))
+            }
         }
     }
 

@@ -13,20 +13,10 @@ pub fn sleep_on(word: &AtomicU64, seen: u64, patience: Option<Duration>) {
         tv_sec: patience.as_secs().try_into().unwrap_or(libc::time_t::MAX),
         tv_nsec: patience.subsec_nanos().into(),
     });
-    let patience = patience
-        .as_ref()
-        .map_or(std::ptr::null(), std::ptr::from_ref);
+    let patience = patience.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
     // SAFETY: the word is mapped while it is borrowed, and only read; the patience is null or lives
     // through the call.
-    unsafe {
-        libc::syscall(
-            libc::SYS_futex,
-            lower_half(word),
-            libc::FUTEX_WAIT,
-            seen as u32,
-            patience,
-        )
-    };
+    unsafe { libc::syscall(libc::SYS_futex, lower_half(word), libc::FUTEX_WAIT, seen as u32, patience) };
 }
 
 /// Wakes `most` of those who sleep on `word`, in whichever process.
@@ -43,11 +33,7 @@ pub(crate) fn store_and_wake(word: &AtomicU64, value: u64) {
 
 /// Sleeps until the word reads otherwise than `seen` (acquire), and returns what it reads; `None` once `given_up` holds,
 /// which is asked before each sleep and once a second.
-pub(crate) fn wait_for_change(
-    word: &AtomicU64,
-    seen: u64,
-    given_up: impl Fn() -> bool,
-) -> Option<u64> {
+pub(crate) fn wait_for_change(word: &AtomicU64, seen: u64, given_up: impl Fn() -> bool) -> Option<u64> {
     loop {
         let now = word.load(Acquire);
         if now != seen {

@@ -24,11 +24,7 @@ pub(crate) fn open(path: &Path) -> io::Result<impl Read> {
     // Or opening a pipe that nobody writes to would wait for ever.
     options.read(true).custom_flags(libc::O_NONBLOCK);
     let mut file = options.open(path)?;
-    let first = if file.metadata()?.file_type().is_fifo() {
-        wait_for_writer(&mut file)?
-    } else {
-        Vec::new()
-    };
+    let first = if file.metadata()?.file_type().is_fifo() { wait_for_writer(&mut file)? } else { Vec::new() };
     fcntl(&file, FcntlArg::F_SETFL(OFlag::empty()))?;
     Ok(io::Cursor::new(first).chain(file))
 }
@@ -61,10 +57,7 @@ pub fn read_text(path: &Path) -> io::Result<String> {
     bytes.drain(..mark_len(&bytes)?);
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        io::Error::new(
-            ErrorKind::InvalidData,
-            format!("it is no UTF-8 text, from byte {at} on"),
-        )
+        io::Error::new(ErrorKind::InvalidData, format!("it is no UTF-8 text, from byte {at} on"))
     })
 }
 
@@ -156,12 +149,7 @@ mod tests {
         assert_eq!(read(b"\xef\xbb\xbfkeys = 5"), Ok("keys = 5".to_owned()));
         assert_eq!(read("k\u{e4}ys".as_bytes()), Ok("k\u{e4}ys".to_owned()));
         assert_eq!(read(b""), Ok(String::new()));
-        for bytes in [
-            &b"\xff\xfek\0"[..],
-            b"\xfe\xff\0k",
-            b"\xff\xfe\0\0k\0\0\0",
-            b"\0\0\xfe\xff\0\0\0k",
-        ] {
+        for bytes in [&b"\xff\xfek\0"[..], b"\xfe\xff\0k", b"\xff\xfe\0\0k\0\0\0", b"\0\0\xfe\xff\0\0\0k"] {
             assert!(read(bytes).unwrap_err().contains("save it as UTF-8"));
         }
         assert!(read(b"abc\xff").unwrap_err().contains("from byte 3"));

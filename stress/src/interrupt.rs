@@ -14,11 +14,7 @@ extern "C" fn note(_: libc::c_int) {
 
 /// Turns SIGINT and SIGTERM into the flag, from now on.
 pub fn watch() {
-    let action = SigAction::new(
-        SigHandler::Handler(note),
-        SaFlags::SA_RESTART,
-        SigSet::empty(),
-    );
+    let action = SigAction::new(SigHandler::Handler(note), SaFlags::SA_RESTART, SigSet::empty());
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
         // SAFETY: the handler stores to an atomic and does nothing else, which is safe at any
         // moment.

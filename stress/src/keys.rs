@@ -100,10 +100,7 @@ mod tests {
     #[test]
     fn names_are_hexadecimal() {
         for index in [0, 1, 9, 10, 15, 16, 0x00ab_cdef, MAX_KEYS - 1] {
-            assert_eq!(
-                name(Family::Value, index),
-                *format!("v{index:07x}").as_bytes()
-            );
+            assert_eq!(name(Family::Value, index), *format!("v{index:07x}").as_bytes());
             assert_eq!(super::index(name(Family::Group, index)), index);
         }
         assert_eq!(name(Family::Group, 10), *b"g000000a");
@@ -114,12 +111,8 @@ mod tests {
 
     #[test]
     fn orders_follow_their_base() {
-        for (order, name) in [
-            (0, "g0000001"),
-            (7, "g0000001.7"),
-            (12, "g0000001.12"),
-            (205, "g0000001.205"),
-        ] {
+        for (order, name) in [(0, "g0000001"), (7, "g0000001.7"), (12, "g0000001.12"), (205, "g0000001.205")]
+        {
             assert_eq!(order_name(*b"g0000001", order).as_ref(), name.as_bytes());
         }
     }

@@ -46,11 +46,7 @@ impl Latencies {
                 histograms[op as usize] = Some(Box::new(histogram()));
             }
         }
-        Self {
-            histograms,
-            every,
-            left: every,
-        }
+        Self { histograms, every, left: every }
     }
 
     /// Tells whether the next attempt is to be timed, and counts it.
@@ -74,10 +70,7 @@ impl Latencies {
 
     /// Forgets what was recorded.
     pub(crate) fn reset(&mut self) {
-        self.histograms
-            .iter_mut()
-            .flatten()
-            .for_each(|histogram| histogram.reset());
+        self.histograms.iter_mut().flatten().for_each(|histogram| histogram.reset());
     }
 
     /// Encodes what was recorded, in the V2 format, by operation.
@@ -99,9 +92,7 @@ pub(crate) fn encode(name: &str, histogram: &Histogram<u64>) -> Option<(String, 
         return None;
     }
     let mut bytes = Vec::new();
-    V2Serializer::new()
-        .serialize(histogram, &mut bytes)
-        .expect("writing to memory");
+    V2Serializer::new().serialize(histogram, &mut bytes).expect("writing to memory");
     Some((name.to_owned(), bytes))
 }
 
@@ -116,11 +107,7 @@ impl Merged {
     ///
     /// # Errors
     /// One line if it cannot be decoded.
-    pub(crate) fn add(
-        &mut self,
-        encoded: &[(String, Vec<u8>)],
-        cycle_ns: f64,
-    ) -> Result<(), String> {
+    pub(crate) fn add(&mut self, encoded: &[(String, Vec<u8>)], cycle_ns: f64) -> Result<(), String> {
         for (name, bytes) in encoded {
             let cycles: Histogram<u64> = Deserializer::new()
                 .deserialize(&mut bytes.as_slice())
@@ -160,9 +147,7 @@ impl Merged {
              tagged by operation]",
         );
         builder.with_start_time(started);
-        let mut writer = builder
-            .begin_log_with(&mut log, &mut serializer)
-            .expect("writing to memory");
+        let mut writer = builder.begin_log_with(&mut log, &mut serializer).expect("writing to memory");
         for (name, histogram) in &self.by_name {
             writer
                 .write_histogram(histogram, Duration::ZERO, took, Tag::new(name))
@@ -225,11 +210,7 @@ mod tests {
         assert!(percentiles.p50.abs_diff(500) <= 2, "{percentiles:?}");
         assert!(percentiles.max.abs_diff(1000) <= 2, "{percentiles:?}");
         assert_eq!(merged.percentiles("get"), Percentiles::default());
-        assert!(
-            merged
-                .add(&[("set".to_owned(), vec![1, 2, 3])], 1.0)
-                .is_err()
-        );
+        assert!(merged.add(&[("set".to_owned(), vec![1, 2, 3])], 1.0).is_err());
     }
 
     #[test]

@@ -71,9 +71,7 @@ impl FromStr for ValueLen {
         let number = |text: &str| {
             let len = units::count(text.trim()).and_then(|len| u32::try_from(len).ok());
             len.filter(|len| *len > 0).ok_or_else(|| {
-                format!(
-                    "'{text}' is no value length: give bytes from 1, as in 64, 16..256 or 64,1KiB"
-                )
+                format!("'{text}' is no value length: give bytes from 1, as in 64, 16..256 or 64,1KiB")
             })
         };
         if let Some((low, high)) = text.split_once("..") {
@@ -83,18 +81,10 @@ impl FromStr for ValueLen {
                     "'{text}' runs backwards: write the shorter length first, as in {high}..{low}"
                 ));
             }
-            return Ok(if low == high {
-                Self::Fixed(low)
-            } else {
-                Self::Uniform(low, high)
-            });
+            return Ok(if low == high { Self::Fixed(low) } else { Self::Uniform(low, high) });
         }
         let lens = text.split(',').map(number).collect::<Result<Vec<_>, _>>()?;
-        Ok(if let [len] = lens[..] {
-            Self::Fixed(len)
-        } else {
-            Self::List(lens)
-        })
+        Ok(if let [len] = lens[..] { Self::Fixed(len) } else { Self::List(lens) })
     }
 }
 

@@ -97,9 +97,7 @@ pub use placement::diagram::topology_summary;
 pub use placement::kernel::nodes_of as page_nodes;
 pub use placement::machine::{Machine, MachineCache, MachineNode, Processor};
 pub use placement::source::{MachineSource, this_machine};
-pub use placement::topology::{
-    PlannedPlacement, PlannedWorker, TopologyPlan, TopologyRecord, topology,
-};
+pub use placement::topology::{PlannedPlacement, PlannedWorker, TopologyPlan, TopologyRecord, topology};
 pub use placement::writer_memory::WriterPages;
 pub use progress::{Line, Progress, Silent, left_in_words};
 pub use record::{
@@ -111,8 +109,8 @@ pub use run::run;
 pub use shared_state::Counts;
 pub use steady::Steadiness;
 pub use sweep::{
-    CodeLocation, Interruption, KeyLayout, Op as SweepOp, Pair, Scenario, ScrubLevel, SweepPlan,
-    SweepRecord, Violation, sweep, sweep_summary,
+    CodeLocation, Interruption, KeyLayout, Op as SweepOp, Pair, Scenario, ScrubLevel, SweepPlan, SweepRecord,
+    Violation, sweep, sweep_summary,
 };
 pub use verdict::{SCHEMA_VERSION, USAGE, Verdict};
 pub use wake::{FanOut, Middle, Row, Situation, WakePlan, WakeRecord, wake, wake_summary};

@@ -47,10 +47,7 @@ impl Op {
     /// Tells whether it only reads.
     #[must_use]
     pub fn is_read(self) -> bool {
-        matches!(
-            self,
-            Self::Get | Self::ReadInt | Self::ReadTandem | Self::ReadVector
-        )
+        matches!(self, Self::Get | Self::ReadInt | Self::ReadTandem | Self::ReadVector)
     }
 }
 
@@ -89,16 +86,7 @@ impl Mix {
     /// Tells whether values are read or written at all, or only integers and tandem groups.
     #[must_use]
     pub fn uses_values(&self) -> bool {
-        [
-            Op::Get,
-            Op::Set,
-            Op::Append,
-            Op::Vector,
-            Op::Label,
-            Op::Unset,
-        ]
-        .into_iter()
-        .any(|op| self.has(op))
+        [Op::Get, Op::Set, Op::Append, Op::Vector, Op::Label, Op::Unset].into_iter().any(|op| self.has(op))
     }
 
     /// Returns what a writer draws.
@@ -111,10 +99,8 @@ impl Mix {
     /// results, in the same proportion.
     #[must_use]
     pub fn for_reader(&self) -> Draw {
-        let values = [Op::Get, Op::Set, Op::Append, Op::Label, Op::Unset]
-            .into_iter()
-            .map(|op| self.weight(op))
-            .sum();
+        let values =
+            [Op::Get, Op::Set, Op::Append, Op::Label, Op::Unset].into_iter().map(|op| self.weight(op)).sum();
         Draw::new([
             (Op::Get, values),
             (Op::ReadInt, self.weight(Op::Int)),
@@ -159,14 +145,13 @@ impl FromStr for Mix {
         for part in text.split(',') {
             let (name, weight) = part.trim().split_once('=').unwrap_or((part.trim(), "1"));
             let op = name.parse().ok().filter(|&op: &Op| (op as usize) < MIXED).ok_or_else(|| {
-                format!("'{name}' is no operation of a mix: use get, set, append, int, tandem, vector, \
-                     label, unset")
+                format!(
+                    "'{name}' is no operation of a mix: use get, set, append, int, tandem, vector, \
+                     label, unset"
+                )
             })?;
-            weights[op as usize] = weight
-                .parse::<u32>()
-                .ok()
-                .filter(|&weight| weight <= 1_000_000)
-                .ok_or_else(|| {
+            weights[op as usize] =
+                weight.parse::<u32>().ok().filter(|&weight| weight <= 1_000_000).ok_or_else(|| {
                     format!(
                         "'{weight}' is no weight: give a whole number up to 1000000, as in \
                          {name}=10"
@@ -175,8 +160,7 @@ impl FromStr for Mix {
         }
         if weights.iter().all(|&weight| weight == 0) {
             return Err(
-                "the mix is empty: give at least one operation a weight, as in set=90,get=10"
-                    .to_owned(),
+                "the mix is empty: give at least one operation a weight, as in set=90,get=10".to_owned()
             );
         }
         Ok(Self { weights })
@@ -219,10 +203,7 @@ impl Draw {
             [(_, op)] => *op,
             steps => {
                 let at = rng.below(u64::from(steps[steps.len() - 1].0));
-                steps
-                    .iter()
-                    .find(|&&(sum, _)| at < u64::from(sum))
-                    .map_or(Op::Get, |&(_, op)| op)
+                steps.iter().find(|&&(sum, _)| at < u64::from(sum)).map_or(Op::Get, |&(_, op)| op)
             }
         }
     }
@@ -234,11 +215,7 @@ mod tests {
 
     #[test]
     fn text_and_mix_round_trip() {
-        for text in [
-            "set=1",
-            "get=10,set=80,unset=10",
-            "int=3,tandem=1,vector=2,label=5",
-        ] {
+        for text in ["set=1", "get=10,set=80,unset=10", "int=3,tandem=1,vector=2,label=5"] {
             assert_eq!(text.parse::<Mix>().unwrap().to_string(), text);
         }
         assert_eq!("set".parse(), Ok(Mix::only(Op::Set)));
@@ -257,29 +234,17 @@ mod tests {
             counts[draw.draw(&mut rng) as usize] += 1;
         }
         for (op, share) in [(Op::Get, 0.25), (Op::Set, 0.5), (Op::Int, 0.25)] {
-            assert!(
-                (f64::from(counts[op as usize]) / 40_000.0 - share).abs() < 0.02,
-                "{op:?}"
-            );
+            assert!((f64::from(counts[op as usize]) / 40_000.0 - share).abs() < 0.02, "{op:?}");
         }
         assert_eq!(counts.iter().sum::<u32>(), 40_000);
     }
 
     #[test]
     fn readers_read_what_writers_write() {
-        let reader = |text: &str| {
-            text.parse::<Mix>()
-                .unwrap()
-                .for_reader()
-                .ops()
-                .collect::<Vec<_>>()
-        };
+        let reader = |text: &str| text.parse::<Mix>().unwrap().for_reader().ops().collect::<Vec<_>>();
         assert_eq!(reader("set"), [Op::Get]);
         assert_eq!(reader("int"), [Op::ReadInt]);
-        assert_eq!(
-            reader("set,tandem,vector"),
-            [Op::Get, Op::ReadTandem, Op::ReadVector]
-        );
+        assert_eq!(reader("set,tandem,vector"), [Op::Get, Op::ReadTandem, Op::ReadVector]);
     }
 
     #[test]

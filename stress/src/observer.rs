@@ -57,20 +57,14 @@ impl Observer {
                 black_box(splinter::cycles_fenced());
                 black_box(splinter::cycles_fenced());
             });
-            observer.histogram_ns =
-                time(|turn| histogram.saturating_record(u64::from(100 + turn % 900)));
+            observer.histogram_ns = time(|turn| histogram.saturating_record(u64::from(100 + turn % 900)));
         }
         if workload.oracle {
             let mut value = vec![0; workload.value_len.longest() as usize];
             let mut seen = MonotonicReads::new(workload.keys * 2);
             let key = |turn: u32| keys::name(Family::Value, u64::from(turn) % workload.keys);
             observer.fill_ns = time(|turn| {
-                value::fill(
-                    &mut value,
-                    splinter::hash_key(&key(turn)),
-                    1,
-                    u64::from(turn),
-                );
+                value::fill(&mut value, splinter::hash_key(&key(turn)), 1, u64::from(turn));
                 black_box(&value);
             });
             value::fill(&mut value, splinter::hash_key(&key(0)), 1, 1);
@@ -78,12 +72,7 @@ impl Observer {
                 let hash = splinter::hash_key(black_box(&key(0)));
                 let good = value::check(black_box(&value), hash).is_ok();
                 black_box(
-                    good && seen.observe(
-                        Family::Value,
-                        u64::from(turn) % workload.keys,
-                        1,
-                        u64::from(turn),
-                    ),
+                    good && seen.observe(Family::Value, u64::from(turn) % workload.keys, 1, u64::from(turn)),
                 );
             });
         }
@@ -102,10 +91,7 @@ impl Observer {
 
 /// Times a pacer whose starts are always due.
 fn pacer_ns(arrivals: Arrivals, recorded: bool) -> f64 {
-    let clock = Tsc {
-        cycle_ns: 1.0,
-        sleeps: false,
-    };
+    let clock = Tsc { cycle_ns: 1.0, sleeps: false };
     // A start each hundredth of a cycle.
     let mut pacer = Pacer::new(Schedule::new(arrivals, 100, 1.0, (0, 1), 1), clock, 1.0);
     let mut histogram = histogram();
@@ -128,9 +114,7 @@ fn time(mut turn: impl FnMut(u32)) -> f64 {
         }
         start.elapsed().as_secs_f64() * 1e9 / f64::from(TURNS)
     };
-    let quickest = (0..ROUNDS)
-        .map(|_| round(&mut turn))
-        .fold(f64::MAX, f64::min);
+    let quickest = (0..ROUNDS).map(|_| round(&mut turn)).fold(f64::MAX, f64::min);
     (quickest * 100.0).round() / 100.0
 }
 
@@ -140,19 +124,12 @@ mod tests {
 
     #[test]
     fn only_what_is_switched_on_costs() {
-        let nothing = Workload {
-            oracle: false,
-            histogram: false,
-            ..Workload::default()
-        };
+        let nothing = Workload { oracle: false, histogram: false, ..Workload::default() };
         assert_eq!(Observer::measure(&nothing), Observer::default());
         let all = Observer::measure(&Workload::default());
         assert!(all.per_write_ns >= all.fill_ns && all.timed_one_of == 1);
         assert_eq!(all.pacer_ns, 0.0, "a closed loop has none");
-        let paced = Observer::measure(&Workload {
-            rate: Some(1_000),
-            ..nothing
-        });
+        let paced = Observer::measure(&Workload { rate: Some(1_000), ..nothing });
         assert!(paced.pacer_ns > 0.0 && paced.per_read_ns == paced.pacer_ns);
     }
 }

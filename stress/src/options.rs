@@ -130,9 +130,7 @@ impl Span {
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::DurationMs(millis) => {
-                f.write_str(&print_duration(Duration::from_millis(*millis)))
-            }
+            Self::DurationMs(millis) => f.write_str(&print_duration(Duration::from_millis(*millis))),
             Self::Ops(ops) => write!(f, "{ops}ops"),
         }
     }
@@ -162,11 +160,7 @@ impl FromStr for Warmup {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if text == "auto" {
-            Ok(Self::Auto)
-        } else {
-            parse_duration(text).map(Self::For)
-        }
+        if text == "auto" { Ok(Self::Auto) } else { parse_duration(text).map(Self::For) }
     }
 }
 
@@ -234,9 +228,7 @@ impl FromStr for Memory {
             ("interleave", _) => Ok(Self::Interleave),
             ("per-lane", _) => Ok(Self::PerLane),
             (_, Some(Ok(node))) => Ok(Self::Node(node)),
-            _ => Err(format!(
-                "'{text}' is no memory placement: use local, node:N, interleave or per-lane"
-            )),
+            _ => Err(format!("'{text}' is no memory placement: use local, node:N, interleave or per-lane")),
         }
     }
 }
@@ -270,9 +262,7 @@ impl FromStr for Backing {
             None if text == "anonymous" => Ok(Self::Anonymous),
             Some(("shared", name)) if !name.is_empty() => Ok(Self::Shared(name.to_owned())),
             Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.into())),
-            _ => Err(format!(
-                "'{text}' is no backing: use anonymous, shared:NAME or file:PATH"
-            )),
+            _ => Err(format!("'{text}' is no backing: use anonymous, shared:NAME or file:PATH")),
         }
     }
 }
@@ -291,17 +281,12 @@ mod tests {
     fn round_trip<T: FromStr<Err = String> + fmt::Display>(good: &[&str], bad: &[&str]) {
         for text in good {
             assert_eq!(
-                text.parse::<T>()
-                    .unwrap_or_else(|error| panic!("{text}: {error}"))
-                    .to_string(),
+                text.parse::<T>().unwrap_or_else(|error| panic!("{text}: {error}")).to_string(),
                 *text
             );
         }
         for text in bad {
-            let error = text
-                .parse::<T>()
-                .err()
-                .unwrap_or_else(|| panic!("{text} was taken"));
+            let error = text.parse::<T>().err().unwrap_or_else(|| panic!("{text} was taken"));
             assert!(!error.contains('\n'), "{error}");
         }
     }
@@ -312,29 +297,11 @@ mod tests {
         round_trip::<Span>(&["5s", "20ms", "700ops"], &["", "7 operations"]);
         round_trip::<Warmup>(&["auto", "0s", "500ms"], &["", "soon"]);
         round_trip::<Pin>(
-            &[
-                "none", "compact", "scatter", "node:2", "llc:7", "per-node", "per-llc", "per-core",
-                "0-3,8",
-            ],
-            &[
-                "",
-                "0-",
-                "tight",
-                "node:",
-                "node:x",
-                "llc:",
-                "llc:-1",
-                "per-socket",
-            ],
+            &["none", "compact", "scatter", "node:2", "llc:7", "per-node", "per-llc", "per-core", "0-3,8"],
+            &["", "0-", "tight", "node:", "node:x", "llc:", "llc:-1", "per-socket"],
         );
-        round_trip::<Memory>(
-            &["local", "node:3", "interleave", "per-lane"],
-            &["", "node:", "far"],
-        );
+        round_trip::<Memory>(&["local", "node:3", "interleave", "per-lane"], &["", "node:", "far"]);
         round_trip::<Huge>(&["off", "advise", "collapse", "hugetlb"], &["", "on"]);
-        round_trip::<Backing>(
-            &["anonymous", "shared:demo", "file:/tmp/a:b"],
-            &["", "shared:", "tape"],
-        );
+        round_trip::<Backing>(&["anonymous", "shared:demo", "file:/tmp/a:b"], &["", "shared:", "tape"]);
     }
 }

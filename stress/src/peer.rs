@@ -116,20 +116,12 @@ pub fn drive<P: Peer>(workload: &Workload, peer: &P) -> Result<Drive, RunError> 
     let plan = Plan::new(workload, &source::this_machine()).map_err(RunError::Usage)?;
     let shared = SharedState::create(workload)
         .map_err(|error| RunError::Failed(format!("no shared state: {}", refusal(error))))?;
-    shared.set_clock(Tsc {
-        cycle_ns: cycle_ns(clock),
-        sleeps: plan.oversubscribed,
-    });
+    shared.set_clock(Tsc { cycle_ns: cycle_ns(clock), sleeps: plan.oversubscribed });
     let (measured, reports) = std::thread::scope(|scope| {
         let handles: Vec<_> = (0..)
             .zip(&plan.cpus)
             .map(|(worker, &cpu)| {
-                let assignment = Assignment {
-                    workload,
-                    shared: &shared,
-                    worker,
-                    cpu,
-                };
+                let assignment = Assignment { workload, shared: &shared, worker, cpu };
                 scope.spawn(move || work(&assignment, peer))
             })
             .collect();
@@ -201,17 +193,10 @@ fn sleep(span: Duration) {
 fn work<P: Peer>(assignment: &Assignment<'_>, peer: &P) -> Result<Report, String> {
     let writes = assignment.role() == Role::Writer;
     let mut linked = Linked(peer.link(writes)?.into());
-    let report = if writes {
-        assignment.write(&mut linked)
-    } else {
-        assignment.read(&linked)
-    };
+    let report = if writes { assignment.write(&mut linked) } else { assignment.read(&linked) };
     let finished = linked.0.get_mut().finish();
     finished.map_err(|miss| format!("could not finish: {miss:?}"))?;
-    assignment
-        .shared
-        .cell(assignment.worker)
-        .set_state(State::Done);
+    assignment.shared.cell(assignment.worker).set_state(State::Done);
     Ok(report)
 }
 
@@ -227,10 +212,7 @@ fn sum_up(reports: &[Report], measured: Duration, cycle_ns: f64) -> Drive {
         torn_reads: sum(|faults| faults.torn_reads),
         spurious_misses: sum(|faults| faults.spurious_misses),
         unexpected_errors: sum(|faults| faults.unexpected_errors),
-        notes: faults
-            .flat_map(|faults| faults.notes.clone())
-            .take(5)
-            .collect(),
+        notes: faults.flat_map(|faults| faults.notes.clone()).take(5).collect(),
         interrupted: interrupt::requested(),
     }
 }
@@ -322,11 +304,7 @@ mod tests {
         }
 
         fn set(&mut self, key: &[u8], value: &[u8]) -> Result<(), Miss> {
-            self.0
-                .values
-                .lock()
-                .unwrap()
-                .insert(key.to_vec(), value.to_vec());
+            self.0.values.lock().unwrap().insert(key.to_vec(), value.to_vec());
             Ok(())
         }
     }
@@ -360,20 +338,13 @@ mod tests {
         assert_eq!(done.totals.counts.successes, all);
         let rate = all as f64 / done.measured_s;
         assert!((done.totals.goodput_per_s / rate - 1.0).abs() < 1e-9);
-        let faults = [
-            done.torn_reads,
-            done.spurious_misses,
-            done.unexpected_errors,
-        ];
+        let faults = [done.torn_reads, done.spurious_misses, done.unexpected_errors];
         assert_eq!(faults, [0; 3], "{:?}", done.notes);
     }
 
     #[test]
     fn what_another_store_gets_wrong_is_seen() {
-        let torn = driven(Map {
-            tears: true,
-            ..Map::default()
-        });
+        let torn = driven(Map { tears: true, ..Map::default() });
         assert!(torn.torn_reads > 0 && !torn.notes.is_empty(), "{torn:?}");
         let empty: &'static Map = Box::leak(Box::default());
         let missing = drive(&workload(), &empty).unwrap();
@@ -384,32 +355,14 @@ mod tests {
     fn what_other_stores_do_not_offer_is_refused() {
         let map: &'static Map = Box::leak(Box::default());
         let refused = [
-            Workload {
-                mix: "set,append".parse().unwrap(),
-                ..workload()
-            },
-            Workload {
-                workers: Workers::Processes,
-                ..workload()
-            },
-            Workload {
-                span: Span::Ops(100),
-                ..workload()
-            },
-            Workload {
-                warmup: Warmup::Auto,
-                ..workload()
-            },
-            Workload {
-                watchers: 1,
-                ..workload()
-            },
+            Workload { mix: "set,append".parse().unwrap(), ..workload() },
+            Workload { workers: Workers::Processes, ..workload() },
+            Workload { span: Span::Ops(100), ..workload() },
+            Workload { warmup: Warmup::Auto, ..workload() },
+            Workload { watchers: 1, ..workload() },
         ];
         for workload in refused {
-            assert!(
-                matches!(drive(&workload, &map), Err(RunError::Usage(_))),
-                "{workload:?}"
-            );
+            assert!(matches!(drive(&workload, &map), Err(RunError::Usage(_))), "{workload:?}");
         }
     }
 }

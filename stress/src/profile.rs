@@ -73,12 +73,7 @@ impl Workload {
                 }
             }
         }
-        let Tuning {
-            claim_patience,
-            back_off_pauses,
-            spin,
-            prefetch_depth,
-        } = profile.tuning;
+        let Tuning { claim_patience, back_off_pauses, spin, prefetch_depth } = profile.tuning;
         Ok(Self {
             scrub: profile.scrub.unwrap_or(self.scrub),
             huge_pages: profile.huge_pages.map_or(self.huge_pages, Huge::from),
@@ -96,10 +91,7 @@ impl Workload {
         if factor == 1 {
             return self;
         }
-        Self {
-            slots: Some(self.geometry().slots.saturating_mul(factor)),
-            ..self
-        }
+        Self { slots: Some(self.geometry().slots.saturating_mul(factor)), ..self }
     }
 
     /// Returns a profile that has a workload run as this one, on a store with so many times as many slots as there would
@@ -107,11 +99,7 @@ impl Workload {
     #[must_use]
     pub fn profile(&self, slot_factor: u64) -> Profile {
         let mut workers = vec![(PIN.to_owned(), self.pin.to_string())];
-        workers.extend(
-            self.pin_readers
-                .iter()
-                .map(|pin| (PIN_READERS.to_owned(), pin.to_string())),
-        );
+        workers.extend(self.pin_readers.iter().map(|pin| (PIN_READERS.to_owned(), pin.to_string())));
         if self.memory == Memory::PerLane {
             workers.push((PER_LANE.to_owned(), "yes".to_owned()));
         }
@@ -166,10 +154,7 @@ mod tests {
         let again = Workload::default().under(&profile).unwrap();
         assert_eq!(again, tuned, "{text}");
         let slots = again.geometry().slots;
-        assert_eq!(
-            again.roomier(profile.slot_factor).geometry().slots,
-            2 * slots
-        );
+        assert_eq!(again.roomier(profile.slot_factor).geometry().slots, 2 * slots);
     }
 
     #[test]
@@ -179,13 +164,7 @@ mod tests {
         assert_eq!(under.tuning(Tuning::default()), Tuning::default());
         let (claim_patience, back_off_pauses) = (None, None);
         let (spin_ns, prefetch_depth) = (None, None);
-        let bare = Workload {
-            claim_patience,
-            back_off_pauses,
-            spin_ns,
-            prefetch_depth,
-            ..under
-        };
+        let bare = Workload { claim_patience, back_off_pauses, spin_ns, prefetch_depth, ..under };
         assert_eq!(bare, base);
         assert_eq!(base.clone().roomier(1), base);
     }

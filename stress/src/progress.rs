@@ -48,12 +48,7 @@ impl Line {
     /// Begins a line that starts with a title.
     #[must_use]
     pub fn new(title: impl Into<String>) -> Self {
-        Self {
-            title: title.into(),
-            shown: stderr().is_terminal(),
-            drawn: None,
-            began: None,
-        }
+        Self { title: title.into(), shown: stderr().is_terminal(), drawn: None, began: None }
     }
 
     fn draw(&mut self, text: &str) {
@@ -110,9 +105,7 @@ pub fn left_in_words(done: usize, total: usize, elapsed: Duration) -> String {
 }
 
 fn in_words(left: Option<Duration>) -> String {
-    left.map_or(String::new(), |left| {
-        format!(", {:.0} s left", left.as_secs_f64().ceil())
-    })
+    left.map_or(String::new(), |left| format!(", {:.0} s left", left.as_secs_f64().ceil()))
 }
 
 /// Names a round, of which a part has just begun, and what is left where it is known how long those before it took.
@@ -121,10 +114,7 @@ fn round_in_words(round: usize, rounds: usize, elapsed: Option<Duration>, what: 
         return format!("warming up: {what}");
     };
     let left = elapsed.map(|elapsed| left_in_words(done, rounds, elapsed));
-    format!(
-        "round {round} of {rounds}{}: {what}",
-        left.unwrap_or_default()
-    )
+    format!("round {round} of {rounds}{}: {what}", left.unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -78,13 +78,7 @@ impl Raw {
         let field = |field: Field| words.words()[field as usize].load(Relaxed) as usize;
         let (slots, buckets) = (field(Field::Slots), field(Field::Buckets));
         let (slots_at, buckets_at) = (field(Field::SlotsAt) / 8, field(Field::BucketsAt) / 8);
-        Ok(Self {
-            words,
-            slots,
-            buckets,
-            slots_at,
-            buckets_at,
-        })
+        Ok(Self { words, slots, buckets, slots_at, buckets_at })
     }
 
     /// Returns all words of the arena.
@@ -138,8 +132,7 @@ impl Raw {
         let buckets = &self.words()[self.buckets_at..][..self.buckets * BUCKET_WORDS];
         buckets.iter().step_by(BUCKET_WORDS).any(|control| {
             let control = control.load(Acquire);
-            control & CONTROL_CLAIMED != 0
-                && control >> CONTROL_WRITER_SHIFT & STATE_WRITER == u64::from(id)
+            control & CONTROL_CLAIMED != 0 && control >> CONTROL_WRITER_SHIFT & STATE_WRITER == u64::from(id)
         })
     }
 

@@ -136,10 +136,7 @@ impl Invariants {
             ("unexpected errors", self.unexpected_errors),
             ("lost workers", self.lost_workers),
             ("miscounted operations", self.miscounted_operations),
-            (
-                "linearizability violations",
-                self.linearizability_violations,
-            ),
+            ("linearizability violations", self.linearizability_violations),
         ]
     }
 
@@ -270,17 +267,8 @@ impl Output {
         if records.len() == 1 {
             return Self::One(Box::new(records.remove(0)));
         }
-        let verdict = records
-            .iter()
-            .map(|record| record.verdict)
-            .max()
-            .expect("at least one record");
-        Self::Cells(Cells {
-            schema_version: SCHEMA_VERSION,
-            kind: "run".to_owned(),
-            verdict,
-            cells: records,
-        })
+        let verdict = records.iter().map(|record| record.verdict).max().expect("at least one record");
+        Self::Cells(Cells { schema_version: SCHEMA_VERSION, kind: "run".to_owned(), verdict, cells: records })
     }
 
     /// Returns the gravest verdict.
@@ -314,19 +302,7 @@ mod tests {
     #[test]
     fn one_broken_invariant_is_enough() {
         assert!(Invariants::default().held());
-        assert!(
-            !Invariants {
-                torn_reads: 1,
-                ..Invariants::default()
-            }
-            .held()
-        );
-        assert!(
-            !Invariants {
-                miscounted_operations: 1,
-                ..Invariants::default()
-            }
-            .held()
-        );
+        assert!(!Invariants { torn_reads: 1, ..Invariants::default() }.held());
+        assert!(!Invariants { miscounted_operations: 1, ..Invariants::default() }.held());
     }
 }

@@ -85,10 +85,7 @@ pub fn comparison(records: &[Record]) -> String {
             rate(totals.goodput_per_s),
             rate(totals.attempts_per_s),
             percent(totals.counts.again, totals.counts.attempts),
-            record
-                .window
-                .processor_share
-                .map_or("-".to_owned(), |share| format!("{:.0}", share * 100.0)),
+            record.window.processor_share.map_or("-".to_owned(), |share| format!("{:.0}", share * 100.0)),
             main.map_or("-".to_owned(), |main| told(record, main, |at| at.p50)),
             main.map_or("-".to_owned(), |main| told(record, main, |at| at.p999)),
             record.verdict.word().to_owned(),
@@ -98,14 +95,9 @@ pub fn comparison(records: &[Record]) -> String {
         Some(Some(_)) => ", from its planned start",
         _ => "",
     };
-    let mut text =
-        format!("scrub levels compared (latencies are those of the most frequent write{from})\n");
+    let mut text = format!("scrub levels compared (latencies are those of the most frequent write{from})\n");
     align(&mut text, &rows);
-    let gravest = records
-        .iter()
-        .map(|record| record.verdict)
-        .max()
-        .unwrap_or(Verdict::Pass);
+    let gravest = records.iter().map(|record| record.verdict).max().unwrap_or(Verdict::Pass);
     let _ = write!(text, "  verdict    {}", gravest.word().to_uppercase());
     text
 }
@@ -113,13 +105,8 @@ pub fn comparison(records: &[Record]) -> String {
 /// Returns the most frequent write, which stands for all operations where there is room for one only; without writers the
 /// first of what readers do.
 pub(crate) fn main_operation(record: &Record) -> Option<&Operation> {
-    let writes = record
-        .operations
-        .iter()
-        .filter(|(name, _)| name.parse().is_ok_and(|op: Op| !op.is_read()));
-    let main = writes
-        .max_by_key(|(_, operation)| operation.counts.attempts)
-        .map(|(_, operation)| operation);
+    let writes = record.operations.iter().filter(|(name, _)| name.parse().is_ok_and(|op: Op| !op.is_read()));
+    let main = writes.max_by_key(|(_, operation)| operation.counts.attempts).map(|(_, operation)| operation);
     main.or_else(|| record.operations.values().next())
 }
 
@@ -133,8 +120,7 @@ pub(crate) fn told(record: &Record, operation: &Operation, at: fn(&Percentiles) 
 
 fn heading(record: &Record) -> String {
     let config = &record.config;
-    let many =
-        |count: u32, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let many = |count: u32, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let span = match config.span {
         Span::DurationMs(millis) => print_duration(Duration::from_millis(millis)),
         Span::Ops(ops) => format!("{} operations", grouped(ops)),
@@ -160,18 +146,9 @@ fn heading(record: &Record) -> String {
 
 fn table(text: &mut String, record: &Record) {
     let mut rows = vec![
-        [
-            "operation",
-            "attempts/s",
-            "goodput/s",
-            "again %",
-            "p50",
-            "p99",
-            "p99.9",
-            "max",
-        ]
-        .map(str::to_owned)
-        .to_vec(),
+        ["operation", "attempts/s", "goodput/s", "again %", "p50", "p99", "p99.9", "max"]
+            .map(str::to_owned)
+            .to_vec(),
     ];
     for op in Op::ALL {
         let Some(operation) = record.operations.get(op.name()) else {
@@ -214,12 +191,7 @@ fn table(text: &mut String, record: &Record) {
         .map(|(name, operation)| format!("{} {name}", grouped(operation.counts.failures)))
         .collect();
     if !failures.is_empty() {
-        let _ = writeln!(
-            text,
-            "  {:<11}{} (nothing there, or no room)",
-            "failures",
-            failures.join(", ")
-        );
+        let _ = writeln!(text, "  {:<11}{} (nothing there, or no room)", "failures", failures.join(", "));
     }
 }
 
@@ -230,9 +202,9 @@ fn window(record: &Record) -> String {
         "steady" => format!("{:.2} s of warm-up until steady", window.warmup_s),
         other => format!("{:.2} s of warm-up, {other}", window.warmup_s),
     };
-    let share = window.processor_share.map_or(String::new(), |share| {
-        format!(", with {:.0} % of the processors", share * 100.0)
-    });
+    let share = window
+        .processor_share
+        .map_or(String::new(), |share| format!(", with {:.0} % of the processors", share * 100.0));
     format!("{:.2} s measured after {warmup}{share}", window.measured_s)
 }
 
@@ -256,9 +228,7 @@ fn open_loop_line(found: &OpenLoop) -> String {
 
 fn watchers(told: &Notifications) -> String {
     let notices = &told.notices;
-    let signals = notices
-        .signalled
-        .map_or(String::new(), |signals| format!(" of {}", grouped(signals)));
+    let signals = notices.signalled.map_or(String::new(), |signals| format!(" of {}", grouped(signals)));
     let missed = format!(
         "{} missed in {} lags, {} lost{signals}",
         grouped(notices.missed),
@@ -267,12 +237,7 @@ fn watchers(told: &Notifications) -> String {
     );
     let at = |name: &str, spans: &Percentiles| match spans.samples {
         0 => String::new(),
-        _ => format!(
-            "; {name} p50 {} p99 {} p99.9 {}",
-            span(spans.p50),
-            span(spans.p99),
-            span(spans.p999)
-        ),
+        _ => format!("; {name} p50 {} p99 {} p99.9 {}", span(spans.p50), span(spans.p99), span(spans.p999)),
     };
     format!(
         "{} notifications/s; {missed}{}{}",
@@ -290,11 +255,7 @@ fn invariants(record: &Record) -> String {
         .map(|(name, count)| format!("{} {name}", grouped(*count)))
         .collect();
     if broken.is_empty() {
-        let shown: Vec<String> = named
-            .iter()
-            .take(6)
-            .map(|(name, _)| format!("0 {name}"))
-            .collect();
+        let shown: Vec<String> = named.iter().take(6).map(|(name, _)| format!("0 {name}")).collect();
         format!("all {} hold: {}, ...", named.len(), shown.join(", "))
     } else {
         format!("BROKEN: {}", broken.join(", "))
@@ -304,26 +265,13 @@ fn invariants(record: &Record) -> String {
 fn placement(record: &Record) -> String {
     let (config, placement) = (&record.config, &record.placement);
     let workers = placement.workers.len();
-    let moves: u64 = placement
-        .workers
-        .iter()
-        .map(|worker| worker.affinity.migrations)
-        .sum();
-    let pinned = placement
-        .workers
-        .iter()
-        .filter(|worker| worker.affinity.pinned)
-        .count();
+    let moves: u64 = placement.workers.iter().map(|worker| worker.affinity.migrations).sum();
+    let pinned = placement.workers.iter().filter(|worker| worker.affinity.pinned).count();
     let mut text = match (&config.pin, pinned) {
         (Pin::None, 0) => format!("{workers} workers left to the scheduler"),
         (pin, _) => format!("{pinned} of {workers} workers pinned ({pin})"),
     };
-    let _ = write!(
-        text,
-        " on {} processors, {} migrations",
-        placement.processors,
-        grouped(moves)
-    );
+    let _ = write!(text, " on {} processors, {} migrations", placement.processors, grouped(moves));
     let pages: Vec<String> = placement
         .memory
         .after
@@ -331,12 +279,7 @@ fn placement(record: &Record) -> String {
         .iter()
         .map(|(node, pages)| format!("{} pages on node {node}", grouped(*pages)))
         .collect();
-    let _ = write!(
-        text,
-        "; memory {}: {}",
-        placement.memory.requested,
-        pages.join(", ")
-    );
+    let _ = write!(text, "; memory {}: {}", placement.memory.requested, pages.join(", "));
     if !placement.misplaced.is_empty() {
         let _ = write!(text, "; {} MISPLACED", placement.misplaced.len());
     }
@@ -383,9 +326,5 @@ fn observer(record: &Record) -> String {
 }
 
 fn latency(record: &Record, operation: &Operation, ns: u64) -> String {
-    if operation.latency_ns.samples == 0 {
-        "-".to_owned()
-    } else {
-        record.observer.clock.show(ns)
-    }
+    if operation.latency_ns.samples == 0 { "-".to_owned() } else { record.observer.clock.show(ns) }
 }

@@ -38,9 +38,7 @@ impl Rng {
     pub fn new(seed: u64, stream: u64) -> Self {
         let mut state = seed ^ stream.wrapping_mul(0xa076_1d64_78bd_642f);
         // A zero state would stay zero for ever.
-        Self {
-            state: splitmix64(&mut state).max(1),
-        }
+        Self { state: splitmix64(&mut state).max(1) }
     }
 
     /// Returns 64 random bits.

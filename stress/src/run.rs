@@ -95,8 +95,7 @@ pub(crate) fn run_on(
     let mut workload = workload.clone();
     let cut = valgrind::is_running().then(|| valgrind::cut(&mut workload));
     let workload = &workload;
-    let failed =
-        |what: &str, error: &dyn fmt::Display| RunError::Failed(format!("{what}: {error}"));
+    let failed = |what: &str, error: &dyn fmt::Display| RunError::Failed(format!("{what}: {error}"));
     let clock = (splinter::cycles(), Instant::now());
 
     let _tuned = InForce::put(workload).map_err(RunError::Usage)?;
@@ -112,9 +111,8 @@ pub(crate) fn run_on(
     let setup = Setup::create(workload)?;
     setup.fill(workload, &plan)?;
     let mut memory = MemoryPlacement::default();
-    (memory.page_bytes, memory.before) = setup
-        .pages()
-        .map_err(|error| failed("residency is unknown", &error))?;
+    (memory.page_bytes, memory.before) =
+        setup.pages().map_err(|error| failed("residency is unknown", &error))?;
 
     let before = workload
         .history
@@ -125,17 +123,11 @@ pub(crate) fn run_on(
     // Gather: all workers are pinned, have touched their memory and wait.
     progress.step("starting workers");
     let own = Arc::new(workload.clone());
-    let shared = Arc::new(
-        SharedState::create(workload)
-            .map_err(|error| failed("no shared state", &refusal(error)))?,
-    );
-    let pacing = Tsc {
-        cycle_ns: cycle_ns(clock),
-        sleeps: plan.oversubscribed,
-    };
+    let shared =
+        Arc::new(SharedState::create(workload).map_err(|error| failed("no shared state", &refusal(error)))?);
+    let pacing = Tsc { cycle_ns: cycle_ns(clock), sleeps: plan.oversubscribed };
     shared.set_clock(pacing);
-    let mut workers =
-        RunningWorkers::start(&own, &plan, &setup.store, &shared).map_err(RunError::Failed)?;
+    let mut workers = RunningWorkers::start(&own, &plan, &setup.store, &shared).map_err(RunError::Failed)?;
     let mut interrupted = !shared.gather(|worker| workers.has_ended(worker), interrupt::requested);
     let misplaced =
         (0..workload.worker_count()).any(|worker| shared.cell(worker).state() == State::Misplaced);
@@ -146,8 +138,7 @@ pub(crate) fn run_on(
     let taken = Taken::from_now();
     if in_place && !interrupted {
         progress.step("warming up");
-        (timing.warmup, timing.warmup_ended, timing.steadiness) =
-            warm_up(workload, &shared, &mut workers);
+        (timing.warmup, timing.warmup_ended, timing.steadiness) = warm_up(workload, &shared, &mut workers);
         timing.started = SystemTime::now();
         timing.measured = measure(workload, &shared, &mut workers, progress);
         interrupted = interrupt::requested();
@@ -159,25 +150,19 @@ pub(crate) fn run_on(
     // Prove: read every key once more, walk the whole arena, ask where its pages are.
     progress.step("checking every key");
     let dead: Vec<bool> = reports.iter().map(Result::is_err).collect();
-    let ledgers: Vec<AckTable<'_>> = (0..workload.writers)
-        .map_while(|writer| shared.ledger(writer))
-        .collect();
+    let ledgers: Vec<AckTable<'_>> =
+        (0..workload.writers).map_while(|writer| shared.ledger(writer)).collect();
     let mut faults = if workload.oracle {
         FinalCheck::new(workload, &ledgers, &dead).run(&setup.store)
     } else {
         Faults::default()
     };
-    let inspection = setup
-        .store
-        .inspect()
-        .map_err(|error| failed("the store cannot be inspected", &error))?;
-    (_, memory.after) = setup
-        .pages()
-        .map_err(|error| failed("residency is unknown", &error))?;
+    let inspection =
+        setup.store.inspect().map_err(|error| failed("the store cannot be inspected", &error))?;
+    (_, memory.after) = setup.pages().map_err(|error| failed("residency is unknown", &error))?;
     if workload.memory == Memory::PerLane {
-        memory.lanes =
-            writer_memory::look(workload, &plan, machine, &setup.store, memory.page_bytes)
-                .map_err(|error| failed("residency is unknown", &error))?;
+        memory.lanes = writer_memory::look(workload, &plan, machine, &setup.store, memory.page_bytes)
+            .map_err(|error| failed("residency is unknown", &error))?;
     }
     for report in reports.iter().flatten() {
         faults.merge(report.faults.clone());
@@ -229,9 +214,7 @@ pub(crate) fn run_on(
 
 /// Says what the history of a run is of. Whoever has no more room ends, so nothing is left out.
 fn recorded(workload: &Workload, shared: &SharedState) -> String {
-    let full = (0..workload.operators())
-        .filter(|&worker| shared.cell(worker).is_full())
-        .count();
+    let full = (0..workload.operators()).filter(|&worker| shared.cell(worker).is_full()).count();
     match full {
         0 => "all of the run".to_owned(),
         _ => "all until its room was used up".to_owned(),
@@ -250,9 +233,7 @@ fn warm_up(
         // the first operation.
         (Warmup::Auto, Span::Ops(_)) => (Duration::ZERO, false),
         (Warmup::Auto, _) if workload.history.is_some() => (Duration::ZERO, false),
-        (Warmup::Auto, Span::DurationMs(millis)) => {
-            (LONGEST_WARMUP.min(Duration::from_millis(millis)), true)
-        }
+        (Warmup::Auto, Span::DurationMs(millis)) => (LONGEST_WARMUP.min(Duration::from_millis(millis)), true),
     };
     if longest.is_zero() {
         return (Duration::ZERO, "none", None);
@@ -274,15 +255,7 @@ fn warm_up(
             return (start.elapsed(), "steady", found);
         }
     }
-    (
-        start.elapsed(),
-        if until_steady {
-            "not steady in time"
-        } else {
-            "fixed"
-        },
-        steady::judge(&looks),
-    )
+    (start.elapsed(), if until_steady { "not steady in time" } else { "fixed" }, steady::judge(&looks))
 }
 
 /// Lets the workers run and count, until the time is up, the work is done, or someone wants to
@@ -301,28 +274,19 @@ fn measure(
     loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let full = (0..workload.operators()).any(|worker| shared.cell(worker).is_full());
-        if left.is_some_and(|left| left.is_zero())
-            || full
-            || interrupt::requested()
-            || workers.all_done()
-        {
+        if left.is_some_and(|left| left.is_zero()) || full || interrupt::requested() || workers.all_done() {
             return shared.enter(Phase::Stop) - start;
         }
         // A share of work may be done any moment.
         let soon = deadline.is_none() || workload.history.is_some();
         let look = if soon { Duration::from_millis(1) } else { LOOK };
         std::thread::sleep(left.map_or(look, |left| left.min(look)));
-        progress.tick(
-            per_second(successes(workload, shared), start.elapsed()),
-            left,
-        );
+        progress.tick(per_second(successes(workload, shared), start.elapsed()), left);
     }
 }
 
 fn successes(workload: &Workload, shared: &SharedState) -> u64 {
-    (0..workload.operators())
-        .map(|worker| shared.cell(worker).successes())
-        .sum()
+    (0..workload.operators()).map(|worker| shared.cell(worker).successes()).sum()
 }
 
 fn per_second(count: u64, span: Duration) -> f64 {

@@ -39,18 +39,18 @@ impl Setup {
     /// rest.
     pub(crate) fn create(workload: &Workload) -> Result<Self, RunError> {
         let refused = |error: StoreError| match error {
-            StoreError::Exists(name) => RunError::Usage(format!(
-                "{name} exists already: remove it, or choose another --backing"
-            )),
+            StoreError::Exists(name) => {
+                RunError::Usage(format!("{name} exists already: remove it, or choose another --backing"))
+            }
             StoreError::BadGeometry(why) => RunError::Usage(format!(
                 "no such store can be built: {why}; change --slots, --max-value-len or --dim"
             )),
-            StoreError::BadName(why) => RunError::Usage(format!(
-                "no store can have that name: {why}; change --backing"
-            )),
-            StoreError::Placement(why) => RunError::Usage(format!(
-                "the memory cannot be placed: {why}; change --node or --interleave"
-            )),
+            StoreError::BadName(why) => {
+                RunError::Usage(format!("no store can have that name: {why}; change --backing"))
+            }
+            StoreError::Placement(why) => {
+                RunError::Usage(format!("the memory cannot be placed: {why}; change --node or --interleave"))
+            }
             other => RunError::Failed(format!("the store cannot be created: {other}")),
         };
         let location = match &workload.backing {
@@ -113,9 +113,7 @@ impl Setup {
                     let affinity = Affinity::take(cpu);
                     if !affinity.placed() && !workload.allow_misplacement {
                         let fault = affinity.fault().unwrap_or_default();
-                        return Err(RunError::Usage(format!(
-                            "writer {writer} {fault}: change --pin"
-                        )));
+                        return Err(RunError::Usage(format!("writer {writer} {fault}: change --pin")));
                     }
                     self.fill_keys(workload, &workload.writer_keys(writer), writer)
                 };
@@ -127,12 +125,8 @@ impl Setup {
     }
 
     fn fill_keys(&self, workload: &Workload, keys: &KeySets, part: u32) -> Result<(), RunError> {
-        let failed =
-            |reason: String| RunError::Failed(format!("the store cannot be filled: {reason}"));
-        let mut writer = self
-            .store
-            .writer()
-            .map_err(|error| failed(error.to_string()))?;
+        let failed = |reason: String| RunError::Failed(format!("the store cannot be filled: {reason}"));
+        let mut writer = self.store.writer().map_err(|error| failed(error.to_string()))?;
         let filled = fill_part(workload, keys, &mut writer, u64::from(part));
         let registered = filled.and_then(|()| register_part(workload, keys, &mut writer));
         registered.map_err(|miss| {
@@ -237,20 +231,13 @@ pub(crate) fn fill_part(
 
 /// Puts keys into the signal groups that they are dealt to, every order of a tandem group into that
 /// of its base.
-fn register_part(
-    workload: &Workload,
-    keys: &KeySets,
-    writer: &mut impl Writes,
-) -> Result<(), Miss> {
+fn register_part(workload: &Workload, keys: &KeySets, writer: &mut impl Writes) -> Result<(), Miss> {
     let groups = workload.signal_groups();
     if groups.is_empty() {
         return Ok(());
     }
     let group = |index: u64| (index % u64::from(groups.end)) as u8;
-    for (family, indices) in [
-        (Family::Value, &keys.values),
-        (Family::Counter, &keys.counters),
-    ] {
+    for (family, indices) in [(Family::Value, &keys.values), (Family::Counter, &keys.counters)] {
         for index in indices.clone() {
             retry_while_claimed(|| writer.register(&keys::name(family, index), group(index)))?;
         }
@@ -292,19 +279,11 @@ fn pages(residency: &Residency) -> Pages {
 
 /// Compares where pages are with where they were asked to be. Returns what is not as asked.
 #[must_use]
-pub(crate) fn judge_memory(
-    memory: Memory,
-    nodes: usize,
-    placement: &mut MemoryPlacement,
-) -> Option<String> {
+pub(crate) fn judge_memory(memory: Memory, nodes: usize, placement: &mut MemoryPlacement) -> Option<String> {
     memory.to_string().clone_into(&mut placement.requested);
     let touched: u64 = placement.after.nodes.values().sum();
     let share = |node: u32| {
-        placement
-            .after
-            .nodes
-            .get(&node)
-            .map_or(0.0, |&pages| pages as f64 / touched.max(1) as f64)
+        placement.after.nodes.get(&node).map_or(0.0, |&pages| pages as f64 / touched.max(1) as f64)
     };
     match memory {
         Memory::Local => None,
@@ -324,20 +303,12 @@ pub(crate) fn judge_memory(
         }
         Memory::Interleave => {
             let even = 1.0 / nodes.max(1) as f64;
-            let smallest = placement
-                .after
-                .nodes
-                .keys()
-                .map(|&node| share(node))
-                .fold(1.0, f64::min);
-            let all = placement.after.nodes.len()
-                >= nodes.min(usize::try_from(touched).unwrap_or(usize::MAX));
+            let smallest = placement.after.nodes.keys().map(|&node| share(node)).fold(1.0, f64::min);
+            let all =
+                placement.after.nodes.len() >= nodes.min(usize::try_from(touched).unwrap_or(usize::MAX));
             placement.resident_share = Some(if all { smallest } else { 0.0 });
             (!all || smallest < even - UNEVEN).then(|| {
-                format!(
-                    "pages are not spread evenly over {nodes} nodes: {:?}",
-                    placement.after.nodes
-                )
+                format!("pages are not spread evenly over {nodes} nodes: {:?}", placement.after.nodes)
             })
         }
     }
@@ -348,14 +319,8 @@ mod tests {
     use super::*;
 
     fn placed(pages: &[(u32, u64)]) -> MemoryPlacement {
-        let after = Pages {
-            nodes: pages.iter().copied().collect(),
-            ..Pages::default()
-        };
-        MemoryPlacement {
-            after,
-            ..MemoryPlacement::default()
-        }
+        let after = Pages { nodes: pages.iter().copied().collect(), ..Pages::default() };
+        MemoryPlacement { after, ..MemoryPlacement::default() }
     }
 
     #[test]

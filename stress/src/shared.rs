@@ -44,10 +44,7 @@ impl SharedWords {
     pub(crate) fn from_fd(fd: OwnedFd, count: usize) -> io::Result<Self> {
         let file = File::from(fd.try_clone()?);
         if file.metadata()?.len() != count as u64 * 8 {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "control block of another run",
-            ));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "control block of another run"));
         }
         let map = MmapOptions::new().len(count * 8).map_raw(&file)?;
         Ok(Self { map, fd })
@@ -136,11 +133,7 @@ impl SharedState {
 
     /// Returns a worker's cell.
     pub(crate) fn cell(&self, worker: usize) -> &[AtomicU64] {
-        let Layout {
-            global_words,
-            cell_words,
-            ..
-        } = self.layout;
+        let Layout { global_words, cell_words, .. } = self.layout;
         &self.words.words()[global_words + worker * cell_words..][..cell_words]
     }
 
@@ -219,13 +212,9 @@ mod tests {
 
     #[test]
     fn the_parts_of_a_state_do_not_overlap_and_no_two_workers_share_a_line_pair() {
-        let state = SharedState::create(Layout {
-            global_words: 16,
-            workers: 3,
-            cell_words: 17,
-            message_bytes: 20,
-        })
-        .unwrap();
+        let state =
+            SharedState::create(Layout { global_words: 16, workers: 3, cell_words: 17, message_bytes: 20 })
+                .unwrap();
         assert_eq!((state.global().len(), state.cell(0).len()), (31, 32));
         let address = |word: &AtomicU64| std::ptr::from_ref(word).addr();
         for worker in 0..3 {

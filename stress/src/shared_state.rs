@@ -104,12 +104,7 @@ impl Layout {
         }
         let histories = reports + REPORT * workload.worker_count() as usize;
         let each = workload.history_share().map_or(0, event_log::words_for);
-        Self {
-            ledgers,
-            reports,
-            histories,
-            end: histories + each * workload.operators() as usize,
-        }
+        Self { ledgers, reports, histories, end: histories + each * workload.operators() as usize }
     }
 }
 
@@ -138,16 +133,9 @@ impl SharedState {
         Self::new(workload, |count| SharedWords::from_fd(fd, count))
     }
 
-    fn new(
-        workload: &Workload,
-        words: impl FnOnce(usize) -> io::Result<SharedWords>,
-    ) -> io::Result<Self> {
+    fn new(workload: &Workload, words: impl FnOnce(usize) -> io::Result<SharedWords>) -> io::Result<Self> {
         let layout = Layout::new(workload);
-        Ok(Self {
-            words: words(layout.end)?,
-            workload: workload.clone(),
-            layout,
-        })
+        Ok(Self { words: words(layout.end)?, workload: workload.clone(), layout })
     }
 
     /// Returns the phase.
@@ -213,9 +201,7 @@ impl SharedState {
     #[must_use]
     pub(crate) fn cell(&self, worker: u32) -> Cell<'_> {
         let start = HEADER + CELL * worker as usize;
-        Cell {
-            words: &self.words()[start..start + CELL],
-        }
+        Cell { words: &self.words()[start..start + CELL] }
     }
 
     /// Returns a writer's ledger, if the oracle is on and the worker is a writer.
@@ -223,10 +209,7 @@ impl SharedState {
     pub(crate) fn ledger(&self, worker: u32) -> Option<AckTable<'_>> {
         let start = *self.layout.ledgers.get(worker as usize)?;
         let keys = self.workload.writer_keys(worker);
-        Some(AckTable::new(
-            &self.words()[start..start + words_for(&keys)],
-            keys,
-        ))
+        Some(AckTable::new(&self.words()[start..start + words_for(&keys)], keys))
     }
 
     /// Returns the event log in which a worker records what it does, where there is to be a history. Watchers do nothing.
@@ -244,11 +227,7 @@ impl SharedState {
     /// If it is larger than its place; reports are bounded by far less.
     pub(crate) fn put_report(&self, worker: u32, report: &[u8]) {
         let words = self.report(worker);
-        assert!(
-            report.len() < (words.len() - 1) * 8,
-            "report of {} bytes",
-            report.len()
-        );
+        assert!(report.len() < (words.len() - 1) * 8, "report of {} bytes", report.len());
         for (word, chunk) in words[1..].iter().zip(report.chunks(8)) {
             let mut bytes = [0; 8];
             bytes[..chunk.len()].copy_from_slice(chunk);
@@ -261,9 +240,7 @@ impl SharedState {
     #[must_use]
     pub(crate) fn take_report(&self, worker: u32) -> Vec<u8> {
         let words = self.report(worker);
-        let len = usize::try_from(words[0].load(Acquire))
-            .unwrap_or(0)
-            .min((words.len() - 1) * 8);
+        let len = usize::try_from(words[0].load(Acquire)).unwrap_or(0).min((words.len() - 1) * 8);
         let mut report = Vec::with_capacity(len.next_multiple_of(8));
         for word in &words[1..=len.div_ceil(8)] {
             report.extend_from_slice(&word.load(Relaxed).to_le_bytes());
@@ -349,21 +326,13 @@ impl Cell<'_> {
     pub(crate) fn counts(&self, op: Op) -> Counts {
         let at = 8 + 4 * op as usize;
         let count = |index: usize| self.words[at + index].load(Relaxed);
-        Counts {
-            attempts: count(0),
-            successes: count(1),
-            again: count(2),
-            failures: count(3),
-        }
+        Counts { attempts: count(0), successes: count(1), again: count(2), failures: count(3) }
     }
 
     /// Returns the successes that the worker last showed, all operations together.
     #[must_use]
     pub(crate) fn successes(&self) -> u64 {
-        Op::ALL
-            .into_iter()
-            .map(|op| self.counts(op).successes)
-            .sum()
+        Op::ALL.into_iter().map(|op| self.counts(op).successes).sum()
     }
 }
 
@@ -375,27 +344,16 @@ mod tests {
     use crate::keys::Family;
 
     fn small() -> Workload {
-        Workload {
-            writers: 2,
-            readers: 1,
-            keys: 10,
-            ..Workload::default()
-        }
+        Workload { writers: 2, readers: 1, keys: 10, ..Workload::default() }
     }
 
     #[test]
     fn a_second_mapping_sees_cells_ledgers_and_reports() {
         let state = SharedState::create(&small()).unwrap();
-        let other =
-            SharedState::from_fd(state.fd().try_clone_to_owned().unwrap(), &small()).unwrap();
+        let other = SharedState::from_fd(state.fd().try_clone_to_owned().unwrap(), &small()).unwrap();
         other.cell(2).set_state(State::Ready);
         assert_eq!(state.cell(2).state(), State::Ready);
-        let counts = Counts {
-            attempts: 4,
-            successes: 3,
-            again: 1,
-            failures: 0,
-        };
+        let counts = Counts { attempts: 4, successes: 3, again: 1, failures: 0 };
         other.cell(1).show(Op::Set, &counts);
         assert_eq!(state.cell(1).counts(Op::Set), counts);
         assert_eq!(state.cell(0).successes(), 0);
@@ -434,10 +392,7 @@ mod tests {
     #[test]
     fn a_block_of_another_workload_is_refused() {
         let state = SharedState::create(&small()).unwrap();
-        let other = Workload {
-            keys: 1000,
-            ..small()
-        };
+        let other = Workload { keys: 1000, ..small() };
         assert!(SharedState::from_fd(state.fd().try_clone_to_owned().unwrap(), &other).is_err());
     }
 }

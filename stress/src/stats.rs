@@ -40,8 +40,8 @@ mod tests {
     #[test]
     fn a_quantile_lies_between_its_neighbours_as_the_handbook_says() {
         let mut gauges = [
-            95.1772, 95.1567, 95.1937, 95.1959, 95.1442, 95.0610, 95.1591, 95.1195, 95.1772,
-            95.0925, 95.1990, 95.1682,
+            95.1772, 95.1567, 95.1937, 95.1959, 95.1442, 95.0610, 95.1591, 95.1195, 95.1772, 95.0925,
+            95.1990, 95.1682,
         ];
         let middle = median(&mut gauges);
         assert!((quantile(&gauges, 0.9) - 95.195_68).abs() < 1e-9);

@@ -36,10 +36,7 @@ pub(crate) fn judge(looks: &[f64]) -> Option<Steadiness> {
         return None;
     }
     let middle = (LOOKS as f64 - 1.0) / 2.0;
-    let rise: f64 = (0..)
-        .zip(last)
-        .map(|(at, look)| (f64::from(at) - middle) * (look - mean))
-        .sum();
+    let rise: f64 = (0..).zip(last).map(|(at, look)| (f64::from(at) - middle) * (look - mean)).sum();
     let run: f64 = (0..LOOKS).map(|at| (at as f64 - middle).powi(2)).sum();
     let trend = rise / run * (LOOKS as f64 - 1.0) / mean;
     let halves = (newer - older) / older;
@@ -92,10 +89,7 @@ mod tests {
         let mut stepped = vec![100.0; 4];
         stepped.extend([120.0; 4]);
         let found = judge(&stepped).unwrap();
-        assert!(
-            !found.steady && found.halves > 0.19 && found.trend > 0.1,
-            "{found:?}"
-        );
+        assert!(!found.steady && found.halves > 0.19 && found.trend > 0.1, "{found:?}");
         stepped.extend([120.0; 4]);
         assert!(judge(&stepped).unwrap().steady, "only the last looks count");
     }

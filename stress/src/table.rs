@@ -15,15 +15,9 @@ pub enum Flush {
 /// columns; no line ends in blanks.
 #[must_use]
 pub fn columns(flush: &[Flush], rows: &[Vec<String>]) -> String {
-    let width = |column: usize| {
-        rows.iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| cell.chars().count())
-            .max()
-    };
-    let widths: Vec<usize> = (0..flush.len())
-        .map(|column| width(column).unwrap_or(0))
-        .collect();
+    let width =
+        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = (0..flush.len()).map(|column| width(column).unwrap_or(0)).collect();
     let mut text = String::new();
     for row in rows {
         let mut line = String::new();
@@ -104,23 +98,14 @@ mod tests {
     #[test]
     fn numbers_are_short() {
         assert_eq!(
-            [
-                span(7),
-                span(1_234),
-                span(45_678),
-                span(2_500_000),
-                span(3_000_000_000)
-            ],
+            [span(7), span(1_234), span(45_678), span(2_500_000), span(3_000_000_000)],
             ["7 ns", "1.2 us", "46 us", "2.5 ms", "3.0 s"]
         );
         assert_eq!(
             [rate(12.0), rate(1_500.0), rate(25_300_000.0), rate(1.5e9)],
             ["12", "1.5 k", "25.30 M", "1.50 G"]
         );
-        assert_eq!(
-            [grouped(7), grouped(1_000), grouped(1_234_567)],
-            ["7", "1,000", "1,234,567"]
-        );
+        assert_eq!([grouped(7), grouped(1_000), grouped(1_234_567)], ["7", "1,000", "1,234,567"]);
         assert_eq!(percent(1, 8), "12.500");
         assert_eq!(percent(0, 0), "0.000");
     }
@@ -130,10 +115,7 @@ mod tests {
         let rows = [["operation", "value"], ["get", "3.1 ns"], ["get_many", "-"]];
         let rows = rows.map(|row| row.map(str::to_owned).to_vec());
         let text = columns(&[Flush::Left, Flush::Right], &rows);
-        assert_eq!(
-            text,
-            "operation   value\nget        3.1 ns\nget_many        -\n"
-        );
+        assert_eq!(text, "operation   value\nget        3.1 ns\nget_many        -\n");
     }
 
     #[test]

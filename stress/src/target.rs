@@ -84,10 +84,7 @@ pub(crate) struct Version {
 impl From<splinter::Version> for Version {
     #[inline]
     fn from(version: splinter::Version) -> Self {
-        Self {
-            slot: version.slot,
-            epoch: version.epoch,
-        }
+        Self { slot: version.slot, epoch: version.epoch }
     }
 }
 
@@ -142,10 +139,7 @@ impl Ears {
     /// Takes a watcher of this store.
     #[must_use]
     pub(crate) fn new(store: &Store, watcher: Watcher) -> Self {
-        Self {
-            store: store.clone(),
-            watcher,
-        }
+        Self { store: store.clone(), watcher }
     }
 }
 
@@ -231,8 +225,7 @@ impl Reads for Store {
     }
 
     fn view(&self, key: &[u8], buf: &mut [u8]) -> Result<(usize, u64), Miss> {
-        self.get_with(key, |view| (view.copy_to(buf), view.epoch()))
-            .map_err(miss)
+        self.get_with(key, |view| (view.copy_to(buf), view.epoch())).map_err(miss)
     }
 
     #[inline]
@@ -260,8 +253,7 @@ impl Reads for Writer {
     }
 
     fn view(&self, key: &[u8], buf: &mut [u8]) -> Result<(usize, u64), Miss> {
-        self.get_with(key, |view| (view.copy_to(buf), view.epoch()))
-            .map_err(miss)
+        self.get_with(key, |view| (view.copy_to(buf), view.epoch())).map_err(miss)
     }
 
     #[inline]
@@ -290,9 +282,7 @@ impl Writes for Writer {
 
     #[inline]
     fn set_versioned(&mut self, key: &[u8], value: &[u8]) -> Result<Version, Miss> {
-        Self::set_versioned(self, key, value)
-            .map(Version::from)
-            .map_err(miss)
+        Self::set_versioned(self, key, value).map(Version::from).map_err(miss)
     }
 
     #[inline]

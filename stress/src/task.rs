@@ -22,10 +22,7 @@ mod tests {
         assert_eq!(letter("12 (splinter-stress) S 1 12"), Some('S'));
         assert_eq!(letter("12 (a) R b) R 1 12"), Some('R'));
         assert_eq!(letter(""), None);
-        assert_eq!(
-            state(std::process::id()).map(char::is_uppercase),
-            Some(true)
-        );
+        assert_eq!(state(std::process::id()).map(char::is_uppercase), Some(true));
         assert_eq!(state("no such process"), None);
     }
 }

@@ -60,10 +60,7 @@ struct State {
 impl State {
     /// Returns the version that the call at hand makes: all keys are in one slot, whose epoch counts calls.
     fn version(&self) -> Version {
-        Version {
-            slot: 0,
-            epoch: self.calls * 2,
-        }
+        Version { slot: 0, epoch: self.calls * 2 }
     }
 }
 
@@ -77,19 +74,12 @@ pub(crate) struct Fake {
 
 impl Fake {
     pub(crate) fn new(broken: Broken, max_len: usize) -> Self {
-        Self {
-            broken,
-            max_len,
-            state: Mutex::default(),
-        }
+        Self { broken, max_len, state: Mutex::default() }
     }
 
     /// Takes the content of another store.
     pub(crate) fn copy_from(&self, other: Self) {
-        *self.lock() = other
-            .state
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner);
+        *self.lock() = other.state.into_inner().unwrap_or_else(PoisonError::into_inner);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -155,16 +145,13 @@ impl Reads for &Fake {
     fn read_int(&self, key: &[u8]) -> Result<u64, Miss> {
         let state = self.lock();
         let slot = state.slots.get(key).ok_or(Miss::NotFound)?;
-        Ok(u64::from_le_bytes(
-            slot.value[..8].try_into().expect("eight bytes"),
-        ))
+        Ok(u64::from_le_bytes(slot.value[..8].try_into().expect("eight bytes")))
     }
 
     fn read_tandem(&self, base: &[u8], orders: &mut [Vec<u8>]) -> Result<(), Miss> {
         let state = self.lock();
         for (order, value) in orders.iter_mut().enumerate() {
-            let name =
-                crate::keys::order_name(base.try_into().expect("a base has eight bytes"), order);
+            let name = crate::keys::order_name(base.try_into().expect("a base has eight bytes"), order);
             value.clone_from(&state.slots.get(name.as_ref()).ok_or(Miss::NotFound)?.value);
         }
         Ok(())
@@ -242,14 +229,10 @@ impl Writes for &Fake {
 
     fn set_tandem(&mut self, base: &[u8], orders: &[&[u8]]) -> Result<(), Miss> {
         let mut state = self.lock();
-        let whole = if self.goes_wrong(&state, Broken::MixedGroups) {
-            orders.len() - 1
-        } else {
-            orders.len()
-        };
+        let whole =
+            if self.goes_wrong(&state, Broken::MixedGroups) { orders.len() - 1 } else { orders.len() };
         for (order, value) in orders.iter().enumerate().take(whole) {
-            let name =
-                crate::keys::order_name(base.try_into().expect("a base has eight bytes"), order);
+            let name = crate::keys::order_name(base.try_into().expect("a base has eight bytes"), order);
             state.slots.entry(name.as_ref().to_vec()).or_default().value = value.to_vec();
         }
         Ok(())

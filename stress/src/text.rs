@@ -104,20 +104,14 @@ fn advice(error: &std::io::Error) -> Option<&'static str> {
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let span = units::span(text).or_else(|| units::span(&format!("{text}s")));
     span.filter(|span| span.as_secs_f64() <= 1e7)
-        .ok_or_else(|| {
-            format!("'{text}' is no time span: give a number and a unit, as in 500ms, 5s or 2m")
-        })
+        .ok_or_else(|| format!("'{text}' is no time span: give a number and a unit, as in 500ms, 5s or 2m"))
 }
 
 /// Prints a time span in the form that [`parse_duration`] reads.
 #[must_use]
 pub(crate) fn print_duration(span: Duration) -> String {
     let millis = span.as_millis();
-    if millis.is_multiple_of(1000) {
-        format!("{}s", millis / 1000)
-    } else {
-        format!("{millis}ms")
-    }
+    if millis.is_multiple_of(1000) { format!("{}s", millis / 1000) } else { format!("{millis}ms") }
 }
 
 /// Parses a count or a size, as every program does ([`units::count`]).
@@ -125,9 +119,8 @@ pub(crate) fn print_duration(span: Duration) -> String {
 /// # Errors
 /// One line that says what would do.
 pub(crate) fn parse_count(text: &str) -> Result<u64, String> {
-    units::count(text).ok_or_else(|| {
-        format!("'{text}' is no count: give a whole number, as in 20000, 20k, 1M or 64KiB")
-    })
+    units::count(text)
+        .ok_or_else(|| format!("'{text}' is no count: give a whole number, as in 20000, 20k, 1M or 64KiB"))
 }
 
 #[cfg(test)]
@@ -136,13 +129,8 @@ mod tests {
 
     #[test]
     fn time_spans_round_trip() {
-        for (text, millis) in [
-            ("5s", 5_000),
-            ("250ms", 250),
-            ("1.5s", 1_500),
-            ("2m", 120_000),
-            ("3", 3_000),
-        ] {
+        for (text, millis) in [("5s", 5_000), ("250ms", 250), ("1.5s", 1_500), ("2m", 120_000), ("3", 3_000)]
+        {
             let span = parse_duration(text).unwrap();
             assert_eq!(span.as_millis(), millis);
             assert_eq!(parse_duration(&print_duration(span)), Ok(span));

@@ -57,11 +57,7 @@ pub(crate) fn is_running() -> bool {
 /// Returns how long to wait for another process, if `ordinary` is enough without Valgrind.
 #[must_use]
 pub(crate) fn patience(ordinary: Duration) -> Duration {
-    if is_running() {
-        ordinary * SLOWER
-    } else {
-        ordinary
-    }
+    if is_running() { ordinary * SLOWER } else { ordinary }
 }
 
 /// Cuts a workload down to a few seconds under Valgrind. Returns, in words, what was cut.
@@ -123,10 +119,7 @@ mod tests {
         let mut workload = Workload::default();
         let cuts = cut(&mut workload).unwrap();
         assert_eq!(workload.validate(), Ok(()));
-        assert!(
-            cuts.starts_with("writers 32 to 4, readers 32 to 2"),
-            "{cuts}"
-        );
+        assert!(cuts.starts_with("writers 32 to 4, readers 32 to 2"), "{cuts}");
         assert!(workload.keys <= KEYS && workload.warmup == Warmup::For(Duration::ZERO));
         assert_eq!(cut(&mut workload), None);
     }

@@ -14,13 +14,10 @@ fn record(line: &str) -> Value {
     command.args(line.split(' ')).arg("--json");
     let output = on_many_processors(&mut command).output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
-    let found: Value = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|error| panic!("{line}: {error}: {errors}"));
+    let found: Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{line}: {error}: {errors}"));
     let passed = output.status.code() == Some(0);
-    assert!(
-        passed || held(output.status.code(), &found),
-        "{line}: {errors}"
-    );
+    assert!(passed || held(output.status.code(), &found), "{line}: {errors}");
     found
 }
 
@@ -28,10 +25,7 @@ fn record(line: &str) -> Value {
 fn processors_are_found_and_pinned_to_however_many_the_kernel_has_room_for() {
     let here = common::record("topology").1;
     let there = record("topology");
-    assert_eq!(
-        there["machine"]["processors"],
-        here["machine"]["processors"]
-    );
+    assert_eq!(there["machine"]["processors"], here["machine"]["processors"]);
     let usable = here["machine"]["processors"].as_array().unwrap();
     let usable = usable.iter().filter(|one| one["usable"] == true).count();
     let run = "run --scrub hybrid --writers 2 --readers 2 --keys 64 --ops 400";
@@ -40,10 +34,7 @@ fn processors_are_found_and_pinned_to_however_many_the_kernel_has_room_for() {
         assert_eq!(run["environment"]["processors"], usable);
         for worker in run["placement"]["workers"].as_array().unwrap() {
             assert_eq!(worker["pinned"], true, "{worker}");
-            assert_eq!(
-                worker["observed"],
-                Value::from(vec![worker["requested"].clone()])
-            );
+            assert_eq!(worker["observed"], Value::from(vec![worker["requested"].clone()]));
         }
     }
     let wake = record("wake --quick");
@@ -56,10 +47,7 @@ fn processors_are_found_and_pinned_to_however_many_the_kernel_has_room_for() {
 fn a_processor_with_a_high_number_is_one_that_may_not_be_there() {
     for (flag, verb) in [("--pin", "run"), ("--pin", "topology"), ("--cpu-a", "wake")] {
         for cpu in ["1500", "65535"] {
-            refuses(
-                verb,
-                &[(&format!("{flag} {cpu}"), &format!("processor {cpu}"))],
-            );
+            refuses(verb, &[(&format!("{flag} {cpu}"), &format!("processor {cpu}"))]);
         }
     }
     refuses("run", &[("--pin 70000", "65535")]);

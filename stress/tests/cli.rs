@@ -3,9 +3,7 @@
 
 mod common;
 
-use common::{
-    children, count, held, is_gone, passes, program, refuses, scratch, signal, stress, watch,
-};
+use common::{children, count, held, is_gone, passes, program, refuses, scratch, signal, stress, watch};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::path::PathBuf;
@@ -20,22 +18,16 @@ fn every_key_choice_holds() {
         let record = passes(&format!("{SMALL} --key-choice {choice}"));
         assert_eq!(record["config"]["key_choice"], choice);
         assert_eq!(count(&record, "set", "successes"), 2400);
-        assert_eq!(
-            count(&record, "get", "successes"),
-            1600 - count(&record, "get", "failures")
-        );
+        assert_eq!(count(&record, "get", "successes"), 1600 - count(&record, "get", "failures"));
     }
 }
 
 #[test]
 fn every_operation_holds_at_every_scrub_level() {
-    for op in [
-        "get", "set", "append", "int", "tandem", "vector", "label", "unset",
-    ] {
+    for op in ["get", "set", "append", "int", "tandem", "vector", "label", "unset"] {
         for choice in ["lanes", "hot:4"] {
-            let cells = passes(&format!(
-                "{SMALL} --scrub all --dim 16 --mix set=1,{op}=4 --key-choice {choice}"
-            ));
+            let cells =
+                passes(&format!("{SMALL} --scrub all --dim 16 --mix set=1,{op}=4 --key-choice {choice}"));
             for cell in cells["cells"].as_array().unwrap() {
                 assert!(count(cell, op, "successes") > 0, "{op} by {choice}");
             }
@@ -60,9 +52,7 @@ fn every_operation_together_holds_in_threads_and_processes() {
 #[test]
 fn values_of_every_kind_of_length_hold() {
     for len in ["1", "7", "20", "1..100", "16,64,3000"] {
-        passes(&format!(
-            "{SMALL} --value-len {len} --mix set=3,get=1,unset=1 --key-choice hot:8"
-        ));
+        passes(&format!("{SMALL} --value-len {len} --mix set=3,get=1,unset=1 --key-choice hot:8"));
     }
 }
 
@@ -71,14 +61,9 @@ fn named_and_file_stores_are_removed_afterwards() {
     let name = format!("splinter-stress-test-{}", std::process::id());
     let path = scratch("store");
     for workers in ["threads", "processes"] {
-        passes(&format!(
-            "{SMALL} --workers {workers} --backing shared:{name}"
-        ));
+        passes(&format!("{SMALL} --workers {workers} --backing shared:{name}"));
         assert!(!PathBuf::from("/dev/shm").join(&name).exists());
-        passes(&format!(
-            "{SMALL} --workers {workers} --backing file:{}",
-            path.display()
-        ));
+        passes(&format!("{SMALL} --workers {workers} --backing file:{}", path.display()));
         assert!(!path.exists());
     }
 }
@@ -99,16 +84,9 @@ fn a_record_has_every_field_that_scripts_rely_on() {
     assert_eq!(record["schema_version"], 1);
     assert_eq!(record["kind"], "run");
     assert_eq!(record["config"]["seed"], 7);
-    for section in [
-        "config",
-        "environment",
-        "placement",
-        "operations",
-        "invariants",
-        "observer",
-        "window",
-        "store",
-    ] {
+    for section in
+        ["config", "environment", "placement", "operations", "invariants", "observer", "window", "store"]
+    {
         assert!(record[section].is_object(), "{section}");
     }
     for op in ["get", "set"] {
@@ -117,21 +95,13 @@ fn a_record_has_every_field_that_scripts_rely_on() {
         }
         assert!(record["operations"][op]["goodput_per_s"].as_f64().unwrap() > 0.0);
         for field in ["p50", "p90", "p99", "p999", "p9999", "max"] {
-            assert!(
-                record["operations"][op]["latency_ns"][field].is_u64(),
-                "{op}.{field}"
-            );
+            assert!(record["operations"][op]["latency_ns"][field].is_u64(), "{op}.{field}");
         }
-        let sum = ["successes", "again", "failures"]
-            .map(|what| count(&record, op, what))
-            .iter()
-            .sum::<u64>();
+        let sum = ["successes", "again", "failures"].map(|what| count(&record, op, what)).iter().sum::<u64>();
         assert_eq!(count(&record, op, "attempts"), sum);
         assert_eq!(
             count(&record, op, "attempts"),
-            record["operations"][op]["latency_ns"]["samples"]
-                .as_u64()
-                .unwrap()
+            record["operations"][op]["latency_ns"]["samples"].as_u64().unwrap()
         );
     }
     for invariant in [
@@ -164,49 +134,25 @@ fn a_record_has_every_field_that_scripts_rely_on() {
 #[test]
 fn several_scrub_levels_are_cells_of_one_output() {
     let output = passes(&format!("{SMALL} --scrub all"));
-    assert_eq!(
-        (&output["schema_version"], &output["kind"]),
-        (&Value::from(1), &Value::from("run"))
-    );
-    let levels: Vec<&Value> = output["cells"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|cell| &cell["config"]["scrub"])
-        .collect();
+    assert_eq!((&output["schema_version"], &output["kind"]), (&Value::from(1), &Value::from("run")));
+    let levels: Vec<&Value> =
+        output["cells"].as_array().unwrap().iter().map(|cell| &cell["config"]["scrub"]).collect();
     assert_eq!(levels, ["none", "hybrid", "full"]);
 }
 
 #[test]
 fn the_record_and_the_histograms_go_where_they_are_wanted() {
     let (record, hdr) = (scratch("record.json"), scratch("latency.hdr"));
-    let output = stress(&format!(
-        "{SMALL} --record {} --hdr {}",
-        record.display(),
-        hdr.display()
-    ));
+    let output = stress(&format!("{SMALL} --record {} --hdr {}", record.display(), hdr.display()));
     assert_eq!(output.status.code(), Some(0));
     let text = String::from_utf8(output.stdout).unwrap();
-    for word in [
-        "goodput/s",
-        "again %",
-        "p99.9",
-        "invariants",
-        "placement",
-        "PASS",
-    ] {
+    for word in ["goodput/s", "again %", "p99.9", "invariants", "placement", "PASS"] {
         assert!(text.contains(word), "{word} in {text}");
     }
-    assert!(
-        output.stderr.is_empty(),
-        "nothing is drawn where stderr is no terminal"
-    );
+    assert!(output.stderr.is_empty(), "nothing is drawn where stderr is no terminal");
     let written: Value = serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
     assert_eq!(written["verdict"], "pass");
-    assert_eq!(
-        written["hdr_log"].as_str().unwrap(),
-        std::fs::read_to_string(&hdr).unwrap()
-    );
+    assert_eq!(written["hdr_log"].as_str().unwrap(), std::fs::read_to_string(&hdr).unwrap());
     std::fs::remove_file(record).unwrap();
     std::fs::remove_file(hdr).unwrap();
 }
@@ -277,19 +223,13 @@ fn what_is_switched_off_costs_nothing_and_is_labelled() {
     let labels = record["labels"].to_string();
     assert!(labels.contains("without oracle"), "{labels}");
     let sampled = passes(&format!("{SMALL} --sample 10"));
-    let samples = sampled["operations"]["set"]["latency_ns"]["samples"]
-        .as_u64()
-        .unwrap();
-    assert!(
-        samples.abs_diff(count(&sampled, "set", "attempts") / 10) <= 3,
-        "{samples}"
-    );
+    let samples = sampled["operations"]["set"]["latency_ns"]["samples"].as_u64().unwrap();
+    assert!(samples.abs_diff(count(&sampled, "set", "attempts") / 10) <= 3, "{samples}");
 }
 
 #[test]
 fn a_fixed_time_is_measured_after_a_warm_up() {
-    let flags =
-        "run --writers 2 --readers 1 --keys 64 --scrub none --duration 200ms --warmup 100ms";
+    let flags = "run --writers 2 --readers 1 --keys 64 --scrub none --duration 200ms --warmup 100ms";
     let record = passes(flags);
     assert_eq!(record["window"]["warmup_ended"], "fixed");
     assert!(record["window"]["measured_s"].as_f64().unwrap() >= 0.2);
@@ -308,13 +248,8 @@ fn a_killed_worker_is_told_of_and_nobody_waits_for_it() {
     assert_eq!(output.status.code(), Some(1));
     let record: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(record["invariants"]["lost_workers"], 1);
-    for invariant in [
-        "torn_reads",
-        "lost_updates",
-        "duplicate_keys",
-        "spurious_misses",
-        "epoch_regressions",
-    ] {
+    for invariant in ["torn_reads", "lost_updates", "duplicate_keys", "spurious_misses", "epoch_regressions"]
+    {
         assert_eq!(record["invariants"][invariant], 0, "{invariant}");
     }
     assert!(record["reasons"].to_string().contains("killed by signal 9"));
@@ -330,28 +265,17 @@ fn watchers_lose_nothing() {
     ];
     for load in loads {
         // Long enough for a watcher to get its turn on a busy machine.
-        let run =
-            "run --writers 3 --readers 2 --keys 64 --duration 400ms --warmup 0s --scrub hybrid";
+        let run = "run --writers 3 --readers 2 --keys 64 --duration 400ms --warmup 0s --scrub hybrid";
         let record = passes(&format!("{run} --watchers 3 {load}"));
         let told = &record["notifications"];
         let number = |name: &str| told[name].as_u64().unwrap();
         // On a busy machine all of a short run may have been overwritten before a watcher came to look.
         assert!(number("taken") + number("missed") > 0, "{load}: {told}");
         if !load.contains("--watch-all") {
-            assert_eq!(
-                number("taken") + number("missed"),
-                number("signalled"),
-                "{load}"
-            );
+            assert_eq!(number("taken") + number("missed"), number("signalled"), "{load}");
         }
         let workers = record["placement"]["workers"].as_array().unwrap();
-        assert_eq!(
-            workers
-                .iter()
-                .filter(|worker| worker["role"] == "watcher")
-                .count(),
-            3
-        );
+        assert_eq!(workers.iter().filter(|worker| worker["role"] == "watcher").count(), 3);
     }
     assert!(passes(SMALL)["notifications"].is_null());
 }
@@ -360,17 +284,9 @@ fn watchers_lose_nothing() {
 fn watchers_time_what_they_are_told_of_where_values_tell_the_time() {
     // Long enough for a watcher to get its turn; how much it hears in it does not matter.
     let load = "run --writers 1 --watchers 1 --readers 0 --keys 64 --scrub none --warmup 0s";
-    for (more, timed) in [
-        ("", true),
-        ("--value-len 39", false),
-        ("--no-oracle", false),
-    ] {
+    for (more, timed) in [("", true), ("--value-len 39", false), ("--no-oracle", false)] {
         let told = &passes(&format!("{load} --duration 500ms {more}"))["notifications"];
-        assert_eq!(
-            number_of(told, "latency_ns", "samples") > 0,
-            timed,
-            "{more}: {told}"
-        );
+        assert_eq!(number_of(told, "latency_ns", "samples") > 0, timed, "{more}: {told}");
         assert!(told["goodput_per_s"].as_f64().unwrap() > 0.0, "{told}");
     }
 }
@@ -403,10 +319,7 @@ fn a_write_wakes_another_process_in_every_way_there_is() {
     let row = rows.iter().find(same).unwrap();
     assert!(row["ratio"].as_f64().unwrap() > 0.0, "{row}");
     for way in record["fan_out"].as_array().unwrap() {
-        assert_eq!(
-            way["woken"].as_u64().unwrap(),
-            31 * way["calls"].as_u64().unwrap()
-        );
+        assert_eq!(way["woken"].as_u64().unwrap(), 31 * way["calls"].as_u64().unwrap());
     }
     let kept: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     assert_eq!(kept, record);
@@ -436,21 +349,11 @@ fn latencies_of_a_comparison_are_those_of_a_write() {
         let mut words = line.split_whitespace();
         words.position(|word| word == name).map(|_| {
             // Behind the name: two rates with their units, a share, and the median with its unit.
-            line.split("  ")
-                .map(str::trim)
-                .filter(|it| !it.is_empty())
-                .nth(4)
-                .map(str::to_owned)
+            line.split("  ").map(str::trim).filter(|it| !it.is_empty()).nth(4).map(str::to_owned)
         })
     };
-    let medians: Vec<_> = text
-        .lines()
-        .filter_map(|line| cell(line, "int").flatten())
-        .collect();
-    let table = text
-        .split_once("scrub levels compared")
-        .expect("a comparison")
-        .1;
+    let medians: Vec<_> = text.lines().filter_map(|line| cell(line, "int").flatten()).collect();
+    let table = text.split_once("scrub levels compared").expect("a comparison").1;
     assert_eq!(medians.len(), 3, "{text}");
     for median in medians {
         assert!(table.contains(&median), "{median} is not in {table}");
@@ -460,10 +363,7 @@ fn latencies_of_a_comparison_are_those_of_a_write() {
 #[test]
 fn an_interrupted_run_keeps_what_it_has_and_leaves_nothing_behind() {
     for workers in ["threads", "processes"] {
-        let name = format!(
-            "splinter-stress-interrupted-{workers}-{}",
-            std::process::id()
-        );
+        let name = format!("splinter-stress-interrupted-{workers}-{}", std::process::id());
         let path = PathBuf::from("/dev/shm").join(&name);
         let child = program()
             .args([
@@ -536,10 +436,7 @@ fn completions_and_pages_have_every_command_and_flag() {
     let pages = String::from_utf8(output.stdout).unwrap();
     for verb in ["run", "kill", "sweep"] {
         let page = folder.join(format!("splinter-stress-{verb}.1"));
-        assert!(
-            pages.lines().any(|line| line == page.to_string_lossy()),
-            "{pages}"
-        );
+        assert!(pages.lines().any(|line| line == page.to_string_lossy()), "{pages}");
         let text = std::fs::read_to_string(page).unwrap();
         assert!(text.contains(".SH OPTIONS"), "{verb}");
     }

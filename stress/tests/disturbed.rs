@@ -13,10 +13,7 @@ impl Burners {
         let start = |_| {
             let mut shell = Command::new("sh");
             shell.args(["-c", "while :; do :; done"]);
-            shell
-                .stdin(Stdio::null())
-                .spawn()
-                .expect("there is a shell")
+            shell.stdin(Stdio::null()).spawn().expect("there is a shell")
         };
         Self((0..count).map(start).collect())
     }
@@ -41,25 +38,11 @@ fn a_run_of_fixed_work_beside_other_load_is_labelled_and_gives_no_verdict_on_its
     let causes = run["environment"]["disturbances"].to_string();
     assert!(causes.contains(r#""cause":"other_load""#), "{causes}");
     let labels = run["labels"].to_string();
-    assert!(
-        labels.contains("disturbed: others used the processors"),
-        "{labels}"
-    );
+    assert!(labels.contains("disturbed: others used the processors"), "{labels}");
     let (code, judged) = record(&format!("{line} --again 1"));
-    assert_eq!(
-        (code, &judged["verdict"]),
-        (Some(4), &"inconclusive".into())
-    );
+    assert_eq!((code, &judged["verdict"]), (Some(4), &"inconclusive".into()));
     assert_eq!(judged["environment"]["rounds_again"], 1);
-    assert!(
-        judged["reasons"][0]
-            .as_str()
-            .unwrap()
-            .starts_with("DISTURBED because")
-    );
+    assert!(judged["reasons"][0].as_str().unwrap().starts_with("DISTURBED because"));
     let text = String::from_utf8(stress(line).stdout).unwrap();
-    assert!(
-        text.contains("no verdict, DISTURBED because other processes took"),
-        "{text}"
-    );
+    assert!(text.contains("no verdict, DISTURBED because other processes took"), "{text}");
 }

@@ -14,9 +14,7 @@ const LONG: &str = "run --writers 1 --readers 0 --keys 8 --warmup 0s --duration 
 /// Runs a script of the shell's, in which `$0` is the program.
 fn shell(script: &str) -> Command {
     let mut command = Command::new("sh");
-    command
-        .args(["-c", script, env!("CARGO_BIN_EXE_splinter-stress")])
-        .stdin(Stdio::null());
+    command.args(["-c", script, env!("CARGO_BIN_EXE_splinter-stress")]).stdin(Stdio::null());
     command
 }
 
@@ -27,9 +25,7 @@ fn with_small_memory(script: &str) -> Option<Output> {
     let unshare = |script: &str| {
         let mut command = Command::new("unshare");
         command.args(["--user", "--map-root-user", "--mount", "sh", "-c"]);
-        command
-            .args([script, env!("CARGO_BIN_EXE_splinter-stress")])
-            .stdin(Stdio::null());
+        command.args([script, env!("CARGO_BIN_EXE_splinter-stress")]).stdin(Stdio::null());
         command.output()
     };
     if !unshare(mounts).is_ok_and(|output| output.status.success()) {
@@ -41,10 +37,7 @@ fn with_small_memory(script: &str) -> Option<Output> {
 
 /// Asserts that a run was refused with `code` and one line that holds `parts`, and that `left` is all it left.
 fn refused(output: &Output, code: i32, parts: &[&str], left: &str) {
-    let (out, errors) = (
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-    );
+    let (out, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(code), "{errors}");
     assert_eq!((errors.lines().count(), &*out), (1, left), "{errors}");
     assert!(errors.starts_with("splinter-stress: "), "{errors}");
@@ -73,16 +66,12 @@ impl Drop for Folder {
 fn a_store_that_does_not_fit_into_shared_memory_is_refused() {
     for backing in ["shared:stress-full", "file:/dev/shm/stress-full"] {
         // What is left is listed behind.
-        let script = format!(
-            "$0 {LOAD} --slots 8192 --backing {backing}; code=$?; ls -A /dev/shm; exit $code"
-        );
+        let script =
+            format!("$0 {LOAD} --slots 8192 --backing {backing}; code=$?; ls -A /dev/shm; exit $code");
         let Some(output) = with_small_memory(&script) else {
             return;
         };
-        let parts = [
-            "cannot reserve the memory of /dev/shm/stress-full",
-            "free some room there",
-        ];
+        let parts = ["cannot reserve the memory of /dev/shm/stress-full", "free some room there"];
         refused(&output, 4, &parts, "");
     }
 }
@@ -95,22 +84,10 @@ fn a_run_whose_record_cannot_be_written_does_not_begin() {
         let Some(output) = with_small_memory(&script) else {
             return;
         };
-        refused(
-            &output,
-            2,
-            &["cannot write /dev/shm/results", "Read-only", "give a path"],
-            "",
-        );
+        refused(&output, 2, &["cannot write /dev/shm/results", "Read-only", "give a path"], "");
     }
-    let output = shell("timeout 60 $0 wake --record /proc/nowhere/record")
-        .output()
-        .unwrap();
-    refused(
-        &output,
-        2,
-        &["cannot write /proc/nowhere/record", "give a path"],
-        "",
-    );
+    let output = shell("timeout 60 $0 wake --record /proc/nowhere/record").output().unwrap();
+    refused(&output, 2, &["cannot write /proc/nowhere/record", "give a path"], "");
 }
 
 #[test]
@@ -118,11 +95,8 @@ fn looking_whether_a_record_can_be_written_leaves_the_file_as_it_was() {
     let folder = Folder::new("as-it-was");
     let (old, new) = (folder.0.join("old"), folder.0.join("new"));
     std::fs::write(&old, "an older record").unwrap();
-    let script = format!(
-        "$0 {LOAD} --record '{}' --hdr '{}' --backing shared:no/name",
-        old.display(),
-        new.display()
-    );
+    let script =
+        format!("$0 {LOAD} --record '{}' --hdr '{}' --backing shared:no/name", old.display(), new.display());
     refused(&shell(&script).output().unwrap(), 2, &["--backing"], "");
     assert_eq!(std::fs::read(&old).unwrap(), b"an older record");
     assert!(!new.exists());
@@ -142,26 +116,19 @@ fn without_descriptors_a_run_says_so() {
 #[test]
 fn without_memory_a_run_says_so() {
     // Room for the program, however large it is built, and far from enough for the store.
-    let output = shell(&format!("ulimit -v 400000; exec $0 {LOAD} --slots 8M"))
-        .output()
-        .unwrap();
+    let output = shell(&format!("ulimit -v 400000; exec $0 {LOAD} --slots 8M")).output().unwrap();
     refused(&output, 4, &["Cannot allocate memory", "ulimit -v"], "");
 }
 
 #[test]
 fn a_result_that_cannot_be_written_is_told_and_not_taken_for_a_pass() {
     let full = || std::fs::File::options().write(true).open("/dev/full");
-    for line in [
-        "run --scrub none --writers 1 --readers 0 --ops 100 --json",
-        "topology --json",
-        "completions bash",
-    ] {
+    for line in
+        ["run --scrub none --writers 1 --readers 0 --ops 100 --json", "topology --json", "completions bash"]
+    {
         let mut command = program();
         command.args(line.split(' '));
-        let output = command
-            .stdout(full().unwrap())
-            .stderr(Stdio::piped())
-            .spawn();
+        let output = command.stdout(full().unwrap()).stderr(Stdio::piped()).spawn();
         let output = output.unwrap().wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{line}");
         let said = String::from_utf8_lossy(&output.stderr);

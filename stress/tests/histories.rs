@@ -23,10 +23,7 @@ fn histories_of_every_kind_of_load_are_linearizable() {
             .iter()
             .map(|op| count(&record, op, "successes"))
             .sum();
-        assert!(
-            history["operations"].as_u64().unwrap() > answered,
-            "{history}"
-        );
+        assert!(history["operations"].as_u64().unwrap() > answered, "{history}");
         assert_eq!(history["verdict"], "pass");
         assert_eq!(history["recorded"], "all of the run");
         assert_eq!(record["invariants"]["linearizability_violations"], 0);
@@ -40,10 +37,7 @@ fn a_run_ends_when_its_history_is_full_and_says_so() {
     let record = passes(
         "run --writers 2 --readers 2 --keys 64 --scrub hybrid --duration 60s --history --history-limit 64k",
     );
-    assert_eq!(
-        record["history"]["recorded"],
-        "all until its room was used up"
-    );
+    assert_eq!(record["history"]["recorded"], "all until its room was used up");
     let operations = record["history"]["operations"].as_u64().unwrap();
     assert!((2_000..=64_000 + 128).contains(&operations), "{operations}");
     assert!(record["window"]["measured_s"].as_f64().unwrap() < 50.0);
@@ -52,10 +46,7 @@ fn a_run_ends_when_its_history_is_full_and_says_so() {
 #[test]
 fn a_saved_history_is_checked_again_and_a_wrong_one_is_shown_at_its_shortest() {
     let (good, bad) = (scratch("history"), scratch("wrong-history"));
-    passes(&format!(
-        "{SMALL} --keys 3 --key-choice uniform --history={}",
-        good.display()
-    ));
+    passes(&format!("{SMALL} --keys 3 --key-choice uniform --history={}", good.display()));
     let check = |path: &PathBuf, json: &[&str]| {
         let command = program().arg("history").arg(path).args(json).output();
         command.expect("the program starts")
@@ -64,10 +55,7 @@ fn a_saved_history_is_checked_again_and_a_wrong_one_is_shown_at_its_shortest() {
     assert!(output.status.success());
     let text = std::fs::read_to_string(&good).unwrap();
     // After the last operation, a worker reads what was there before the first one.
-    let filled = text
-        .lines()
-        .find(|line| line.contains("\"worker\":65535"))
-        .unwrap();
+    let filled = text.lines().find(|line| line.contains("\"worker\":65535")).unwrap();
     let mut stale: Value = serde_json::from_str(filled).unwrap();
     stale["operation"] = "get".into();
     stale["worker"] = 7.into();
@@ -81,33 +69,18 @@ fn a_saved_history_is_checked_again_and_a_wrong_one_is_shown_at_its_shortest() {
     std::fs::remove_file(&bad).unwrap();
     assert_eq!(output.status.code(), Some(1));
     let record: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(
-        (&record["kind"], &record["verdict"]),
-        (&"history".into(), &"fail".into())
-    );
+    assert_eq!((&record["kind"], &record["verdict"]), (&"history".into(), &"fail".into()));
     let window = record["history"]["window"].as_array().unwrap();
     assert_eq!(window.len(), 2, "{window:?}");
-    assert_eq!(
-        (&window[1]["worker"], &window[1]["operation"]),
-        (&"7".into(), &"get".into())
-    );
-    assert!(
-        text.contains("shortest contradiction") && text.contains("FAIL"),
-        "{text}"
-    );
+    assert_eq!((&window[1]["worker"], &window[1]["operation"]), (&"7".into(), &"get".into()));
+    assert!(text.contains("shortest contradiction") && text.contains("FAIL"), "{text}");
 }
 
 #[test]
 fn what_is_no_history_is_refused_in_one_line() {
     let path = scratch("no-history");
     std::fs::write(&path, "{}\n").unwrap();
-    refuses(
-        "history",
-        &[
-            (path.to_str().unwrap(), "history"),
-            ("/nowhere/at/all", "/nowhere/at/all"),
-        ],
-    );
+    refuses("history", &[(path.to_str().unwrap(), "history"), ("/nowhere/at/all", "/nowhere/at/all")]);
     refuses(
         "run",
         &[

@@ -12,30 +12,15 @@ fn damage_to_every_part_leads_to_no_crash_hang_panic_or_answer_out_of_bounds() {
         (code, record) = common::record("hostile --duration 30s");
     }
     assert_eq!(code, Some(0), "{}", record["reasons"]);
-    assert_eq!(
-        (&record["kind"], &record["verdict"]),
-        (&"hostile".into(), &"pass".into())
-    );
+    assert_eq!((&record["kind"], &record["verdict"]), (&"hostile".into(), &"pass".into()));
     assert_eq!(record["schema_version"], 1);
     for name in ["crashes", "hangs", "panics", "out_of_bounds"] {
         assert_eq!(record[name], 0, "{name}");
     }
     let counts = |of: &str| record[of].as_object().unwrap().clone();
-    assert!(
-        counts("operations")
-            .values()
-            .all(|count| count.as_u64() > Some(0))
-    );
-    assert!(
-        counts("damage")
-            .values()
-            .all(|count| count.as_u64() > Some(0))
-    );
-    assert!(
-        counts("errors")
-            .values()
-            .any(|count| count.as_u64() > Some(0))
-    );
+    assert!(counts("operations").values().all(|count| count.as_u64() > Some(0)));
+    assert!(counts("damage").values().all(|count| count.as_u64() > Some(0)));
+    assert!(counts("errors").values().any(|count| count.as_u64() > Some(0)));
     // Both mappings of each of the three stores, on both sides.
     assert!(record["guards"].as_u64() >= Some(6), "{}", record["guards"]);
 }

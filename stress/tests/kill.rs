@@ -14,29 +14,17 @@ fn a_small_kill_test_keeps_every_invariant_at_every_level_and_says_what_it_hit()
     assert_eq!(record["schema_version"], 1);
     let kills = |name: &str| record["kills"][name].as_u64().unwrap();
     assert_eq!(kills("random") + kills("aimed"), 120);
-    assert!(
-        kills("random") >= 90,
-        "an aim that finds no writer is a random kill"
-    );
+    assert!(kills("random") >= 90, "an aim that finds no writer is a random kill");
     assert!(kills("random_in_claim") + kills("aimed_in_claim") > 0);
     let levels = record["levels"].as_array().unwrap();
-    let levels: Vec<_> = levels
-        .iter()
-        .map(|level| level["scrub"].as_str().unwrap())
-        .collect();
+    let levels: Vec<_> = levels.iter().map(|level| level["scrub"].as_str().unwrap()).collect();
     assert_eq!(levels, ["none", "hybrid", "full"]);
     assert!(record["detection_ns"]["samples"].as_u64().unwrap() > 0);
-    assert_eq!(
-        record["rescue_ns"]["samples"],
-        record["recovery_ns"]["samples"]
-    );
+    assert_eq!(record["rescue_ns"]["samples"], record["recovery_ns"]["samples"]);
     assert!(record["operations"]["set"][0].as_u64().unwrap() > 0);
     assert!(record["reads"][0].as_u64().unwrap() > 0);
     let invariants = record["invariants"].as_object().unwrap();
-    assert!(
-        invariants.values().all(|count| count == 0),
-        "{invariants:?}"
-    );
+    assert!(invariants.values().all(|count| count == 0), "{invariants:?}");
     let log = std::fs::read_to_string(&path).unwrap();
     assert!(log.contains("Tag=detection,"), "{log}");
     std::fs::remove_file(path).unwrap();

@@ -20,9 +20,7 @@ impl Drop for Folder {
 fn records(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten();
     let paths = entries.map(|entry| entry.unwrap().path());
-    paths
-        .filter(|path| path.extension().is_some_and(|end| end == "json"))
-        .collect()
+    paths.filter(|path| path.extension().is_some_and(|end| end == "json")).collect()
 }
 
 #[test]
@@ -35,23 +33,11 @@ fn a_matrix_over_processes_keeps_a_record_for_each_cell_and_runs_none_twice() {
     );
     let (code, first) = record(&line);
     assert!(held(code, &first), "{code:?} {}", first["reasons"]);
-    assert_eq!(
-        (&first["schema_version"], &first["kind"]),
-        (&1.into(), &"matrix".into())
-    );
+    assert_eq!((&first["schema_version"], &first["kind"]), (&1.into(), &"matrix".into()));
     let cells = first["cells"].as_array().unwrap();
     assert_eq!(cells.len(), 8);
-    assert_eq!(
-        first["refused"].as_array().unwrap().len(),
-        4,
-        "64 keys for 90 writers"
-    );
-    assert!(
-        first["refused"][0]["reason"]
-            .as_str()
-            .unwrap()
-            .contains("--keys")
-    );
+    assert_eq!(first["refused"].as_array().unwrap().len(), 4, "64 keys for 90 writers");
+    assert!(first["refused"][0]["reason"].as_str().unwrap().contains("--keys"));
     assert_eq!((&first["measured"], &first["kept"]), (&8.into(), &0.into()));
     for cell in cells {
         assert_eq!(cell["kind"], "run");
@@ -70,20 +56,9 @@ fn a_matrix_over_processes_keeps_a_record_for_each_cell_and_runs_none_twice() {
     std::fs::remove_file(&kept[3]).unwrap();
     let (code, second) = record(&line);
     assert!(held(code, &second), "{code:?} {}", second["reasons"]);
-    assert_eq!(
-        (&second["measured"], &second["kept"]),
-        (&1.into(), &7.into())
-    );
-    let text =
-        String::from_utf8(stress(&format!("{line} --rows scrub --columns value-len")).stdout)
-            .unwrap();
-    for word in [
-        "8 kept from before",
-        "goodput/s",
-        "scrub \\ value_len",
-        "refused",
-        "verdict",
-    ] {
+    assert_eq!((&second["measured"], &second["kept"]), (&1.into(), &7.into()));
+    let text = String::from_utf8(stress(&format!("{line} --rows scrub --columns value-len")).stdout).unwrap();
+    for word in ["8 kept from before", "goodput/s", "scrub \\ value_len", "refused", "verdict"] {
         assert!(text.contains(word), "{word} in {text}");
     }
 
@@ -91,10 +66,7 @@ fn a_matrix_over_processes_keeps_a_record_for_each_cell_and_runs_none_twice() {
     let output = stress(&format!("{line} --seed 2"));
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{error}");
-    assert!(
-        error.contains("seed is 1 there, 2 now") && error.contains("--again"),
-        "{error}"
-    );
+    assert!(error.contains("seed is 1 there, 2 now") && error.contains("--again"), "{error}");
 }
 
 #[test]

@@ -15,50 +15,29 @@ fn rows<'a>(record: &'a Value, check: &str) -> Vec<&'a Value> {
 fn a_machine_with_fewer_nodes_than_asked_fails() {
     let (code, found) = record("numa --machine-only --nodes 999");
     assert_eq!((code, &found["verdict"]), (Some(1), &Value::from("fail")));
-    assert_eq!(
-        (&found["schema_version"], &found["kind"]),
-        (&1.into(), &"numa".into())
-    );
+    assert_eq!((&found["schema_version"], &found["kind"]), (&1.into(), &"numa".into()));
     assert_eq!(rows(&found, "nodes with memory")[0]["verdict"], "fail");
     let table = stress("numa --machine-only --processors 9999");
     assert_eq!(table.status.code(), Some(1));
     let table = String::from_utf8(table.stdout).unwrap();
-    assert!(
-        table.contains("FAIL") && table.contains("9999 or more"),
-        "{table}"
-    );
+    assert!(table.contains("FAIL") && table.contains("9999 or more"), "{table}");
 }
 
 #[test]
 fn a_machine_passes_only_if_it_has_several_nodes_and_all_was_checked() {
     let (code, found) = record("numa --ops 2000");
-    let failed: Vec<&Value> = found["rows"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter(|row| row["verdict"] == "fail")
-        .collect();
+    let failed: Vec<&Value> =
+        found["rows"].as_array().unwrap().iter().filter(|row| row["verdict"] == "fail").collect();
     assert!(failed.is_empty(), "{failed:?}");
     let unchecked = rows(&found, "policies").len()
-        + rows(&found, "migrate")
-            .iter()
-            .filter(|row| row["verdict"] == "inconclusive")
-            .count();
-    let expected = if unchecked == 0 {
-        (Some(0), "pass")
-    } else {
-        (Some(4), "inconclusive")
-    };
+        + rows(&found, "migrate").iter().filter(|row| row["verdict"] == "inconclusive").count();
+    let expected = if unchecked == 0 { (Some(0), "pass") } else { (Some(4), "inconclusive") };
     assert_eq!((code, found["verdict"].as_str().unwrap()), expected);
     // What can be checked was: every page has an account.
     for check in ["bind", "interleave", "local", "stress", "per-lane"] {
         for row in rows(&found, check) {
-            let pages: u64 = row["pages"]
-                .as_object()
-                .unwrap()
-                .values()
-                .map(|pages| pages.as_u64().unwrap())
-                .sum();
+            let pages: u64 =
+                row["pages"].as_object().unwrap().values().map(|pages| pages.as_u64().unwrap()).sum();
             assert!(pages > 0, "{row}");
         }
         assert!(!rows(&found, check).is_empty(), "{check}");
@@ -68,18 +47,12 @@ fn a_machine_passes_only_if_it_has_several_nodes_and_all_was_checked() {
 #[test]
 fn mistakes_made_on_purpose_are_found_on_any_machine() {
     let (code, found) = record("numa --ops 2000 --plant unbound");
-    if found["reasons"]
-        .to_string()
-        .contains("this process is not told")
-    {
+    if found["reasons"].to_string().contains("this process is not told") {
         return;
     }
     assert_eq!(code, Some(1), "{}", found["reasons"]);
     // The policy betrays it where every page is on the only node anyway.
-    for row in rows(&found, "bind")
-        .into_iter()
-        .chain(rows(&found, "interleave"))
-    {
+    for row in rows(&found, "bind").into_iter().chain(rows(&found, "interleave")) {
         assert_eq!(row["verdict"], "fail", "{row}");
     }
     let (_, found) = record("numa --ops 2000 --plant unpinned");
@@ -90,21 +63,15 @@ fn mistakes_made_on_purpose_are_found_on_any_machine() {
 
 #[test]
 fn values_of_a_lane_lie_where_their_writer_runs() {
-    let (code, found) = record(
-        "run --per-lane --writers 2 --readers 1 --keys 64 --value-len 3000 --ops 3000 --scrub hybrid",
-    );
+    let (code, found) =
+        record("run --per-lane --writers 2 --readers 1 --keys 64 --value-len 3000 --ops 3000 --scrub hybrid");
     assert_eq!(code, Some(0), "{}", found["reasons"]);
     let memory = &found["placement"]["memory"];
-    assert_eq!(
-        (&memory["requested"], &memory["resident_share"]),
-        (&"per-lane".into(), &1.0.into())
-    );
+    assert_eq!((&memory["requested"], &memory["resident_share"]), (&"per-lane".into(), &1.0.into()));
     let lanes = memory["lanes"].as_array().unwrap();
     assert_eq!(lanes.len(), 2);
     for lane in lanes {
-        let own = lane["nodes"][lane["node"].to_string()]
-            .as_u64()
-            .unwrap_or(0);
+        let own = lane["nodes"][lane["node"].to_string()].as_u64().unwrap_or(0);
         // Some pages of the 96 KiB are shared with the neighbour.
         assert!(own + lane["shared"].as_u64().unwrap() >= 24, "{lane}");
         assert_eq!(lane["unknown"], 0);
@@ -116,14 +83,7 @@ fn values_of_a_lane_lie_where_their_writer_runs() {
 
 #[test]
 fn what_makes_no_sense_is_refused_in_one_line() {
-    refuses(
-        "numa",
-        &[
-            ("--ops 0", "--ops"),
-            ("--expect 0", "--expect"),
-            ("--nodes many", "--nodes"),
-        ],
-    );
+    refuses("numa", &[("--ops 0", "--ops"), ("--expect 0", "--expect"), ("--nodes many", "--nodes")]);
     refuses(
         "run",
         &[

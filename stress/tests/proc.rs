@@ -35,9 +35,6 @@ fn what_cannot_be_measured_without_proc_is_refused_by_its_name_and_the_rest_work
     for verb in ["run --print-workload", "topology", "completions bash"] {
         let output = start(verb).unwrap();
         let error = String::from_utf8(output.stderr).unwrap();
-        assert!(
-            output.status.success() && !output.stdout.is_empty(),
-            "{verb}: {error}"
-        );
+        assert!(output.status.success() && !output.stdout.is_empty(), "{verb}: {error}");
     }
 }

@@ -19,15 +19,10 @@ impl Group {
             let write = |&(file, text): &(&str, &str)| fs::write(group.0.join(file), text).is_ok();
             files.iter().all(write).then_some(group)
         };
-        let first = [
-            ("cpu.cfs_period_us", "100000"),
-            ("cpu.cfs_quota_us", "20000"),
-        ];
+        let first = [("cpu.cfs_period_us", "100000"), ("cpu.cfs_quota_us", "20000")];
         let trees = ["/sys/fs/cgroup/cpu", "/sys/fs/cgroup/cpu,cpuacct"];
         let mut groups = trees.iter().filter_map(|tree| make(tree, &first));
-        groups
-            .next()
-            .or_else(|| make("/sys/fs/cgroup", &[("cpu.max", "20000 100000")]))
+        groups.next().or_else(|| make("/sys/fs/cgroup", &[("cpu.max", "20000 100000")]))
     }
 }
 
@@ -47,16 +42,10 @@ fn what_a_quota_takes_is_recorded_and_called_by_its_name() {
     let run = |more: &str| {
         let program = env!("CARGO_BIN_EXE_splinter-stress");
         let flags = "--writers 2 --readers 2 --keys 64 --scrub hybrid --duration 1s --warmup 0s";
-        let line = format!(
-            "echo $$ > {}/cgroup.procs && exec {program} run {flags} {more}",
-            group.0.display()
-        );
+        let line =
+            format!("echo $$ > {}/cgroup.procs && exec {program} run {flags} {more}", group.0.display());
         let mut command = Command::new("sh");
-        let output = command
-            .args(["-c", &line])
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
+        let output = command.args(["-c", &line]).stdin(Stdio::null()).output().unwrap();
         String::from_utf8(output.stdout).unwrap()
     };
     let record: Value = serde_json::from_str(&run("--json")).unwrap();
@@ -66,14 +55,8 @@ fn what_a_quota_takes_is_recorded_and_called_by_its_name() {
     assert!(quota["throttled_periods"].as_u64().unwrap() > 0, "{quota}");
     assert!(quota["throttled_ms"].as_u64().unwrap() > 0, "{quota}");
     let labels = record["labels"].to_string();
-    assert!(
-        labels.contains("throttled: the quota of a control group"),
-        "{labels}"
-    );
+    assert!(labels.contains("throttled: the quota of a control group"), "{labels}");
     assert!(!labels.contains("others used the processors"), "{labels}");
     let told = run("");
-    assert!(
-        told.contains("  quota ") && told.contains("grants 0.20 processors"),
-        "{told}"
-    );
+    assert!(told.contains("  quota ") && told.contains("grants 0.20 processors"), "{told}");
 }

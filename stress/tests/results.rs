@@ -38,9 +38,8 @@ impl Folder {
 
     fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(&self.0).unwrap();
-        let mut names: Vec<String> = entries
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort_unstable();
         names
     }
@@ -79,10 +78,7 @@ fn a_result_that_cannot_be_printed_is_a_failure() {
         let closed = in_shell(r#"exec "$0" "$@" >&-"#, line);
         refused(&closed, line, &["standard output is closed"]);
         // Full, and open for reading only.
-        for to in [
-            r#"exec "$0" "$@" >/dev/full"#,
-            r#"exec "$0" "$@" 1</dev/null"#,
-        ] {
+        for to in [r#"exec "$0" "$@" >/dev/full"#, r#"exec "$0" "$@" 1</dev/null"#] {
             let output = in_shell(to, line);
             refused(&output, line, &["cannot write the result"]);
         }
@@ -98,8 +94,7 @@ fn a_result_that_cannot_be_printed_is_a_failure() {
 fn the_limit_on_the_size_of_files_is_an_error_and_leaves_the_old_file() {
     let folder = Folder::new("limit");
     let old = folder.put("old", "what was there");
-    let limited =
-        |line: &str, to: &str| in_shell(&format!(r#"ulimit -f 1; exec "$0" "$@" {to}"#), line);
+    let limited = |line: &str, to: &str| in_shell(&format!(r#"ulimit -f 1; exec "$0" "$@" {to}"#), line);
     let large = "topology --writers 300";
     let output = limited(&format!("{large} --record {old}"), "");
     refused(&output, large, &["ulimit -f", &old]);
@@ -107,10 +102,7 @@ fn the_limit_on_the_size_of_files_is_an_error_and_leaves_the_old_file() {
     assert_eq!(folder.names(), ["old"], "no part of it is left");
 
     let printed = folder.0.join("printed");
-    let output = limited(
-        &format!("{large} --json"),
-        &format!("> {}", printed.display()),
-    );
+    let output = limited(&format!("{large} --json"), &format!("> {}", printed.display()));
     refused(&output, large, &["cannot write the result", "ulimit -f"]);
 
     // The store itself is a file, too.
@@ -131,52 +123,22 @@ fn results_are_written_over_no_input_and_no_other_result() {
     let new = folder.0.join("new").display().to_string();
     let reads = "this command reads it";
     for (line, why) in [
-        (
-            format!("{SMALL} --workload {workload} --record {workload}"),
-            reads,
-        ),
-        (
-            format!("{SMALL} --workload {workload} --history={workload}"),
-            reads,
-        ),
-        (
-            format!("{SMALL} --profile {profile} --hdr {profile}"),
-            reads,
-        ),
-        (
-            format!("{SMALL} --backing file:{new} --record {new}"),
-            reads,
-        ),
-        (
-            format!("{SMALL} --record {new} --hdr {new}"),
-            "another result",
-        ),
-        (
-            format!("{SMALL} --record {new} --history={new}"),
-            "another result",
-        ),
-        (
-            format!("matrix --workload {workload} --record {workload}"),
-            reads,
-        ),
-        (
-            format!("topology --topology {machine} --record {machine}"),
-            reads,
-        ),
-        (
-            format!("kill --kills 1 --record {new} --hdr {new}"),
-            "another result",
-        ),
+        (format!("{SMALL} --workload {workload} --record {workload}"), reads),
+        (format!("{SMALL} --workload {workload} --history={workload}"), reads),
+        (format!("{SMALL} --profile {profile} --hdr {profile}"), reads),
+        (format!("{SMALL} --backing file:{new} --record {new}"), reads),
+        (format!("{SMALL} --record {new} --hdr {new}"), "another result"),
+        (format!("{SMALL} --record {new} --history={new}"), "another result"),
+        (format!("matrix --workload {workload} --record {workload}"), reads),
+        (format!("topology --topology {machine} --record {machine}"), reads),
+        (format!("kill --kills 1 --record {new} --hdr {new}"), "another result"),
         (format!("{SMALL} --history=/nowhere/at/all"), "give a path"),
     ] {
         let output = stress(&line);
         refused(&output, &line, &["cannot write", why]);
         assert!(output.stdout.is_empty(), "{line}");
     }
-    assert_eq!(
-        folder.names(),
-        ["machine.xml", "profile.toml", "workload.toml"]
-    );
+    assert_eq!(folder.names(), ["machine.xml", "profile.toml", "workload.toml"]);
     assert_eq!(fs::read(&workload).unwrap(), b"keys = 16\n");
 }
 
@@ -199,15 +161,9 @@ fn a_byte_order_mark_is_no_part_of_a_file() {
     let history = marked("history", &fs::read_to_string(&history).unwrap());
     assert_eq!(stress(&format!("history {history}")).status.code(), Some(0));
 
-    let utf16: Vec<u8> = "\u{feff}keys = 16\n"
-        .encode_utf16()
-        .flat_map(u16::to_le_bytes)
-        .collect();
+    let utf16: Vec<u8> = "\u{feff}keys = 16\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     let wide = folder.put("wide", utf16);
-    for line in [
-        format!("{SMALL} --workload {wide}"),
-        format!("history {wide}"),
-    ] {
+    for line in [format!("{SMALL} --workload {wide}"), format!("history {wide}")] {
         refused(&stress(&line), &line, &["UTF-16", "save it as UTF-8"]);
     }
 }
@@ -222,14 +178,8 @@ fn an_input_is_not_repeated_at_length() {
     let history = folder.put("history", header);
     let argument = &long[..100_000];
     for (line, words) in [
-        (
-            format!("{SMALL} --workload {workload}"),
-            &["line 2", "set, append"][..],
-        ),
-        (
-            format!("{SMALL} --workload {field}"),
-            &["line 1", "--print-workload"],
-        ),
+        (format!("{SMALL} --workload {workload}"), &["line 2", "set, append"][..]),
+        (format!("{SMALL} --workload {field}"), &["line 1", "--print-workload"]),
         (format!("history {history}"), &["of version 1"]),
         (format!("{SMALL} --mix {argument}"), &["--mix"]),
         (argument.to_owned(), &["--help"]),

@@ -22,14 +22,8 @@ impl Tree {
                 "stress/Cargo.toml",
                 "[package]\nname = \"revision\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[workspace]\n",
             ),
-            (
-                "stress/src/main.rs",
-                "fn main() { println!(\"{}\", env!(\"SPLINTER_BUILD_REVISION\")); }\n",
-            ),
-            (
-                "stress/build.rs",
-                include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/build.rs")),
-            ),
+            ("stress/src/main.rs", "fn main() { println!(\"{}\", env!(\"SPLINTER_BUILD_REVISION\")); }\n"),
+            ("stress/build.rs", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/build.rs"))),
         ] {
             let path = root.join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -61,10 +55,7 @@ impl Tree {
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{errors}");
         let revision = String::from_utf8(output.stdout).unwrap();
-        (
-            revision.trim().to_owned(),
-            !errors.contains("Fresh revision"),
-        )
+        (revision.trim().to_owned(), !errors.contains("Fresh revision"))
     }
 }
 
@@ -86,12 +77,7 @@ fn git() -> Command {
 /// Has a file look as if it had been written now.
 fn touch(path: &Path) {
     let later = SystemTime::now() + Duration::from_secs(2);
-    File::options()
-        .append(true)
-        .open(path)
-        .unwrap()
-        .set_modified(later)
-        .unwrap();
+    File::options().append(true).open(path).unwrap().set_modified(later).unwrap();
 }
 
 #[test]

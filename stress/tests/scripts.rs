@@ -19,20 +19,13 @@ fn scripts(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn every_script_says_at_once_what_it_is_for() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let stubs =
-        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("stubs-{}", std::process::id()));
+    let stubs = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("stubs-{}", std::process::id()));
     fs::create_dir_all(&stubs).unwrap();
     // Whatever builds or installs is told on.
     let called = stubs.join("called");
-    for name in [
-        "cargo", "rustc", "rustup", "apt-get", "sudo", "git", "nproc",
-    ] {
+    for name in ["cargo", "rustc", "rustup", "apt-get", "sudo", "git", "nproc"] {
         let stub = stubs.join(name);
-        fs::write(
-            &stub,
-            format!("#!/bin/sh\necho {name} >>{}\nexit 1\n", called.display()),
-        )
-        .unwrap();
+        fs::write(&stub, format!("#!/bin/sh\necho {name} >>{}\nexit 1\n", called.display())).unwrap();
         fs::set_permissions(&stub, fs::Permissions::from_mode(0o755)).unwrap();
     }
     let path = format!("{}:/usr/bin:/bin", stubs.display());
@@ -56,11 +49,7 @@ fn every_script_says_at_once_what_it_is_for() {
             assert_eq!(output.status.code(), Some(0), "{script} {flag}: {help}");
             assert!(help.starts_with(first), "{script} {flag}: {help}");
             assert!(output.stderr.is_empty(), "{script} {flag}");
-            assert!(
-                !called.exists(),
-                "{script}: {:?}",
-                fs::read_to_string(&called)
-            );
+            assert!(!called.exists(), "{script}: {:?}", fs::read_to_string(&called));
         }
     }
     fs::remove_dir_all(stubs).unwrap();

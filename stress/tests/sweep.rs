@@ -45,15 +45,9 @@ fn pairs_of_every_sort_hold_at_a_few_points() {
         assert_eq!(record["schema_version"], 1);
         assert_eq!(record["violations"], 0);
         let pair = &record["pairs"][0];
-        assert!(
-            record["points"].as_u64().unwrap() >= 5,
-            "{scenario}: {record}"
-        );
+        assert!(record["points"].as_u64().unwrap() >= 5, "{scenario}: {record}");
         assert_eq!(pair["points"], record["points"]);
-        assert!(
-            pair["instructions"].as_u64().unwrap() > 50,
-            "{scenario}: {record}"
-        );
+        assert!(pair["instructions"].as_u64().unwrap() > 50, "{scenario}: {record}");
     }
     let stores = std::fs::read_dir("/dev/shm").unwrap().map_while(Result::ok);
     let mut names = stores.map(|entry| entry.file_name().to_string_lossy().into_owned());
@@ -93,8 +87,5 @@ fn a_point_that_there_is_not_is_not_another_one() {
     let (code, record) = record("sweep --only update,append,kill,full,64,same --point 99999");
     let reasons = record["reasons"].to_string();
     assert_eq!(code, Some(INCONCLUSIVE), "{record}");
-    assert!(
-        reasons.contains("no point 99999") || reasons.contains("not permitted"),
-        "{reasons}"
-    );
+    assert!(reasons.contains("no point 99999") || reasons.contains("not permitted"), "{reasons}");
 }

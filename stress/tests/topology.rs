@@ -26,25 +26,15 @@ fn processors(record: &Value) -> Vec<i64> {
 #[test]
 fn this_machine_is_drawn_with_all_that_it_has() {
     let record = looked("topology");
-    assert_eq!(
-        (&record["schema_version"], &record["kind"]),
-        (&1.into(), &"topology".into())
-    );
+    assert_eq!((&record["schema_version"], &record["kind"]), (&1.into(), &"topology".into()));
     assert_eq!(record["placement"], Value::Null);
     let machine = &record["machine"];
-    let source = if cfg!(feature = "hwloc") {
-        "hwloc"
-    } else {
-        "/sys"
-    };
+    let source = if cfg!(feature = "hwloc") { "hwloc" } else { "/sys" };
     assert_eq!(machine["source"], source);
     let output = stress("topology");
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.stderr.is_empty() && output.status.success());
-    assert!(
-        text.lines().all(|line| line.chars().count() <= 100),
-        "{text}"
-    );
+    assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
     let nodes = machine["nodes"].as_array().unwrap();
     assert!(!nodes.is_empty());
     for node in nodes {
@@ -60,10 +50,8 @@ fn a_plan_is_what_a_run_then_does() {
         let planned = looked(&format!("topology --writers 2 --readers 2 --pin {pin}"));
         let ran = passes(&format!("{SHORT} --pin {pin}"));
         let workers = ran["placement"]["workers"].as_array().unwrap();
-        let requested: Vec<i64> = workers
-            .iter()
-            .map(|worker| worker["requested"].as_i64().unwrap())
-            .collect();
+        let requested: Vec<i64> =
+            workers.iter().map(|worker| worker["requested"].as_i64().unwrap()).collect();
         assert_eq!(processors(&planned), requested, "{pin}");
         assert_eq!(ran["placement"]["topology"], planned["machine"]["source"]);
         for worker in workers {
@@ -148,10 +136,7 @@ fn run_and_topology_say_the_same_of_processors_that_are_not_there_or_not_for_thi
 fn another_machine_is_refused_with_the_build_that_reads_it() {
     refuses(
         "topology --topology",
-        &[
-            ("synthetic:pu:4", "--features hwloc"),
-            ("machine.xml", "--features hwloc"),
-        ],
+        &[("synthetic:pu:4", "--features hwloc"), ("machine.xml", "--features hwloc")],
     );
 }
 
@@ -160,11 +145,7 @@ fn another_machine_is_refused_with_the_build_that_reads_it() {
 fn workers_are_planned_on_a_machine_that_is_not_this_one() {
     let flags = "--writers 4 --readers 2 --pin per-node --pin-readers per-core --json";
     let output = common::program()
-        .args([
-            "topology",
-            "--topology",
-            "synthetic:pack:2 numa:2 l3:1 core:4 pu:2",
-        ])
+        .args(["topology", "--topology", "synthetic:pack:2 numa:2 l3:1 core:4 pu:2"])
         .args(flags.split(' '))
         .output()
         .unwrap();
@@ -181,20 +162,14 @@ fn a_file_that_is_no_machine_is_refused() {
     let file = scratch("no-machine.xml");
     std::fs::write(&file, "<topology>").unwrap();
     let name = file.display().to_string();
-    refuses(
-        "topology --topology",
-        &[(&name, "lstopo"), ("synthetic:x", "pack:2")],
-    );
+    refuses("topology --topology", &[(&name, "lstopo"), ("synthetic:x", "pack:2")]);
     std::fs::remove_file(file).unwrap();
 }
 
 #[test]
 fn a_record_is_kept_where_it_is_wanted() {
     let file = scratch("topology.json");
-    let output = stress(&format!(
-        "topology --writers 1 --readers 0 --record {}",
-        file.display()
-    ));
+    let output = stress(&format!("topology --writers 1 --readers 0 --record {}", file.display()));
     assert!(output.status.success());
     let kept: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
     assert_eq!(kept["placement"]["workers"].as_array().unwrap().len(), 1);
@@ -228,12 +203,6 @@ fn a_look_at_a_machine_is_ended_by_the_signals_that_end_programs() {
         drop(writer);
     }
     let alone = pipe.display().to_string();
-    refuses(
-        "topology --topology",
-        &[
-            (&alone, "nobody writes to it"),
-            ("synthetic:pu:100000", "8192"),
-        ],
-    );
+    refuses("topology --topology", &[(&alone, "nobody writes to it"), ("synthetic:pu:100000", "8192")]);
     std::fs::remove_file(pipe).unwrap();
 }

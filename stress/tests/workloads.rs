@@ -11,25 +11,18 @@ const SMALL: &str = "run --writers 3 --readers 2 --keys 64 --scrub hybrid --warm
 #[test]
 fn a_workload_is_printed_read_back_and_run() {
     let path = scratch("workload.toml");
-    let flags =
-        format!("{SMALL} --ops 4000 --mix set=3,get=1 --value-len 16..256 --key-choice hot:4");
+    let flags = format!("{SMALL} --ops 4000 --mix set=3,get=1 --value-len 16..256 --key-choice hot:4");
     let printed = stress(&format!("{flags} --print-workload"));
     assert_eq!(printed.status.code(), Some(0));
     std::fs::write(&path, &printed.stdout).unwrap();
-    let again = stress(&format!(
-        "run --workload {} --print-workload",
-        path.display()
-    ));
+    let again = stress(&format!("run --workload {} --print-workload", path.display()));
     assert_eq!(printed.stdout, again.stdout);
 
     let by_flags = passes(&flags);
     let by_file = passes(&format!("run --workload {}", path.display()));
     assert_eq!(by_flags["config"], by_file["config"]);
     // And flags win.
-    let fewer = passes(&format!(
-        "run --workload {} --ops 2000 --seed 9",
-        path.display()
-    ));
+    let fewer = passes(&format!("run --workload {} --ops 2000 --seed 9", path.display()));
     assert_eq!(fewer["config"]["span"]["ops"], 2000);
     assert_eq!(fewer["config"]["seed"], 9);
     assert_eq!(fewer["config"]["value_len"], "16..256");
@@ -41,13 +34,7 @@ fn a_file_that_is_wrong_is_refused_with_its_line() {
     let path = scratch("wrong.toml");
     std::fs::write(&path, "writers = 2\nkeys = \"many\"\n").unwrap();
     let flag = format!("--workload {}", path.display());
-    refuses(
-        "run",
-        &[
-            (&flag, "line 2"),
-            ("--workload /nowhere.toml", "/nowhere.toml"),
-        ],
-    );
+    refuses("run", &[(&flag, "line 2"), ("--workload /nowhere.toml", "/nowhere.toml")]);
     std::fs::remove_file(path).unwrap();
 }
 
@@ -68,52 +55,24 @@ fn a_rate_that_makes_no_sense_is_refused() {
 fn open_loop(line: &str) -> (Option<i32>, Value) {
     let (code, run) = record(line);
     let open = &run["open_loop"];
-    let number = |name: &str| {
-        open[name]
-            .as_f64()
-            .unwrap_or_else(|| panic!("{name} in {open}"))
-    };
-    assert!(
-        run["invariants"]
-            .as_object()
-            .unwrap()
-            .values()
-            .all(|count| count == 0),
-        "{line}"
-    );
+    let number = |name: &str| open[name].as_f64().unwrap_or_else(|| panic!("{name} in {open}"));
+    assert!(run["invariants"].as_object().unwrap().values().all(|count| count == 0), "{line}");
     assert!(number("started") <= number("planned"), "{open}");
-    assert!(
-        number("late_at_end_ms") <= number("longest_lateness_ms"),
-        "{open}"
-    );
+    assert!(number("late_at_end_ms") <= number("longest_lateness_ms"), "{open}");
     let saturated = open["saturated"].as_bool().unwrap();
     assert_eq!(saturated, !open["why"].is_null(), "{open}");
-    let expected = if saturated {
-        (Some(4), Value::from("inconclusive"))
-    } else {
-        (Some(0), Value::from("pass"))
-    };
+    let expected =
+        if saturated { (Some(4), Value::from("inconclusive")) } else { (Some(0), Value::from("pass")) };
     assert_eq!((code, run["verdict"].clone()), expected);
     let labels = run["labels"].to_string();
     assert_eq!(labels.contains("\"saturated\""), saturated, "{labels}");
     assert_eq!(labels.contains("not to be trusted"), saturated, "{labels}");
     for (name, operation) in run["operations"].as_object().unwrap() {
-        let (from_start, from_plan) = (
-            &operation["latency_ns"],
-            &operation["latency_from_planned_ns"],
-        );
+        let (from_start, from_plan) = (&operation["latency_ns"], &operation["latency_from_planned_ns"]);
         if from_start["samples"] != 0 {
             assert_eq!(from_start["samples"], from_plan["samples"], "{name}");
-            assert!(
-                from_plan["max"].as_u64() >= from_start["max"].as_u64(),
-                "{name}"
-            );
-            assert!(
-                run["hdr_log"]
-                    .as_str()
-                    .unwrap()
-                    .contains(&format!("Tag={name}-planned,"))
-            );
+            assert!(from_plan["max"].as_u64() >= from_start["max"].as_u64(), "{name}");
+            assert!(run["hdr_log"].as_str().unwrap().contains(&format!("Tag={name}-planned,")));
         }
     }
     assert!(run["observer"]["pacer_ns"].as_f64().unwrap() > 0.0);
@@ -142,18 +101,10 @@ fn an_open_loop_starts_what_was_planned() {
 fn a_rate_that_nobody_can_keep_is_called_saturated() {
     let (code, run) = open_loop(&format!("{SMALL} --rate 10G --duration 300ms"));
     assert_eq!(code, Some(4));
-    assert!(
-        run["reasons"][0]
-            .as_str()
-            .unwrap()
-            .starts_with("saturated: only")
-    );
+    assert!(run["reasons"][0].as_str().unwrap().starts_with("saturated: only"));
     let output = stress(&format!("{SMALL} --rate 10G --ops 5000"));
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        text.contains("from the plan") && text.contains("SATURATED"),
-        "{text}"
-    );
+    assert!(text.contains("from the plan") && text.contains("SATURATED"), "{text}");
 }
 
 #[test]
@@ -207,10 +158,7 @@ fn a_profile_is_in_force_for_threads_and_processes_and_in_the_record() {
     std::fs::remove_file(&path).unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2));
-    assert!(
-        error.contains("line 2") && error.contains("'spin'"),
-        "{error}"
-    );
+    assert!(error.contains("line 2") && error.contains("'spin'"), "{error}");
 }
 
 /// Returns how many operations were completed, well or not: what met a claim was tried again.
@@ -244,17 +192,11 @@ fn a_run_in_which_the_workers_of_a_role_did_nothing_is_not_passed() {
         let (code, record) = common::record(&format!("run --scrub hybrid --keys 64 {flags}"));
         let reasons = record["reasons"].to_string();
         assert_eq!(code, Some(4), "{flags}: {reasons}");
-        assert!(
-            reasons.contains(role) && reasons.contains("--ops"),
-            "{reasons}"
-        );
+        assert!(reasons.contains(role) && reasons.contains("--ops"), "{reasons}");
     };
     inconclusive("--writers 1 --readers 3 --ops 1", "the readers did nothing");
     // Its writers only read.
-    inconclusive(
-        "--writers 1 --readers 1 --watchers 1 --mix get=1 --ops 100",
-        "the watchers did nothing",
-    );
+    inconclusive("--writers 1 --readers 1 --watchers 1 --mix get=1 --ops 100", "the watchers did nothing");
     passes("run --scrub hybrid --keys 64 --writers 1 --readers 0 --ops 1");
     passes("run --scrub hybrid --keys 64 --writers 0 --readers 1 --ops 1");
 }

@@ -15,10 +15,7 @@ use std::fmt::Debug;
 pub(crate) fn board(workload: &Workload) -> Result<Contender, String> {
     let len = workload.value_len.longest();
     if workload.writers > 1 {
-        return Err(format!(
-            "a blackboard has one writer, this load has {}",
-            workload.writers
-        ));
+        return Err(format!("a blackboard has one writer, this load has {}", workload.writers));
     }
     match (workload.value_len.shortest() == len, len) {
         (true, 8) => make::<8>(workload),
@@ -27,9 +24,7 @@ pub(crate) fn board(workload: &Workload) -> Result<Contender, String> {
         (true, 256) => make::<256>(workload),
         (true, 1024) => make::<1024>(workload),
         (true, 4096) => make::<4096>(workload),
-        _ => {
-            Err("its values are of one size; here of 8, 16, 64, 256, 1024 or 4096 bytes".to_owned())
-        }
+        _ => Err("its values are of one size; here of 8, 16, 64, 256, 1024 or 4096 bytes".to_owned()),
     }
 }
 
@@ -49,14 +44,10 @@ fn make<const LEN: usize>(workload: &Workload) -> Result<Contender, String> {
         creator = creator.add::<[u8; LEN]>(key, [0; LEN]);
     }
     let factory = creator.create().map_err(words)?;
-    let peer = Board::<LEN> {
-        name,
-        config,
-        keys: workload.keys,
-    };
+    let peer = Board::<LEN> { name, config, keys: workload.keys };
     let contender = Contender::new("iceoryx2, by handle", "iceoryx2 0.9", workload, peer)?;
-    let contender = contender
-        .note("its blackboard: one writer, values of one size, keys fixed when it is made");
+    let contender =
+        contender.note("its blackboard: one writer, values of one size, keys fixed when it is made");
     // The service is there for as long as somebody has it open.
     Ok(contender.keeping((factory, node, Leftovers(text), scratch)))
 }
@@ -65,18 +56,13 @@ fn make<const LEN: usize>(workload: &Workload) -> Result<Contender, String> {
 fn config(scratch: &Scratch, prefix: &str) -> Result<Config, String> {
     let mut config = Config::default();
     let folder = scratch.path().to_string_lossy();
-    config
-        .global
-        .set_root_path(&Path::new(folder.as_bytes()).map_err(words)?);
+    config.global.set_root_path(&Path::new(folder.as_bytes()).map_err(words)?);
     config.global.prefix = FileName::new(prefix.as_bytes()).map_err(words)?;
     Ok(config)
 }
 
 fn node(config: &Config) -> Result<Node<ipc::Service>, String> {
-    NodeBuilder::new()
-        .config(config)
-        .create::<ipc::Service>()
-        .map_err(words)
+    NodeBuilder::new().config(config).create::<ipc::Service>().map_err(words)
 }
 
 /// Removes what the library leaves in shared memory, by the beginning of its name.
@@ -84,11 +70,7 @@ struct Leftovers(String);
 
 impl Drop for Leftovers {
     fn drop(&mut self) {
-        for entry in std::fs::read_dir("/dev/shm")
-            .into_iter()
-            .flatten()
-            .flatten()
-        {
+        for entry in std::fs::read_dir("/dev/shm").into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with(&self.0) && entry.path().is_file() {
                 // What cannot be removed cannot be helped here.
                 let _ = std::fs::remove_file(entry.path());
@@ -133,12 +115,7 @@ impl<const LEN: usize> Peer for Board<LEN> {
         } else {
             Vec::new()
         };
-        Ok(BoardLink {
-            read: read.map_err(words)?,
-            write,
-            _factory: factory,
-            _node: node,
-        })
+        Ok(BoardLink { read: read.map_err(words)?, write, _factory: factory, _node: node })
     }
 }
 
@@ -147,9 +124,7 @@ impl<const LEN: usize> Link for BoardLink<LEN> {
     fn get(&mut self, key: &[u8], buf: &mut [u8]) -> Result<usize, Miss> {
         let entry = self.read.get(key_number(key)?).ok_or(Miss::NotFound)?;
         let value = entry.get();
-        buf.get_mut(..LEN)
-            .ok_or(Miss::TooLong)?
-            .copy_from_slice(&*value);
+        buf.get_mut(..LEN).ok_or(Miss::TooLong)?.copy_from_slice(&*value);
         Ok(LEN)
     }
 

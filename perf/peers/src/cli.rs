@@ -9,9 +9,7 @@ use splinter_perf::cli::PeersOptions;
 use splinter_perf::environment::EnvironmentWatch;
 use splinter_perf::only;
 use splinter_stress::files::{as_json, try_files, write_file};
-use splinter_stress::{
-    ClockCost, Line, RoundWatch, SCHEMA_VERSION, USAGE, Verdict, console, interrupt,
-};
+use splinter_stress::{ClockCost, Line, RoundWatch, SCHEMA_VERSION, USAGE, Verdict, console, interrupt};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -34,12 +32,7 @@ const MAKES: [(&str, Make); 10] = [
 
 /// The program's own command line: that of `splinter-perf peers`, which has its help without building this.
 #[derive(Debug, Parser)]
-#[command(
-    name = "splinter-peers",
-    bin_name = "splinter-perf peers",
-    version,
-    max_term_width = 100
-)]
+#[command(name = "splinter-peers", bin_name = "splinter-perf peers", version, max_term_width = 100)]
 struct Cli {
     #[command(flatten)]
     options: PeersOptions,
@@ -62,10 +55,7 @@ fn loads(options: &PeersOptions) -> Result<Vec<Load>, String> {
     let loads: Vec<Load> = LOADS.into_iter().filter(wanted).collect();
     if loads.is_empty() {
         let all: Vec<&str> = LOADS.iter().map(|load| load.name).collect();
-        return Err(format!(
-            "--load matches none; the loads are: {}",
-            all.join("; ")
-        ));
+        return Err(format!("--load matches none; the loads are: {}", all.join("; ")));
     }
     Ok(loads)
 }
@@ -74,10 +64,7 @@ fn makes(options: &PeersOptions) -> Result<Vec<(&'static str, Make)>, String> {
     let matches = |name: &str| only::wants(options.only.as_deref(), name);
     if !MAKES.iter().any(|(name, _)| matches(name)) {
         let all: Vec<&str> = MAKES.iter().map(|(name, _)| *name).collect();
-        return Err(format!(
-            "--only matches nobody; there are: {}",
-            all.join("; ")
-        ));
+        return Err(format!("--only matches nobody; there are: {}", all.join("; ")));
     }
     let wanted = |(name, _): &(&str, Make)| name.starts_with("splinter") || matches(name);
     Ok(MAKES.into_iter().filter(wanted).collect())
@@ -99,15 +86,8 @@ fn run(options: &PeersOptions) -> Result<ExitCode, String> {
     let (plan, loads, makes) = (plan(options), loads(options)?, makes(options)?);
     let inputs = [options.peer_library.as_deref()];
     try_files(&[options.record.as_deref()], &inputs)?;
-    if let Some(path) = options
-        .peer_library
-        .as_deref()
-        .filter(|path| !path.exists())
-    {
-        return Err(format!(
-            "there is no library {}: give --peer-library the path of one",
-            path.display()
-        ));
+    if let Some(path) = options.peer_library.as_deref().filter(|path| !path.exists()) {
+        return Err(format!("there is no library {}: give --peer-library the path of one", path.display()));
     }
     interrupt::watch();
     let watch = EnvironmentWatch::start();
@@ -131,8 +111,7 @@ fn run(options: &PeersOptions) -> Result<ExitCode, String> {
             break;
         }
         let library = |path: &PathBuf| library::library(path, &load.workload(&plan, processors));
-        let more: Vec<Result<Contender, String>> =
-            options.peer_library.iter().map(library).collect();
+        let more: Vec<Result<Contender, String>> = options.peer_library.iter().map(library).collect();
         found.cells.push(compare(
             load,
             &plan,
@@ -140,10 +119,7 @@ fn run(options: &PeersOptions) -> Result<ExitCode, String> {
             &makes,
             more,
             &mut line,
-            Control {
-                keep: &mut |round| rounds.keep(round),
-                ended: &interrupt::requested,
-            },
+            Control { keep: &mut |round| rounds.keep(round), ended: &interrupt::requested },
         ));
     }
     drop(line);
@@ -153,10 +129,6 @@ fn run(options: &PeersOptions) -> Result<ExitCode, String> {
     if let Some(path) = &options.record {
         write_file(path, &json)?;
     }
-    let text = if options.json {
-        json
-    } else {
-        table::text(&found)
-    };
+    let text = if options.json { json } else { table::text(&found) };
     Ok(console::end_with(PROGRAM, &text, found.verdict.exit_code()))
 }

@@ -47,25 +47,16 @@ impl Contender {
 
     /// Adds what must be known.
     pub(crate) fn note(self, note: &'static str) -> Self {
-        Self {
-            note: Some(note),
-            ..self
-        }
+        Self { note: Some(note), ..self }
     }
 
     /// Keeps something for as long as the contender is there.
     pub(crate) fn keeping(self, keeps: impl Any) -> Self {
-        Self {
-            _keeps: Box::new(keeps),
-            ..self
-        }
+        Self { _keeps: Box::new(keeps), ..self }
     }
 
     /// Says that its reads cannot be checked.
     pub(crate) fn unchecked(self) -> Self {
-        Self {
-            checked: false,
-            ..self
-        }
+        Self { checked: false, ..self }
     }
 }

@@ -22,12 +22,8 @@ const KEY_LEN: usize = 64;
 /// Makes the contender of a library.
 pub(crate) fn library(path: &Path, workload: &Workload) -> Result<Contender, String> {
     let peer = Loaded::open(path, workload)?;
-    let contender = Contender::new(
-        path.display().to_string(),
-        "C interface",
-        workload,
-        Foreign(Arc::new(peer)),
-    )?;
+    let contender =
+        Contender::new(path.display().to_string(), "C interface", workload, Foreign(Arc::new(peer)))?;
     Ok(contender.note("calls the library's own functions, on one store for the process"))
 }
 
@@ -62,18 +58,9 @@ impl Loaded {
         let name = CString::new(name).expect("a name without NUL");
         // SAFETY: the name is a string that ends, and lives through the call.
         if unsafe { create(name.as_ptr(), slots, longest) } != 0 {
-            return Err(format!(
-                "{shown} made no store: {}",
-                io::Error::last_os_error()
-            ));
+            return Err(format!("{shown} made no store: {}", io::Error::last_os_error()));
         }
-        Ok(Self {
-            set,
-            get,
-            close,
-            name,
-            _library: library,
-        })
+        Ok(Self { set, get, close, name, _library: library })
     }
 }
 
@@ -100,10 +87,7 @@ impl Peer for Foreign {
     type Link = ForeignLink;
 
     fn link(&self, _: bool) -> Result<ForeignLink, String> {
-        Ok(ForeignLink {
-            library: Arc::clone(&self.0),
-            key: [0; KEY_LEN],
-        })
+        Ok(ForeignLink { library: Arc::clone(&self.0), key: [0; KEY_LEN] })
     }
 }
 
@@ -137,11 +121,7 @@ impl Link for ForeignLink {
         let (out, room, mut len) = (buf.as_mut_ptr().cast(), buf.len(), 0);
         // SAFETY: the key ends, the buffer has as many bytes as is said, and all of them outlive the call.
         let code = unsafe { (self.library.get)(key, out, room, &raw mut len) };
-        if code == 0 {
-            Ok(len.min(room))
-        } else {
-            Err(miss())
-        }
+        if code == 0 { Ok(len.min(room)) } else { Err(miss()) }
     }
 
     #[inline]

@@ -24,16 +24,11 @@ pub(crate) fn lmdb(workload: &Workload) -> Result<Contender, String> {
     // SAFETY: the folder is this process's own, and opened once.
     let env = unsafe { options.open(scratch.path()) }.map_err(cannot)?;
     let mut transaction = env.write_txn().map_err(cannot)?;
-    let database = env
-        .create_database(&mut transaction, None)
-        .map_err(cannot)?;
+    let database = env.create_database(&mut transaction, None).map_err(cannot)?;
     transaction.commit().map_err(cannot)?;
     let version = heed::lmdb_version();
     let version = format!("LMDB {}.{}.{}", version.major, version.minor, version.patch);
-    let peer = Lmdb {
-        link: LmdbLink { env, database },
-        _scratch: scratch,
-    };
+    let peer = Lmdb { link: LmdbLink { env, database }, _scratch: scratch };
     let contender = Contender::new("LMDB on /dev/shm", version, workload, peer)?;
     Ok(contender.note("ordered and transactional; a transaction for each operation, not flushed"))
 }
@@ -65,22 +60,14 @@ fn failed(error: impl Display) -> Miss {
 impl Link for LmdbLink {
     fn get(&mut self, key: &[u8], buf: &mut [u8]) -> Result<usize, Miss> {
         let transaction = self.env.read_txn().map_err(failed)?;
-        let value = self
-            .database
-            .get(&transaction, key)
-            .map_err(failed)?
-            .ok_or(Miss::NotFound)?;
-        buf.get_mut(..value.len())
-            .ok_or(Miss::TooLong)?
-            .copy_from_slice(value);
+        let value = self.database.get(&transaction, key).map_err(failed)?.ok_or(Miss::NotFound)?;
+        buf.get_mut(..value.len()).ok_or(Miss::TooLong)?.copy_from_slice(value);
         Ok(value.len())
     }
 
     fn set(&mut self, key: &[u8], value: &[u8]) -> Result<(), Miss> {
         let mut transaction = self.env.write_txn().map_err(failed)?;
-        self.database
-            .put(&mut transaction, key, value)
-            .map_err(failed)?;
+        self.database.put(&mut transaction, key, value).map_err(failed)?;
         transaction.commit().map_err(failed)
     }
 }

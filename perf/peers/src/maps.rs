@@ -50,9 +50,7 @@ where
 /// Copies a value out, as a store does.
 #[inline]
 fn copy_out(value: &[u8], buf: &mut [u8]) -> Result<usize, Miss> {
-    buf.get_mut(..value.len())
-        .ok_or(Miss::TooLong)?
-        .copy_from_slice(value);
+    buf.get_mut(..value.len()).ok_or(Miss::TooLong)?.copy_from_slice(value);
     Ok(value.len())
 }
 

@@ -89,11 +89,7 @@ impl Entrant {
 
     /// Says why somebody takes no part.
     pub(crate) fn absent(name: &str, why: String) -> Self {
-        Self {
-            name: name.to_owned(),
-            problem: Some(why),
-            ..Self::default()
-        }
+        Self { name: name.to_owned(), problem: Some(why), ..Self::default() }
     }
 }
 
@@ -106,10 +102,7 @@ impl Comparison {
         let mut broken = false;
         for entrant in ours {
             let torn = entrant.torn_reads.unwrap_or(0);
-            let words = entrant
-                .problem
-                .clone()
-                .or_else(|| (torn > 0).then(|| format!("{torn} torn reads")));
+            let words = entrant.problem.clone().or_else(|| (torn > 0).then(|| format!("{torn} torn reads")));
             if let Some(words) = words {
                 broken = true;
                 self.reasons.push(format!("{}: {words}", entrant.name));

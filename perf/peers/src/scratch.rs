@@ -16,16 +16,9 @@ impl Scratch {
     pub(crate) fn new(name: &str) -> io::Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let memory = Path::new("/dev/shm");
-        let base = if memory.is_dir() {
-            memory.to_owned()
-        } else {
-            std::env::temp_dir()
-        };
+        let base = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = base.join(format!(
-            "splinter-peers-{}-{number}-{name}",
-            std::process::id()
-        ));
+        let path = base.join(format!("splinter-peers-{}-{number}-{name}", std::process::id()));
         std::fs::create_dir(&path)?;
         Ok(Self(path))
     }

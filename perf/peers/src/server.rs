@@ -27,33 +27,20 @@ impl Server {
     /// # Errors
     /// One line: which Debian package has the program, or what it said when it ended.
     pub(crate) fn start(program: &str, package: &str, arguments: &[&str]) -> Result<Self, String> {
-        let scratch =
-            Scratch::new(package).map_err(|error| format!("no folder for {program}: {error}"))?;
+        let scratch = Scratch::new(package).map_err(|error| format!("no folder for {program}: {error}"))?;
         let socket = scratch.path().join("socket");
         let fill_in = |argument: &&str| {
             let socket = argument.replace("{socket}", &socket.to_string_lossy());
             socket.replace("{folder}", &scratch.path().to_string_lossy())
         };
         let log = scratch.path().join("log");
-        let output =
-            fs::File::create(&log).map_err(|error| format!("no log for {program}: {error}"))?;
-        let errors = output
-            .try_clone()
-            .map_err(|error| format!("no log for {program}: {error}"))?;
+        let output = fs::File::create(&log).map_err(|error| format!("no log for {program}: {error}"))?;
+        let errors = output.try_clone().map_err(|error| format!("no log for {program}: {error}"))?;
         let mut command = Command::new(program);
-        command
-            .args(arguments.iter().map(fill_in))
-            .stdin(Stdio::null())
-            .stdout(output)
-            .stderr(errors);
+        command.args(arguments.iter().map(fill_in)).stdin(Stdio::null()).stdout(output).stderr(errors);
         let version = version(program).ok_or_else(|| missing(program, package))?;
         let child = command.spawn().map_err(|_| missing(program, package))?;
-        let mut server = Self {
-            child,
-            socket,
-            version,
-            _scratch: scratch,
-        };
+        let mut server = Self { child, socket, version, _scratch: scratch };
         server.wait(program, &log)?;
         Ok(server)
     }
@@ -100,16 +87,8 @@ fn missing(program: &str, package: &str) -> String {
 }
 
 fn version(program: &str) -> Option<String> {
-    let output = Command::new(program)
-        .arg("--version")
-        .stdin(Stdio::null())
-        .output()
-        .ok()?;
+    let output = Command::new(program).arg("--version").stdin(Stdio::null()).output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let words = text
-        .lines()
-        .next()?
-        .split(' ')
-        .take_while(|word| !word.starts_with("sha"));
+    let words = text.lines().next()?.split(' ').take_while(|word| !word.starts_with("sha"));
     Some(words.collect::<Vec<_>>().join(" "))
 }

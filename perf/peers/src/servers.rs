@@ -23,28 +23,15 @@ pub(crate) fn redis(workload: &Workload) -> Result<Contender, String> {
 pub(crate) fn redis_pipelined(workload: &Workload) -> Result<Contender, String> {
     let server = start_redis()?;
     let version = server.version().to_owned();
-    let peer = Redis {
-        server,
-        depth: PIPELINED,
-    };
+    let peer = Redis { server, depth: PIPELINED };
     let contender = Contender::new("Redis, pipelined", version, workload, peer)?.unchecked();
-    Ok(contender
-        .note("16 operations at a time; latencies are those of a batch's last, and say nothing"))
+    Ok(contender.note("16 operations at a time; latencies are those of a batch's last, and say nothing"))
 }
 
 /// Makes the contender that is memcached.
 pub(crate) fn memcached(workload: &Workload) -> Result<Contender, String> {
     let megabytes = (workload.keys * (workload.longest_value() + 512)).div_ceil(1 << 20) * 2 + 64;
-    let arguments = [
-        "-s",
-        "{socket}",
-        "-a",
-        "0600",
-        "-u",
-        "root",
-        "-m",
-        &megabytes.to_string(),
-    ];
+    let arguments = ["-s", "{socket}", "-a", "0600", "-u", "root", "-m", &megabytes.to_string()];
     let server = Server::start("memcached", "memcached", &arguments)?;
     let version = server.version().to_owned();
     let contender = Contender::new("memcached", version, workload, Memcached(server))?;
@@ -52,18 +39,8 @@ pub(crate) fn memcached(workload: &Workload) -> Result<Contender, String> {
 }
 
 fn start_redis() -> Result<Server, String> {
-    let arguments = [
-        "--port",
-        "0",
-        "--unixsocket",
-        "{socket}",
-        "--dir",
-        "{folder}",
-        "--save",
-        "",
-        "--appendonly",
-        "no",
-    ];
+    let arguments =
+        ["--port", "0", "--unixsocket", "{socket}", "--dir", "{folder}", "--save", "", "--appendonly", "no"];
     Server::start("redis-server", "redis-server", &arguments)
 }
 
@@ -91,9 +68,7 @@ impl Peer for Redis {
         let url = format!("redis+unix://{}", self.server.socket().display());
         let words = |error: RedisError| error.to_string();
         Ok(RedisLink {
-            connection: Client::open(url)
-                .and_then(|client| client.get_connection())
-                .map_err(words)?,
+            connection: Client::open(url).and_then(|client| client.get_connection()).map_err(words)?,
             depth: self.depth,
             waiting: 0,
             packed: Vec::new(),
@@ -110,11 +85,7 @@ impl RedisLink {
         }
         self.packed.extend_from_slice(&packed.get_packed_command());
         self.waiting += 1;
-        if self.waiting < self.depth {
-            Ok(Value::Okay)
-        } else {
-            self.settle()
-        }
+        if self.waiting < self.depth { Ok(Value::Okay) } else { self.settle() }
     }
 
     /// Sends what waits and reads all answers; returns the last of them, or that some key is missing.
@@ -122,9 +93,7 @@ impl RedisLink {
         if self.waiting == 0 {
             return Ok(Value::Okay);
         }
-        self.connection
-            .send_packed_command(&self.packed)
-            .map_err(failed)?;
+        self.connection.send_packed_command(&self.packed).map_err(failed)?;
         self.packed.clear();
         let mut answer = Value::Okay;
         for _ in 0..std::mem::take(&mut self.waiting) {
@@ -141,9 +110,7 @@ impl Link for RedisLink {
     fn get(&mut self, key: &[u8], buf: &mut [u8]) -> Result<usize, Miss> {
         match self.ask(&[b"GET", key])? {
             Value::BulkString(value) => {
-                buf.get_mut(..value.len())
-                    .ok_or(Miss::TooLong)?
-                    .copy_from_slice(&value);
+                buf.get_mut(..value.len()).ok_or(Miss::TooLong)?.copy_from_slice(&value);
                 Ok(value.len())
             }
             Value::Okay => Ok(0),
@@ -169,9 +136,7 @@ impl Peer for Memcached {
 
     fn link(&self, _: bool) -> Result<MemcachedLink, String> {
         let url = format!("memcache://{}?protocol=ascii", self.0.socket().display());
-        memcache::connect(url)
-            .map(MemcachedLink)
-            .map_err(|error| error.to_string())
+        memcache::connect(url).map(MemcachedLink).map_err(|error| error.to_string())
     }
 }
 
@@ -182,14 +147,8 @@ fn text(key: &[u8]) -> Result<&str, Miss> {
 
 impl Link for MemcachedLink {
     fn get(&mut self, key: &[u8], buf: &mut [u8]) -> Result<usize, Miss> {
-        let value: Vec<u8> = self
-            .0
-            .get(text(key)?)
-            .map_err(failed)?
-            .ok_or(Miss::NotFound)?;
-        buf.get_mut(..value.len())
-            .ok_or(Miss::TooLong)?
-            .copy_from_slice(&value);
+        let value: Vec<u8> = self.0.get(text(key)?).map_err(failed)?.ok_or(Miss::NotFound)?;
+        buf.get_mut(..value.len()).ok_or(Miss::TooLong)?.copy_from_slice(&value);
         Ok(value.len())
     }
 

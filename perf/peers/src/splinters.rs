@@ -7,26 +7,13 @@ use splinter_stress::peer::{Link, Miss, Peer, key_number, key_of};
 
 /// Makes the contender that is asked by key.
 pub(crate) fn by_key(workload: &Workload) -> Result<Contender, String> {
-    Contender::new(
-        "splinter",
-        env!("CARGO_PKG_VERSION"),
-        workload,
-        Keyed(store(workload)?),
-    )
+    Contender::new("splinter", env!("CARGO_PKG_VERSION"), workload, Keyed(store(workload)?))
 }
 
 /// Makes the contender that is asked by handle.
 pub(crate) fn by_handle(workload: &Workload) -> Result<Contender, String> {
-    let by_handle = Handled {
-        store: store(workload)?,
-        keys: workload.keys,
-    };
-    Contender::new(
-        "splinter, by handle",
-        env!("CARGO_PKG_VERSION"),
-        workload,
-        by_handle,
-    )
+    let by_handle = Handled { store: store(workload)?, keys: workload.keys };
+    Contender::new("splinter, by handle", env!("CARGO_PKG_VERSION"), workload, by_handle)
 }
 
 fn store(workload: &Workload) -> Result<Store, String> {
@@ -54,10 +41,7 @@ impl Peer for Keyed {
     type Link = KeyedLink;
 
     fn link(&self, _: bool) -> Result<KeyedLink, String> {
-        self.0
-            .writer()
-            .map(KeyedLink)
-            .map_err(|error| error.to_string())
+        self.0.writer().map(KeyedLink).map_err(|error| error.to_string())
     }
 }
 

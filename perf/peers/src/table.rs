@@ -21,10 +21,7 @@ pub(crate) fn text(found: &Comparison) -> String {
     for name in names {
         let first = entrants().find(|entrant| entrant.name == name && entrant.problem.is_none());
         if let Some(entrant) = first {
-            let note = entrant
-                .note
-                .as_ref()
-                .map_or(String::new(), |note| format!(": {note}"));
+            let note = entrant.note.as_ref().map_or(String::new(), |note| format!(": {note}"));
             let _ = writeln!(text, "{name} is {}{note}", entrant.version);
         }
     }
@@ -38,30 +35,16 @@ pub(crate) fn text(found: &Comparison) -> String {
 
 fn cell_text(cell: &Cell, clock: ClockCost) -> String {
     let config = &cell.config;
-    let heads = [
-        "",
-        "goodput",
-        "splinter is",
-        "95 %",
-        "get p50",
-        "set p50",
-        "torn",
-    ];
+    let heads = ["", "goodput", "splinter is", "95 %", "get p50", "set p50", "torn"];
     let mut rows = vec![heads.map(str::to_owned).to_vec()];
     rows.extend(
-        cell.entrants
-            .iter()
-            .filter(|entrant| entrant.problem.is_none())
-            .map(|entrant| row(entrant, clock)),
+        cell.entrants.iter().filter(|entrant| entrant.problem.is_none()).map(|entrant| row(entrant, clock)),
     );
     let mut text = format!(
         "{}: {} writers ({}), {} readers, {} keys, values of {} bytes\n",
         cell.load, config.writers, config.mix, config.readers, config.keys, config.value_len
     );
-    text.push_str(&columns(
-        &[Left, Right, Right, Right, Right, Right, Right],
-        &rows,
-    ));
+    text.push_str(&columns(&[Left, Right, Right, Right, Right, Right, Right], &rows));
     for entrant in &cell.entrants {
         if let Some(problem) = &entrant.problem {
             let _ = writeln!(text, "{} took no part: {problem}", entrant.name);
@@ -79,11 +62,7 @@ fn row(entrant: &Entrant, clock: ClockCost) -> Vec<String> {
     let ratio = entrant.ratio.as_ref();
     vec![
         entrant.name.clone(),
-        or_dash(
-            entrant
-                .goodput_per_s
-                .map(|goodput| Unit::PerSecond.show(goodput)),
-        ),
+        or_dash(entrant.goodput_per_s.map(|goodput| Unit::PerSecond.show(goodput))),
         or_dash(ratio.map(|ratio| format!("{:.2} x", ratio.median))),
         or_dash(ratio.map(|ratio| format!("{:.2} to {:.2}", ratio.low, ratio.high))),
         or_dash(latency("get")),

@@ -6,9 +6,7 @@ use crate::record::{Cell, Entrant, Plan, Ratio};
 use splinter_perf::stats::{Summary, bootstrap::bootstrap, median};
 use splinter_stress::peer::Drive;
 use splinter_stress::rng::Rng;
-use splinter_stress::{
-    KeyChoice, Percentiles, Pin, Progress, RunError, Span, ValueLen, Warmup, Workload,
-};
+use splinter_stress::{KeyChoice, Percentiles, Pin, Progress, RunError, Span, ValueLen, Warmup, Workload};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -30,22 +28,10 @@ pub(crate) struct Load {
 
 /// The loads, from the simplest on.
 pub(crate) const LOADS: [Load; 4] = [
-    Load {
-        name: "one gets",
-        workers: |_| [0, 1],
-    },
-    Load {
-        name: "one sets",
-        workers: |_| [1, 0],
-    },
-    Load {
-        name: "one sets, others get",
-        workers: |processors| [1, processors.saturating_sub(1).max(1)],
-    },
-    Load {
-        name: "all get and set",
-        workers: |processors| [processors.max(2), 0],
-    },
+    Load { name: "one gets", workers: |_| [0, 1] },
+    Load { name: "one sets", workers: |_| [1, 0] },
+    Load { name: "one sets, others get", workers: |processors| [1, processors.saturating_sub(1).max(1)] },
+    Load { name: "all get and set", workers: |processors| [processors.max(2), 0] },
 ];
 
 impl Load {
@@ -60,9 +46,7 @@ impl Load {
             keys: plan.keys,
             key_choice: KeyChoice::Uniform,
             value_len: ValueLen::Fixed(plan.value_len),
-            mix: if mixed { "set=1,get=1" } else { "set" }
-                .parse()
-                .expect("a mix"),
+            mix: if mixed { "set=1,get=1" } else { "set" }.parse().expect("a mix"),
             span: Span::DurationMs(plan.sample_ms),
             warmup: Warmup::For(Duration::from_millis(plan.warmup_ms)),
             pin: Pin::Scatter,
@@ -101,10 +85,7 @@ pub(crate) fn compare(
         (*name, make(&workload))
     });
     let made: Vec<_> = made.collect();
-    for (name, made) in made
-        .into_iter()
-        .chain(more.into_iter().map(|made| ("library", made)))
-    {
+    for (name, made) in made.into_iter().chain(more.into_iter().map(|made| ("library", made))) {
         match made {
             Ok(contender) => {
                 entrants.push(Entrant::of(&contender));
@@ -114,9 +95,7 @@ pub(crate) fn compare(
         }
     }
     // Those that are absent have no place in the rounds.
-    let places: Vec<usize> = (0..entrants.len())
-        .filter(|&at| entrants[at].problem.is_none())
-        .collect();
+    let places: Vec<usize> = (0..entrants.len()).filter(|&at| entrants[at].problem.is_none()).collect();
     for (contender, &place) in contenders.iter().zip(&places) {
         progress.step(&format!("{}: proving {}", load.name, contender.name));
         prove(contender, &workload, &mut entrants[place]);
@@ -145,11 +124,7 @@ pub(crate) fn compare(
         }
     }
     judge(&mut entrants, plan.seed);
-    Cell {
-        load: load.name.to_owned(),
-        config: workload,
-        entrants,
-    }
+    Cell { load: load.name.to_owned(), config: workload, entrants }
 }
 
 /// Drives a contender once with every read checked.
@@ -157,10 +132,7 @@ fn prove(contender: &Contender, workload: &Workload, entrant: &mut Entrant) {
     if !contender.checked {
         return;
     }
-    let checked = Workload {
-        oracle: true,
-        ..workload.clone()
-    };
+    let checked = Workload { oracle: true, ..workload.clone() };
     match (contender.drive)(&checked) {
         Ok(drive) => {
             entrant.torn_reads = Some(drive.torn_reads);
@@ -178,41 +150,25 @@ fn sample(contender: &Contender, workload: &Workload, entrant: &mut Entrant) {
         Ok(drive) if drive.totals.counts.failures == 0 => {
             // A sample that was cut short is none.
             if drive.totals.counts.successes == 0 && !drive.interrupted {
-                entrant.problem =
-                    Some("nothing succeeded in a whole sample: use longer ones".to_owned());
+                entrant.problem = Some("nothing succeeded in a whole sample: use longer ones".to_owned());
             } else if !drive.interrupted {
                 entrant.rounds.push(drive.totals.goodput_per_s);
                 entrant.latency_ns = latencies(&drive);
             }
         }
-        Ok(drive) => {
-            entrant.problem = Some(format!(
-                "{} operations failed",
-                drive.totals.counts.failures
-            ))
-        }
-        Err(error @ (RunError::Usage(_) | RunError::Failed(_))) => {
-            entrant.problem = Some(error.to_string())
-        }
+        Ok(drive) => entrant.problem = Some(format!("{} operations failed", drive.totals.counts.failures)),
+        Err(error @ (RunError::Usage(_) | RunError::Failed(_))) => entrant.problem = Some(error.to_string()),
     }
 }
 
 fn complaint(drive: &Drive) -> String {
     let first = drive.notes.first().map_or("", String::as_str);
-    format!(
-        "{} errors and {} misses: {first}",
-        drive.unexpected_errors, drive.spurious_misses
-    )
+    format!("{} errors and {} misses: {first}", drive.unexpected_errors, drive.spurious_misses)
 }
 
 fn latencies(drive: &Drive) -> BTreeMap<String, Percentiles> {
-    let timed = drive
-        .operations
-        .iter()
-        .filter(|(_, operation)| operation.latency_ns.samples > 0);
-    timed
-        .map(|(name, operation)| (name.clone(), operation.latency_ns))
-        .collect()
+    let timed = drive.operations.iter().filter(|(_, operation)| operation.latency_ns.samples > 0);
+    timed.map(|(name, operation)| (name.clone(), operation.latency_ns)).collect()
 }
 
 /// Holds every contender against the one of ours that is asked in the same way.
@@ -224,23 +180,14 @@ fn judge(entrants: &mut [Entrant], seed: u64) {
         .collect();
     for entrant in entrants {
         let by_handle = entrant.name.ends_with("by handle");
-        let name = if by_handle {
-            "splinter, by handle"
-        } else {
-            "splinter"
-        };
-        entrant.goodput_per_s =
-            Summary::of(entrant.rounds.iter().copied()).map(|summary| summary.median);
+        let name = if by_handle { "splinter, by handle" } else { "splinter" };
+        entrant.goodput_per_s = Summary::of(entrant.rounds.iter().copied()).map(|summary| summary.median);
         let Some(ours) = ours.get(name).filter(|_| entrant.name != name) else {
             continue;
         };
-        let ratios: Vec<f64> = ours
-            .iter()
-            .zip(&entrant.rounds)
-            .map(|(ours, theirs)| ours / theirs)
-            .collect();
-        let ratio = Summary::of(ratios.iter().copied())
-            .zip(bootstrap(&ratios, median, LEVEL, RESAMPLES, seed));
+        let ratios: Vec<f64> = ours.iter().zip(&entrant.rounds).map(|(ours, theirs)| ours / theirs).collect();
+        let ratio =
+            Summary::of(ratios.iter().copied()).zip(bootstrap(&ratios, median, LEVEL, RESAMPLES, seed));
         entrant.ratio = ratio.map(|(summary, interval)| Ratio {
             of: name.to_owned(),
             median: summary.median,
@@ -269,19 +216,13 @@ mod tests {
         type Link = Self;
 
         fn link(&self, _: bool) -> Result<Self, String> {
-            Ok(Self {
-                broken: self.broken,
-            })
+            Ok(Self { broken: self.broken })
         }
     }
 
     impl Link for Fake {
         fn get(&mut self, _: &[u8], buf: &mut [u8]) -> Result<usize, Miss> {
-            if self.broken {
-                Err(Miss::NotFound)
-            } else {
-                Ok(buf.len().min(64))
-            }
+            if self.broken { Err(Miss::NotFound) } else { Ok(buf.len().min(64)) }
         }
 
         fn set(&mut self, _: &[u8], _: &[u8]) -> Result<(), Miss> {
@@ -301,15 +242,7 @@ mod tests {
     ];
 
     fn plan() -> Plan {
-        Plan {
-            rounds: 3,
-            sample_ms: 5,
-            warmup_ms: 0,
-            keys: 64,
-            value_len: 64,
-            seed: 1,
-            quick: true,
-        }
+        Plan { rounds: 3, sample_ms: 5, warmup_ms: 0, keys: 64, value_len: 64, seed: 1, quick: true }
     }
 
     /// Keeps what is told.
@@ -345,12 +278,7 @@ mod tests {
                 ended: &|| false,
             },
         );
-        let entrant = |name: &str| {
-            cell.entrants
-                .iter()
-                .find(|entrant| entrant.name == name)
-                .unwrap()
-        };
+        let entrant = |name: &str| cell.entrants.iter().find(|entrant| entrant.name == name).unwrap();
         assert_eq!(entrant("splinter").rounds.len(), 3);
         let second = |step: &&String| step.contains("round 2 of 3") && step.ends_with("splinter");
         assert_eq!(steps.borrow().iter().filter(second).count(), 2);
@@ -358,29 +286,12 @@ mod tests {
         assert_eq!(other.rounds.len(), 3);
         let ratio = other.ratio.as_ref().unwrap();
         assert_eq!(ratio.of, "splinter");
-        assert!(
-            ratio.low <= ratio.median && ratio.median <= ratio.high,
-            "{ratio:?}"
-        );
+        assert!(ratio.low <= ratio.median && ratio.median <= ratio.high, "{ratio:?}");
         assert!(entrant("splinter").ratio.is_none());
-        assert_eq!(
-            entrant("absent").problem.as_deref(),
-            Some("it is not there")
-        );
-        assert!(
-            entrant("broken")
-                .problem
-                .as_deref()
-                .unwrap()
-                .contains("failed")
-        );
+        assert_eq!(entrant("absent").problem.as_deref(), Some("it is not there"));
+        assert!(entrant("broken").problem.as_deref().unwrap().contains("failed"));
         assert!(entrant("broken").rounds.is_empty());
-        assert!(
-            steps
-                .borrow()
-                .iter()
-                .any(|step| step.contains("round 3 of 3"))
-        );
+        assert!(steps.borrow().iter().any(|step| step.contains("round 3 of 3")));
     }
 
     #[test]
@@ -397,10 +308,7 @@ mod tests {
             &MAKES[..1],
             Vec::new(),
             &mut Heard(&steps),
-            Control {
-                keep: &mut |_| true,
-                ended: &ended,
-            },
+            Control { keep: &mut |_| true, ended: &ended },
         );
         assert_eq!(cell.entrants[0].rounds.len(), 1);
     }

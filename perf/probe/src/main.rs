@@ -26,12 +26,8 @@ fn main() -> ExitCode {
 
 fn done(arguments: &[&str]) -> Result<(), Problem> {
     match *arguments {
-        ["list"] => OPERATIONS
-            .iter()
-            .for_each(|operation| println!("{}", operation.name)),
-        ["count", seed] => OPERATIONS
-            .iter()
-            .try_for_each(|operation| count(operation, number(seed)?))?,
+        ["list"] => OPERATIONS.iter().for_each(|operation| println!("{}", operation.name)),
+        ["count", seed] => OPERATIONS.iter().try_for_each(|operation| count(operation, number(seed)?))?,
         ["time", name, seed, millis] => {
             let operation = find(name)?;
             let span = Duration::from_millis(number(millis)?);

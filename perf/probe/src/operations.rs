@@ -69,13 +69,7 @@ const fn of(
     prepare: fn(&mut Ground) -> Result<(), Problem>,
     run: fn(&mut Ground, Range<usize>) -> Result<(), Problem>,
 ) -> Operation {
-    Operation {
-        name,
-        value_len,
-        fill,
-        prepare,
-        run,
-    }
+    Operation { name, value_len, fill, prepare, run }
 }
 
 impl Operation {
@@ -125,15 +119,10 @@ impl Ground {
             vector_dim: 0,
             ..Geometry::default()
         };
-        let config = Config {
-            geometry,
-            ..Config::default()
-        };
+        let config = Config { geometry, ..Config::default() };
         let store = Store::anonymous(&config).map_err(|error| error.to_string())?;
         let mut writer = store.writer().map_err(|error| error.to_string())?;
-        let value: Vec<u8> = (0..value_len)
-            .map(|at| black_box((at % 251) as u8))
-            .collect();
+        let value: Vec<u8> = (0..value_len).map(|at| black_box((at % 251) as u8)).collect();
         for key in &keys('k', !seed) {
             match fill {
                 Fill::Numbers => writer.set_u64(key, 7),
@@ -185,10 +174,7 @@ fn keys(family: char, seed: u64) -> Vec<Key> {
             let text = format!("{family}{number:08}");
             let mut bytes = [0; 15];
             bytes[..text.len()].copy_from_slice(text.as_bytes());
-            Key {
-                len: text.len() as u8,
-                bytes,
-            }
+            Key { len: text.len() as u8, bytes }
         })
         .collect();
     // SplitMix64, as Vigna's public-domain splitmix64.c has it.
@@ -231,9 +217,7 @@ fn get_at(ground: &mut Ground, part: Range<usize>) -> Result<(), Problem> {
 fn get_many(ground: &mut Ground, part: Range<usize>) -> Result<(), Problem> {
     let stride = ground.value.len();
     for keys in ground.keys[part].chunks(MANY) {
-        ground
-            .store
-            .get_many(keys, &mut ground.buffer, stride, &mut ground.lens);
+        ground.store.get_many(keys, &mut ground.buffer, stride, &mut ground.lens);
         for len in &ground.lens[..keys.len()] {
             black_box((*len).map_err(say)?);
         }
@@ -280,11 +264,7 @@ fn inc(ground: &mut Ground, part: Range<usize>) -> Result<(), Problem> {
 /// Leaves room to append.
 fn shorten(ground: &mut Ground) -> Result<(), Problem> {
     let head = &ground.value[..8];
-    ground
-        .keys
-        .iter()
-        .try_for_each(|key| ground.writer.set(key, head))
-        .map_err(say)
+    ground.keys.iter().try_for_each(|key| ground.writer.set(key, head)).map_err(say)
 }
 
 #[inline(never)]
@@ -298,11 +278,7 @@ fn append(ground: &mut Ground, part: Range<usize>) -> Result<(), Problem> {
 
 /// Takes the label away that a lap gives.
 fn unlabel(ground: &mut Ground) -> Result<(), Problem> {
-    ground
-        .keys
-        .iter()
-        .try_for_each(|key| ground.writer.unlabel(key, LABEL))
-        .map_err(say)
+    ground.keys.iter().try_for_each(|key| ground.writer.unlabel(key, LABEL)).map_err(say)
 }
 
 #[inline(never)]

@@ -30,8 +30,6 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
         "verdict": verdict,
         "doctor": doctor,
     });
-    hand_out(&record, None, options.json, || {
-        format!("{}verdict: {}\n", doctor.text(), verdict.word())
-    })?;
+    hand_out(&record, None, options.json, || format!("{}verdict: {}\n", doctor.text(), verdict.word()))?;
     Ok(verdict.exit_code())
 }

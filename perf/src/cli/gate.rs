@@ -63,12 +63,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "INDEX")]
     processor: Option<usize>,
     /// Compiler flags for both sides, beside those in RUSTFLAGS
-    #[arg(
-        long,
-        value_name = "FLAGS",
-        default_value = "",
-        allow_hyphen_values = true
-    )]
+    #[arg(long, value_name = "FLAGS", default_value = "", allow_hyphen_values = true)]
     build_flags: String,
     /// Set a variable in the environment of the base's processes; may be given again
     #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
@@ -102,17 +97,11 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
             Ok(baseline) => {
                 baseline.write(file).map_err(Failure::Usage)?;
                 drop(line);
-                print(&format!(
-                    "{} operations in {}\n",
-                    baseline.rows.len(),
-                    file.display()
-                ))?;
+                print(&format!("{} operations in {}\n", baseline.rows.len(), file.display()))?;
                 Ok(ExitCode::SUCCESS)
             }
             Err(Stop::Failed(why)) => Err(Failure::Usage(why)),
-            Err(Stop::Interrupted) => Err(Failure::Usage(
-                "interrupted: no baseline was written".to_owned(),
-            )),
+            Err(Stop::Interrupted) => Err(Failure::Usage("interrupted: no baseline was written".to_owned())),
         };
     }
     let record = gate::gate(&plan, &mut line).map_err(Failure::Usage)?;
@@ -149,7 +138,10 @@ fn plan(options: &Options) -> Result<Plan, String> {
         tiers.extend((!stored).then_some(TierName::Time));
     }
     if tiers.contains(&TierName::Time) && stored {
-        return Err("a stored baseline has no times: give --base a revision or a folder, or leave --tier time out".to_owned());
+        return Err(
+            "a stored baseline has no times: give --base a revision or a folder, or leave --tier time out"
+                .to_owned(),
+        );
     }
     if built && (stored || options.save_baseline.is_some()) {
         return Err("a program does not say how it was built, and a baseline is of one compiler: give --head a revision or a folder".to_owned());
@@ -201,21 +193,17 @@ fn source(text: &str) -> Source {
 }
 
 fn is_program(path: &Path) -> bool {
-    path.metadata()
-        .is_ok_and(|about| about.is_file() && about.permissions().mode() & 0o111 != 0)
+    path.metadata().is_ok_and(|about| about.is_file() && about.permissions().mode() & 0o111 != 0)
 }
 
 /// Finds the tree around the current folder.
 fn working_tree() -> Result<Source, String> {
-    let here =
-        std::env::current_dir().map_err(|error| format!("there is no current folder: {error}"))?;
+    let here = std::env::current_dir().map_err(|error| format!("there is no current folder: {error}"))?;
     let mut around = here.ancestors();
     around
         .find(|folder| folder.join("splinter/Cargo.toml").is_file())
         .map(|folder| Source::Folder(folder.to_owned()))
-        .ok_or_else(|| {
-            "this folder is in no tree of Splinter: give --head a folder or a revision".to_owned()
-        })
+        .ok_or_else(|| "this folder is in no tree of Splinter: give --head a folder or a revision".to_owned())
 }
 
 fn percent(text: &str) -> Result<f64, String> {
@@ -241,29 +229,20 @@ mod tests {
 
     fn parsed(arguments: &[&str]) -> Result<Plan, String> {
         let command = Options::augment_args(Command::new("gate").no_binary_name(true));
-        let matches = command
-            .try_get_matches_from(arguments)
-            .map_err(|error| error.to_string())?;
+        let matches = command.try_get_matches_from(arguments).map_err(|error| error.to_string())?;
         plan(&Options::from_arg_matches(&matches).map_err(|error| error.to_string())?)
     }
 
     #[test]
     fn a_base_decides_which_tiers_there_are() {
         let plan = parsed(&["--base", "main", "--head", "topic"]).unwrap();
-        assert_eq!(
-            plan.base,
-            Some(Base::Tree(Source::Revision("main".to_owned())))
-        );
+        assert_eq!(plan.base, Some(Base::Tree(Source::Revision("main".to_owned()))));
         assert_eq!(plan.head, Source::Revision("topic".to_owned()));
         assert_eq!(plan.tiers.len(), 3);
         let alone = parsed(&["--tier", "invariants", "--head", "topic"]).unwrap();
         assert_eq!(alone.tiers, [TierName::Invariants]);
         assert!(parsed(&["--head", "topic"]).unwrap_err().contains("--base"));
-        assert!(
-            parsed(&["--tier", "time", "--head", "topic"])
-                .unwrap_err()
-                .contains("--base")
-        );
+        assert!(parsed(&["--tier", "time", "--head", "topic"]).unwrap_err().contains("--base"));
     }
 
     #[test]
@@ -273,11 +252,7 @@ mod tests {
         let plan = parsed(&["--base", "main", "--head", &text]).unwrap();
         assert_eq!(plan.head, Source::Folder(folder));
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
-        assert!(
-            parsed(&["--base", file])
-                .unwrap_err()
-                .contains("no baseline")
-        );
+        assert!(parsed(&["--base", file]).unwrap_err().contains("no baseline"));
     }
 
     #[test]
@@ -296,11 +271,7 @@ mod tests {
     fn numbers_and_variables_are_checked() {
         assert!(parsed(&["--base", "main", "--goodput-threshold", "0"]).is_err());
         assert!(parsed(&["--base", "main", "--p99-threshold", "NaN"]).is_err());
-        assert!(
-            parsed(&["--base", "main", "--processor", "99999"])
-                .unwrap_err()
-                .contains("counted from 0")
-        );
+        assert!(parsed(&["--base", "main", "--processor", "99999"]).unwrap_err().contains("counted from 0"));
         assert!(parsed(&["--base", "main", "--head-env", "=1"]).is_err());
         let plan = parsed(&["--base", "main", "--head", "x", "--head-env", "A=b=c"]).unwrap();
         assert_eq!(plan.head_environment, [("A".to_owned(), "b=c".to_owned())]);
@@ -309,11 +280,6 @@ mod tests {
     #[test]
     fn a_baseline_is_written_or_compared_with_and_not_both() {
         assert!(parsed(&["--save-baseline", "f", "--base", "main"]).is_err());
-        assert!(
-            parsed(&["--save-baseline", "f", "--head", "x"])
-                .unwrap()
-                .tiers
-                .is_empty()
-        );
+        assert!(parsed(&["--save-baseline", "f", "--head", "x"]).unwrap().tiers.is_empty());
     }
 }

@@ -46,10 +46,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let new = index::insert(&old, &index::table(&found, folder)).map_err(refuse)?;
     let files = found.files.len();
     if old == new {
-        print(&format!(
-            "{}: up to date, {files} files\n",
-            readme.display()
-        ))?;
+        print(&format!("{}: up to date, {files} files\n", readme.display()))?;
     } else if options.check {
         complain(&format!(
             "the table in {} is not that of the records: run 'splinter-perf index {}'",

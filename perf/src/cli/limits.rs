@@ -36,9 +36,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
         nodes: nodes::pairs(&machine),
     };
     wanted.limits.retain(|limit| options.wants(limit.name()));
-    wanted
-        .cores
-        .retain(|&pair| options.wants(&pairs::name(pair)));
+    wanted.cores.retain(|&pair| options.wants(&pairs::name(pair)));
     wanted.nodes.retain(|pair| options.wants(&pair.name()));
     if wanted.limits.is_empty() && wanted.cores.is_empty() && wanted.nodes.is_empty() {
         let names = Limit::ALL.map(Limit::name).join(", ");
@@ -51,11 +49,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let environment = EnvironmentWatch::start();
     let mut watch = RoundWatch::start(options.again);
     let method = options.method()?;
-    let setup = Setup {
-        caches: Caches::read(),
-        budget: method.sample,
-        seed: options.seed,
-    };
+    let setup = Setup { caches: Caches::read(), budget: method.sample, seed: options.seed };
 
     let mut line = Line::new("limits");
     let schedule = &method.schedule;
@@ -95,10 +89,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
         parts.push(table::limits_text(&found.limits));
     }
     if !found.cores.is_empty() {
-        parts.push(format!(
-            "from processor to processor, one way\n{}",
-            cores.text()
-        ));
+        parts.push(format!("from processor to processor, one way\n{}", cores.text()));
     }
     if !found.nodes.is_empty() {
         parts.push(format!("from node to node\n{}", nodes.text()));
@@ -167,9 +158,7 @@ fn measure(
         step.tell(progress);
         !interrupt::requested()
     };
-    let mut sampled = rounds::run(&mut probes, schedule, &mut go_on, &mut |round| {
-        watch.keep(round)
-    });
+    let mut sampled = rounds::run(&mut probes, schedule, &mut go_on, &mut |round| watch.keep(round));
     let rest = sampled.split_off(wanted.cores.len());
     series.extend(rest);
     plausible::refuse(&mut series);

@@ -63,31 +63,19 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
         }),
     };
     let mut rows = rows::all(scope);
-    let asked: Vec<Claim> = rows
-        .iter()
-        .map(|row| row.claim.clone())
-        .filter(|claim| rounds.wants(&claim.name))
-        .collect();
+    let asked: Vec<Claim> =
+        rows.iter().map(|row| row.claim.clone()).filter(|claim| rounds.wants(&claim.name)).collect();
     if asked.is_empty() {
-        let names: Vec<String> = rows
-            .iter()
-            .map(|row| format!("\"{}\"", row.claim.name))
-            .collect();
+        let names: Vec<String> = rows.iter().map(|row| format!("\"{}\"", row.claim.name)).collect();
         let message = format!("--only matches no row; the rows are: {}", names.join(", "));
         return Err(Failure::Usage(message));
     }
     // A row that another is compared with is measured too.
     rows.retain(|row| {
         let name = &row.claim.name;
-        asked
-            .iter()
-            .any(|claim| claim.name == *name || claim.goal.against.takes(name))
+        asked.iter().any(|claim| claim.name == *name || claim.goal.against.takes(name))
     });
-    let setup = Setup {
-        caches: Caches::read(),
-        budget: method.sample,
-        seed: rounds.seed,
-    };
+    let setup = Setup { caches: Caches::read(), budget: method.sample, seed: rounds.seed };
 
     let mut line = Line::new("micro");
     let (rows, limits) = micro::run(rows, &setup, &method.schedule, &mut watch, &mut line);

@@ -110,16 +110,8 @@ impl Rounds {
         let index = processor(self.processor).map_err(Failure::Usage)?;
         let rounds = self.rounds.unwrap_or(if self.quick { 5 } else { 31 });
         let sample = Duration::from_millis(if self.quick { 4 } else { 15 });
-        let schedule = Schedule {
-            rounds,
-            seed: self.seed,
-            warm_up: true,
-        };
-        Ok(Method {
-            schedule,
-            sample,
-            pinned_to: pinning::pin(index),
-        })
+        let schedule = Schedule { rounds, seed: self.seed, warm_up: true };
+        Ok(Method { schedule, sample, pinned_to: pinning::pin(index) })
     }
 
     /// Says whether a row is asked for.
@@ -135,9 +127,9 @@ impl Rounds {
 fn processor(asked: Option<usize>) -> Result<usize, String> {
     let count = pinning::processors().len();
     match asked {
-        Some(index) if index >= count => Err(format!(
-            "--processor {index}: this process may use {count}, counted from 0"
-        )),
+        Some(index) if index >= count => {
+            Err(format!("--processor {index}: this process may use {count}, counted from 0"))
+        }
         _ => Ok(asked.unwrap_or(count.saturating_sub(1))),
     }
 }

@@ -66,9 +66,7 @@ pub(super) fn run() -> Result<ExitCode, Failure> {
     let program = beside().filter(|program| program.exists());
     let program = program.map_or_else(build, Ok)?;
     // From here on it is that program, with the same flags: those behind the verb.
-    let error = Command::new(&program)
-        .args(std::env::args_os().skip(2))
-        .exec();
+    let error = Command::new(&program).args(std::env::args_os().skip(2)).exec();
     let program = program.display();
     Err(Failure::Usage(format!("cannot run {program}: {error}")))
 }
@@ -91,22 +89,11 @@ fn build() -> Result<PathBuf, Failure> {
         return Err(missing("its sources are not there"));
     }
     let target = std::env::current_exe().ok();
-    let target = target
-        .as_deref()
-        .and_then(Path::parent)
-        .and_then(Path::parent);
-    let target = target
-        .ok_or_else(|| missing("there is no place to build it"))?
-        .join("peers");
+    let target = target.as_deref().and_then(Path::parent).and_then(Path::parent);
+    let target = target.ok_or_else(|| missing("there is no place to build it"))?.join("peers");
     complain(&format!("building {PROGRAM}, once"));
     let built = Command::new("cargo")
-        .args([
-            "build",
-            "--release",
-            "--locked",
-            "--quiet",
-            "--manifest-path",
-        ])
+        .args(["build", "--release", "--locked", "--quiet", "--manifest-path"])
         .arg(manifest)
         .arg("--target-dir")
         .arg(&target)

@@ -31,11 +31,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
     /// The page's title
-    #[arg(
-        long,
-        value_name = "TEXT",
-        default_value = "Splinter: report of records"
-    )]
+    #[arg(long, value_name = "TEXT", default_value = "Splinter: report of records")]
     title: String,
 }
 
@@ -54,16 +50,9 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     for note in &found.notes {
         complain(note);
     }
-    let tallies: Vec<String> = page
-        .tallies
-        .iter()
-        .map(|tally| format!("{} {}", tally.count, tally.what))
-        .collect();
-    print(&format!(
-        "{files}: {}; {}\n",
-        page.subtitle,
-        tallies.join(", ")
-    ))?;
+    let tallies: Vec<String> =
+        page.tallies.iter().map(|tally| format!("{} {}", tally.count, tally.what)).collect();
+    print(&format!("{files}: {}; {}\n", page.subtitle, tallies.join(", ")))?;
     Ok(ExitCode::SUCCESS)
 }
 

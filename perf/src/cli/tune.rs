@@ -33,20 +33,10 @@ pub(super) struct Options {
     workload: WorkloadFlags,
 
     /// What is to be as good as can be: goodput, writes, reads, p99 or wake (until a watcher has the news)
-    #[arg(
-        long,
-        value_name = "WHAT",
-        default_value = "goodput",
-        help_heading = "Search"
-    )]
+    #[arg(long, value_name = "WHAT", default_value = "goodput", help_heading = "Search")]
     objective: Objective,
     /// The longest p99 of any operation: a time, as in 5us, a multiple of the default's, or none
-    #[arg(
-        long,
-        value_name = "BOUND",
-        default_value = "1.2x",
-        help_heading = "Search"
-    )]
+    #[arg(long, value_name = "BOUND", default_value = "1.2x", help_heading = "Search")]
     p99: Bound,
     /// The least goodput, as a share of the default's [default: 0.95 where the objective is a time, else 0]
     #[arg(long, value_name = "SHARE", value_parser = parse_share, help_heading = "Search")]
@@ -81,10 +71,7 @@ pub(super) struct Options {
 }
 
 fn parse_share(text: &str) -> Result<f64, String> {
-    let share = text
-        .parse::<f64>()
-        .ok()
-        .filter(|share| (0.0..=1.0).contains(share));
+    let share = text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
     share.ok_or_else(|| format!("'{text}' is no share: give a number from 0 to 1"))
 }
 
@@ -137,15 +124,11 @@ fn check(objective: Objective, p99: Bound, workload: &Workload) -> Result<(), St
         _ => false,
     };
     if missing {
-        return Err(format!(
-            "nobody does any {objective}: choose another --objective"
-        ));
+        return Err(format!("nobody does any {objective}: choose another --objective"));
     }
     if workload.rate.is_some() && !objective.is_time() {
-        return Err(
-            "at a set rate goodput is what was asked for: give --objective p99, or leave out --rate"
-                .to_owned(),
-        );
+        return Err("at a set rate goodput is what was asked for: give --objective p99, or leave out --rate"
+            .to_owned());
     }
     Ok(())
 }
@@ -189,10 +172,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
 fn head(tuned: &Tuned) -> String {
     let mut lines = vec!["Made by 'splinter-perf tune'.".to_owned()];
     if let Some(environment) = &tuned.environment {
-        lines.push(format!(
-            "Machine: {}, {} processors.",
-            environment.cpu_model, environment.processors
-        ));
+        lines.push(format!("Machine: {}, {} processors.", environment.cpu_model, environment.processors));
         lines.extend(disturbed(&environment.disturbances));
     }
     let workload = &tuned.config.workload;
@@ -208,11 +188,7 @@ fn head(tuned: &Tuned) -> String {
     lines.push(match (&tuned.outcome, tuned.rows.get(1)) {
         (Some(outcome), Some(row)) if tuned.finding == Finding::Winner => format!(
             "{}: {} {:+.1} % against the default, {:+.1} to {:+.1} % with 95 % confidence.",
-            row.name,
-            tuned.config.objective,
-            outcome.gain_percent,
-            outcome.low_percent,
-            outcome.high_percent
+            row.name, tuned.config.objective, outcome.gain_percent, outcome.low_percent, outcome.high_percent
         ),
         _ => "This is the default: nothing that was tried beats it.".to_owned(),
     });

@@ -43,17 +43,8 @@ impl Comparison {
             let mut table = Table::new("", &["differs", "A", "B", "which means"]);
             for explained in &self.environment {
                 let Difference { field, a, b } = &explained.difference;
-                let meaning = if explained.meaning.is_empty() {
-                    "-"
-                } else {
-                    explained.meaning
-                };
-                table.row(
-                    [field, a, b]
-                        .map(Cell::from)
-                        .into_iter()
-                        .chain([meaning.into()]),
-                );
+                let meaning = if explained.meaning.is_empty() { "-" } else { explained.meaning };
+                table.row([field, a, b].map(Cell::from).into_iter().chain([meaning.into()]));
             }
             section.table(table);
         }
@@ -99,16 +90,7 @@ fn figures(pair: &Pair) -> Section {
             if a == 1 { "" } else { "s" }
         )
     });
-    let heads = [
-        "operation",
-        "figure",
-        ">A",
-        ">B",
-        ">B / A",
-        ">from",
-        ">to",
-        "B is",
-    ];
+    let heads = ["operation", "figure", ">A", ">B", ">B / A", ">from", ">to", "B is"];
     let mut table = Table::new("", &heads);
     for row in &pair.rows {
         table.row(line(row));

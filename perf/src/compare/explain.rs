@@ -41,19 +41,13 @@ pub(super) fn cautions(sides: [&Collection; 2]) -> Vec<String> {
                 share * 100.0
             ));
         }
-        if let Some(steal) = greatest(side, |record| {
-            record
-                .number(&["environment", "steal_ms"])
-                .filter(|it| *it > 0.0)
-        }) {
-            cautions.push(format!(
-                "{name}: the hypervisor took up to {steal:.0} ms from a record (steal)"
-            ));
+        if let Some(steal) =
+            greatest(side, |record| record.number(&["environment", "steal_ms"]).filter(|it| *it > 0.0))
+        {
+            cautions.push(format!("{name}: the hypervisor took up to {steal:.0} ms from a record (steal)"));
         }
         if let Some(throttled) = greatest(side, |record| {
-            record
-                .number(&["environment", "cpu_quota", "throttled_ms"])
-                .filter(|it| *it > 0.0)
+            record.number(&["environment", "cpu_quota", "throttled_ms"]).filter(|it| *it > 0.0)
         }) {
             cautions.push(format!(
                 "{name}: the quota of a control group stopped a record's processes for up to {throttled:.0} ms"

@@ -174,17 +174,11 @@ fn environment(sides: [&Collection; 2]) -> Vec<Explained> {
     differences(&all[0], &all[1])
         .into_iter()
         .filter(|difference| !TRANSIENT.contains(&difference.field.as_str()))
-        .map(|difference| Explained {
-            meaning: explain::meaning(&difference.field),
-            difference,
-        })
+        .map(|difference| Explained { meaning: explain::meaning(&difference.field), difference })
         .collect()
 }
 
-type Matched<'a, 'b> = (
-    Vec<(&'b Group<'a>, &'b Group<'a>)>,
-    Vec<(usize, &'b Group<'a>)>,
-);
+type Matched<'a, 'b> = (Vec<(&'b Group<'a>, &'b Group<'a>)>, Vec<(usize, &'b Group<'a>)>);
 
 /// Finds for each group of the first side the one of the second that is most like it: of the same kind, with the
 /// fewest differences in the configuration. The most alike are taken first.
@@ -223,11 +217,7 @@ fn matched<'a, 'b>([a, b]: &'b [Vec<Group<'a>>; 2]) -> Matched<'a, 'b> {
 
 fn pair(name: String, a: &Group<'_>, b: &Group<'_>) -> Pair {
     let not_comparable = explain::obstacles(a, b);
-    let rows = if not_comparable.is_empty() {
-        rows(&a.records, &b.records)
-    } else {
-        Vec::new()
-    };
+    let rows = if not_comparable.is_empty() { rows(&a.records, &b.records) } else { Vec::new() };
     Pair {
         name,
         kind: a.kind().to_owned(),
@@ -240,26 +230,20 @@ fn pair(name: String, a: &Group<'_>, b: &Group<'_>) -> Pair {
 
 /// Sets the figures that both sides have beside each other.
 fn rows(a: &[&Record], b: &[&Record]) -> Vec<Row> {
-    let all = |records: &[&Record]| -> Vec<Figure> {
-        records.iter().flat_map(|record| record.figures()).collect()
-    };
+    let all =
+        |records: &[&Record]| -> Vec<Figure> { records.iter().flat_map(|record| record.figures()).collect() };
     let (a, b) = (all(a), all(b));
     let mut rows: Vec<Row> = Vec::new();
     for figure in &a {
         let same = |other: &&Figure| {
-            (&other.subject, &other.measure, other.unit)
-                == (&figure.subject, &figure.measure, figure.unit)
+            (&other.subject, &other.measure, other.unit) == (&figure.subject, &figure.measure, figure.unit)
         };
         if rows.iter().any(|row| same(&&row.figure)) {
             continue;
         }
         let of = |figures: &[Figure]| Spread::of(figures.iter().filter(same).map(|it| it.value));
         if let (Some(a), Some(b)) = (of(&a), of(&b)) {
-            rows.push(Row {
-                figure: figure.clone(),
-                a,
-                b,
-            });
+            rows.push(Row { figure: figure.clone(), a, b });
         }
     }
     rows
@@ -280,10 +264,7 @@ mod tests {
 
     fn side(values: &[Value]) -> Collection {
         let each = |value: &Value| records("some.json", value);
-        Collection {
-            records: values.iter().flat_map(each).collect(),
-            ..Collection::default()
-        }
+        Collection { records: values.iter().flat_map(each).collect(), ..Collection::default() }
     }
 
     fn compared(a: &[Value], b: &[Value]) -> Comparison {
@@ -292,30 +273,14 @@ mod tests {
 
     #[test]
     fn differences_come_with_what_they_mean() {
-        let found = compared(
-            &[run("none", "64", 1e6, "6.1")],
-            &[run("none", "64", 2e6, "6.18")],
-        );
+        let found = compared(&[run("none", "64", 1e6, "6.1")], &[run("none", "64", 2e6, "6.18")]);
         assert_eq!(found.environment.len(), 1);
         let explained = &found.environment[0];
-        assert_eq!(
-            (
-                explained.difference.a.as_str(),
-                explained.difference.b.as_str()
-            ),
-            ("6.1", "6.18")
-        );
+        assert_eq!((explained.difference.a.as_str(), explained.difference.b.as_str()), ("6.1", "6.18"));
         assert!(!explained.meaning.is_empty());
         let row = &found.pairs[0].rows[0];
-        assert_eq!(
-            (row.figure.measure.as_str(), row.ratio()),
-            ("goodput", Some(2.0))
-        );
-        assert_eq!(
-            (row.ratio_interval(), row.better()),
-            (None, None),
-            "one record each"
-        );
+        assert_eq!((row.figure.measure.as_str(), row.ratio()), ("goodput", Some(2.0)));
+        assert_eq!((row.ratio_interval(), row.better()), (None, None), "one record each");
     }
 
     #[test]
@@ -334,40 +299,24 @@ mod tests {
         let (low, high) = row.ratio_interval().unwrap();
         assert!((low - 2.0 / 1.2).abs() < 1e-9 && (high - 2.4).abs() < 1e-9);
         let latency = &found.pairs[0].rows[1];
-        assert_eq!(
-            (latency.ratio(), latency.better()),
-            (Some(1.0), None),
-            "they overlap"
-        );
+        assert_eq!((latency.ratio(), latency.better()), (Some(1.0), None), "they overlap");
         let close = compared(&runs(7, 1e6, 1.2e6), &runs(7, 1.1e6, 1.3e6));
         assert_eq!(close.pairs[0].rows[0].better(), None);
         let few = compared(&runs(3, 1e6, 1.2e6), &runs(3, 2e6, 2.4e6));
-        assert_eq!(
-            few.pairs[0].rows[0].better(),
-            None,
-            "three records a side tell too little"
-        );
+        assert_eq!(few.pairs[0].rows[0].better(), None, "three records a side tell too little");
         assert!(few.pairs[0].rows[0].ratio_interval().is_some());
     }
 
     #[test]
     fn what_is_most_alike_is_compared_and_the_rest_is_named() {
         let a = [run("none", "64", 1.0, "6"), run("full", "64", 2.0, "6")];
-        let b = [
-            run("full", "256", 3.0, "6"),
-            run("none", "256", 4.0, "6"),
-            run("hybrid", "256", 5.0, "6"),
-        ];
+        let b = [run("full", "256", 3.0, "6"), run("none", "256", 4.0, "6"), run("hybrid", "256", 5.0, "6")];
         let found = compared(&a, &b);
         let ratios: Vec<Option<f64>> = found.pairs.iter().map(|it| it.rows[0].ratio()).collect();
         assert_eq!(ratios, [Some(4.0), Some(1.5)]);
         assert_eq!(found.pairs[0].config[0].field, "value_len");
         assert_eq!(found.unmatched.len(), 1);
-        assert!(
-            found.unmatched[0].contains("hybrid"),
-            "{:?}",
-            found.unmatched
-        );
+        assert!(found.unmatched[0].contains("hybrid"), "{:?}", found.unmatched);
     }
 
     #[test]
@@ -382,10 +331,7 @@ mod tests {
         let wake = json!({"schema_version": 1, "kind": "wake", "rows": []});
         for (other, word) in [(void, "Valgrind"), (broken, "torn reads"), (debug, "debug")] {
             let found = compared(std::slice::from_ref(&good), &[other]);
-            assert!(
-                found.pairs[0].not_comparable.join(" ").contains(word),
-                "{word}"
-            );
+            assert!(found.pairs[0].not_comparable.join(" ").contains(word), "{word}");
             assert!(!found.has_figures());
         }
         let found = compared(&[good], &[wake]);

@@ -128,18 +128,13 @@ mod tests {
     }
 
     fn baseline() -> Baseline {
-        let counts = [Count {
-            name: "get".to_owned(),
-            instructions: 203.071_533,
-            band_percent: 0.0,
-        }];
+        let counts = [Count { name: "get".to_owned(), instructions: 203.071_533, band_percent: 0.0 }];
         Baseline::of(&counts, &compiler(), "valgrind-3.19.0", 1)
     }
 
     #[test]
     fn a_baseline_is_read_as_it_was_written() {
-        let path =
-            std::env::temp_dir().join(format!("splinter-baseline-{}.json", std::process::id()));
+        let path = std::env::temp_dir().join(format!("splinter-baseline-{}.json", std::process::id()));
         baseline().write(&path).unwrap();
         let read = Baseline::read(&path);
         std::fs::write(&path, "{}").unwrap();
@@ -153,32 +148,14 @@ mod tests {
     #[test]
     fn counts_of_another_compiler_are_foreign_and_the_reason_says_what_to_do() {
         assert_eq!(baseline().foreign(&compiler(), 1), None);
-        let newer = Compiler {
-            rustc: "rustc 1.96.0".to_owned(),
-            ..compiler()
-        };
+        let newer = Compiler { rustc: "rustc 1.96.0".to_owned(), ..compiler() };
         let why = baseline().foreign(&newer, 1).unwrap();
         assert!(
-            why.contains("another compiler")
-                && why.contains("1.96.0")
-                && why.contains("--save-baseline"),
+            why.contains("another compiler") && why.contains("1.96.0") && why.contains("--save-baseline"),
             "{why}"
         );
-        let flags = Compiler {
-            flags: "-C target-cpu=native".to_owned(),
-            ..compiler()
-        };
-        assert!(
-            baseline()
-                .foreign(&flags, 1)
-                .unwrap()
-                .contains("another flags")
-        );
-        assert!(
-            baseline()
-                .foreign(&compiler(), 2)
-                .unwrap()
-                .contains("another seed")
-        );
+        let flags = Compiler { flags: "-C target-cpu=native".to_owned(), ..compiler() };
+        assert!(baseline().foreign(&flags, 1).unwrap().contains("another flags"));
+        assert!(baseline().foreign(&compiler(), 2).unwrap().contains("another seed"));
     }
 }

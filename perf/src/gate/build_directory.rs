@@ -19,10 +19,7 @@ const ASK_LIMIT: Duration = Duration::from_secs(120);
 /// The probe's sources, as this program was built with them.
 const PROBE: [(&str, &str); 3] = [
     ("main.rs", include_str!("../../probe/src/main.rs")),
-    (
-        "operations.rs",
-        include_str!("../../probe/src/operations.rs"),
-    ),
+    ("operations.rs", include_str!("../../probe/src/operations.rs")),
     ("callgrind.rs", include_str!("../../probe/src/callgrind.rs")),
 ];
 
@@ -86,11 +83,7 @@ impl BuildDirectory {
         let folder = std::env::temp_dir().join(format!("splinter-gate-{}", std::process::id()));
         fs::create_dir(&folder)
             .map_err(|error| Stop::failed(&format!("cannot make {}", folder.display()), error))?;
-        Ok(Self {
-            folder,
-            flags: flags.to_owned(),
-            work_trees: Vec::new(),
-        })
+        Ok(Self { folder, flags: flags.to_owned(), work_trees: Vec::new() })
     }
 
     /// Returns the folder, for what else is to vanish in the end.
@@ -119,37 +112,29 @@ impl BuildDirectory {
                     folder: work_tree,
                     elsewhere: None,
                     built: Some(copy),
-                    subject: Subject {
-                        name: shown,
-                        revision: "as it was built".to_owned(),
-                    },
+                    subject: Subject { name: shown, revision: "as it was built".to_owned() },
                 });
             }
             Source::Revision(name) => {
                 let commit = format!("{name}^{{commit}}");
-                let revision = self.git(Path::new("."), &["rev-parse", "--verify", "--quiet", &commit]).map_err(|_| {
-                    Stop::Failed(format!("'{name}' is no revision of this repository, no folder and no baseline file"))
-                })?;
+                let revision = self
+                    .git(Path::new("."), &["rev-parse", "--verify", "--quiet", &commit])
+                    .map_err(|_| {
+                        Stop::Failed(format!(
+                            "'{name}' is no revision of this repository, no folder and no baseline file"
+                        ))
+                    })?;
                 self.work_trees.push(tree.clone());
                 let path = tree.to_string_lossy();
-                self.git(
-                    Path::new("."),
-                    &["worktree", "add", "--detach", "--quiet", &path, &revision],
-                )?;
-                Subject {
-                    name: name.clone(),
-                    revision: short(&revision),
-                }
+                self.git(Path::new("."), &["worktree", "add", "--detach", "--quiet", &path, &revision])?;
+                Subject { name: name.clone(), revision: short(&revision) }
             }
             Source::Folder(folder) => {
                 let folder = folder
                     .canonicalize()
                     .map_err(|error| Stop::failed(&folder.display().to_string(), error))?;
                 std::os::unix::fs::symlink(&folder, &tree).map_err(failed)?;
-                let subject = Subject {
-                    name: "working tree".to_owned(),
-                    revision: self.state_of(&folder)?,
-                };
+                let subject = Subject { name: "working tree".to_owned(), revision: self.state_of(&folder)? };
                 elsewhere = Some(folder);
                 subject
             }
@@ -167,12 +152,7 @@ impl BuildDirectory {
         fs::write(work_tree.join("Cargo.toml"), manifest(&workspace)).map_err(failed)?;
         // Dependencies are those that the tree has locked.
         let _ = fs::copy(tree.join("Cargo.lock"), work_tree.join("Cargo.lock"));
-        Ok(WorkTree {
-            folder: work_tree,
-            elsewhere,
-            built: None,
-            subject,
-        })
+        Ok(WorkTree { folder: work_tree, elsewhere, built: None, subject })
     }
 
     /// Builds the probe in a work tree and returns the program.
@@ -183,16 +163,11 @@ impl BuildDirectory {
         if let Some(program) = &work_tree.built {
             return Ok(program.clone());
         }
-        let what = format!(
-            "building the probe with the store of {}",
-            work_tree.subject.name
-        );
+        let what = format!("building the probe with the store of {}", work_tree.subject.name);
         let target = work_tree.folder.join("target");
         let build = |offline: &[&str]| {
             let mut command = self.cargo(&work_tree.folder);
-            command
-                .args(["build", "--release", "--quiet"])
-                .args(offline);
+            command.args(["build", "--release", "--quiet"]).args(offline);
             command.arg("--target-dir").arg(&target);
             child::run(&mut command, &self.folder, &what, BUILD_LIMIT)
         };
@@ -213,36 +188,16 @@ impl BuildDirectory {
     pub fn build_stress(&self, work_tree: &WorkTree) -> Result<PathBuf, Stop> {
         let what = format!("building the stress suite of {}", work_tree.subject.name);
         if work_tree.built.is_some() {
-            return Err(Stop::failed(
-                &what,
-                "it is a program, which has none: leave --tier invariants out",
-            ));
+            return Err(Stop::failed(&what, "it is a program, which has none: leave --tier invariants out"));
         }
-        let tree = work_tree
-            .elsewhere
-            .clone()
-            .unwrap_or_else(|| work_tree.folder.join("tree"));
+        let tree = work_tree.elsewhere.clone().unwrap_or_else(|| work_tree.folder.join("tree"));
         let mut command = self.cargo(&tree);
-        command.args([
-            "build",
-            "--release",
-            "--locked",
-            "--package",
-            "splinter-stress",
-        ]);
-        command.args([
-            "--bin",
-            "splinter-stress",
-            "--message-format",
-            "json-render-diagnostics",
-        ]);
+        command.args(["build", "--release", "--locked", "--package", "splinter-stress"]);
+        command.args(["--bin", "splinter-stress", "--message-format", "json-render-diagnostics"]);
         if work_tree.elsewhere.is_none() || !self.flags.is_empty() {
-            command
-                .arg("--target-dir")
-                .arg(work_tree.folder.join("stress-target"));
+            command.arg("--target-dir").arg(work_tree.folder.join("stress-target"));
         }
-        let messages =
-            child::run(&mut command, &self.folder, &what, BUILD_LIMIT)?.success(&what)?;
+        let messages = child::run(&mut command, &self.folder, &what, BUILD_LIMIT)?.success(&what)?;
         executable(&messages).ok_or_else(|| Stop::failed(&what, "cargo names no program"))
     }
 
@@ -312,11 +267,7 @@ impl BuildDirectory {
             return Ok("unknown".to_owned());
         };
         let changes = ask(&["status", "--porcelain"])?.unwrap_or_default();
-        let suffix = if changes.is_empty() {
-            ""
-        } else {
-            " and changes"
-        };
+        let suffix = if changes.is_empty() { "" } else { " and changes" };
         Ok(short(&revision) + suffix)
     }
 }
@@ -325,10 +276,7 @@ impl Drop for BuildDirectory {
     fn drop(&mut self) {
         for tree in &self.work_trees {
             // Not by the function `git`, which an interruption ends: an interrupted gate cleans up as well.
-            let _ = Command::new("git")
-                .args(["worktree", "remove", "--force"])
-                .arg(tree)
-                .output();
+            let _ = Command::new("git").args(["worktree", "remove", "--force"]).arg(tree).output();
         }
         let _ = fs::remove_dir_all(&self.folder);
     }
@@ -348,9 +296,7 @@ pub struct Compiler {
 /// Returns the fingerprint of the probe's sources (FNV-1a, 64 bits): counts of different probes are not comparable.
 #[must_use]
 pub fn probe_fingerprint() -> String {
-    let bytes = PROBE
-        .iter()
-        .flat_map(|(name, text)| name.bytes().chain(text.bytes()));
+    let bytes = PROBE.iter().flat_map(|(name, text)| name.bytes().chain(text.bytes()));
     let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });
@@ -363,9 +309,10 @@ fn short(revision: &str) -> String {
 
 /// Returns the manifest of a work tree: the probe as a package, built with the profiles of the tree's workspace.
 fn manifest(workspace: &str) -> String {
-    let mut text = "[package]\nname = \"splinter-probe\"\nversion = \"0.0.0\"\nedition = \"2024\"\npublish = false\n\n\
+    let mut text =
+        "[package]\nname = \"splinter-probe\"\nversion = \"0.0.0\"\nedition = \"2024\"\npublish = false\n\n\
         [dependencies]\nsplinter = { path = \"tree/splinter\" }\n\n[workspace]\nexclude = [\"tree\"]\n"
-        .to_owned();
+            .to_owned();
     let mut within = false;
     for line in workspace.lines() {
         if line.starts_with('[') {
@@ -402,20 +349,14 @@ mod tests {
             text.contains("[profile.release]\nlto = \"thin\"\n\n[profile.dev]\nopt-level = 1\n"),
             "{text}"
         );
-        assert!(
-            !text.contains("members") && !text.contains("lints"),
-            "{text}"
-        );
+        assert!(!text.contains("members") && !text.contains("lints"), "{text}");
     }
 
     #[test]
     fn the_program_is_the_one_that_cargo_names() {
         let messages = "{\"reason\":\"compiler-artifact\",\"executable\":null}\nno json\n\
             {\"reason\":\"compiler-artifact\",\"executable\":\"/t/release/splinter-stress\"}\n{\"reason\":\"build-finished\"}\n";
-        assert_eq!(
-            executable(messages),
-            Some(PathBuf::from("/t/release/splinter-stress"))
-        );
+        assert_eq!(executable(messages), Some(PathBuf::from("/t/release/splinter-stress")));
         assert_eq!(executable("{}"), None);
     }
 

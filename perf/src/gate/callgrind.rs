@@ -32,10 +32,7 @@ pub fn count(
         let mut file = OsStr::new("--callgrind-out-file=").to_owned();
         file.push(out.join("out"));
         let mut command = Command::new("valgrind");
-        command
-            .args(["--tool=callgrind", "-q"])
-            .arg(file)
-            .arg(probe);
+        command.args(["--tool=callgrind", "-q"]).arg(file).arg(probe);
         command.args(["count", &seed.to_string()]);
         command.envs(environment.iter().cloned());
         // Keys lie where they lay in the last count.
@@ -66,10 +63,7 @@ fn per_operation(dumps: &[String]) -> Result<Vec<(String, f64)>, String> {
             return Err(format!("the laps of '{}' do not fit together", full.name));
         }
         let instructions = full.instructions.saturating_sub(empty.instructions);
-        found.push((
-            full.name.to_owned(),
-            instructions as f64 / full.operations as f64,
-        ));
+        found.push((full.name.to_owned(), instructions as f64 / full.operations as f64));
     }
     if found.is_empty() {
         return Err("Callgrind wrote no counts".to_owned());
@@ -129,15 +123,9 @@ mod tests {
         let lap = |part, trigger: &str| dump(part, trigger, 100);
         assert!(per_operation(&[]).is_err());
         assert!(per_operation(&[lap(1, "Client Request: set #0")]).is_err());
-        let other = [
-            lap(1, "Client Request: set #0"),
-            lap(2, "Client Request: get #4096"),
-        ];
+        let other = [lap(1, "Client Request: set #0"), lap(2, "Client Request: get #4096")];
         assert!(per_operation(&other).is_err());
-        let twice = [
-            lap(1, "Client Request: set #0"),
-            lap(2, "Client Request: set #0"),
-        ];
+        let twice = [lap(1, "Client Request: set #0"), lap(2, "Client Request: set #0")];
         assert!(per_operation(&twice).is_err());
     }
 }

@@ -54,10 +54,7 @@ impl Left {
             "" => String::new(),
             errors => format!(":\n{errors}"),
         };
-        Err(Stop::Failed(format!(
-            "{what} ended with {}{said}",
-            self.status
-        )))
+        Err(Stop::Failed(format!("{what} ended with {}{said}", self.status)))
     }
 }
 
@@ -66,12 +63,7 @@ impl Left {
 /// # Errors
 /// [`Stop::Interrupted`], after the child was ended; [`Stop::Failed`] when it cannot be started or does not end in
 /// `limit`.
-pub(super) fn run(
-    command: &mut Command,
-    folder: &Path,
-    what: &str,
-    limit: Duration,
-) -> Result<Left, Stop> {
+pub(super) fn run(command: &mut Command, folder: &Path, what: &str, limit: Duration) -> Result<Left, Stop> {
     run_as(command, folder, what, limit, Command::spawn)
 }
 
@@ -86,10 +78,7 @@ pub(super) fn run_as(
     let files = ["stdout", "stderr"].map(|name| folder.join(name));
     let [out, errors] = &files;
     let create = |path: &Path| File::create(path).map_err(|error| Stop::failed(what, error));
-    command
-        .stdin(Stdio::null())
-        .stdout(create(out)?)
-        .stderr(create(errors)?);
+    command.stdin(Stdio::null()).stdout(create(out)?).stderr(create(errors)?);
     let child = spawn(command).map_err(|error| {
         let program = command.get_program().to_string_lossy().into_owned();
         Stop::Failed(format!("{what}: cannot start {program}: {error}"))
@@ -102,11 +91,7 @@ pub(super) fn run_as(
     let errors = read(errors)?;
     let lines: Vec<&str> = errors.trim_end().lines().collect();
     let shown = lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n");
-    Ok(Left {
-        status,
-        out: read(out)?,
-        errors: shown,
-    })
+    Ok(Left { status, out: read(out)?, errors: shown })
 }
 
 fn wait(mut child: Child, what: &str, limit: Duration) -> Result<ExitStatus, Stop> {
@@ -146,12 +131,7 @@ mod tests {
             std::thread::current().id()
         ));
         std::fs::create_dir_all(&folder).unwrap();
-        let left = run(
-            Command::new("sh").args(["-c", script]),
-            &folder,
-            "the script",
-            limit,
-        );
+        let left = run(Command::new("sh").args(["-c", script]), &folder, "the script", limit);
         std::fs::remove_dir_all(&folder).unwrap();
         left.and_then(|left| left.success("the script"))
     }
@@ -159,17 +139,11 @@ mod tests {
     #[test]
     fn what_a_child_printed_comes_back_and_its_failure_says_why() {
         let limit = Duration::from_secs(60);
-        assert_eq!(
-            shell("echo found; echo aside >&2", limit),
-            Ok("found\n".to_owned())
-        );
+        assert_eq!(shell("echo found; echo aside >&2", limit), Ok("found\n".to_owned()));
         let Err(Stop::Failed(message)) = shell("echo because >&2; exit 3", limit) else {
             panic!("exit code 3 is a failure");
         };
-        assert!(
-            message.contains("exit status: 3") && message.ends_with("because"),
-            "{message}"
-        );
+        assert!(message.contains("exit status: 3") && message.ends_with("because"), "{message}");
     }
 
     #[test]

@@ -36,11 +36,7 @@ impl Count {
             let instructions = crate::stats::median(&mut values);
             // The median has put them in order.
             let spread = values[values.len() - 1] - values[0];
-            Self {
-                name: name.clone(),
-                instructions,
-                band_percent: 100.0 * spread / instructions,
-            }
+            Self { name: name.clone(), instructions, band_percent: 100.0 * spread / instructions }
         });
         Ok(merged.collect())
     }
@@ -51,16 +47,8 @@ impl Count {
 pub fn judge(base: &[Count], head: &[Count]) -> Tier<InstructionRow> {
     let of = |counts: &[Count], name: &str| counts.iter().find(|count| count.name == name).cloned();
     let mut names: Vec<&str> = base.iter().map(|count| count.name.as_str()).collect();
-    names.extend(
-        head.iter()
-            .map(|count| count.name.as_str())
-            .filter(|name| of(base, name).is_none()),
-    );
-    let mut tier = Tier {
-        verdict: Verdict::Pass,
-        reasons: Vec::new(),
-        rows: Vec::new(),
-    };
+    names.extend(head.iter().map(|count| count.name.as_str()).filter(|name| of(base, name).is_none()));
+    let mut tier = Tier { verdict: Verdict::Pass, reasons: Vec::new(), rows: Vec::new() };
     for name in names {
         let (before, after) = (of(base, name), of(head, name));
         let band_percent = before.as_ref().map_or(0.0, |count| count.band_percent);
@@ -78,17 +66,12 @@ pub fn judge(base: &[Count], head: &[Count]) -> Tier<InstructionRow> {
         };
         match (verdict, change_percent) {
             (Verdict::Fail, Some(change)) => {
-                tier.reasons
-                    .push(format!("{name} takes {change:.2} % more instructions"));
+                tier.reasons.push(format!("{name} takes {change:.2} % more instructions"));
             }
-            (Verdict::Inconclusive, _) => tier
-                .reasons
-                .push(format!("{name} was counted on one side only")),
+            (Verdict::Inconclusive, _) => tier.reasons.push(format!("{name} was counted on one side only")),
             (_, Some(change)) if change < -limit_percent => {
-                tier.reasons.push(format!(
-                    "{name} takes {:.2} % fewer: a new baseline would keep that",
-                    -change
-                ));
+                tier.reasons
+                    .push(format!("{name} takes {:.2} % fewer: a new baseline would keep that", -change));
             }
             _ => {}
         }
@@ -114,52 +97,26 @@ mod tests {
     use splinter_stress::Verdict;
 
     fn count(name: &str, instructions: f64, band_percent: f64) -> Count {
-        Count {
-            name: name.to_owned(),
-            instructions,
-            band_percent,
-        }
+        Count { name: name.to_owned(), instructions, band_percent }
     }
 
     #[test]
     fn growth_beyond_the_limit_fails_and_anything_else_passes() {
-        let base = [
-            count("get", 200.0, 0.0),
-            count("set", 1000.0, 0.0),
-            count("inc", 100.0, 0.0),
-        ];
-        let head = [
-            count("get", 206.0, 0.0),
-            count("set", 1001.9, 0.0),
-            count("inc", 90.0, 0.0),
-        ];
+        let base = [count("get", 200.0, 0.0), count("set", 1000.0, 0.0), count("inc", 100.0, 0.0)];
+        let head = [count("get", 206.0, 0.0), count("set", 1001.9, 0.0), count("inc", 90.0, 0.0)];
         let tier = judge(&base, &head);
         let verdicts: Vec<Verdict> = tier.rows.iter().map(|row| row.verdict).collect();
         assert_eq!(verdicts, [Verdict::Fail, Verdict::Pass, Verdict::Pass]);
         assert_eq!(tier.verdict, Verdict::Fail);
-        assert!(
-            tier.reasons[0].contains("get takes 3.00 % more"),
-            "{:?}",
-            tier.reasons
-        );
-        assert!(
-            tier.reasons[1].contains("inc takes 10.00 % fewer"),
-            "{:?}",
-            tier.reasons
-        );
+        assert!(tier.reasons[0].contains("get takes 3.00 % more"), "{:?}", tier.reasons);
+        assert!(tier.reasons[1].contains("inc takes 10.00 % fewer"), "{:?}", tier.reasons);
     }
 
     #[test]
     fn a_wide_band_of_the_base_widens_the_limit() {
         let grown = [count("get", 101.0, 0.0)];
-        assert_eq!(
-            judge(&[count("get", 100.0, 1.5)], &grown).verdict,
-            Verdict::Pass
-        );
-        assert_eq!(
-            judge(&[count("get", 100.0, 0.9)], &grown).verdict,
-            Verdict::Fail
-        );
+        assert_eq!(judge(&[count("get", 100.0, 1.5)], &grown).verdict, Verdict::Pass);
+        assert_eq!(judge(&[count("get", 100.0, 0.9)], &grown).verdict, Verdict::Fail);
     }
 
     #[test]

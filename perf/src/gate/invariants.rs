@@ -48,19 +48,8 @@ pub fn run(
     for (name, flags) in RUNS {
         watch(name);
         let mut command = Command::new(program);
-        command.args([
-            "run",
-            "--json",
-            "--warmup",
-            "0s",
-            "--pin",
-            "none",
-            "--seed",
-            &seed.to_string(),
-        ]);
-        command
-            .args(flags.split_whitespace())
-            .envs(environment.iter().cloned());
+        command.args(["run", "--json", "--warmup", "0s", "--pin", "none", "--seed", &seed.to_string()]);
+        command.args(flags.split_whitespace()).envs(environment.iter().cloned());
         rows.push(match child::run(&mut command, folder, name, LIMIT) {
             Ok(left) => {
                 let said = left.errors.clone();
@@ -111,8 +100,7 @@ fn judge(name: &str, out: &str, code: Option<i32>, said: &str) -> InvariantRow {
             _ => Verdict::Inconclusive,
         });
         let reasons = cell["reasons"].as_array().into_iter().flatten();
-        row.reasons
-            .extend(reasons.filter_map(Value::as_str).map(str::to_owned));
+        row.reasons.extend(reasons.filter_map(Value::as_str).map(str::to_owned));
         row.successes += cell["totals"]["successes"].as_u64().unwrap_or(0);
         for (invariant, count) in cell["invariants"].as_object().into_iter().flatten() {
             *row.invariants.entry(invariant.clone()).or_default() += count.as_u64().unwrap_or(0);
@@ -143,46 +131,23 @@ mod tests {
 
     #[test]
     fn a_run_that_held_passes_and_its_cells_are_summed() {
-        let text = format!(
-            "{{\"cells\": [{}, {}]}}",
-            cell("pass", 0, 10),
-            cell("pass", 0, 5)
-        );
+        let text = format!("{{\"cells\": [{}, {}]}}", cell("pass", 0, 10), cell("pass", 0, 5));
         let row = judge("run", &text, Some(0), "");
-        assert_eq!(
-            (row.verdict, row.successes, row.invariants.len()),
-            (Verdict::Pass, 15, 2)
-        );
+        assert_eq!((row.verdict, row.successes, row.invariants.len()), (Verdict::Pass, 15, 2));
     }
 
     #[test]
     fn any_broken_invariant_fails() {
-        assert_eq!(
-            judge("run", &cell("fail", 1, 10), Some(1), "").verdict,
-            Verdict::Fail
-        );
-        assert_eq!(
-            judge("run", &cell("pass", 1, 10), Some(0), "").verdict,
-            Verdict::Fail
-        );
-        let text = format!(
-            "{{\"cells\": [{}, {}]}}",
-            cell("inconclusive", 0, 1),
-            cell("fail", 2, 1)
-        );
+        assert_eq!(judge("run", &cell("fail", 1, 10), Some(1), "").verdict, Verdict::Fail);
+        assert_eq!(judge("run", &cell("pass", 1, 10), Some(0), "").verdict, Verdict::Fail);
+        let text = format!("{{\"cells\": [{}, {}]}}", cell("inconclusive", 0, 1), cell("fail", 2, 1));
         assert_eq!(judge("run", &text, Some(1), "").invariants["torn_reads"], 2);
     }
 
     #[test]
     fn nothing_done_and_no_record_are_inconclusive() {
-        assert_eq!(
-            judge("run", &cell("pass", 0, 0), Some(0), "").verdict,
-            Verdict::Inconclusive
-        );
-        assert_eq!(
-            judge("run", &cell("inconclusive", 0, 9), Some(4), "").verdict,
-            Verdict::Inconclusive
-        );
+        assert_eq!(judge("run", &cell("pass", 0, 0), Some(0), "").verdict, Verdict::Inconclusive);
+        assert_eq!(judge("run", &cell("inconclusive", 0, 9), Some(4), "").verdict, Verdict::Inconclusive);
         let row = judge("run", "", Some(2), "no such flag");
         assert!(row.verdict == Verdict::Inconclusive && row.reasons[0].contains("no such flag"));
     }

@@ -16,17 +16,12 @@ struct Case {
 #[must_use]
 pub fn junit(record: &Record) -> String {
     let mut text =
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"splinter-perf gate\">\n"
-            .to_owned();
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"splinter-perf gate\">\n".to_owned();
     for (tier, verdict, reasons) in record.tiers.named() {
         let mut cases = cases(record, tier);
         // A tier of which nothing can be told has no row that says so.
         if cases.iter().all(|case| case.verdict < verdict) {
-            cases.push(Case {
-                name: tier.to_owned(),
-                verdict,
-                said: reasons.join("; "),
-            });
+            cases.push(Case { name: tier.to_owned(), verdict, said: reasons.join("; ") });
         }
         let count = |verdict| cases.iter().filter(|case| case.verdict == verdict).count();
         let _ = writeln!(
@@ -37,24 +32,12 @@ pub fn junit(record: &Record) -> String {
             count(Verdict::Inconclusive)
         );
         for case in &cases {
-            let _ = write!(
-                text,
-                "    <testcase classname=\"{tier}\" name=\"{}\"",
-                escaped(&case.name)
-            );
+            let _ = write!(text, "    <testcase classname=\"{tier}\" name=\"{}\"", escaped(&case.name));
             let _ = match case.verdict {
                 Verdict::Pass => writeln!(text, "/>"),
-                Verdict::Fail => writeln!(
-                    text,
-                    "><failure message=\"{}\"/></testcase>",
-                    escaped(&case.said)
-                ),
+                Verdict::Fail => writeln!(text, "><failure message=\"{}\"/></testcase>", escaped(&case.said)),
                 Verdict::Inconclusive => {
-                    writeln!(
-                        text,
-                        "><error message=\"inconclusive: {}\"/></testcase>",
-                        escaped(&case.said)
-                    )
+                    writeln!(text, "><error message=\"inconclusive: {}\"/></testcase>", escaped(&case.said))
                 }
             };
         }
@@ -72,10 +55,7 @@ fn cases(record: &Record, tier: &str) -> Vec<Case> {
             name: row.name.clone(),
             verdict: row.verdict,
             said: match row.change_percent {
-                Some(change) => format!(
-                    "{change:+.3} % instructions, at most {:.2} %",
-                    row.limit_percent
-                ),
+                Some(change) => format!("{change:+.3} % instructions, at most {:.2} %", row.limit_percent),
                 None => "counted on one side only".to_owned(),
             },
         }));
@@ -129,33 +109,20 @@ mod tests {
     fn every_row_is_a_case_and_what_could_not_be_told_is_an_error() {
         let text = junit(&samples::record());
         assert!(
-            text.contains(
-                "<testsuite name=\"instructions\" tests=\"1\" failures=\"1\" errors=\"0\">"
-            ),
+            text.contains("<testsuite name=\"instructions\" tests=\"1\" failures=\"1\" errors=\"0\">"),
             "{text}"
         );
         assert!(
-            text.contains(
-                "<testsuite name=\"invariants\" tests=\"1\" failures=\"0\" errors=\"0\">"
-            ),
+            text.contains("<testsuite name=\"invariants\" tests=\"1\" failures=\"0\" errors=\"0\">"),
             "{text}"
         );
-        assert!(
-            text.contains("<testsuite name=\"time\" tests=\"1\" failures=\"0\" errors=\"1\">"),
-            "{text}"
-        );
+        assert!(text.contains("<testsuite name=\"time\" tests=\"1\" failures=\"0\" errors=\"1\">"), "{text}");
         assert!(
             text.contains("name=\"get &lt;64 B&gt;\"><failure message=\"+3.000 % instructions"),
             "{text}"
         );
-        assert!(
-            text.contains("<error message=\"inconclusive: -10.00 %"),
-            "{text}"
-        );
-        assert_eq!(
-            text.matches("<testsuite ").count(),
-            text.matches("</testsuite>").count()
-        );
+        assert!(text.contains("<error message=\"inconclusive: -10.00 %"), "{text}");
+        assert_eq!(text.matches("<testsuite ").count(), text.matches("</testsuite>").count());
     }
 
     #[test]
@@ -163,6 +130,11 @@ mod tests {
         let mut record = samples::record();
         record.tiers.instructions = Some(Tier::untold("valgrind is \"missing\""));
         let text = junit(&record);
-        assert!(text.contains("name=\"instructions\"><error message=\"inconclusive: valgrind is &quot;missing&quot;\"/>"), "{text}");
+        assert!(
+            text.contains(
+                "name=\"instructions\"><error message=\"inconclusive: valgrind is &quot;missing&quot;\"/>"
+            ),
+            "{text}"
+        );
     }
 }

@@ -92,10 +92,7 @@ pub fn gate(plan: &Plan, progress: &mut dyn Progress) -> Result<Record, String> 
     let watch = EnvironmentWatch::start();
     let mut tiers = Tiers::default();
     let mut base = None;
-    let mut head = Subject {
-        name: String::new(),
-        revision: String::new(),
-    };
+    let mut head = Subject { name: String::new(), revision: String::new() };
     let done = run(plan, progress, &mut tiers, &mut base, &mut head);
     let environment = watch.complete();
     let mut reasons: Vec<String> = Vec::new();
@@ -150,9 +147,7 @@ fn run(
             name: file.display().to_string(),
             revision: format!("baseline of {}", stored.rustc),
         }),
-        _ => base_tree
-            .as_ref()
-            .map(|work_tree| work_tree.subject.clone()),
+        _ => base_tree.as_ref().map(|work_tree| work_tree.subject.clone()),
     };
 
     // Build both sides.
@@ -164,16 +159,10 @@ fn run(
                 true => program.clone(),
                 false => build(&builds, work_tree, progress)?,
             };
-            base_probe = Some(Probe {
-                program,
-                environment: plan.base_environment.clone(),
-            });
+            base_probe = Some(Probe { program, environment: plan.base_environment.clone() });
         }
         let environment = plan.head_environment.clone();
-        head_probe = Some(Probe {
-            program,
-            environment,
-        });
+        head_probe = Some(Probe { program, environment });
     }
 
     // Count, then load, then time: what is surest comes first.
@@ -211,13 +200,7 @@ fn build(
 /// Counts a probe's operations, as often as the plan says.
 fn counts(plan: &Plan, builds: &BuildDirectory, probe: &Probe) -> Result<Vec<Count>, Stop> {
     let folder = builds.folder();
-    callgrind::count(
-        &probe.program,
-        &probe.environment,
-        folder,
-        plan.seed,
-        plan.repeats,
-    )
+    callgrind::count(&probe.program, &probe.environment, folder, plan.seed, plan.repeats)
 }
 
 fn count(
@@ -244,9 +227,7 @@ fn count(
             counts(plan, builds, base)?
         }
         (_, None) => {
-            return Ok(Tier::untold(
-                "there is no base to compare with: give --base",
-            ));
+            return Ok(Tier::untold("there is no base to compare with: give --base"));
         }
     };
     progress.step("counting the head's instructions");
@@ -294,10 +275,7 @@ fn timed(
         span: plan.sample,
     };
     let told = &mut |number, benchmark: &str| progress.round(number, plan.blocks, benchmark);
-    Ok(time::judge(
-        &time::take(&mut executor, &design, told),
-        &design,
-    ))
+    Ok(time::judge(&time::take(&mut executor, &design, told), &design))
 }
 
 /// Counts the head's instructions and makes a baseline of them.
@@ -310,26 +288,15 @@ pub fn baseline_of(plan: &Plan, progress: &mut dyn Progress) -> Result<Baseline,
         .version_of("valgrind")
         .ok_or_else(|| Stop::Failed("a baseline needs valgrind: install it".to_owned()))?;
     let work_tree = builds.prepare(Side::Head, &plan.head)?;
-    let probe = Probe {
-        program: build(&builds, &work_tree, progress)?,
-        environment: plan.head_environment.clone(),
-    };
+    let probe =
+        Probe { program: build(&builds, &work_tree, progress)?, environment: plan.head_environment.clone() };
     progress.step("counting instructions");
     let counts = counts(plan, &builds, &probe)?;
-    Ok(Baseline::of(
-        &counts,
-        &builds.compiler()?,
-        &valgrind,
-        plan.seed,
-    ))
+    Ok(Baseline::of(&counts, &builds.compiler()?, &valgrind, plan.seed))
 }
 
 fn config(plan: &Plan) -> serde_json::Value {
-    let tiers: Vec<String> = plan
-        .tiers
-        .iter()
-        .map(|tier| format!("{tier:?}").to_lowercase())
-        .collect();
+    let tiers: Vec<String> = plan.tiers.iter().map(|tier| format!("{tier:?}").to_lowercase()).collect();
     let lines = |variables: &[(String, String)]| -> Vec<String> {
         let line = |(name, value): &(String, String)| format!("{name}={value}");
         variables.iter().map(line).collect()

@@ -51,24 +51,16 @@ impl Executor for Processes {
         // Both sides have their keys in the same places, in every round.
         command.env("SPLINTER_HASH_SEED", "0");
         let processor = self.processor;
-        let left = child::run_as(
-            &mut command,
-            &self.folder,
-            &what,
-            LIMIT + 4 * self.span,
-            |command| {
-                // A child runs where the thread that starts it may: this thread waits elsewhere.
-                std::thread::scope(|scope| {
-                    let start = scope.spawn(|| {
-                        let _ = pinning::pin(processor);
-                        command.spawn()
-                    });
-                    start
-                        .join()
-                        .unwrap_or_else(|_| Err(std::io::Error::other("a thread panicked")))
-                })
-            },
-        )?;
+        let left = child::run_as(&mut command, &self.folder, &what, LIMIT + 4 * self.span, |command| {
+            // A child runs where the thread that starts it may: this thread waits elsewhere.
+            std::thread::scope(|scope| {
+                let start = scope.spawn(|| {
+                    let _ = pinning::pin(processor);
+                    command.spawn()
+                });
+                start.join().unwrap_or_else(|_| Err(std::io::Error::other("a thread panicked")))
+            })
+        })?;
         parse(&left.success(&what)?).ok_or_else(|| Stop::Failed(format!("{what}: no figures")))
     }
 }
@@ -76,10 +68,7 @@ impl Executor for Processes {
 /// Reads a probe's line: goodput and latency.
 fn parse(line: &str) -> Option<Sample> {
     let mut figures = line.split_whitespace().map(str::parse::<f64>);
-    let sample = Sample {
-        goodput_per_s: figures.next()?.ok()?,
-        p99_ns: figures.next()?.ok()?,
-    };
+    let sample = Sample { goodput_per_s: figures.next()?.ok()?, p99_ns: figures.next()?.ok()? };
     figures.next().is_none().then_some(sample)
 }
 
@@ -92,10 +81,7 @@ mod tests {
         let sample = parse("49000000.5 23.5\n").unwrap();
         assert_eq!((sample.goodput_per_s, sample.p99_ns), (49_000_000.5, 23.5));
         assert!(
-            parse("").is_none()
-                && parse("1").is_none()
-                && parse("1 2 3").is_none()
-                && parse("1 x").is_none()
+            parse("").is_none() && parse("1").is_none() && parse("1 2 3").is_none() && parse("1 x").is_none()
         );
     }
 }

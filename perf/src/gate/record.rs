@@ -59,11 +59,7 @@ impl<R> Tier<R> {
     /// Creates the tier of which nothing can be told.
     #[must_use]
     pub fn untold(why: impl Into<String>) -> Self {
-        Self {
-            verdict: Verdict::Inconclusive,
-            reasons: vec![why.into()],
-            rows: Vec::new(),
-        }
+        Self { verdict: Verdict::Inconclusive, reasons: vec![why.into()], rows: Vec::new() }
     }
 }
 
@@ -262,14 +258,8 @@ pub(super) mod samples {
             verdict: tiers.verdict(),
             reasons: Vec::new(),
             interrupted: false,
-            base: Some(Subject {
-                name: "main".to_owned(),
-                revision: "0123456".to_owned(),
-            }),
-            head: Subject {
-                name: "working tree".to_owned(),
-                revision: "89abcde and changes".to_owned(),
-            },
+            base: Some(Subject { name: "main".to_owned(), revision: "0123456".to_owned() }),
+            head: Subject { name: "working tree".to_owned(), revision: "89abcde and changes".to_owned() },
             config: serde_json::json!({"seed": 1}),
             tiers,
             environment: Environment::read(),

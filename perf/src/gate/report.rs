@@ -124,9 +124,7 @@ fn tables(record: &Record) -> Vec<Table> {
             name: "time",
             verdict: tier.verdict,
             reasons: tier.reasons.clone(),
-            flush: vec![
-                Left, Right, Right, Right, Right, Right, Right, Right, Right, Left,
-            ],
+            flush: vec![Left, Right, Right, Right, Right, Right, Right, Right, Right, Left],
             rows: with_heads(&heads, tier.rows.iter().map(time_cells)),
         });
     }
@@ -179,21 +177,12 @@ fn time_cells(row: &TimeRow) -> Vec<String> {
         Measure::GoodputPerS => Unit::PerSecond,
         Measure::P99Ns => Unit::Nanoseconds,
     };
-    let Effect {
-        median_percent,
-        low_percent,
-        high_percent,
-        p_holm,
-        ..
-    } = row.change;
+    let Effect { median_percent, low_percent, high_percent, p_holm, .. } = row.change;
     let worse = match row.measure {
         Measure::GoodputPerS => "-",
         Measure::P99Ns => "+",
     };
-    let reason = row
-        .reason
-        .as_ref()
-        .map_or(String::new(), |reason| format!(": {reason}"));
+    let reason = row.reason.as_ref().map_or(String::new(), |reason| format!(": {reason}"));
     vec![
         format!("{}, {}", row.name, row.measure.word()),
         unit.show(row.base),
@@ -201,8 +190,7 @@ fn time_cells(row: &TimeRow) -> Vec<String> {
         format!("{median_percent:+.2} %"),
         format!("{low_percent:+.2} to {high_percent:+.2} %"),
         format!("{p_holm:.4}"),
-        row.detectable_percent
-            .map_or("-".to_owned(), |percent| format!("{:.1} %", percent.abs())),
+        row.detectable_percent.map_or("-".to_owned(), |percent| format!("{:.1} %", percent.abs())),
         format!("{:+.2} %", row.control.median_percent),
         format!("{worse}{:.0} %", row.threshold_percent),
         judgement(row.verdict) + &reason,
@@ -235,22 +223,10 @@ mod tests {
             text.starts_with("gate of working tree (89abcde and changes) against main (0123456)\n"),
             "{text}"
         );
-        assert!(
-            text.contains("get <64 B>  200.00  206.00  +3.000 %  0.20 %  FAIL\n"),
-            "{text}"
-        );
-        assert!(
-            text.contains("invariants: pass\n") && text.contains("1000000"),
-            "{text}"
-        );
-        assert!(
-            text.contains("set, goodput") && text.contains("-11.00 to -9.00 %"),
-            "{text}"
-        );
-        assert!(
-            text.contains("inconclusive: the interval reaches the threshold"),
-            "{text}"
-        );
+        assert!(text.contains("get <64 B>  200.00  206.00  +3.000 %  0.20 %  FAIL\n"), "{text}");
+        assert!(text.contains("invariants: pass\n") && text.contains("1000000"), "{text}");
+        assert!(text.contains("set, goodput") && text.contains("-11.00 to -9.00 %"), "{text}");
+        assert!(text.contains("inconclusive: the interval reaches the threshold"), "{text}");
         assert!(text.ends_with("verdict: FAIL\n"), "{text}");
     }
 
@@ -258,10 +234,7 @@ mod tests {
     fn markdown_has_a_table_for_each_tier_and_no_html_of_others() {
         let text = markdown(&samples::record());
         assert_eq!(text.matches("\n### ").count(), 3);
-        assert!(
-            text.contains("| get &lt;64 B> | 200.00 | 206.00 | +3.000 % | 0.20 % | FAIL |\n"),
-            "{text}"
-        );
+        assert!(text.contains("| get &lt;64 B> | 200.00 | 206.00 | +3.000 % | 0.20 % | FAIL |\n"), "{text}");
         for line in text.lines().filter(|line| line.starts_with("| set")) {
             assert_eq!(line.matches(" | ").count(), 9, "{line}");
         }

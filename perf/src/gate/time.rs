@@ -115,11 +115,7 @@ impl Series {
 
     /// Returns the median of an arm, as it was measured.
     fn middle(&self, arm: Arm, measure: usize) -> f64 {
-        let mut logs: Vec<f64> = self
-            .blocks
-            .iter()
-            .map(|block| block[arm as usize][measure])
-            .collect();
+        let mut logs: Vec<f64> = self.blocks.iter().map(|block| block[arm as usize][measure]).collect();
         median(&mut logs).exp()
     }
 }
@@ -134,11 +130,7 @@ pub struct Taken {
 
 /// Takes the samples of a design. `watch` hears of each block before it begins: its number from 1 (0 is thrown away) and
 /// its benchmark.
-pub fn take(
-    executor: &mut dyn Executor,
-    design: &Design,
-    watch: &mut dyn FnMut(usize, &str),
-) -> Taken {
+pub fn take(executor: &mut dyn Executor, design: &Design, watch: &mut dyn FnMut(usize, &str)) -> Taken {
     let mut series = vec![Series::default(); design.benchmarks.len()];
     let mut order: Vec<usize> = (0..series.len()).collect();
     let mut rng = Rng::new(design.seed, 0);
@@ -155,35 +147,23 @@ pub fn take(
                 Ok(block) => series[at].blocks.push(block),
                 Err(Stop::Failed(why)) => series[at].problem = Some(why),
                 Err(Stop::Interrupted) => {
-                    return Taken {
-                        series,
-                        interrupted: true,
-                    };
+                    return Taken { series, interrupted: true };
                 }
             }
         }
     }
-    Taken {
-        series,
-        interrupted: false,
-    }
+    Taken { series, interrupted: false }
 }
 
 /// Takes one block: every arm, and every arm again backwards.
-fn block(
-    executor: &mut dyn Executor,
-    benchmark: &str,
-    rng: &mut Rng,
-) -> Result<[[f64; 2]; 3], Stop> {
+fn block(executor: &mut dyn Executor, benchmark: &str, rng: &mut Rng) -> Result<[[f64; 2]; 3], Stop> {
     let mut arms = Arm::ALL;
     rng.shuffle(&mut arms);
     let mut logs = [[0.0; 2]; 3];
     for arm in arms.into_iter().chain(arms.into_iter().rev()) {
         let sample = executor.sample(arm, benchmark)?.logs();
         if !sample.iter().all(|log| log.is_finite()) {
-            return Err(Stop::Failed(format!(
-                "{benchmark}: a sample is no number above 0"
-            )));
+            return Err(Stop::Failed(format!("{benchmark}: a sample is no number above 0")));
         }
         for (sum, log) in logs[arm as usize].iter_mut().zip(sample) {
             *sum += log / 2.0;
@@ -247,23 +227,17 @@ pub fn judge(taken: &Taken, design: &Design) -> Tier<TimeRow> {
         } else if series.blocks.is_empty() {
             reasons.push(format!("{name}: no block was completed"));
         } else {
-            findings.extend(
-                Measure::ALL
-                    .into_iter()
-                    .enumerate()
-                    .map(|(at, measure)| Finding {
-                        name,
-                        measure,
-                        series,
-                        change: Look::at(&series.ratios(Arm::Head, at), design.seed),
-                        control: Look::at(&series.ratios(Arm::Control, at), design.seed),
-                    }),
-            );
+            findings.extend(Measure::ALL.into_iter().enumerate().map(|(at, measure)| Finding {
+                name,
+                measure,
+                series,
+                change: Look::at(&series.ratios(Arm::Head, at), design.seed),
+                control: Look::at(&series.ratios(Arm::Control, at), design.seed),
+            }));
         }
     }
-    let adjusted = |look: fn(&Finding<'_>) -> f64| {
-        holm::adjust(&findings.iter().map(look).collect::<Vec<f64>>())
-    };
+    let adjusted =
+        |look: fn(&Finding<'_>) -> f64| holm::adjust(&findings.iter().map(look).collect::<Vec<f64>>());
     let changes = adjusted(|finding| finding.change.p);
     let controls = adjusted(|finding| finding.control.p);
     let whole = reasons.is_empty() && !taken.interrupted;
@@ -273,13 +247,9 @@ pub fn judge(taken: &Taken, design: &Design) -> Tier<TimeRow> {
         .map(|(finding, (change, control))| row(finding, *change, *control, findings.len(), design))
         .collect();
     if taken.interrupted {
-        reasons
-            .push("interrupted: what was measured until then is shown and not judged".to_owned());
+        reasons.push("interrupted: what was measured until then is shown and not judged".to_owned());
     }
-    let fired: Vec<&TimeRow> = rows
-        .iter()
-        .filter(|row| row.control.p_holm < ALPHA)
-        .collect();
+    let fired: Vec<&TimeRow> = rows.iter().filter(|row| row.control.p_holm < ALPHA).collect();
     for row in &fired {
         reasons.push(format!(
             "void: the base differs from itself in the {} of {} by {:+.2} % (p {:.4}): one run of twenty does so by chance, or else something favours a place in the order",
@@ -301,36 +271,19 @@ pub fn judge(taken: &Taken, design: &Design) -> Tier<TimeRow> {
             row.measure.word(),
             row.name,
             row.change.median_percent,
-            row.change
-                .low_percent
-                .abs()
-                .min(row.change.high_percent.abs())
+            row.change.low_percent.abs().min(row.change.high_percent.abs())
         ));
     }
-    Tier {
-        verdict,
-        reasons,
-        rows,
-    }
+    Tier { verdict, reasons, rows }
 }
 
 fn row(finding: &Finding<'_>, p_holm: f64, control: f64, rows: usize, design: &Design) -> TimeRow {
-    let Finding {
-        name,
-        measure,
-        series,
-        change,
-        ..
-    } = finding;
+    let Finding { name, measure, series, change, .. } = finding;
     let at = *measure as usize;
     let sign = measure.worse();
     let threshold = design.threshold(*measure);
     // As changes for the worse.
-    let [low, high] = if sign > 0.0 {
-        [change.low, change.high]
-    } else {
-        [-change.high, -change.low]
-    };
+    let [low, high] = if sign > 0.0 { [change.low, change.high] } else { [-change.high, -change.low] };
     // The first of Holm's steps is the strictest: what passes it, all of them find. Blocks that are too few for
     // any p-value to pass it detect nothing.
     let alpha = ALPHA / rows as f64;
@@ -338,24 +291,13 @@ fn row(finding: &Finding<'_>, p_holm: f64, control: f64, rows: usize, design: &D
         true => minimum_detectable_effect(change.standard_error, change.blocks, alpha, POWER),
         false => f64::INFINITY,
     };
-    let detectable_percent = detectable
-        .is_finite()
-        .then(|| sign * percent(sign * detectable));
+    let detectable_percent = detectable.is_finite().then(|| sign * percent(sign * detectable));
     let (verdict, reason) = if low > threshold && p_holm < ALPHA {
         (Verdict::Fail, None)
     } else if detectable_percent.is_none() {
-        (
-            Verdict::Inconclusive,
-            Some(format!(
-                "{} blocks are too few to find anything",
-                change.blocks
-            )),
-        )
+        (Verdict::Inconclusive, Some(format!("{} blocks are too few to find anything", change.blocks)))
     } else if detectable > threshold {
-        (
-            Verdict::Inconclusive,
-            Some("an effect of the threshold's size might have gone unseen".to_owned()),
-        )
+        (Verdict::Inconclusive, Some("an effect of the threshold's size might have gone unseen".to_owned()))
     } else if high >= threshold {
         (
             Verdict::Inconclusive,

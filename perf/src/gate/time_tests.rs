@@ -55,9 +55,7 @@ impl Executor for Mock {
             return Err(Stop::Interrupted);
         }
         if self.broken == Some(benchmark) {
-            return Err(Stop::Failed(format!(
-                "{benchmark} of the head ended with 1"
-            )));
+            return Err(Stop::Failed(format!("{benchmark} of the head ended with 1")));
         }
         self.taken.push((arm, benchmark.to_owned()));
         // An autoregression of the first order that keeps a standard deviation of `shared`.
@@ -67,10 +65,7 @@ impl Executor for Mock {
         let log = drift + self.state + self.noise * self.normal() + outlier;
         let goodput_per_s = 50e6 * (self.factor)(arm, benchmark) * log.exp();
         let p99_ns = 1.5e9 / goodput_per_s * (2.0 * self.noise * self.normal()).exp();
-        Ok(Sample {
-            goodput_per_s,
-            p99_ns,
-        })
+        Ok(Sample { goodput_per_s, p99_ns })
     }
 }
 
@@ -94,10 +89,7 @@ fn gate(mock: &mut Mock, blocks: usize, seed: u64) -> Tier<TimeRow> {
 }
 
 fn row<'a>(tier: &'a Tier<TimeRow>, name: &str, measure: Measure) -> &'a TimeRow {
-    let found = tier
-        .rows
-        .iter()
-        .find(|row| row.name == name && row.measure == measure);
+    let found = tier.rows.iter().find(|row| row.name == name && row.measure == measure);
     found.expect("the row is there")
 }
 
@@ -114,22 +106,12 @@ fn every_block_takes_each_arm_twice_and_reads_the_same_backwards() {
     for block in mock.taken.chunks(6) {
         assert!(block.iter().all(|(_, benchmark)| *benchmark == block[0].1));
         let arms: Vec<Arm> = block.iter().map(|(arm, _)| *arm).collect();
-        assert!(
-            [Arm::Base, Arm::Head, Arm::Control]
-                .iter()
-                .all(|arm| arms[..3].contains(arm))
-        );
+        assert!([Arm::Base, Arm::Head, Arm::Control].iter().all(|arm| arms[..3].contains(arm)));
         assert!(arms.iter().eq(arms.iter().rev()));
-        let pair: Vec<Arm> = arms
-            .into_iter()
-            .filter(|arm| *arm != Arm::Control)
-            .collect();
+        let pair: Vec<Arm> = arms.into_iter().filter(|arm| *arm != Arm::Control).collect();
         orders.push(pair[0]);
     }
-    assert!(
-        orders.contains(&Arm::Base) && orders.contains(&Arm::Head),
-        "ABBA and BAAB both occur"
-    );
+    assert!(orders.contains(&Arm::Base) && orders.contains(&Arm::Head), "ABBA and BAAB both occur");
 }
 
 #[test]
@@ -141,30 +123,20 @@ fn a_drift_that_is_linear_cancels_out() {
         fn sample(&mut self, arm: Arm, benchmark: &str) -> Result<Sample, Stop> {
             self.0.taken.push((arm, benchmark.to_owned()));
             let log = self.0.drift_per_sample * self.0.taken.len() as f64;
-            Ok(Sample {
-                goodput_per_s: 1e6 * log.exp(),
-                p99_ns: 30.0 / log.exp(),
-            })
+            Ok(Sample { goodput_per_s: 1e6 * log.exp(), p99_ns: 30.0 / log.exp() })
         }
     }
     let design = design(20, 1);
     let tier = judge(&take(&mut Drifting(mock), &design, &mut |_, _| ()), &design);
     for row in &tier.rows {
-        assert!(
-            row.change.median_percent.abs() < 1e-9 && row.control.median_percent.abs() < 1e-9,
-            "{row:?}"
-        );
+        assert!(row.change.median_percent.abs() < 1e-9 && row.control.median_percent.abs() < 1e-9, "{row:?}");
     }
 }
 
 #[test]
 fn a_planted_slowdown_of_15_percent_is_caught_and_nothing_else_is() {
     let slower: Factor = |arm, benchmark| {
-        if (arm, benchmark) == (Arm::Head, "get") {
-            0.85
-        } else {
-            1.0
-        }
+        if (arm, benchmark) == (Arm::Head, "get") { 0.85 } else { 1.0 }
     };
     let mut caught = 0;
     for seed in 1..=10 {
@@ -172,19 +144,12 @@ fn a_planted_slowdown_of_15_percent_is_caught_and_nothing_else_is() {
         // One run of twenty is void by chance: it says so, and passes nothing.
         assert_ne!(tier.verdict, Verdict::Pass, "seed {seed}");
         if tier.verdict == Verdict::Inconclusive {
-            assert!(
-                tier.reasons[0].starts_with("void: "),
-                "seed {seed}: {:?}",
-                tier.reasons
-            );
+            assert!(tier.reasons[0].starts_with("void: "), "seed {seed}: {:?}", tier.reasons);
             continue;
         }
         caught += 1;
         let goodput = row(&tier, "get", Measure::GoodputPerS);
-        assert!(
-            goodput.change.high_percent < -10.0 && goodput.change.p_holm < 0.05,
-            "{goodput:?}"
-        );
+        assert!(goodput.change.high_percent < -10.0 && goodput.change.p_holm < 0.05, "{goodput:?}");
         let failed = tier.rows.iter().filter(|row| row.verdict == Verdict::Fail);
         assert_eq!(failed.count(), 1, "seed {seed}");
     }
@@ -204,15 +169,9 @@ fn a_tail_that_grew_by_half_is_caught() {
         }
     }
     let design = design(24, 1);
-    let tier = judge(
-        &take(&mut Tail(Mock::new(1, alike)), &design, &mut |_, _| ()),
-        &design,
-    );
+    let tier = judge(&take(&mut Tail(Mock::new(1, alike)), &design, &mut |_, _| ()), &design);
     assert_eq!(row(&tier, "set", Measure::P99Ns).verdict, Verdict::Fail);
-    assert_eq!(
-        row(&tier, "set", Measure::GoodputPerS).verdict,
-        Verdict::Pass
-    );
+    assert_eq!(row(&tier, "set", Measure::GoodputPerS).verdict, Verdict::Pass);
 }
 
 #[test]
@@ -220,17 +179,10 @@ fn twenty_gates_of_equal_builds_give_no_false_fail_and_mostly_pass() {
     let mut passed = 0;
     for seed in 1..=20 {
         let tier = gate(&mut Mock::new(100 + seed, alike), 24, seed);
-        assert!(
-            tier.rows.iter().all(|row| row.verdict != Verdict::Fail),
-            "seed {seed}: {:?}",
-            tier.reasons
-        );
+        assert!(tier.rows.iter().all(|row| row.verdict != Verdict::Fail), "seed {seed}: {:?}", tier.reasons);
         passed += u32::from(tier.verdict == Verdict::Pass);
     }
-    assert!(
-        passed >= 15,
-        "{passed} of 20 passed: a gate that cannot tell is of no use"
-    );
+    assert!(passed >= 15, "{passed} of 20 passed: a gate that cannot tell is of no use");
 }
 
 #[test]
@@ -242,16 +194,8 @@ fn a_control_that_fires_voids_the_run_whatever_the_head_did() {
     };
     let tier = gate(&mut Mock::new(1, favoured), 24, 1);
     assert_eq!(tier.verdict, Verdict::Inconclusive);
-    assert!(
-        tier.rows
-            .iter()
-            .all(|row| row.verdict == Verdict::Inconclusive)
-    );
-    assert!(
-        tier.reasons
-            .iter()
-            .any(|reason| reason.starts_with("void: ") && reason.contains("set"))
-    );
+    assert!(tier.rows.iter().all(|row| row.verdict == Verdict::Inconclusive));
+    assert!(tier.reasons.iter().any(|reason| reason.starts_with("void: ") && reason.contains("set")));
 }
 
 #[test]
@@ -259,9 +203,7 @@ fn too_few_blocks_are_inconclusive_even_where_nothing_differs() {
     let tier = gate(&mut Mock::new(1, alike), 6, 1);
     assert_eq!(tier.verdict, Verdict::Inconclusive);
     assert!(
-        tier.rows
-            .iter()
-            .all(|row| row.detectable_percent.is_none() && row.verdict == Verdict::Inconclusive)
+        tier.rows.iter().all(|row| row.detectable_percent.is_none() && row.verdict == Verdict::Inconclusive)
     );
 }
 
@@ -272,12 +214,7 @@ fn noise_beyond_the_threshold_is_inconclusive_and_never_a_pass() {
     let tier = gate(&mut mock, 24, 1);
     let goodput = row(&tier, "get", Measure::GoodputPerS);
     assert_eq!(goodput.verdict, Verdict::Inconclusive);
-    assert!(
-        goodput
-            .detectable_percent
-            .is_some_and(|percent| percent > 10.0),
-        "{goodput:?}"
-    );
+    assert!(goodput.detectable_percent.is_some_and(|percent| percent > 10.0), "{goodput:?}");
 }
 
 #[test]
@@ -290,8 +227,7 @@ fn an_effect_of_the_thresholds_size_is_neither_a_fail_nor_a_pass() {
         assert_ne!(goodput.verdict, Verdict::Fail, "seed {seed}: {goodput:?}");
         // One interval of twenty misses what it is an interval of.
         let reason = goodput.reason.as_deref().unwrap_or_default();
-        untold +=
-            u32::from(goodput.verdict == Verdict::Inconclusive && reason.contains("interval"));
+        untold += u32::from(goodput.verdict == Verdict::Inconclusive && reason.contains("interval"));
     }
     assert!(untold >= 7, "{untold} of 10");
 }
@@ -303,11 +239,7 @@ fn an_interruption_keeps_what_was_measured_and_judges_nothing() {
     mock.stop_after = 21 * 18 + 7;
     let tier = gate(&mut mock, 24, 1);
     assert_eq!((tier.verdict, tier.rows.len()), (Verdict::Inconclusive, 6));
-    assert!(
-        tier.rows
-            .iter()
-            .all(|row| row.change.blocks >= 20 && row.verdict == Verdict::Inconclusive)
-    );
+    assert!(tier.rows.iter().all(|row| row.change.blocks >= 20 && row.verdict == Verdict::Inconclusive));
     assert!(tier.reasons[0].starts_with("interrupted"));
 }
 
@@ -318,9 +250,5 @@ fn a_benchmark_that_fails_is_inconclusive_and_the_others_are_judged() {
     let tier = gate(&mut mock, 24, 1);
     assert_eq!(tier.verdict, Verdict::Inconclusive);
     assert_eq!(tier.rows.len(), 4);
-    assert!(
-        tier.reasons[0].contains("set of the head ended"),
-        "{:?}",
-        tier.reasons
-    );
+    assert!(tier.reasons[0].contains("set of the head ended"), "{:?}", tier.reasons);
 }

@@ -51,11 +51,7 @@ impl Chase {
             // SAFETY: `index` is below `lines`, so the line lies inside the region.
             unsafe { pages.start().add(index * LINE) }
         };
-        for (index, next) in Rng::new(seed, 0)
-            .single_cycle(lines)
-            .into_iter()
-            .enumerate()
-        {
+        for (index, next) in Rng::new(seed, 0).single_cycle(lines).into_iter().enumerate() {
             let link = line(index).cast::<Link>();
             // SAFETY: a line is 64 writable bytes, aligned to 64, and only this loop refers to them.
             unsafe { link.write(Some(line(next as usize))) };

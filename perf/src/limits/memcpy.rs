@@ -35,23 +35,12 @@ impl Copies {
     /// # Panics
     /// When a block is empty or larger than [`Copies::LARGEST`].
     pub fn new(block_len: usize, seed: u64) -> io::Result<Self> {
-        assert!(
-            (1..=Self::LARGEST).contains(&block_len),
-            "no block of {block_len} bytes"
-        );
+        assert!((1..=Self::LARGEST).contains(&block_len), "no block of {block_len} bytes");
         let stride = block_len.next_multiple_of(LINE);
-        let blocks = Blocks {
-            pages: Pages::new(BLOCKS * stride, PageKind::Base)?,
-            stride,
-            block_len,
-        };
+        let blocks = Blocks { pages: Pages::new(BLOCKS * stride, PageKind::Base)?, stride, block_len };
         let mut order: Vec<u32> = (0..BLOCKS as u32).collect();
         Rng::new(seed, 0).shuffle(&mut order);
-        Ok(Self {
-            blocks,
-            order,
-            target: Box::new(Target([0; Self::LARGEST])),
-        })
+        Ok(Self { blocks, order, target: Box::new(Target([0; Self::LARGEST])) })
     }
 
     /// Takes one sample: nanoseconds per copied block. The length is not known to the compiler, so that the C
@@ -84,10 +73,7 @@ impl Stream {
     /// What the kernel said when it refused the memory.
     pub fn new(bytes: usize) -> io::Result<Self> {
         let half = (bytes / 2).next_multiple_of(Self::PIECE).max(Self::PIECE);
-        Ok(Self {
-            pages: Pages::new(2 * half, PageKind::Base)?,
-            next: 0,
-        })
+        Ok(Self { pages: Pages::new(2 * half, PageKind::Base)?, next: 0 })
     }
 
     /// Takes one sample: bytes copied per second. Each is read once and written once, so that memory moves twice as

@@ -162,44 +162,31 @@ impl Limit {
         let (name, budget, seed) = (self.name(), setup.budget, setup.seed);
         let chase = |bytes, kind| chase(name, bytes, kind, setup);
         let copies = |block_len| {
-            let mut copies =
-                Copies::new(block_len, seed).map_err(|error| format!("no memory: {error}"))?;
+            let mut copies = Copies::new(block_len, seed).map_err(|error| format!("no memory: {error}"))?;
             Ok(Probe::new(name, move || Ok(copies.sample(budget))))
         };
         let line = Line::default();
         match self {
-            Self::L1Chase => chase(
-                setup
-                    .half_cache(1)
-                    .ok_or("the size of the cache is unknown")?,
-                PageKind::Base,
-            ),
-            Self::L2Chase => chase(
-                setup.half_cache(2).unwrap_or(DEFAULT_L2_BYTES / 2),
-                PageKind::Base,
-            ),
-            Self::L3Chase => chase(
-                setup.last_level_bytes().ok_or("there is no such cache")?,
-                PageKind::HugeWhereHad,
-            ),
+            Self::L1Chase => {
+                chase(setup.half_cache(1).ok_or("the size of the cache is unknown")?, PageKind::Base)
+            }
+            Self::L2Chase => chase(setup.half_cache(2).unwrap_or(DEFAULT_L2_BYTES / 2), PageKind::Base),
+            Self::L3Chase => {
+                chase(setup.last_level_bytes().ok_or("there is no such cache")?, PageKind::HugeWhereHad)
+            }
             Self::MemoryChase => chase(setup.memory_bytes()?, PageKind::Base),
             Self::MemoryChaseHuge => chase(setup.memory_bytes()?, PageKind::Huge),
             Self::Memcpy64 => copies(64),
             Self::Memcpy1Kib => copies(1024),
-            Self::Cmpxchg => Ok(Probe::new(name, move || {
-                Ok(atomics::cmpxchg(&line, budget))
-            })),
+            Self::Cmpxchg => Ok(Probe::new(name, move || Ok(atomics::cmpxchg(&line, budget)))),
             Self::Xadd => Ok(Probe::new(name, move || Ok(atomics::xadd(&line, budget)))),
             Self::XaddCrowd => {
                 let mut workers = atomics::xadd_workers(CROWD);
-                Ok(Probe::new(name, move || {
-                    Ok(workers.goodput_per_s(crowd_window(budget)))
-                }))
+                Ok(Probe::new(name, move || Ok(workers.goodput_per_s(crowd_window(budget)))))
             }
             Self::MemoryCopy => {
                 let bytes = usize::try_from(setup.memory_bytes()?).unwrap_or(usize::MAX);
-                let mut stream =
-                    Stream::new(bytes).map_err(|error| format!("no memory: {error}"))?;
+                let mut stream = Stream::new(bytes).map_err(|error| format!("no memory: {error}"))?;
                 Ok(Probe::new(name, move || Ok(stream.sample(budget))))
             }
             Self::SystemCall => Ok(Probe::new(name, move || {
@@ -209,9 +196,7 @@ impl Limit {
             })),
             Self::FutexUnheard => {
                 let word = AtomicU64::new(0);
-                Ok(Probe::new(name, move || {
-                    Ok(call_ns(budget, || wake_sleepers(&word, 1)))
-                }))
+                Ok(Probe::new(name, move || Ok(call_ns(budget, || wake_sleepers(&word, 1)))))
             }
             Self::LineTransfer => ping_pong(name, Channel::Line, budget),
             Self::FutexWake => ping_pong(name, Channel::Futex, budget),
@@ -231,18 +216,12 @@ fn call_ns(budget: Duration, mut call: impl FnMut()) -> f64 {
 }
 
 /// Returns the probe of a ping-pong between the first and the last of this process's processors.
-fn ping_pong(
-    name: &'static str,
-    channel: Channel,
-    budget: Duration,
-) -> Result<Probe<'static>, String> {
+fn ping_pong(name: &'static str, channel: Channel, budget: Duration) -> Result<Probe<'static>, String> {
     let last = pinning::processors().len().saturating_sub(1);
     if last == 0 {
         return Err("needs two processors, this process may use one".to_owned());
     }
-    Ok(Probe::new(name, move || {
-        ping_pong::sample(channel, [0, last], budget)
-    }))
+    Ok(Probe::new(name, move || ping_pong::sample(channel, [0, last], budget)))
 }
 
 /// Returns the window of workers for a sample length: longer, as threads that share a processor take turns of
@@ -269,25 +248,15 @@ impl Setup {
         let needed = MEMORY_BYTES.max(self.caches.largest_bytes().unwrap_or(0).saturating_mul(8));
         let available = available_memory().unwrap_or(u64::MAX);
         if needed > available / 2 {
-            return Err(format!(
-                "needs {} MiB of memory, {} MiB are free",
-                needed >> 20,
-                available >> 20
-            ));
+            return Err(format!("needs {} MiB of memory, {} MiB are free", needed >> 20, available >> 20));
         }
         Ok(needed)
     }
 }
 
-fn chase(
-    name: &'static str,
-    bytes: u64,
-    kind: PageKind,
-    setup: &Setup,
-) -> Result<Probe<'static>, String> {
+fn chase(name: &'static str, bytes: u64, kind: PageKind, setup: &Setup) -> Result<Probe<'static>, String> {
     let bytes = usize::try_from(bytes).map_err(|_| "larger than the address space")?;
-    let mut chase =
-        Chase::new(bytes, kind, setup.seed).map_err(|error| format!("no memory: {error}"))?;
+    let mut chase = Chase::new(bytes, kind, setup.seed).map_err(|error| format!("no memory: {error}"))?;
     let huge = chase.pages().huge_bytes();
     if kind == PageKind::Huge && huge < chase.pages().len() as u64 / 10 * 9 {
         return Err(format!(
@@ -312,33 +281,16 @@ mod tests {
     fn names_are_unique_and_the_list_is_complete() {
         let names: HashSet<&str> = Limit::ALL.into_iter().map(Limit::name).collect();
         let limits: HashSet<Limit> = Limit::ALL.into_iter().collect();
-        assert_eq!(
-            (names.len(), limits.len()),
-            (Limit::ALL.len(), Limit::ALL.len())
-        );
+        assert_eq!((names.len(), limits.len()), (Limit::ALL.len(), Limit::ALL.len()));
     }
 
     #[test]
     fn the_cheap_limits_can_be_sampled_in_rounds() {
-        let setup = Setup {
-            caches: Caches::default(),
-            budget: Duration::from_micros(10),
-            seed: 1,
-        };
-        let cheap = [
-            Limit::L2Chase,
-            Limit::Memcpy64,
-            Limit::Memcpy1Kib,
-            Limit::Cmpxchg,
-            Limit::Xadd,
-            Limit::Tsc,
-        ];
+        let setup = Setup { caches: Caches::default(), budget: Duration::from_micros(10), seed: 1 };
+        let cheap =
+            [Limit::L2Chase, Limit::Memcpy64, Limit::Memcpy1Kib, Limit::Cmpxchg, Limit::Xadd, Limit::Tsc];
         let mut probes: Vec<_> = cheap.map(|limit| limit.probe(&setup).unwrap()).into();
-        let schedule = Schedule {
-            rounds: 2,
-            seed: 1,
-            warm_up: true,
-        };
+        let schedule = Schedule { rounds: 2, seed: 1, warm_up: true };
         for series in run(&mut probes, &schedule, &mut |_| true, &mut |_| true) {
             assert!(series.summary().unwrap().min > 0.0, "{}", series.name);
         }
@@ -348,11 +300,7 @@ mod tests {
     fn the_last_level_chase_is_bounded_by_what_is_plausible() {
         let bytes = |second, third| {
             let caches = Caches::of(&[(2, "Unified", second), (3, "Unified", third)]);
-            let setup = Setup {
-                caches,
-                budget: Duration::ZERO,
-                seed: 1,
-            };
+            let setup = Setup { caches, budget: Duration::ZERO, seed: 1 };
             setup.last_level_bytes()
         };
         assert_eq!(bytes("2M", "260M"), Some(16 << 20), "a virtual machine's");
@@ -368,36 +316,16 @@ mod tests {
             seed: 1,
         };
         let mut probes = [Limit::L2Chase, Limit::L3Chase].map(|it| it.probe(&setup).unwrap());
-        let schedule = Schedule {
-            rounds: 1,
-            seed: 1,
-            warm_up: false,
-        };
+        let schedule = Schedule { rounds: 1, seed: 1, warm_up: false };
         let found = run(&mut probes, &schedule, &mut |_| true, &mut |_| true);
-        assert_eq!(
-            found[0].note.as_deref(),
-            Some("128.0 KiB on pages of 4 KiB")
-        );
+        assert_eq!(found[0].note.as_deref(), Some("128.0 KiB on pages of 4 KiB"));
         let note = found[1].note.as_deref().unwrap();
-        assert!(
-            note == "2.00 MiB on huge pages" || note == "2.00 MiB on pages of 4 KiB",
-            "{note}"
-        );
+        assert!(note == "2.00 MiB on huge pages" || note == "2.00 MiB on pages of 4 KiB", "{note}");
     }
 
     #[test]
     fn a_limit_the_machine_cannot_give_says_why() {
-        let setup = Setup {
-            caches: Caches::default(),
-            budget: Duration::ZERO,
-            seed: 1,
-        };
-        assert!(
-            Limit::L3Chase
-                .probe(&setup)
-                .err()
-                .unwrap()
-                .contains("no such cache")
-        );
+        let setup = Setup { caches: Caches::default(), budget: Duration::ZERO, seed: 1 };
+        assert!(Limit::L3Chase.probe(&setup).err().unwrap().contains("no such cache"));
     }
 }

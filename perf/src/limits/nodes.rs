@@ -78,19 +78,12 @@ fn ends(machine: &Machine) -> (Vec<u32>, Vec<u32>) {
     let nodes = machine.nodes.iter();
     let from = nodes.clone().filter(|node| !node.usable.is_empty());
     let to = nodes.filter(|node| node.memory);
-    (
-        from.map(|node| node.id).collect(),
-        to.map(|node| node.id).collect(),
-    )
+    (from.map(|node| node.id).collect(), to.map(|node| node.id).collect())
 }
 
 /// Prepares the probes of pairs; says of those that cannot be had why, in the place of a probe.
 #[must_use]
-pub fn probes(
-    pairs: &[Pair],
-    machine: &Machine,
-    setup: &Setup,
-) -> Vec<Result<Probe<'static>, String>> {
+pub fn probes(pairs: &[Pair], machine: &Machine, setup: &Setup) -> Vec<Result<Probe<'static>, String>> {
     let cached = setup.caches.largest_bytes().unwrap_or(0);
     let bytes = super::MEMORY_BYTES.max(cached.saturating_mul(8));
     probes_over(pairs, machine, setup, bytes)
@@ -107,15 +100,10 @@ fn probes_over(
     wanted.sort_unstable();
     wanted.dedup();
     let room = available_memory().unwrap_or(u64::MAX) / 2 / wanted.len().max(1) as u64;
-    let regions: Vec<(u32, Result<Shared, String>)> = wanted
-        .iter()
-        .map(|&node| (node, region(node, machine, setup, bytes.min(room))))
-        .collect();
+    let regions: Vec<(u32, Result<Shared, String>)> =
+        wanted.iter().map(|&node| (node, region(node, machine, setup, bytes.min(room)))).collect();
     let probe = |pair: &Pair| {
-        let (_, region) = regions
-            .iter()
-            .find(|(node, _)| *node == pair.to)
-            .ok_or("it has no memory")?;
+        let (_, region) = regions.iter().find(|(node, _)| *node == pair.to).ok_or("it has no memory")?;
         let region = Arc::clone(region.as_ref().map_err(Clone::clone)?);
         let processor = processor_of(pair.from, machine)
             .ok_or_else(|| format!("no processor of node {} can be pinned to", pair.from))?;
@@ -161,18 +149,12 @@ fn region(node: u32, machine: &Machine, setup: &Setup, bytes: u64) -> Result<Sha
     };
     let pages = pages.map_err(|error| format!("no memory on node {node}: {error}"))?;
     let start = pages.start().addr().get();
-    let asked: Vec<usize> = (0..len / PAGE)
-        .step_by(PAGES_A_LOOK)
-        .map(|page| start + page * PAGE)
-        .collect();
+    let asked: Vec<usize> = (0..len / PAGE).step_by(PAGES_A_LOOK).map(|page| start + page * PAGE).collect();
     if machine.nodes.len() > 1 {
         let told = page_nodes(&asked).map_err(|error| format!("pages cannot be found: {error}"))?;
         let astray = told.iter().filter(|&&it| it != Some(node)).count();
         if astray > 0 {
-            return Err(format!(
-                "{astray} of {} pages looked at are not on node {node}",
-                told.len()
-            ));
+            return Err(format!("{astray} of {} pages looked at are not on node {node}", told.len()));
         }
     }
     Ok(Arc::new(Mutex::new(Chase::over(pages, setup.seed))))
@@ -181,9 +163,7 @@ fn region(node: u32, machine: &Machine, setup: &Setup, bytes: u64) -> Result<Sha
 /// Returns the first processor of a node that threads can be pinned to, as an index of [`pinning::processors`].
 fn processor_of(node: u32, machine: &Machine) -> Option<usize> {
     let node = machine.nodes.iter().find(|it| it.id == node)?;
-    pinning::processors()
-        .iter()
-        .position(|cpu| node.usable.contains(cpu))
+    pinning::processors().iter().position(|cpu| node.usable.contains(cpu))
 }
 
 /// Does work on a thread of its own that is pinned to a processor.
@@ -239,12 +219,7 @@ impl Matrices {
             from.iter().map(row).collect()
         };
         let (load_ns, read_bytes_per_s) = (cells(Kind::Load), cells(Kind::Read));
-        Self {
-            from,
-            to,
-            load_ns,
-            read_bytes_per_s,
-        }
+        Self { from, to, load_ns, read_bytes_per_s }
     }
 
     /// Returns them as part of a record.
@@ -252,9 +227,7 @@ impl Matrices {
     pub fn record(&self) -> Value {
         let rounded = |cells: &[Vec<Option<f64>>], unit: Unit| -> Vec<Vec<Option<f64>>> {
             let row = |row: &Vec<Option<f64>>| {
-                row.iter()
-                    .map(|value| value.map(|value| unit.round(value)))
-                    .collect()
+                row.iter().map(|value| value.map(|value| unit.round(value))).collect()
             };
             cells.iter().map(row).collect()
         };
@@ -273,14 +246,9 @@ impl Matrices {
             let heads = self.to.iter().map(|node| format!("memory {node}"));
             let mut rows = vec![std::iter::once(head.to_owned()).chain(heads).collect()];
             for (node, row) in self.from.iter().zip(cells) {
-                let show =
-                    |value: &Option<f64>| value.map_or("-".to_owned(), |value| unit.show(value));
+                let show = |value: &Option<f64>| value.map_or("-".to_owned(), |value| unit.show(value));
                 let cells = row.iter().map(show);
-                rows.push(
-                    std::iter::once(format!("processors {node}"))
-                        .chain(cells)
-                        .collect::<Vec<_>>(),
-                );
+                rows.push(std::iter::once(format!("processors {node}")).chain(cells).collect::<Vec<_>>());
             }
             let mut flush = vec![Flush::Right; self.to.len() + 1];
             flush[0] = Flush::Left;
@@ -324,11 +292,8 @@ mod tests {
     #[test]
     fn nodes_without_processors_load_nothing_and_nodes_without_memory_are_not_loaded_from() {
         let pairs = pairs(&machine());
-        let loads: Vec<(u32, u32)> = pairs
-            .iter()
-            .filter(|pair| pair.kind == Kind::Load)
-            .map(|pair| (pair.from, pair.to))
-            .collect();
+        let loads: Vec<(u32, u32)> =
+            pairs.iter().filter(|pair| pair.kind == Kind::Load).map(|pair| (pair.from, pair.to)).collect();
         let expected = [0, 1, 5].map(|from| [0, 2, 5].map(|to| (from, to)));
         assert_eq!(loads, expected.concat());
         assert_eq!(pairs.len(), 2 * loads.len());
@@ -339,21 +304,12 @@ mod tests {
     fn a_matrix_has_a_row_for_each_node_that_loads_and_a_gap_where_nothing_was_measured() {
         let pair = |kind, from, to| Pair { kind, from, to };
         let series = [
-            (
-                pair(Kind::Load, 0, 5),
-                Series::of("a", &[90.0, 110.0, 100.0]),
-            ),
-            (
-                pair(Kind::Load, 5, 0),
-                Series::failed("b", "gone".to_owned()),
-            ),
+            (pair(Kind::Load, 0, 5), Series::of("a", &[90.0, 110.0, 100.0])),
+            (pair(Kind::Load, 5, 0), Series::failed("b", "gone".to_owned())),
             (pair(Kind::Read, 1, 2), Series::of("c", &[2e9])),
         ];
         let matrices = Matrices::of(&machine(), &series);
-        assert_eq!(
-            (&matrices.from[..], &matrices.to[..]),
-            (&[0, 1, 5][..], &[0, 2, 5][..])
-        );
+        assert_eq!((&matrices.from[..], &matrices.to[..]), (&[0, 1, 5][..], &[0, 2, 5][..]));
         assert_eq!(matrices.load_ns[0], [None, None, Some(100.0)]);
         assert_eq!(matrices.load_ns[2], [None, None, None]);
         assert_eq!(matrices.read_bytes_per_s[1], [None, Some(2e9), None]);
@@ -365,19 +321,11 @@ mod tests {
     #[test]
     fn this_machine_is_measured_where_it_has_the_memory() {
         let this = splinter_stress::this_machine();
-        let setup = Setup {
-            caches: Caches::default(),
-            budget: Duration::from_micros(50),
-            seed: 1,
-        };
+        let setup = Setup { caches: Caches::default(), budget: Duration::from_micros(50), seed: 1 };
         let own = pairs(&this)[0];
         for probe in probes_over(&[own], &this, &setup, 4 << 20) {
             let mut probe = [probe.unwrap()];
-            let schedule = crate::rounds::Schedule {
-                rounds: 1,
-                seed: 1,
-                warm_up: false,
-            };
+            let schedule = crate::rounds::Schedule { rounds: 1, seed: 1, warm_up: false };
             let series = crate::rounds::run(&mut probe, &schedule, &mut |_| true, &mut |_| true);
             assert_eq!(series[0].error, None);
             assert!(series[0].summary().unwrap().min > 0.0);

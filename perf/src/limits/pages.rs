@@ -54,20 +54,11 @@ impl Pages {
 
     /// Maps `len` bytes.
     fn untouched(len: usize, kind: PageKind) -> io::Result<Self> {
-        let mapping_len = len
-            .checked_add(HUGE_PAGE)
-            .ok_or(io::ErrorKind::OutOfMemory)?;
+        let mapping_len = len.checked_add(HUGE_PAGE).ok_or(io::ErrorKind::OutOfMemory)?;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
         // SAFETY: a fresh private mapping at an address of the kernel's choice touches no existing memory.
         let mapped = unsafe {
-            libc::mmap(
-                ptr::null_mut(),
-                mapping_len,
-                libc::PROT_READ | libc::PROT_WRITE,
-                flags,
-                -1,
-                0,
-            )
+            libc::mmap(ptr::null_mut(), mapping_len, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0)
         };
         if mapped == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
@@ -76,12 +67,7 @@ impl Pages {
         let skip = mapping.as_ptr().align_offset(HUGE_PAGE);
         // SAFETY: `skip` is below HUGE_PAGE, and the mapping is that much longer than `len`.
         let start = unsafe { mapping.add(skip) };
-        let pages = Self {
-            start,
-            len,
-            mapping,
-            mapping_len,
-        };
+        let pages = Self { start, len, mapping, mapping_len };
         pages.advise(match kind {
             PageKind::Huge | PageKind::HugeWhereHad => libc::MADV_HUGEPAGE,
             PageKind::Base => libc::MADV_NOHUGEPAGE,
@@ -94,26 +80,15 @@ impl Pages {
         /// Nodes that the mask has room for: all that Linux can be built for.
         const NODES_MAX: usize = 1024;
         let mut mask = [0_u64; NODES_MAX / 64];
-        let word = mask
-            .get_mut(node as usize / 64)
-            .ok_or(io::ErrorKind::InvalidInput)?;
+        let word = mask.get_mut(node as usize / 64).ok_or(io::ErrorKind::InvalidInput)?;
         *word |= 1 << (node % 64);
         let (base, len) = (self.mapping.as_ptr(), self.mapping_len);
         // The kernel wants one more than the bits of the mask.
         let (bits, bits_and_one) = (mask.as_ptr(), NODES_MAX + 1);
         // SAFETY: the range is this value's mapping, whose bytes the call leaves alone; the mask has as many bits as
         // it reads, and lives through it.
-        let answer = unsafe {
-            libc::syscall(
-                libc::SYS_mbind,
-                base,
-                len,
-                libc::MPOL_BIND,
-                bits,
-                bits_and_one,
-                0,
-            )
-        };
+        let answer =
+            unsafe { libc::syscall(libc::SYS_mbind, base, len, libc::MPOL_BIND, bits, bits_and_one, 0) };
         if answer < 0 {
             return Err(io::Error::last_os_error());
         }
@@ -133,11 +108,7 @@ impl Pages {
     fn advise(&self, advice: libc::c_int) {
         // SAFETY: the region is mapped, and the advice values used here keep its contents.
         let _ = unsafe {
-            libc::madvise(
-                self.start.as_ptr().cast(),
-                self.len.next_multiple_of(HUGE_PAGE),
-                advice,
-            )
+            libc::madvise(self.start.as_ptr().cast(), self.len.next_multiple_of(HUGE_PAGE), advice)
         };
     }
 
@@ -206,11 +177,7 @@ fn huge_bytes_at(maps: &str, address: u64) -> u64 {
             let parse = |text| u64::from_str_radix(text, 16).unwrap_or(0);
             inside = (parse(from)..parse(to)).contains(&address);
         } else if inside && first == "AnonHugePages:" {
-            let kib = line
-                .trim_start_matches("AnonHugePages:")
-                .trim()
-                .trim_end_matches("kB")
-                .trim();
+            let kib = line.trim_start_matches("AnonHugePages:").trim().trim_end_matches("kB").trim();
             return kib.parse::<u64>().unwrap_or(0) << 10;
         }
     }
@@ -236,12 +203,7 @@ mod tests {
 
     #[test]
     fn small_pages_are_small_whatever_the_default() {
-        assert_eq!(
-            Pages::new(2 * HUGE_PAGE, PageKind::Base)
-                .unwrap()
-                .huge_bytes(),
-            0
-        );
+        assert_eq!(Pages::new(2 * HUGE_PAGE, PageKind::Base).unwrap().huge_bytes(), 0);
     }
 
     #[test]

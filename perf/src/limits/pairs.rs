@@ -25,9 +25,7 @@ pub type Pair = [usize; 2];
 /// Lists every pair of `count` processors.
 #[must_use]
 pub fn pairs(count: usize) -> Vec<Pair> {
-    (0..count)
-        .flat_map(|first| (first + 1..count).map(move |second| [first, second]))
-        .collect()
+    (0..count).flat_map(|first| (first + 1..count).map(move |second| [first, second])).collect()
 }
 
 /// Returns the name of a pair's probe, by the numbers that the kernel gives its processors.
@@ -45,10 +43,7 @@ pub fn probes(pairs: &[Pair], budget: Duration) -> Vec<Probe<'static>> {
     pairs
         .iter()
         .map(|&pair| {
-            Probe::new(name(pair), move || {
-                ping_pong::sample(Channel::Line, pair, budget)
-            })
-            .every(every.max(1))
+            Probe::new(name(pair), move || ping_pong::sample(Channel::Line, pair, budget)).every(every.max(1))
         })
         .collect()
 }
@@ -72,21 +67,14 @@ impl Matrix {
             ns[*first][*second] = median;
             ns[*second][*first] = median;
         }
-        Self {
-            processors: processors.to_vec(),
-            ns,
-        }
+        Self { processors: processors.to_vec(), ns }
     }
 
     /// Returns it as part of a record.
     #[must_use]
     pub fn record(&self) -> Value {
         let round = |ns: &Option<f64>| ns.map(|ns| Unit::Nanoseconds.round(ns));
-        let rows: Vec<Vec<_>> = self
-            .ns
-            .iter()
-            .map(|row| row.iter().map(round).collect())
-            .collect();
+        let rows: Vec<Vec<_>> = self.ns.iter().map(|row| row.iter().map(round).collect()).collect();
         json!({ "processors": self.processors, "ns": rows })
     }
 
@@ -94,20 +82,10 @@ impl Matrix {
     #[must_use]
     pub fn text(&self) -> String {
         let head = self.processors.iter().map(ToString::to_string);
-        let mut rows = vec![
-            std::iter::once("ns".to_owned())
-                .chain(head)
-                .collect::<Vec<_>>(),
-        ];
+        let mut rows = vec![std::iter::once("ns".to_owned()).chain(head).collect::<Vec<_>>()];
         for (processor, row) in self.processors.iter().zip(&self.ns) {
-            let cells = row
-                .iter()
-                .map(|ns| ns.map_or("-".to_owned(), |ns| format!("{ns:.0}")));
-            rows.push(
-                std::iter::once(processor.to_string())
-                    .chain(cells)
-                    .collect(),
-            );
+            let cells = row.iter().map(|ns| ns.map_or("-".to_owned(), |ns| format!("{ns:.0}")));
+            rows.push(std::iter::once(processor.to_string()).chain(cells).collect());
         }
         columns(&vec![Flush::Right; self.processors.len() + 1], &rows)
     }
@@ -133,17 +111,10 @@ mod tests {
             ([1, 2], Series::of("c", &[90.0])),
         ];
         let matrix = Matrix::of(&[4, 6, 7], &series);
-        let expected = [
-            [None, Some(40.0), None],
-            [Some(40.0), None, Some(90.0)],
-            [None, Some(90.0), None],
-        ];
+        let expected = [[None, Some(40.0), None], [Some(40.0), None, Some(90.0)], [None, Some(90.0), None]];
         assert_eq!(matrix.ns, expected);
         assert_eq!(matrix.record()["processors"], serde_json::json!([4, 6, 7]));
         assert_eq!(matrix.record()["ns"][1][2], 90.0);
-        assert_eq!(
-            matrix.text(),
-            "ns   4   6   7\n 4   -  40   -\n 6  40   -  90\n 7   -  90   -\n"
-        );
+        assert_eq!(matrix.text(), "ns   4   6   7\n 4   -  40   -\n 6  40   -  90\n 7   -  90   -\n");
     }
 }

@@ -62,12 +62,7 @@ trait Link: Sync {
     fn receive(&self, at: usize, last: u64) -> u64;
 }
 
-fn play(
-    processors: [usize; 2],
-    budget: Duration,
-    lap: u64,
-    link: &impl Link,
-) -> Result<f64, String> {
+fn play(processors: [usize; 2], budget: Duration, lap: u64, link: &impl Link) -> Result<f64, String> {
     let placed = |index| {
         pinning::pin(index)
             .map(drop)
@@ -160,10 +155,7 @@ struct Eventfds {
 impl Eventfds {
     fn new() -> nix::Result<Self> {
         let descriptor = || EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC);
-        Ok(Self {
-            word: Word::default(),
-            descriptors: [descriptor()?, descriptor()?],
-        })
+        Ok(Self { word: Word::default(), descriptors: [descriptor()?, descriptor()?] })
     }
 }
 

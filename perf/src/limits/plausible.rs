@@ -53,23 +53,14 @@ pub fn refuse(series: &mut [Series]) {
             );
             (near > share * far).then_some((cache, why))
         })
-        .chain(
-            median(Limit::L3Chase)
-                .filter(|&ns| ns > SLOWEST_L3_NS)
-                .map(|ns| {
-                    let ns = Unit::Nanoseconds.show(ns);
-                    (
-                        Limit::L3Chase,
-                        format!("{ns} a load, no such cache is that slow"),
-                    )
-                }),
-        )
+        .chain(median(Limit::L3Chase).filter(|&ns| ns > SLOWEST_L3_NS).map(|ns| {
+            let ns = Unit::Nanoseconds.show(ns);
+            (Limit::L3Chase, format!("{ns} a load, no such cache is that slow"))
+        }))
         .collect();
     for (limit, why) in refused {
         for found in series.iter_mut().filter(|it| it.name == limit.name()) {
-            found
-                .error
-                .get_or_insert_with(|| format!("implausible: {why}"));
+            found.error.get_or_insert_with(|| format!("implausible: {why}"));
         }
     }
 }
@@ -80,10 +71,8 @@ mod tests {
 
     /// Returns the limits that are refused among medians in nanoseconds.
     fn refused(medians: &[(Limit, f64)]) -> Vec<String> {
-        let mut series: Vec<Series> = medians
-            .iter()
-            .map(|(limit, ns)| Series::of(limit.name(), &[*ns]))
-            .collect();
+        let mut series: Vec<Series> =
+            medians.iter().map(|(limit, ns)| Series::of(limit.name(), &[*ns])).collect();
         refuse(&mut series);
         let refused = series.iter().filter(|it| it.error.is_some());
         refused.map(|it| it.name.clone()).collect()
@@ -106,11 +95,9 @@ mod tests {
 
     #[test]
     fn a_last_level_cache_slower_than_memory_or_another_cores_line_is_refused() {
-        for farther in [
-            (Limit::MemoryChaseHuge, 95.0),
-            (Limit::MemoryChase, 120.0),
-            (Limit::LineTransfer, 60.0),
-        ] {
+        for farther in
+            [(Limit::MemoryChaseHuge, 95.0), (Limit::MemoryChase, 120.0), (Limit::LineTransfer, 60.0)]
+        {
             assert_eq!(refused(&[(Limit::L3Chase, 141.0), farther]), ["L3 chase"]);
         }
         assert_eq!(refused(&[(Limit::L3Chase, 600.0)]), ["L3 chase"]);

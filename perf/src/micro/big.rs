@@ -42,20 +42,11 @@ impl Big {
         let mut writer = fixture::writer(&store)?;
         let value = fixture::value(VALUE_LEN);
         for number in 0..keys {
-            writer
-                .set(Key::new('k', number), &value)
-                .map_err(fixture::say)?;
+            writer.set(Key::new('k', number), &value).map_err(fixture::say)?;
         }
         let mut rng = Rng::new(seed, 0);
-        let visited =
-            (0..VISITED.min(keys).next_multiple_of(LAP)).map(|_| Key::new('k', rng.index(keys)));
-        Ok(Self {
-            keys: visited.collect(),
-            store,
-            at: 0,
-            buffer: Buffer::new(),
-            lens: vec![Ok(0); MANY],
-        })
+        let visited = (0..VISITED.min(keys).next_multiple_of(LAP)).map(|_| Key::new('k', rng.index(keys)));
+        Ok(Self { keys: visited.collect(), store, at: 0, buffer: Buffer::new(), lens: vec![Ok(0); MANY] })
     }
 
     /// Returns the memory that a store of `keys` keys takes, in bytes, from what the arena's geometry asks for.
@@ -97,8 +88,7 @@ impl Big {
         let buffers = self.buffer.first(MANY * VALUE_LEN);
         let mut sum = 0_u64;
         for keys in self.keys[at..at + LAP].chunks_exact(MANY) {
-            self.store
-                .get_many(keys, buffers, VALUE_LEN, &mut self.lens);
+            self.store.get_many(keys, buffers, VALUE_LEN, &mut self.lens);
             for (len, buffer) in self.lens.iter().zip(buffers.chunks_exact(VALUE_LEN)) {
                 sum = sum.wrapping_add(consume(&buffer[..(*len)?]));
             }

@@ -36,12 +36,7 @@ impl Chain {
         }
         let mut at = [0; KEY_LEN];
         at.copy_from_slice(key(0).as_ref());
-        Ok(Self {
-            store,
-            at,
-            buffer: Buffer::new(),
-            value_len,
-        })
+        Ok(Self { store, at, buffer: Buffer::new(), value_len })
     }
 
     /// Gets every value once, and ends where it began.

@@ -25,10 +25,7 @@ pub struct Created {
 /// # Errors
 /// What the store said, in one line.
 pub fn create(arena_bytes: u64) -> Result<Created, String> {
-    let config = Config {
-        geometry: geometry(arena_bytes)?,
-        ..Config::default()
-    };
+    let config = Config { geometry: geometry(arena_bytes)?, ..Config::default() };
     let before = resident_memory().ok_or("the kernel does not tell resident memory")?;
     let start = Instant::now();
     let store = Store::anonymous(&config).map_err(say)?;
@@ -36,15 +33,9 @@ pub fn create(arena_bytes: u64) -> Result<Created, String> {
     let grown = resident_memory().unwrap_or(before).saturating_sub(before);
     let allocated = allocated(&store).map_err(say)?;
     if store.arena_len() < arena_bytes {
-        return Err(format!(
-            "the arena has {} bytes instead of {arena_bytes}",
-            store.arena_len()
-        ));
+        return Err(format!("the arena has {} bytes instead of {arena_bytes}", store.arena_len()));
     }
-    Ok(Created {
-        ns,
-        resident_bytes: grown.max(allocated) as f64,
-    })
+    Ok(Created { ns, resident_bytes: grown.max(allocated) as f64 })
 }
 
 /// Returns the bytes of memory that a store's file has taken, mapped or not.
@@ -57,27 +48,15 @@ fn allocated(store: &Store) -> io::Result<u64> {
 /// Finds the geometry whose arena has at least that many bytes, from how the arena grows with its slots.
 fn geometry(arena_bytes: u64) -> Result<Geometry, String> {
     let arena_len = |slots| {
-        let geometry = Geometry {
-            slots,
-            ..Geometry::default()
-        };
-        Store::anonymous(&Config {
-            geometry,
-            ..Config::default()
-        })
-        .map(|store| store.arena_len())
-        .map_err(say)
+        let geometry = Geometry { slots, ..Geometry::default() };
+        Store::anonymous(&Config { geometry, ..Config::default() })
+            .map(|store| store.arena_len())
+            .map_err(say)
     };
     const STEP: u64 = 4096;
     let slot_bytes = (arena_len(2 * STEP)? - arena_len(STEP)?) / STEP;
-    let slots = arena_bytes
-        .checked_div(slot_bytes)
-        .ok_or("the arena does not grow with its slots")?
-        + 1;
-    Ok(Geometry {
-        slots,
-        ..Geometry::default()
-    })
+    let slots = arena_bytes.checked_div(slot_bytes).ok_or("the arena does not grow with its slots")? + 1;
+    Ok(Geometry { slots, ..Geometry::default() })
 }
 
 #[cfg(test)]

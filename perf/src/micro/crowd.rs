@@ -4,9 +4,7 @@
 use super::fixture::{KEYS, say};
 use crate::limits::CROWD;
 use crate::pinning;
-use splinter_stress::{
-    Counts, Mix, Op, Pin, Silent, Span, Totals, ValueLen, Verdict, Warmup, Workload, run,
-};
+use splinter_stress::{Counts, Mix, Op, Pin, Silent, Span, Totals, ValueLen, Verdict, Warmup, Workload, run};
 use std::time::Duration;
 
 /// Time that the crowd works before it is counted.
@@ -52,12 +50,8 @@ impl Crowd {
     /// # Errors
     /// In one line, what kept the crowd from running, or what it broke.
     pub fn gets(&self) -> Result<[f64; 2], String> {
-        self.sample().map(|(totals, gets)| {
-            [
-                totals.reads_per_s,
-                gets.again as f64 / gets.attempts.max(1) as f64,
-            ]
-        })
+        self.sample()
+            .map(|(totals, gets)| [totals.reads_per_s, gets.again as f64 / gets.attempts.max(1) as f64])
     }
 
     /// Runs the crowd on a store of its own, started from a thread that may use every processor.

@@ -34,10 +34,7 @@ impl Key {
         assert_eq!(text.len(), KEY_LEN, "a key is a letter and eight digits");
         let mut bytes = [0; 15];
         bytes[..KEY_LEN].copy_from_slice(text.as_bytes());
-        Self {
-            len: KEY_LEN as u8,
-            bytes,
-        }
+        Self { len: KEY_LEN as u8, bytes }
     }
 
     /// Returns the keys of the numbers below `count` in random order.
@@ -90,8 +87,7 @@ pub fn consume(value: &[u8]) -> u64 {
     let add = |sum: u64, word: &[u8; 8]| sum.wrapping_add(u64::from_le_bytes(*word));
     let line = |sum: u64, line: &[u8; 64]| line.as_chunks().0.iter().fold(sum, add);
     let sum = words.iter().fold(lines.iter().fold(0, line), add);
-    tail.iter()
-        .fold(sum, |sum, &byte| sum.wrapping_add(u64::from(byte)))
+    tail.iter().fold(sum, |sum, &byte| sum.wrapping_add(u64::from(byte)))
 }
 
 /// Creates an anonymous store made for values of `value_len` bytes, without vectors, everything else by default.
@@ -99,18 +95,8 @@ pub fn consume(value: &[u8]) -> u64 {
 /// # Errors
 /// What the store said, in one line.
 pub fn store(slots: u64, value_len: usize) -> Result<Store, String> {
-    let geometry = Geometry {
-        slots,
-        max_value_len: value_len as u64,
-        vector_dim: 0,
-        ..Geometry::default()
-    };
-    Store::anonymous(&Config {
-        geometry,
-        hash_seed: Some(0),
-        ..Config::default()
-    })
-    .map_err(say)
+    let geometry = Geometry { slots, max_value_len: value_len as u64, vector_dim: 0, ..Geometry::default() };
+    Store::anonymous(&Config { geometry, hash_seed: Some(0), ..Config::default() }).map_err(say)
 }
 
 /// Takes a writer of a store.
@@ -126,17 +112,13 @@ pub fn writer(store: &Store) -> Result<Writer, String> {
 /// # Errors
 /// What the store said, in one line.
 pub fn fill(writer: &mut Writer, keys: &[Key], value: &[u8]) -> Result<(), String> {
-    keys.iter()
-        .try_for_each(|key| writer.set(key, value))
-        .map_err(say)
+    keys.iter().try_for_each(|key| writer.set(key, value)).map_err(say)
 }
 
 /// Returns a value of a length; no two of its neighbouring words are alike.
 #[must_use]
 pub fn value(len: usize) -> Vec<u8> {
-    (0..len)
-        .map(|index| black_box((index % 251) as u8))
-        .collect()
+    (0..len).map(|index| black_box((index % 251) as u8)).collect()
 }
 
 /// Puts an error into words.
@@ -174,9 +156,6 @@ mod tests {
         let store = store(64, 100).unwrap();
         let keys = Key::shuffled('k', 48, 1);
         fill(&mut writer(&store).unwrap(), &keys, &value(100)).unwrap();
-        assert!(
-            keys.iter()
-                .all(|key| store.get_vec(key).unwrap() == value(100))
-        );
+        assert!(keys.iter().all(|key| store.get_vec(key).unwrap() == value(100)));
     }
 }

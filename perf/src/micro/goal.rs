@@ -107,10 +107,7 @@ impl Goal {
     /// Demands at most the sum of several limits, each times its factor: the target ratio is 1.
     #[must_use]
     pub fn within(terms: &[(f64, Limit)]) -> Self {
-        let term = |&(factor, limit): &(f64, Limit)| Term {
-            factor,
-            series: limit.name().to_owned(),
-        };
+        let term = |&(factor, limit): &(f64, Limit)| Term { factor, series: limit.name().to_owned() };
         Self {
             bound: Bound::AtMost,
             target: 1.0,
@@ -121,25 +118,14 @@ impl Goal {
     /// Demands a ratio to any series of the same rounds, another row's for example.
     #[must_use]
     pub fn of_series(bound: Bound, factor: f64, series: &str) -> Self {
-        let term = Term {
-            factor: 1.0,
-            series: series.to_owned(),
-        };
-        Self {
-            bound,
-            target: factor,
-            against: Against::Measured(vec![term]),
-        }
+        let term = Term { factor: 1.0, series: series.to_owned() };
+        Self { bound, target: factor, against: Against::Measured(vec![term]) }
     }
 
     /// Demands a figure on every machine: the target ratio is 1.
     #[must_use]
     pub fn figure(bound: Bound, figure: f64) -> Self {
-        Self {
-            bound,
-            target: 1.0,
-            against: Against::Figure(figure),
-        }
+        Self { bound, target: 1.0, against: Against::Figure(figure) }
     }
 }
 
@@ -162,13 +148,7 @@ impl Claim {
     /// Creates a claim on nanoseconds.
     #[must_use]
     pub fn new(name: impl Into<String>, unit: Unit, goal: Goal) -> Self {
-        Self {
-            name: name.into(),
-            unit,
-            goal,
-            note: None,
-            not_comparable: None,
-        }
+        Self { name: name.into(), unit, goal, note: None, not_comparable: None }
     }
 
     /// Adds what a reader of the figure should know, behind what was added before.
@@ -213,10 +193,7 @@ mod tests {
     #[test]
     fn notes_add_up() {
         let claim = Claim::new("get", Unit::Nanoseconds, Goal::figure(Bound::AtMost, 1.0));
-        assert_eq!(
-            claim.note("one").note("two").note.as_deref(),
-            Some("one; two")
-        );
+        assert_eq!(claim.note("one").note("two").note.as_deref(), Some("one; two"));
     }
 
     #[test]

@@ -63,12 +63,8 @@ impl CounterCrowd {
     pub fn new(threads: usize) -> Result<Self, String> {
         let store = fixture::store(64, 64)?;
         let key = Key::new('c', 0);
-        fixture::writer(&store)?
-            .set_u64(key, 0)
-            .map_err(fixture::say)?;
-        let writers: Result<Vec<_>, _> = (0..threads)
-            .map(|_| fixture::writer(&store).map(Some))
-            .collect();
+        fixture::writer(&store)?.set_u64(key, 0).map_err(fixture::say)?;
+        let writers: Result<Vec<_>, _> = (0..threads).map(|_| fixture::writer(&store).map(Some)).collect();
         let writers = Mutex::new(writers?);
         let failure = Arc::new(Mutex::new(None));
         let noted = Arc::clone(&failure);
@@ -80,21 +76,13 @@ impl CounterCrowd {
                 match add_batch(writer, &key) {
                     Ok(done) => done,
                     Err(error) => {
-                        noted
-                            .lock()
-                            .unwrap_or_else(PoisonError::into_inner)
-                            .get_or_insert(error.to_string());
+                        noted.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error.to_string());
                         0
                     }
                 }
             }
         });
-        Ok(Self {
-            workers,
-            store,
-            key,
-            failure,
-        })
+        Ok(Self { workers, store, key, failure })
     }
 
     /// Takes one sample: increments per second that were acknowledged.
@@ -103,18 +91,11 @@ impl CounterCrowd {
     /// The first error of any thread but "again", in one line; or that the counter is not what was acknowledged.
     pub fn goodput_per_s(&mut self, window: Duration) -> Result<f64, String> {
         let goodput = self.workers.goodput_per_s(window);
-        if let Some(error) = self
-            .failure
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-        {
+        if let Some(error) = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Err(error);
         }
-        let (counted, acknowledged) = (
-            self.store.get_u64(self.key).map_err(fixture::say)?,
-            self.workers.total(),
-        );
+        let (counted, acknowledged) =
+            (self.store.get_u64(self.key).map_err(fixture::say)?, self.workers.total());
         if counted != acknowledged {
             return Err(format!(
                 "the counter stands at {counted}, {acknowledged} increments were acknowledged"

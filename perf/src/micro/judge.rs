@@ -64,18 +64,14 @@ impl Row {
         let value = own.and_then(Series::summary);
         let failed = own.and_then(|own| own.error.clone());
         let limit = limit(&claim.goal.against, |name| find(name)?.bound());
-        let ratio = value
-            .zip(limit.as_ref().ok().copied())
-            .map(|(value, limit)| value.median / limit);
+        let ratio = value.zip(limit.as_ref().ok().copied()).map(|(value, limit)| value.median / limit);
         let by_round = (0..own.map_or(0, |own| own.samples.len())).filter_map(|round| {
-            let sample = |name: &str| {
-                find(name).and_then(|series| series.samples.get(round).copied().flatten())
-            };
+            let sample =
+                |name: &str| find(name).and_then(|series| series.samples.get(round).copied().flatten());
             Some(sample(&claim.name)? / self::limit(&claim.goal.against, sample).ok()?)
         });
-        let ratio_quartiles = Summary::of(by_round)
-            .filter(|_| limit.is_ok())
-            .map(|summary| (summary.q1, summary.q3));
+        let ratio_quartiles =
+            Summary::of(by_round).filter(|_| limit.is_ok()).map(|summary| (summary.q1, summary.q3));
         let too_fast = value
             .zip(bare(&claim, |name| find(name)?.bound()))
             .filter(|(value, bare)| is_too_fast(claim.goal.bound, value.median / bare))
@@ -116,9 +112,7 @@ impl Row {
     pub fn is_clear(&self) -> bool {
         let goal = &self.claim.goal;
         let same_side = |(low, high)| {
-            [low, high]
-                .into_iter()
-                .all(|ratio| Some(goal.bound.holds(ratio, goal.target)) == self.met)
+            [low, high].into_iter().all(|ratio| Some(goal.bound.holds(ratio, goal.target)) == self.met)
         };
         self.ratio_quartiles.is_none_or(same_side) || self.problem.is_some()
     }
@@ -142,9 +136,7 @@ fn bare(claim: &Claim, value: impl Fn(&str) -> Option<f64>) -> Option<f64> {
     };
     let is_limit = |term: &&Term| Limit::ALL.iter().any(|limit| limit.name() == term.series);
     let values = terms.iter().filter(is_limit);
-    values
-        .filter_map(|term| value(&term.series))
-        .reduce(f64::max)
+    values.filter_map(|term| value(&term.series)).reduce(f64::max)
 }
 
 /// Adds the terms up; the name of the first one missing otherwise.
@@ -154,9 +146,7 @@ fn limit(against: &Against, value: impl Fn(&str) -> Option<f64>) -> Result<f64, 
         Against::Measured(terms) => terms
             .iter()
             .map(|term| {
-                value(&term.series)
-                    .map(|value| term.factor * value)
-                    .ok_or_else(|| term.series.clone())
+                value(&term.series).map(|value| term.factor * value).ok_or_else(|| term.series.clone())
             })
             .sum(),
     }
@@ -178,25 +168,11 @@ pub(super) mod samples {
             Series::of("L2 chase", &[4.0, 4.0]),
             Series::of("writers", &[30e6]),
         ];
-        let get = Claim::new(
-            "get 64 B",
-            Unit::Nanoseconds,
-            Goal::at_most(3.0, Limit::L2Chase),
-        );
-        let set = Claim::new(
-            "set 64 B",
-            Unit::Nanoseconds,
-            Goal::at_most(3.0, Limit::Cmpxchg),
-        );
-        let writers = Claim::new(
-            "writers",
-            Unit::PerSecond,
-            Goal::figure(Bound::AtLeast, 25e6),
-        )
-        .note("per two");
-        [get, set, writers]
-            .map(|claim| Row::judge(claim, &all))
-            .into()
+        let get = Claim::new("get 64 B", Unit::Nanoseconds, Goal::at_most(3.0, Limit::L2Chase));
+        let set = Claim::new("set 64 B", Unit::Nanoseconds, Goal::at_most(3.0, Limit::Cmpxchg));
+        let writers =
+            Claim::new("writers", Unit::PerSecond, Goal::figure(Bound::AtLeast, 25e6)).note("per two");
+        [get, set, writers].map(|claim| Row::judge(claim, &all)).into()
     }
 }
 
@@ -215,39 +191,23 @@ mod tests {
 
     #[test]
     fn the_ratio_is_the_median_over_the_median_limit() {
-        let all = [
-            Series::of("get", &[9.0, 10.0, 30.0]),
-            Series::of("L2 chase", &[4.0, 4.0, 5.0]),
-        ];
+        let all = [Series::of("get", &[9.0, 10.0, 30.0]), Series::of("L2 chase", &[4.0, 4.0, 5.0])];
         let row = Row::judge(get(Goal::at_most(3.0, Limit::L2Chase)), &all);
-        assert_eq!(
-            (row.value.unwrap().median, row.limit, row.ratio),
-            (10.0, Some(4.0), Some(2.5))
-        );
+        assert_eq!((row.value.unwrap().median, row.limit, row.ratio), (10.0, Some(4.0), Some(2.5)));
         assert_eq!((row.met, row.problem.as_deref()), (Some(true), None));
     }
 
     #[test]
     fn quartiles_pair_the_samples_of_one_round() {
-        let all = [
-            Series::of("get", &[2.0, 4.0, 8.0]),
-            Series::of("L2 chase", &[1.0, 2.0, 4.0]),
-        ];
+        let all = [Series::of("get", &[2.0, 4.0, 8.0]), Series::of("L2 chase", &[1.0, 2.0, 4.0])];
         let row = Row::judge(get(Goal::at_most(3.0, Limit::L2Chase)), &all);
-        assert_eq!(
-            row.ratio_quartiles,
-            Some((2.0, 2.0)),
-            "a machine that slows down moves both alike"
-        );
+        assert_eq!(row.ratio_quartiles, Some((2.0, 2.0)), "a machine that slows down moves both alike");
     }
 
     #[test]
     fn a_composite_limit_is_the_sum_of_its_terms() {
-        let all = [
-            Series::of("get", &[30.0]),
-            Series::of("L2 chase", &[4.0]),
-            Series::of("memcpy 1 KiB", &[10.0]),
-        ];
+        let all =
+            [Series::of("get", &[30.0]), Series::of("L2 chase", &[4.0]), Series::of("memcpy 1 KiB", &[10.0])];
         let goal = Goal::within(&[(3.0, Limit::L2Chase), (3.0, Limit::Memcpy1Kib)]);
         let row = Row::judge(get(goal), &all);
         assert_eq!((row.limit, row.met), (Some(42.0), Some(true)));
@@ -269,24 +229,13 @@ mod tests {
         let chase = Series::of("L2 chase", &[4.0]);
         let goal = || Goal::at_most(3.0, Limit::L2Chase);
         let row = Row::judge(get(goal()), &[failed, chase.clone()]);
-        assert_eq!(
-            (row.met, row.problem.as_deref()),
-            (Some(false), Some("the store is full"))
-        );
+        assert_eq!((row.met, row.problem.as_deref()), (Some(false), Some("the store is full")));
         assert_eq!(verdict(&[row]), Verdict::Fail);
         let row = Row::judge(get(goal()), &[chase]);
-        assert_eq!(
-            (row.met, row.problem.as_deref()),
-            (None, Some("not measured"))
-        );
+        assert_eq!((row.met, row.problem.as_deref()), (None, Some("not measured")));
         let row = Row::judge(get(goal()), &[Series::of("get", &[1.0])]);
         assert_eq!(row.met, None);
-        assert!(
-            row.problem
-                .as_deref()
-                .unwrap()
-                .contains("L2 chase is missing")
-        );
+        assert!(row.problem.as_deref().unwrap().contains("L2 chase is missing"));
         assert_eq!(verdict(&[row]), Verdict::Inconclusive);
     }
 
@@ -324,10 +273,7 @@ mod tests {
 
     #[test]
     fn a_rate_above_its_limit_is_not_judged() {
-        let all = [
-            Series::of("inc", &[120.0]),
-            Series::of("xadd, 32 threads on one line", &[100.0]),
-        ];
+        let all = [Series::of("inc", &[120.0]), Series::of("xadd, 32 threads on one line", &[100.0])];
         let goal = Goal::at_least(0.5, Limit::XaddCrowd);
         let row = Row::judge(Claim::new("inc", Unit::PerSecond, goal), &all);
         assert_eq!(row.met, None);
@@ -339,27 +285,14 @@ mod tests {
         let mut environment = Environment::read();
         let mut failed = Series::of("get", &[1.0]);
         failed.error = Some("the store is full".to_owned());
-        let tables = [
-            Series::of("get", &[5.0]),
-            Series::of("get", &[50.0]),
-            failed,
-        ]
-        .map(|get| {
+        let tables = [Series::of("get", &[5.0]), Series::of("get", &[50.0]), failed].map(|get| {
             let all = [get, Series::of("L2 chase", &[4.0])];
-            [Row::judge(
-                super::tests::get(Goal::at_most(3.0, Limit::L2Chase)),
-                &all,
-            )]
+            [Row::judge(super::tests::get(Goal::at_most(3.0, Limit::L2Chase)), &all)]
         });
-        let verdicts =
-            |environment: &Environment| tables.each_ref().map(|rows| settled(rows, environment).0);
+        let verdicts = |environment: &Environment| tables.each_ref().map(|rows| settled(rows, environment).0);
         let (pass, fail, open) = (Verdict::Pass, Verdict::Fail, Verdict::Inconclusive);
         assert_eq!(verdicts(&environment), [pass, fail, fail]);
-        environment.disturbances = vec![Disturbance {
-            cause: Cause::OtherLoad,
-            ms: 900,
-            share: 0.45,
-        }];
+        environment.disturbances = vec![Disturbance { cause: Cause::OtherLoad, ms: 900, share: 0.45 }];
         assert_eq!(verdicts(&environment), [open, open, fail]);
         assert!(settled(&tables[0], &environment).1[0].starts_with("DISTURBED because"));
     }
@@ -369,10 +302,7 @@ mod tests {
         let all = [Series::of("get", &[10.0]), Series::of("L2 chase", &[4.0])];
         let claim = get(Goal::at_most(3.0, Limit::L2Chase)).not_comparable("one processor");
         let row = Row::judge(claim, &all);
-        assert_eq!(
-            (row.ratio, row.met, row.problem.as_deref()),
-            (Some(2.5), None, Some("one processor"))
-        );
+        assert_eq!((row.ratio, row.met, row.problem.as_deref()), (Some(2.5), None, Some("one processor")));
     }
 
     #[test]
@@ -385,21 +315,9 @@ mod tests {
             );
             (row.met, verdict(&[row]))
         };
-        assert_eq!(
-            judge(&[2.0, 2.1, 2.2, 2.3, 9.0]),
-            (Some(true), Verdict::Pass)
-        );
-        assert_eq!(
-            judge(&[2.0, 2.1, 2.2, 4.0, 9.0]),
-            (Some(true), Verdict::Inconclusive)
-        );
-        assert_eq!(
-            judge(&[2.0, 2.1, 3.2, 4.0, 9.0]),
-            (Some(false), Verdict::Inconclusive)
-        );
-        assert_eq!(
-            judge(&[2.0, 3.1, 3.2, 4.0, 9.0]),
-            (Some(false), Verdict::Fail)
-        );
+        assert_eq!(judge(&[2.0, 2.1, 2.2, 2.3, 9.0]), (Some(true), Verdict::Pass));
+        assert_eq!(judge(&[2.0, 2.1, 2.2, 4.0, 9.0]), (Some(true), Verdict::Inconclusive));
+        assert_eq!(judge(&[2.0, 2.1, 3.2, 4.0, 9.0]), (Some(false), Verdict::Inconclusive));
+        assert_eq!(judge(&[2.0, 3.1, 3.2, 4.0, 9.0]), (Some(false), Verdict::Fail));
     }
 }

@@ -31,14 +31,7 @@ impl Keyed {
         let keys = Key::shuffled('k', KEYS, seed);
         let handles: Result<_, _> = keys.iter().map(|key| store.resolve(key)).collect();
         let handles = handles.map_err(fixture::say)?;
-        Ok(Self {
-            store,
-            writer,
-            keys,
-            handles,
-            value,
-            buffer: Buffer::new(),
-        })
+        Ok(Self { store, writer, keys, handles, value, buffer: Buffer::new() })
     }
 
     /// Gets every value by its key and reads all of it.
@@ -76,9 +69,7 @@ impl Keyed {
     /// # Errors
     /// The first error of the store.
     pub fn set(&mut self) -> Result<(), Error> {
-        self.keys
-            .iter()
-            .try_for_each(|key| self.writer.set(key, &self.value))
+        self.keys.iter().try_for_each(|key| self.writer.set(key, &self.value))
     }
 
     /// Overwrites every value by its handle.
@@ -86,9 +77,7 @@ impl Keyed {
     /// # Errors
     /// The first error of the store.
     pub fn set_at(&mut self) -> Result<(), Error> {
-        self.handles
-            .iter()
-            .try_for_each(|handle| self.writer.set(handle, &self.value))
+        self.handles.iter().try_for_each(|handle| self.writer.set(handle, &self.value))
     }
 }
 

@@ -62,11 +62,7 @@ impl Miss {
             present[leaving] = Key::new('k', used + cycle);
             writer.set(present[leaving], &value).map_err(fixture::say)?;
         }
-        Ok(Self {
-            store,
-            absent: Key::shuffled('m', KEYS, seed),
-            buffer: Buffer::new(),
-        })
+        Ok(Self { store, absent: Key::shuffled('m', KEYS, seed), buffer: Buffer::new() })
     }
 
     /// Looks for every absent key.
@@ -92,13 +88,8 @@ mod tests {
 
     #[test]
     fn every_past_misses_every_absent_key() {
-        for (past, keys) in [
-            (Past::New, 0),
-            (Past::NinetyPercentFull, 3686),
-            (Past::Churned, SLOTS / 2),
-        ] {
-            let mut miss =
-                Miss::after(past, 2000 * u64::from(past == Past::Churned) as usize, 1).unwrap();
+        for (past, keys) in [(Past::New, 0), (Past::NinetyPercentFull, 3686), (Past::Churned, SLOTS / 2)] {
+            let mut miss = Miss::after(past, 2000 * u64::from(past == Past::Churned) as usize, 1).unwrap();
             miss.get().unwrap();
             assert_eq!(miss.store.len(), keys, "{past:?}");
         }

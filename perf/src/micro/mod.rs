@@ -40,12 +40,7 @@ pub fn run(
     let mut probes = Vec::new();
     let mut claims = Vec::new();
     let mut failed = Vec::new();
-    for Entry {
-        mut claim,
-        every,
-        prepare,
-    } in entries
-    {
+    for Entry { mut claim, every, prepare } in entries {
         progress.step(&format!("preparing {}", claim.name));
         match prepare(&mut claim) {
             Ok(sample) => {
@@ -81,9 +76,7 @@ pub fn run(
         step.tell(progress);
         !interrupt::requested()
     };
-    let mut series = rounds::run(&mut probes, schedule, &mut go_on, &mut |round| {
-        watch.keep(round)
-    });
+    let mut series = rounds::run(&mut probes, schedule, &mut go_on, &mut |round| watch.keep(round));
     series.extend(failed);
     plausible::refuse(&mut series);
     let rows = claims
@@ -91,10 +84,7 @@ pub fn run(
         .map(|claim| {
             let counts = counted.get(&claim.name);
             let counts = counts.map(|counts| counts.borrow().per_operation());
-            Row {
-                per_operation: counts.unwrap_or_default(),
-                ..Row::judge(claim, &series)
-            }
+            Row { per_operation: counts.unwrap_or_default(), ..Row::judge(claim, &series) }
         })
         .collect();
     (rows, Measured::of(&limits, &series))

@@ -16,10 +16,7 @@ pub struct Paired<'a> {
 impl<'a> Paired<'a> {
     /// Creates the two halves: each returns its figure of the pair.
     pub fn halves(measure: impl FnMut() -> Result<[f64; 2], String> + 'a) -> [Half<'a>; 2] {
-        let paired = Rc::new(RefCell::new(Paired {
-            measure: Box::new(measure),
-            waiting: [None; 2],
-        }));
+        let paired = Rc::new(RefCell::new(Paired { measure: Box::new(measure), waiting: [None; 2] }));
         [0, 1].map(|half| {
             let paired = Rc::clone(&paired);
             Box::new(move || paired.borrow_mut().take(half)) as Half<'a>

@@ -48,12 +48,7 @@ pub struct Measured {
 
 /// Returns the whole record of a run.
 #[must_use]
-pub fn record(
-    environment: &Environment,
-    method: &Method,
-    rows: &[Row],
-    limits: &[Measured],
-) -> Value {
+pub fn record(environment: &Environment, method: &Method, rows: &[Row], limits: &[Measured]) -> Value {
     json!({
         "schema_version": SCHEMA_VERSION,
         "kind": "micro",
@@ -70,18 +65,9 @@ fn row_record(row: &Row) -> Value {
     let ratio = |ratio: f64| (ratio * 1e4).round() / 1e4;
     let mut record = Map::new();
     record.insert("name".to_owned(), json!(row.claim.name));
-    record.insert(
-        unit.field().to_owned(),
-        json!(row.value.map(|value| unit.round(value.median))),
-    );
-    record.insert(
-        "limit_name".to_owned(),
-        json!(row.claim.goal.against.name()),
-    );
-    record.insert(
-        "limit".to_owned(),
-        json!(row.limit.map(|limit| unit.round(limit))),
-    );
+    record.insert(unit.field().to_owned(), json!(row.value.map(|value| unit.round(value.median))));
+    record.insert("limit_name".to_owned(), json!(row.claim.goal.against.name()));
+    record.insert("limit".to_owned(), json!(row.limit.map(|limit| unit.round(limit))));
     record.insert("ratio".to_owned(), json!(row.ratio.map(ratio)));
     record.insert("target".to_owned(), json!(ratio(row.claim.goal.target)));
     record.insert("bound".to_owned(), json!(row.claim.goal.bound.name()));
@@ -91,21 +77,12 @@ fn row_record(row: &Row) -> Value {
         "ratio_quartiles".to_owned(),
         json!(row.ratio_quartiles.map(|(q1, q3)| [ratio(q1), ratio(q3)])),
     );
-    record.insert(
-        "min".to_owned(),
-        json!(row.value.map(|value| unit.round(value.min))),
-    );
+    record.insert("min".to_owned(), json!(row.value.map(|value| unit.round(value.min))));
     record.insert(
         "quartiles".to_owned(),
-        json!(
-            row.value
-                .map(|value| [unit.round(value.q1), unit.round(value.q3)])
-        ),
+        json!(row.value.map(|value| [unit.round(value.q1), unit.round(value.q3)])),
     );
-    record.insert(
-        "samples".to_owned(),
-        json!(row.value.map_or(0, |value| value.samples)),
-    );
+    record.insert("samples".to_owned(), json!(row.value.map_or(0, |value| value.samples)));
     record.insert("per_operation".to_owned(), json!(row.per_operation));
     record.insert("note".to_owned(), json!(row.claim.note));
     record.insert("problem".to_owned(), json!(row.problem));
@@ -118,10 +95,7 @@ impl Measured {
     pub fn of(limits: &[Limit], series: &[Series]) -> Vec<Self> {
         let find = |limit: &Limit| {
             let series = series.iter().find(|series| series.name == limit.name())?;
-            Some(Self {
-                unit: limit.unit(),
-                series: series.clone(),
-            })
+            Some(Self { unit: limit.unit(), series: series.clone() })
         };
         limits.iter().filter_map(find).collect()
     }
@@ -132,22 +106,10 @@ impl Measured {
         let (unit, summary) = (self.unit, self.series.summary());
         let mut record = Map::new();
         record.insert("name".to_owned(), json!(self.series.name));
-        record.insert(
-            unit.field().to_owned(),
-            json!(summary.map(|summary| unit.round(summary.median))),
-        );
-        record.insert(
-            "min".to_owned(),
-            json!(summary.map(|summary| unit.round(summary.min))),
-        );
-        record.insert(
-            "quartiles".to_owned(),
-            json!(summary.map(|s| [unit.round(s.q1), unit.round(s.q3)])),
-        );
-        record.insert(
-            "samples".to_owned(),
-            json!(summary.map_or(0, |summary| summary.samples)),
-        );
+        record.insert(unit.field().to_owned(), json!(summary.map(|summary| unit.round(summary.median))));
+        record.insert("min".to_owned(), json!(summary.map(|summary| unit.round(summary.min))));
+        record.insert("quartiles".to_owned(), json!(summary.map(|s| [unit.round(s.q1), unit.round(s.q3)])));
+        record.insert("samples".to_owned(), json!(summary.map_or(0, |summary| summary.samples)));
         record.insert("note".to_owned(), json!(self.series.note));
         record.insert("problem".to_owned(), json!(self.series.error));
         Value::Object(record)
@@ -164,46 +126,24 @@ mod tests {
     use std::time::Duration;
 
     fn method() -> Method {
-        let schedule = Schedule {
-            rounds: 2,
-            seed: 1,
-            warm_up: true,
-        };
-        Method {
-            schedule,
-            sample: Duration::from_millis(15),
-            pinned_to: Some(1),
-        }
+        let schedule = Schedule { rounds: 2, seed: 1, warm_up: true };
+        Method { schedule, sample: Duration::from_millis(15), pinned_to: Some(1) }
     }
 
     #[test]
     fn the_record_has_the_fields_scripts_rely_on() {
-        let limits = [Measured {
-            unit: Unit::Nanoseconds,
-            series: Series::of("L2 chase", &[4.0]),
-        }];
+        let limits = [Measured { unit: Unit::Nanoseconds, series: Series::of("L2 chase", &[4.0]) }];
         let record = record(&Environment::read(), &method(), &samples::rows(), &limits);
-        assert_eq!(
-            (&record["schema_version"], &record["kind"]),
-            (&1.into(), &"micro".into())
-        );
+        assert_eq!((&record["schema_version"], &record["kind"]), (&1.into(), &"micro".into()));
         assert_eq!(record["verdict"], "inconclusive");
         assert!(record["environment"].is_object());
         let get = &record["rows"][0];
         assert_eq!(get["name"], "get 64 B");
         assert_eq!(get["value_ns"], 9.5);
-        assert_eq!(
-            (&get["limit_name"], &get["limit"]),
-            (&"L2 chase".into(), &4.0.into())
-        );
-        assert_eq!(
-            (&get["ratio"], &get["target"], &get["met"]),
-            (&2.375.into(), &3.0.into(), &true.into())
-        );
+        assert_eq!((&get["limit_name"], &get["limit"]), (&"L2 chase".into(), &4.0.into()));
+        assert_eq!((&get["ratio"], &get["target"], &get["met"]), (&2.375.into(), &3.0.into(), &true.into()));
         let missing = &record["rows"][1];
-        assert!(
-            missing["value_ns"].is_null() && missing["ratio"].is_null() && missing["met"].is_null()
-        );
+        assert!(missing["value_ns"].is_null() && missing["ratio"].is_null() && missing["met"].is_null());
         assert_eq!(record["rows"][2]["value_per_s"], 30e6);
         assert!(record["rows"][2].get("value_ns").is_none());
         assert_eq!(record["limits"][0]["value_ns"], 4.0);

@@ -79,13 +79,8 @@ impl Entry {
     where
         S: FnMut() -> Result<f64, String> + 'static,
     {
-        let prepare =
-            Box::new(move |_: &mut Claim| prepare().map(|sample| Box::new(sample) as Sample));
-        Self {
-            claim,
-            every: 1,
-            prepare,
-        }
+        let prepare = Box::new(move |_: &mut Claim| prepare().map(|sample| Box::new(sample) as Sample));
+        Self { claim, every: 1, prepare }
     }
 
     fn every(mut self, rounds: u32) -> Self {
@@ -126,66 +121,25 @@ fn keyed(scope: Scope) -> Vec<Entry> {
     type Lap = fn(&mut Keyed) -> Result<(), splinter::Error>;
     let row = |name, value_len, goal, lap: Lap| {
         Entry::new(ns(name, goal), move || {
-            Ok(timed(
-                scope,
-                Keyed::new(value_len, scope.seed)?,
-                Keyed::OPS,
-                lap,
-            ))
+            Ok(timed(scope, Keyed::new(value_len, scope.seed)?, Keyed::OPS, lap))
         })
     };
-    let within = |factors: [f64; 2], limit| {
-        Goal::within(&[(factors[0], limit), (factors[1], Limit::Memcpy1Kib)])
-    };
+    let within =
+        |factors: [f64; 2], limit| Goal::within(&[(factors[0], limit), (factors[1], Limit::Memcpy1Kib)]);
     vec![
-        row(
-            "get 64 B",
-            64,
-            Goal::at_most(3.0, Limit::L2Chase),
-            Keyed::get,
-        ),
-        row(
-            "get 64 B, by handle",
-            64,
-            Goal::at_most(1.8, Limit::L2Chase),
-            Keyed::get_at,
-        ),
-        row(
-            "set 64 B",
-            64,
-            Goal::at_most(3.0, Limit::Cmpxchg),
-            Keyed::set,
-        ),
-        row(
-            "set 64 B, by handle",
-            64,
-            Goal::at_most(2.2, Limit::Cmpxchg),
-            Keyed::set_at,
-        ),
-        row(
-            "get 1 KiB",
-            1024,
-            within([3.0, 3.0], Limit::L2Chase),
-            Keyed::get,
-        ),
-        row(
-            "set 1 KiB",
-            1024,
-            within([3.0, 4.0], Limit::Cmpxchg),
-            Keyed::set,
-        ),
+        row("get 64 B", 64, Goal::at_most(3.0, Limit::L2Chase), Keyed::get),
+        row("get 64 B, by handle", 64, Goal::at_most(1.8, Limit::L2Chase), Keyed::get_at),
+        row("set 64 B", 64, Goal::at_most(3.0, Limit::Cmpxchg), Keyed::set),
+        row("set 64 B, by handle", 64, Goal::at_most(2.2, Limit::Cmpxchg), Keyed::set_at),
+        row("get 1 KiB", 1024, within([3.0, 3.0], Limit::L2Chase), Keyed::get),
+        row("set 1 KiB", 1024, within([3.0, 4.0], Limit::Cmpxchg), Keyed::set),
     ]
 }
 
 fn misses(scope: Scope) -> Vec<Entry> {
     let row = |name, past| {
         Entry::new(ns(name, Goal::at_most(2.0, Limit::L2Chase)), move || {
-            Ok(timed(
-                scope,
-                Miss::new(past, scope.seed)?,
-                Miss::OPS,
-                Miss::get,
-            ))
+            Ok(timed(scope, Miss::new(past, scope.seed)?, Miss::OPS, Miss::get))
         })
     };
     vec![
@@ -200,13 +154,10 @@ fn integers(scope: Scope) -> Vec<Entry> {
         Ok(timed(scope, Counter::new()?, Counter::OPS, Counter::add))
     });
     let goal = Goal::at_least(0.5, Limit::XaddCrowd);
-    let crowd = Entry::new(
-        Claim::new("inc, 32 threads on one counter", Unit::PerSecond, goal),
-        move || {
-            let mut crowd = CounterCrowd::new(CROWD)?;
-            Ok(move || crowd.goodput_per_s(crowd_window(scope.budget)))
-        },
-    );
+    let crowd = Entry::new(Claim::new("inc, 32 threads on one counter", Unit::PerSecond, goal), move || {
+        let mut crowd = CounterCrowd::new(CROWD)?;
+        Ok(move || crowd.goodput_per_s(crowd_window(scope.budget)))
+    });
     vec![alone, crowd]
 }
 
@@ -222,43 +173,23 @@ fn crowds(scope: Scope) -> Vec<Entry> {
             _ => claim,
         };
         match scope.processors {
-            0 | 1 => {
-                claim.not_comparable("the target is for two processors, this process may use one")
-            }
+            0 | 1 => claim.not_comparable("the target is for two processors, this process may use one"),
             2 => claim,
             more => {
                 let more = more.min(CROWD);
-                claim.note(format!(
-                    "the target is for two processors, scaled to {more}"
-                ))
+                claim.note(format!("the target is for two processors, scaled to {more}"))
             }
         }
     };
-    let rate = |name, per_s| {
-        claim(
-            name,
-            Unit::PerSecond,
-            Goal::figure(Bound::AtLeast, per_s * pairs),
-        )
-    };
+    let rate = |name, per_s| claim(name, Unit::PerSecond, Goal::figure(Bound::AtLeast, per_s * pairs));
     let window = scope.budget * 20;
     let writers = Crowd::new(CROWD, window, scope.seed);
-    let sets = Entry::new(rate("32 writers, 64 B", 25e6), move || {
-        Ok(move || writers.sets_per_s())
-    });
+    let sets = Entry::new(rate("32 writers, 64 B", 25e6), move || Ok(move || writers.sets_per_s()));
     let readers = Crowd::new(1, window, scope.seed);
     let [reads, again] = Paired::halves(move || readers.gets());
     let gets = Entry::new(rate("1 writer + 31 readers", 40e6), move || Ok(reads));
-    let share = claim(
-        "1 writer + 31 readers, again",
-        Unit::Share,
-        Goal::figure(Bound::AtMost, 0.001),
-    );
-    vec![
-        sets.every(6),
-        gets.every(6),
-        Entry::new(share, move || Ok(again)).every(6),
-    ]
+    let share = claim("1 writer + 31 readers, again", Unit::Share, Goal::figure(Bound::AtMost, 0.001));
+    vec![sets.every(6), gets.every(6), Entry::new(share, move || Ok(again)).every(6)]
 }
 
 fn ten_million(scope: Scope) -> Vec<Entry> {
@@ -274,19 +205,12 @@ fn ten_million(scope: Scope) -> Vec<Entry> {
             let sample = timed(scope, big, Big::OPS, move |big| lap(&mut big.borrow_mut()));
             Ok(Box::new(sample) as Sample)
         });
-        Entry {
-            claim,
-            every: 1,
-            prepare,
-        }
+        Entry { claim, every: 1, prepare }
     };
     let many = Goal::of_series(Bound::AtMost, 1.0 / 3.0, GET);
     vec![
         row(ns(GET, Goal::at_most(4.0, Limit::MemoryChase)), Big::get),
-        row(
-            ns("get_many of 32, 10 M keys", many).note("per key"),
-            Big::get_many,
-        ),
+        row(ns("get_many of 32, 10 M keys", many).note("per key"), Big::get_many),
     ]
 }
 
@@ -294,9 +218,7 @@ fn prepare_ten_million(scope: Scope) -> Result<Rc<RefCell<Big>>, Unable> {
     let (needed, available) = (Big::bytes(big::KEYS)?, available_memory().unwrap_or(0));
     if scope.ten_million == TenMillion::Auto && needed > available / 3 * 2 {
         let (needed, available) = (needed >> 20, available >> 20);
-        return Err(Unable::Skipped(format!(
-            "needs {needed} MiB of memory, {available} MiB are free"
-        )));
+        return Err(Unable::Skipped(format!("needs {needed} MiB of memory, {available} MiB are free")));
     }
     Ok(Rc::new(RefCell::new(Big::new(big::KEYS, scope.seed)?)))
 }
@@ -304,17 +226,10 @@ fn prepare_ten_million(scope: Scope) -> Result<Rc<RefCell<Big>>, Unable> {
 fn creation() -> Vec<Entry> {
     let [time, resident] =
         Paired::halves(|| create(create::ARENA_BYTES).map(|made| [made.ns, made.resident_bytes]));
-    let size = Claim::new(
-        "create 64 GiB, resident",
-        Unit::Bytes,
-        Goal::figure(Bound::AtMost, 20.0 * 1_048_576.0),
-    );
+    let size =
+        Claim::new("create 64 GiB, resident", Unit::Bytes, Goal::figure(Bound::AtMost, 20.0 * 1_048_576.0));
     vec![
-        Entry::new(
-            ns("create 64 GiB", Goal::figure(Bound::AtMost, 50e6)),
-            || Ok(time),
-        )
-        .every(4),
+        Entry::new(ns("create 64 GiB", Goal::figure(Bound::AtMost, 50e6)), || Ok(time)).every(4),
         Entry::new(size, || Ok(resident)).every(4),
     ]
 }

@@ -14,12 +14,7 @@ pub fn rows_text(rows: &[Row]) -> String {
     let mut text = columns(&ROW_HEADS.map(|(_, flush)| flush), &cells);
     let remarks: String = rows
         .iter()
-        .flat_map(|row| {
-            row.problem
-                .iter()
-                .chain(&row.claim.note)
-                .map(|remark| (&row.claim.name, remark))
-        })
+        .flat_map(|row| row.problem.iter().chain(&row.claim.note).map(|remark| (&row.claim.name, remark)))
         .map(|(name, remark)| format!("  {name}: {remark}\n"))
         .collect();
     if !remarks.is_empty() {
@@ -41,13 +36,8 @@ const ROW_HEADS: [(&str, Flush); 8] = [
 ];
 
 fn row_cells(row: &Row) -> Vec<String> {
-    let Goal {
-        bound,
-        target,
-        against,
-    } = &row.claim.goal;
-    let show =
-        |value: Option<f64>| value.map_or("-".to_owned(), |value| row.claim.unit.show(value));
+    let Goal { bound, target, against } = &row.claim.goal;
+    let show = |value: Option<f64>| value.map_or("-".to_owned(), |value| row.claim.unit.show(value));
     let compare = if *bound == Bound::AtMost { "<=" } else { ">=" };
     let spread = |(q1, q3)| format!("{} to {}", times(q1), times(q3));
     vec![
@@ -64,11 +54,7 @@ fn row_cells(row: &Row) -> Vec<String> {
 
 /// Writes a ratio with the digits that tell it from another.
 fn times(ratio: f64) -> String {
-    let decimals = if ratio != 0.0 && ratio.abs() < 0.095 {
-        4
-    } else {
-        2
-    };
+    let decimals = if ratio != 0.0 && ratio.abs() < 0.095 { 4 } else { 2 };
     format!("{ratio:.decimals$}")
 }
 
@@ -96,24 +82,16 @@ pub fn counters_text(rows: &[Row]) -> String {
     cells.extend(counted().map(|row| {
         let count = |name| row.per_operation.get(name).copied().unwrap_or(0.0);
         let counts = names.iter().map(|name| times(count(*name)));
-        std::iter::once(row.claim.name.clone())
-            .chain(counts)
-            .collect()
+        std::iter::once(row.claim.name.clone()).chain(counts).collect()
     }));
-    let flush: Vec<Flush> = std::iter::once(Left)
-        .chain(names.iter().map(|_| Right))
-        .collect();
+    let flush: Vec<Flush> = std::iter::once(Left).chain(names.iter().map(|_| Right)).collect();
     format!("\n{}", columns(&flush, &cells))
 }
 
 /// Lays limits out as text.
 #[must_use]
 pub fn limits_text(limits: &[Measured]) -> String {
-    let mut cells = vec![
-        ["limit", "median", "least", "middle half"]
-            .map(str::to_owned)
-            .to_vec(),
-    ];
+    let mut cells = vec![["limit", "median", "least", "middle half"].map(str::to_owned).to_vec()];
     for limit in limits {
         let name = limit.series.name.clone();
         let show = |value| limit.unit.show(value);
@@ -123,11 +101,7 @@ pub fn limits_text(limits: &[Measured]) -> String {
                 show(s.median),
                 show(s.min),
                 format!("{} to {}", show(s.q1), show(s.q3)),
-                error
-                    .as_ref()
-                    .or(limit.series.note.as_ref())
-                    .cloned()
-                    .unwrap_or_default(),
+                error.as_ref().or(limit.series.note.as_ref()).cloned().unwrap_or_default(),
             ],
             (None, Some(why)) => vec![name, "-".to_owned(), "-".to_owned(), why.clone()],
             (None, None) => vec![name, "-".to_owned()],
@@ -148,16 +122,10 @@ mod tests {
         let text = rows_text(&samples::rows());
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[0].starts_with("operation"));
-        assert!(
-            lines[1].starts_with("get 64 B") && lines[1].ends_with("<= 3.00  met"),
-            "{}",
-            lines[1]
-        );
+        assert!(lines[1].starts_with("get 64 B") && lines[1].ends_with("<= 3.00  met"), "{}", lines[1]);
         assert!(lines[2].contains("not judged"));
         assert!(lines[3].contains("30.0 M/s") && lines[3].contains("absolute"));
-        assert!(
-            text.contains("  set 64 B: not measured\n") && text.contains("  writers: per two\n")
-        );
+        assert!(text.contains("  set 64 B: not measured\n") && text.contains("  writers: per two\n"));
     }
 
     #[test]
@@ -173,10 +141,7 @@ mod tests {
 
     #[test]
     fn small_ratios_keep_their_digits() {
-        assert_eq!(
-            [2.8249, 0.3333, 0.0007, 0.0].map(times),
-            ["2.82", "0.33", "0.0007", "0.00"]
-        );
+        assert_eq!([2.8249, 0.3333, 0.0007, 0.0].map(times), ["2.82", "0.33", "0.0007", "0.00"]);
     }
 
     #[test]
@@ -184,14 +149,8 @@ mod tests {
         let mut absent = Series::of("L3 chase", &[]);
         absent.error = Some("there is no such cache".to_owned());
         let text = limits_text(&[
-            Measured {
-                unit: Unit::Nanoseconds,
-                series: Series::of("xadd", &[6.3]),
-            },
-            Measured {
-                unit: Unit::Nanoseconds,
-                series: absent,
-            },
+            Measured { unit: Unit::Nanoseconds, series: Series::of("xadd", &[6.3]) },
+            Measured { unit: Unit::Nanoseconds, series: absent },
         ]);
         assert!(text.contains("6.30 ns") && text.contains("there is no such cache"));
     }

@@ -7,48 +7,14 @@ use splinter_stress::Workload;
 
 /// Commands by kind of record, with the fields of the configuration that are their flags.
 const COMMANDS: [(&str, &str, &[&str]); 8] = [
-    (
-        "kill",
-        "splinter-stress kill",
-        &[
-            "aimed",
-            "kills",
-            "max_value_len",
-            "readers",
-            "seed",
-            "writers",
-        ],
-    ),
-    (
-        "hostile",
-        "splinter-stress hostile",
-        &["workers", "duration_ms", "patience_ms", "targets", "seed"],
-    ),
-    (
-        "wake",
-        "splinter-stress wake",
-        &["cpu_a", "cpu_b", "seed", "rounds"],
-    ),
+    ("kill", "splinter-stress kill", &["aimed", "kills", "max_value_len", "readers", "seed", "writers"]),
+    ("hostile", "splinter-stress hostile", &["workers", "duration_ms", "patience_ms", "targets", "seed"]),
+    ("wake", "splinter-stress wake", &["cpu_a", "cpu_b", "seed", "rounds"]),
     ("micro", "splinter-perf micro", &["rounds", "seed"]),
     ("limits", "splinter-perf limits", &["rounds", "seed"]),
     ("reproduce", "splinter-perf reproduce", &["seed"]),
-    (
-        "peers",
-        "splinter-perf peers",
-        &["rounds", "keys", "value_len", "seed"],
-    ),
-    (
-        "tune",
-        "splinter-perf tune",
-        &[
-            "objective",
-            "p99",
-            "least_scrub",
-            "candidates",
-            "rounds",
-            "seed",
-        ],
-    ),
+    ("peers", "splinter-perf peers", &["rounds", "keys", "value_len", "seed"]),
+    ("tune", "splinter-perf tune", &["objective", "p99", "least_scrub", "candidates", "rounds", "seed"]),
 ];
 
 /// Length of the samples that `micro` and `limits` take with --quick, which their records do not name.
@@ -64,8 +30,7 @@ impl Record {
         }
         let (_, program, fields) = COMMANDS.into_iter().find(|(kind, ..)| *kind == self.kind)?;
         let sample = config.get("sample_ms").and_then(Value::as_f64);
-        let is_quick =
-            config.get("quick") == Some(&Value::Bool(true)) || sample == Some(QUICK_SAMPLE_MS);
+        let is_quick = config.get("quick") == Some(&Value::Bool(true)) || sample == Some(QUICK_SAMPLE_MS);
         let mut command = program.to_owned();
         if let Some(workload) = config.get("workload").and_then(Value::as_object) {
             command.push_str(&run_flags(workload)?);
@@ -94,12 +59,7 @@ impl Record {
 fn run_flags(config: &serde_json::Map<String, Value>) -> Option<String> {
     let workload: Workload = serde_json::from_value(Value::Object(config.clone())).ok()?;
     let flags = workload.flags();
-    Some(
-        flags
-            .iter()
-            .map(|word| format!(" {}", quoted(word)))
-            .collect(),
-    )
+    Some(flags.iter().map(|word| format!(" {}", quoted(word))).collect())
 }
 
 /// Quotes a text for a shell, if it needs that.
@@ -120,17 +80,12 @@ mod tests {
 
     fn command(workload: &Workload) -> String {
         let config = serde_json::to_value(workload).unwrap();
-        record(json!({"schema_version": 1, "kind": "run", "config": config}))
-            .command()
-            .unwrap()
+        record(json!({"schema_version": 1, "kind": "run", "config": config})).command().unwrap()
     }
 
     #[test]
     fn a_run_is_told_by_what_is_not_the_default() {
-        assert_eq!(
-            command(&Workload::default()),
-            "splinter-stress run --scrub hybrid"
-        );
+        assert_eq!(command(&Workload::default()), "splinter-stress run --scrub hybrid");
         let workload = Workload {
             writers: 2,
             oracle: false,
@@ -162,10 +117,7 @@ mod tests {
             record(json!({"schema_version": 1, "kind": kind, "config": config})).command()
         };
         let wake = json!({"rounds": 30, "quick": false, "cpu_a": null, "cpu_b": 1, "seed": 7});
-        assert_eq!(
-            of("wake", wake).unwrap(),
-            "splinter-stress wake --cpu-b 1 --seed 7 --rounds 30"
-        );
+        assert_eq!(of("wake", wake).unwrap(), "splinter-stress wake --cpu-b 1 --seed 7 --rounds 30");
         let hostile = json!({"workers": 3, "duration_ms": 500, "patience_ms": 100, "targets": ["header", "index"], "seed": 1});
         assert_eq!(
             of("hostile", hostile).unwrap(),
@@ -174,15 +126,8 @@ mod tests {
         assert_eq!(of("hostile", json!({"workers": 3})), None);
         assert_eq!(of("novel", json!({"seed": 1})), None);
         let limits = json!({"rounds": 5, "seed": 1, "sample_ms": 4.0});
-        assert_eq!(
-            of("limits", limits).unwrap(),
-            "splinter-perf limits --rounds 5 --seed 1 --quick"
-        );
-        let workload = serde_json::to_value(Workload {
-            writers: 2,
-            ..Workload::default()
-        })
-        .unwrap();
+        assert_eq!(of("limits", limits).unwrap(), "splinter-perf limits --rounds 5 --seed 1 --quick");
+        let workload = serde_json::to_value(Workload { writers: 2, ..Workload::default() }).unwrap();
         let tune = json!({"objective": "p99", "p99": "1.2x", "least_scrub": "none", "candidates": 9, "rounds": 15,
             "seed": 1, "quick": false, "workload": workload});
         assert_eq!(

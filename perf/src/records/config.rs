@@ -53,14 +53,11 @@ impl Record {
         };
         flatten("", environment, &mut fields);
         // Older records say nothing of Valgrind, and nothing of the memory of a node.
-        fields
-            .entry("valgrind".to_owned())
-            .or_insert_with(|| "false".to_owned());
+        fields.entry("valgrind".to_owned()).or_insert_with(|| "false".to_owned());
         if let Some(nodes) = self.part::<Vec<Value>>(&["environment", "nodes"]) {
             let field = |node: &Value, name: &str| node.get(name).map_or_else(String::new, text);
             let said = nodes.iter().map(|node| {
-                let [id, processors, distances] =
-                    ["id", "processors", "distances"].map(|it| field(node, it));
+                let [id, processors, distances] = ["id", "processors", "distances"].map(|it| field(node, it));
                 format!("{id}: {processors} ({distances})")
             });
             fields.insert("nodes".to_owned(), said.collect::<Vec<_>>().join("; "));
@@ -87,9 +84,7 @@ impl Record {
             nodes => format!(", {nodes} nodes"),
         };
         let (model, kernel) = (word("cpu_model"), word("kernel"));
-        Some(format!(
-            "{model}, {processors} processors{nodes}, Linux {kernel}"
-        ))
+        Some(format!("{model}, {processors} processors{nodes}, Linux {kernel}"))
     }
 
     /// Says what was run, in a few words.
@@ -117,11 +112,7 @@ impl Record {
             "kill" => format!("{} random and {} aimed kills", get("kills"), get("aimed")),
             "sweep" => {
                 let pairs = self.list::<Value>("pairs").len();
-                let quick = if get("quick") == "true" {
-                    ", quick"
-                } else {
-                    ""
-                };
+                let quick = if get("quick") == "true" { ", quick" } else { "" };
                 format!("{pairs} pairs of operations{quick}")
             }
             "hostile" => format!("{} processes on damaged stores", get("workers")),
@@ -160,11 +151,7 @@ impl Record {
 fn flatten(name: &str, value: &Value, fields: &mut Fields) {
     if let Value::Object(object) = value {
         for (inner, value) in object {
-            let name = if name.is_empty() {
-                inner.clone()
-            } else {
-                format!("{name}.{inner}")
-            };
+            let name = if name.is_empty() { inner.clone() } else { format!("{name}.{inner}") };
             flatten(&name, value, fields);
         }
     } else {
@@ -179,11 +166,9 @@ pub fn text(value: &Value) -> String {
         Value::Null => UNSET.to_owned(),
         Value::String(text) => text.clone(),
         Value::Array(list) => list.iter().map(text).collect::<Vec<_>>().join(", "),
-        Value::Object(object) => object
-            .iter()
-            .map(|(name, value)| format!("{name} {}", text(value)))
-            .collect::<Vec<_>>()
-            .join(" "),
+        Value::Object(object) => {
+            object.iter().map(|(name, value)| format!("{name} {}", text(value))).collect::<Vec<_>>().join(" ")
+        }
         other => other.to_string(),
     }
 }
@@ -203,19 +188,10 @@ pub struct Difference {
 #[must_use]
 pub fn differences(a: &Fields, b: &Fields) -> Vec<Difference> {
     let names: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
-    let get = |fields: &Fields, name: &str| {
-        fields
-            .get(name)
-            .cloned()
-            .unwrap_or_else(|| UNSET.to_owned())
-    };
+    let get = |fields: &Fields, name: &str| fields.get(name).cloned().unwrap_or_else(|| UNSET.to_owned());
     names
         .into_iter()
-        .map(|name| Difference {
-            field: name.clone(),
-            a: get(a, name),
-            b: get(b, name),
-        })
+        .map(|name| Difference { field: name.clone(), a: get(a, name), b: get(b, name) })
         .filter(|difference| difference.a != difference.b)
         .collect()
 }
@@ -228,10 +204,8 @@ mod tests {
 
     #[test]
     fn fields_within_fields_are_named_and_differences_found() {
-        let run =
-            |value: Value| record(json!({"schema_version": 1, "kind": "run", "config": value}));
-        let a = run(json!({"writers": 4, "span": {"ops": 5}, "pin": "scatter", "slots": null}))
-            .config();
+        let run = |value: Value| record(json!({"schema_version": 1, "kind": "run", "config": value}));
+        let a = run(json!({"writers": 4, "span": {"ops": 5}, "pin": "scatter", "slots": null})).config();
         let b = run(json!({"writers": 4, "span": {"duration_ms": 9}, "pin": "none"})).config();
         assert_eq!(a["span.ops"], "5");
         let found = differences(&a, &b);
@@ -241,11 +215,7 @@ mod tests {
         };
         assert_eq!(
             found.iter().map(of).collect::<Vec<_>>(),
-            [
-                "pin: scatter / none",
-                "span.duration_ms: unset / 9",
-                "span.ops: 5 / unset"
-            ]
+            ["pin: scatter / none", "span.duration_ms: unset / 9", "span.ops: 5 / unset"]
         );
         assert_eq!(differences(&a, &a), []);
     }
@@ -263,8 +233,7 @@ mod tests {
     #[test]
     fn what_older_records_do_not_say_is_no_difference() {
         let with = |environment: Value| {
-            record(json!({"schema_version": 1, "kind": "run", "environment": environment}))
-                .environment()
+            record(json!({"schema_version": 1, "kind": "run", "environment": environment})).environment()
         };
         let old = with(json!({"nodes": [{"id": 0, "processors": "0-1", "distances": "10"}]}));
         let node = json!({"id": 0, "processors": "0-1", "distances": "10", "memory_bytes": 5});
@@ -277,10 +246,7 @@ mod tests {
     fn what_was_run_is_said_in_a_few_words() {
         let value = json!({"schema_version": 1, "kind": "run", "config": {"scrub": "full", "writers": 4,
             "readers": 0, "value_len": "64", "mix": "set=1", "key_choice": "lanes"}});
-        assert_eq!(
-            record(value).what(),
-            "scrub full, 4 writers, 64 B, set=1, lanes"
-        );
+        assert_eq!(record(value).what(), "scrub full, 4 writers, 64 B, set=1, lanes");
         let value = json!({"schema_version": 1, "kind": "reproduce", "cells": [1, 2]});
         assert_eq!(record(value).what(), "2 cells");
     }

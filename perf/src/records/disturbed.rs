@@ -31,8 +31,7 @@ impl Record {
             let mut labels = self.texts(&["labels"]).into_iter();
             labels.find(|label| label.starts_with("oversubscribed"))
         };
-        self.disturbed_by()
-            .or_else(|| oversubscribed().map(|_| "more workers than processors".to_owned()))
+        self.disturbed_by().or_else(|| oversubscribed().map(|_| "more workers than processors".to_owned()))
     }
 
     /// Returns the load average of the minute before it began.
@@ -65,10 +64,7 @@ mod tests {
         let labels = json!({"labels": ["oversubscribed", "disturbed: others used the processors"]});
         assert_eq!(of(labels), (others.clone(), others));
         let crowded = of(json!({"labels": ["oversubscribed"]}));
-        assert_eq!(
-            crowded,
-            (None, Some("more workers than processors".to_owned()))
-        );
+        assert_eq!(crowded, (None, Some("more workers than processors".to_owned())));
         let calm = json!({"environment": {"processors": 2, "load_before": "0.50 1.00 0.50"}});
         assert_eq!(of(calm), (None, None));
     }

@@ -43,12 +43,7 @@ impl Record {
         let operations = self.operations();
         for operation in &operations {
             let name = &operation.name;
-            add(
-                name,
-                "goodput",
-                Unit::PerSecond,
-                Some(operation.goodput_per_s),
-            );
+            add(name, "goodput", Unit::PerSecond, Some(operation.goodput_per_s));
             for percentile in PERCENTILES {
                 let ns = percentile.of(&operation.latency_ns);
                 add(name, percentile.label, Unit::Nanoseconds, ns);
@@ -67,12 +62,7 @@ impl Record {
         ] {
             let latency: Percentiles = self.part(path).unwrap_or_default();
             for percentile in PERCENTILES {
-                add(
-                    subject,
-                    percentile.label,
-                    Unit::Nanoseconds,
-                    percentile.of(&latency),
-                );
+                add(subject, percentile.label, Unit::Nanoseconds, percentile.of(&latency));
             }
         }
         for row in self.rows().iter().filter(|row| !row.name.is_empty()) {
@@ -81,12 +71,7 @@ impl Record {
             }
         }
         for Load { load, entrants } in self.loads() {
-            for Entrant {
-                name,
-                goodput_per_s,
-                ..
-            } in entrants
-            {
+            for Entrant { name, goodput_per_s, .. } in entrants {
                 let subject = format!("{load}: {name}");
                 add(&subject, "goodput", Unit::PerSecond, goodput_per_s);
             }
@@ -121,14 +106,7 @@ mod tests {
                 .map(|it| format!("{} {} {}", it.subject, it.measure, it.unit.show(it.value)))
                 .collect()
         };
-        assert_eq!(
-            named(&run),
-            [
-                "get goodput 3.00 /s",
-                "get p50 7.00 ns",
-                "get again 25.000 %"
-            ]
-        );
+        assert_eq!(named(&run), ["get goodput 3.00 /s", "get p50 7.00 ns", "get again 25.000 %"]);
         let wake = record(json!({"schema_version": 1, "kind": "wake", "rows": [
             {"name": "futex", "situation": "idle", "value_ns": 17000.0},
             {"name": "futex", "situation": "same", "value_ns": null}]}));
@@ -142,11 +120,7 @@ mod tests {
             {"claim": "wake", "ways": [{"name": "poll", "ns": 17e3}]}]}));
         assert_eq!(
             named(&reproduced),
-            [
-                "writers rate 1.00 M/s",
-                "latency time 40.0 ns",
-                "wake: poll time 17.0 us"
-            ]
+            ["writers rate 1.00 M/s", "latency time 40.0 ns", "wake: poll time 17.0 us"]
         );
     }
 }

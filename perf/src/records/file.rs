@@ -63,23 +63,13 @@ pub fn read_without(paths: &[PathBuf], left_out: Option<&Path>) -> Result<Collec
         }
     }
     if found.twice > 0 {
-        let note = format!(
-            "{} records are in two files, and are counted once",
-            found.twice
-        );
+        let note = format!("{} records are in two files, and are counted once", found.twice);
         found.notes.push(note);
     }
     if found.records.is_empty() {
-        let names: Vec<String> = paths
-            .iter()
-            .map(|path| path.display().to_string())
-            .collect();
+        let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
         let notes = found.notes.join("; ");
-        let why = if notes.is_empty() {
-            String::new()
-        } else {
-            format!(" ({notes})")
-        };
+        let why = if notes.is_empty() { String::new() } else { format!(" ({notes})") };
         return Err(format!("no record in {}{why}", names.join(", ")));
     }
     Ok(found)
@@ -142,8 +132,7 @@ impl Collection {
 
     /// Adds a file. One that is no record is an error where it was asked for, and otherwise a note.
     fn add(&mut self, path: &Path, asked_for: bool) -> Result<(), String> {
-        let text =
-            read_text(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        let text = read_text(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
         self.read.push(path.to_owned());
         match parse(path, &text) {
             Ok((mut file, mut records, notes)) => {
@@ -184,10 +173,7 @@ type Parsed = (File, Vec<Record>, Vec<String>);
 fn parse(path: &Path, text: &str) -> Result<Parsed, Refusal> {
     let shown = path.display();
     let value: Value = serde_json::from_str(text).map_err(|error| {
-        let history = text
-            .lines()
-            .next()
-            .is_some_and(|line| line.contains("\"kind\":\"history\""));
+        let history = text.lines().next().is_some_and(|line| line.contains("\"kind\":\"history\""));
         Refusal::Other(if history {
             format!("{shown} is a history: 'splinter-stress history' checks it")
         } else {
@@ -197,9 +183,7 @@ fn parse(path: &Path, text: &str) -> Result<Parsed, Refusal> {
     let version = value.get("schema_version").and_then(Value::as_u64);
     let kind = value.get("kind").and_then(Value::as_str);
     let (Some(version), Some(kind)) = (version, kind) else {
-        return Err(Refusal::Other(format!(
-            "{shown} is no record: it has no schema_version or no kind"
-        )));
+        return Err(Refusal::Other(format!("{shown} is no record: it has no schema_version or no kind")));
     };
     refuse_newer(path, version)?;
     let kind = kind.to_owned();
@@ -213,22 +197,15 @@ fn parse(path: &Path, text: &str) -> Result<Parsed, Refusal> {
     for record in &records {
         if !record.unknown_fields.is_empty() {
             let fields = record.unknown_fields.join(", ");
-            let note = format!(
-                "{shown} has fields that a record of kind '{}' had not: {fields}",
-                record.kind
-            );
+            let note =
+                format!("{shown} has fields that a record of kind '{}' had not: {fields}", record.kind);
             if !notes.contains(&note) {
                 notes.push(note);
             }
         }
     }
-    let file = File {
-        path: path.to_owned(),
-        kind,
-        verdict: verdict(&value),
-        reasons,
-        records: records.len(),
-    };
+    let file =
+        File { path: path.to_owned(), kind, verdict: verdict(&value), reasons, records: records.len() };
     Ok((file, records, notes))
 }
 
@@ -247,17 +224,8 @@ fn refuse_newer(path: &Path, version: u64) -> Result<(), Refusal> {
 fn split(path: &Path, kind: &str, value: &Value) -> Result<(Vec<Record>, Vec<String>), Refusal> {
     let own = |value: Value, kind: &str, cell, is_frame| {
         let unknown_fields = schema::undocumented(kind, &value, 1);
-        let source = Source {
-            path: path.to_owned(),
-            cell,
-        };
-        Record {
-            source,
-            kind: kind.to_owned(),
-            value,
-            unknown_fields,
-            is_frame,
-        }
+        let source = Source { path: path.to_owned(), cell };
+        Record { source, kind: kind.to_owned(), value, unknown_fields, is_frame }
     };
     let cells = value.get("cells").and_then(Value::as_array);
     let is_record = |cell: &&Value| cell.get("operations").is_some_and(Value::is_object);
@@ -302,9 +270,7 @@ fn split(path: &Path, kind: &str, value: &Value) -> Result<(Vec<Record>, Vec<Str
         .map(str::to_owned)
         .collect();
     let more = |(_, value): (_, &Value)| value.as_array().is_some_and(|list| !list.is_empty());
-    let lists = whole
-        .iter()
-        .filter(|(name, _)| !["reasons", "labels"].contains(&name.as_str()));
+    let lists = whole.iter().filter(|(name, _)| !["reasons", "labels"].contains(&name.as_str()));
     if lists.into_iter().any(more) {
         records.push(own(outer, kind, None, true));
     }
@@ -353,23 +319,18 @@ pub(crate) mod tests {
     fn what_is_no_record_is_refused_in_words() {
         assert!(refused("{").contains("no JSON"));
         assert!(refused("{\"a\": 1}").contains("no record"));
-        let history =
-            "{\"schema_version\":1,\"kind\":\"history\",\"cycle_ns\":0.3}\n{\"invoked\":1}\n";
+        let history = "{\"schema_version\":1,\"kind\":\"history\",\"cycle_ns\":0.3}\n{\"invoked\":1}\n";
         assert!(refused(history).contains("splinter-stress history"));
     }
 
     #[test]
     fn an_unknown_kind_and_unknown_fields_are_noted_and_read() {
         let text = r#"{"schema_version": 1, "kind": "novel", "verdict": "pass"}"#;
-        let Ok((_, records, notes)) = parse(Path::new("a.json"), text) else {
-            panic!("refused")
-        };
+        let Ok((_, records, notes)) = parse(Path::new("a.json"), text) else { panic!("refused") };
         assert_eq!(records.len(), 1);
         assert!(notes[0].contains("novel"), "{notes:?}");
         let text = r#"{"schema_version": 1, "kind": "run", "store": {}, "flavour": 3}"#;
-        let Ok((_, records, notes)) = parse(Path::new("a.json"), text) else {
-            panic!("refused")
-        };
+        let Ok((_, records, notes)) = parse(Path::new("a.json"), text) else { panic!("refused") };
         assert_eq!(records[0].unknown_fields, ["flavour"]);
         assert!(notes[0].contains("flavour"), "{notes:?}");
     }
@@ -387,20 +348,14 @@ pub(crate) mod tests {
         };
         assert_eq!(records.len(), 2);
         assert_eq!(
-            (
-                records[0].kind.as_str(),
-                records[0].text(&["environment", "kernel"])
-            ),
+            (records[0].kind.as_str(), records[0].text(&["environment", "kernel"])),
             ("run", Some("6"))
         );
         assert_eq!(records[1].text(&["environment", "kernel"]), Some("7"));
         assert_eq!(records[1].name(), "m [2]");
         assert_eq!(
             (file.verdict, file.reasons.as_slice()),
-            (
-                Some(Verdict::Inconclusive),
-                &["one cell was refused".to_owned()][..]
-            )
+            (Some(Verdict::Inconclusive), &["one cell was refused".to_owned()][..])
         );
     }
 
@@ -412,11 +367,9 @@ pub(crate) mod tests {
         let records = records("m.json", &value);
         assert_eq!(records.len(), 2);
         assert_eq!(records[1].kind, "matrix");
-        assert_eq!(
-            records[1].value["cells"][0]["refused"],
-            "more writers than keys"
-        );
-        let claims = json!({"schema_version": 1, "kind": "reproduce", "cells": [{"claim": "a", "verdict": "fail"}]});
+        assert_eq!(records[1].value["cells"][0]["refused"], "more writers than keys");
+        let claims =
+            json!({"schema_version": 1, "kind": "reproduce", "cells": [{"claim": "a", "verdict": "fail"}]});
         let records = self::records("r.json", &claims);
         assert_eq!((records.len(), records[0].kind.as_str()), (1, "reproduce"));
     }
@@ -432,7 +385,8 @@ pub(crate) mod tests {
     fn a_record_that_is_in_two_files_is_counted_once() {
         let folder = std::env::temp_dir().join(format!("splinter-twice-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
-        let cell = json!({"schema_version": 1, "kind": "run", "operations": {}, "window": {"started_unix_s": 5.0}});
+        let cell =
+            json!({"schema_version": 1, "kind": "run", "operations": {}, "window": {"started_unix_s": 5.0}});
         let matrix = json!({"schema_version": 1, "kind": "matrix", "verdict": "pass", "cells": [cell], "axes": ["scrub"]});
         fs::write(folder.join("cell.json"), cell.to_string()).unwrap();
         fs::write(folder.join("matrix.json"), matrix.to_string()).unwrap();
@@ -440,18 +394,12 @@ pub(crate) mod tests {
         let found = read(std::slice::from_ref(&folder));
         fs::remove_dir_all(&folder).unwrap();
         let found = found.unwrap();
-        let kinds: Vec<(&str, bool)> = found
-            .records
-            .iter()
-            .map(|it| (it.kind.as_str(), it.is_frame))
-            .collect();
+        let kinds: Vec<(&str, bool)> =
+            found.records.iter().map(|it| (it.kind.as_str(), it.is_frame)).collect();
         assert_eq!(kinds, [("run", false), ("matrix", true)]);
         let files: Vec<usize> = found.files.iter().map(|file| file.records).collect();
         assert_eq!(files, [1, 1], "a file without anything new is left out");
-        assert_eq!(
-            found.notes,
-            ["2 records are in two files, and are counted once"]
-        );
+        assert_eq!(found.notes, ["2 records are in two files, and are counted once"]);
     }
 
     #[test]
@@ -459,26 +407,14 @@ pub(crate) mod tests {
         let folder = std::env::temp_dir().join(format!("splinter-records-{}", std::process::id()));
         let below = folder.join("cells");
         fs::create_dir_all(&below).unwrap();
-        fs::write(
-            folder.join("a.json"),
-            r#"{"schema_version": 1, "kind": "run"}"#,
-        )
-        .unwrap();
+        fs::write(folder.join("a.json"), r#"{"schema_version": 1, "kind": "run"}"#).unwrap();
         fs::write(folder.join("b.json"), "[]").unwrap();
         fs::write(folder.join("c.txt"), "no").unwrap();
-        fs::write(
-            below.join("d.json"),
-            r#"{"schema_version": 1, "kind": "wake"}"#,
-        )
-        .unwrap();
+        fs::write(below.join("d.json"), r#"{"schema_version": 1, "kind": "wake"}"#).unwrap();
         let found = read(std::slice::from_ref(&folder));
         let asked = read(&[folder.join("b.json")]);
         let empty = read(&[folder.join("nothing.json")]);
-        fs::write(
-            below.join("e.json"),
-            r#"{"schema_version": 9, "kind": "wake"}"#,
-        )
-        .unwrap();
+        fs::write(below.join("e.json"), r#"{"schema_version": 9, "kind": "wake"}"#).unwrap();
         let newer = read(std::slice::from_ref(&folder));
         fs::remove_dir_all(&folder).unwrap();
         let found = found.unwrap();

@@ -25,17 +25,11 @@ pub fn groups<'a>(records: impl IntoIterator<Item = &'a Record>) -> Vec<Group<'a
         config.remove("seed");
         let environment = record.machine_and_build();
         let same = groups.iter_mut().find(|group| {
-            group.kind() == record.kind
-                && group.config == config
-                && group.environment == environment
+            group.kind() == record.kind && group.config == config && group.environment == environment
         });
         match same {
             Some(group) => group.records.push(record),
-            None => groups.push(Group {
-                config,
-                environment,
-                records: vec![record],
-            }),
+            None => groups.push(Group { config, environment, records: vec![record] }),
         }
     }
     groups
@@ -69,25 +63,17 @@ pub fn labels(groups: &[Group<'_>]) -> Vec<String> {
     let environment = varying(groups.iter().map(|group| &group.environment));
     let telling: Vec<&String> = config.iter().filter(|name| !is_minor(name)).collect();
     let tells = |fields: &[&String]| {
-        let seen: BTreeSet<Vec<Option<&str>>> = groups
-            .iter()
-            .map(|group| fields.iter().map(|name| group.field(name)).collect())
-            .collect();
+        let seen: BTreeSet<Vec<Option<&str>>> =
+            groups.iter().map(|group| fields.iter().map(|name| group.field(name)).collect()).collect();
         seen.len() == groups.len()
     };
     let chosen: Vec<&String> = if tells(&telling) {
         telling
     } else {
         // What of the build says least is left to the others if it can be.
-        let revision = environment
-            .iter()
-            .filter(|name| *name == "build.git_revision");
+        let revision = environment.iter().filter(|name| *name == "build.git_revision");
         let short: Vec<&String> = config.iter().chain(revision).collect();
-        if tells(&short) {
-            short
-        } else {
-            config.iter().chain(&environment).collect()
-        }
+        if tells(&short) { short } else { config.iter().chain(&environment).collect() }
     };
     groups
         .iter()
@@ -99,11 +85,7 @@ pub fn labels(groups: &[Group<'_>]) -> Vec<String> {
                 .collect();
             said.sort_by_key(|&(rank, _)| rank);
             let parts: Vec<String> = said.into_iter().map(|(_, said)| said).collect();
-            if parts.is_empty() {
-                group.records[0].what()
-            } else {
-                parts.join(", ")
-            }
+            if parts.is_empty() { group.records[0].what() } else { parts.join(", ") }
         })
         .collect()
 }
@@ -112,44 +94,21 @@ pub fn labels(groups: &[Group<'_>]) -> Vec<String> {
 pub fn varying<'a>(lists: impl Iterator<Item = &'a Fields>) -> BTreeSet<String> {
     let lists: Vec<&Fields> = lists.collect();
     let all: BTreeSet<&String> = lists.iter().flat_map(|fields| fields.keys()).collect();
-    let varies = |name: &&String| {
-        lists
-            .iter()
-            .any(|fields| fields.get(*name) != lists[0].get(*name))
-    };
+    let varies = |name: &&String| lists.iter().any(|fields| fields.get(*name) != lists[0].get(*name));
     all.into_iter().filter(varies).cloned().collect()
 }
 
 /// Tells whether a field says little of what was run.
 fn is_minor(name: &str) -> bool {
-    [
-        "span",
-        "warmup",
-        "slots",
-        "max_value_len",
-        "keys",
-        "watch_groups",
-    ]
-    .iter()
-    .any(|start| name.starts_with(start))
+    ["span", "warmup", "slots", "max_value_len", "keys", "watch_groups"]
+        .iter()
+        .any(|start| name.starts_with(start))
 }
 
 /// Returns where a field stands in a name: what is asked for first comes first, since long names are cut.
 fn rank(name: &str) -> usize {
-    let first = [
-        "scrub",
-        "value_len",
-        "writers",
-        "readers",
-        "watchers",
-        "key_choice",
-        "mix",
-        "pin",
-    ];
-    first
-        .iter()
-        .position(|it| *it == name)
-        .unwrap_or(first.len())
+    let first = ["scrub", "value_len", "writers", "readers", "watchers", "key_choice", "mix", "pin"];
+    first.iter().position(|it| *it == name).unwrap_or(first.len())
 }
 
 /// Says a field as people would, shorter where many are said.
@@ -158,11 +117,7 @@ fn say(name: &str, value: &str, many: usize) -> String {
         "writers" | "readers" if many > 3 => format!("{value}{}", &name[..1]),
         "scrub" if many > 1 => value.to_owned(),
         "writers" | "readers" | "watchers" | "keys" => {
-            let name = if value == "1" {
-                name.trim_end_matches('s')
-            } else {
-                name
-            };
+            let name = if value == "1" { name.trim_end_matches('s') } else { name };
             format!("{value} {name}")
         }
         "value_len" => format!("{value} B"),
@@ -190,19 +145,14 @@ mod tests {
     use serde_json::{Value, json};
 
     fn run(config: &Value, environment: &Value) -> Record {
-        record(
-            json!({"schema_version": 1, "kind": "run", "config": config, "environment": environment}),
-        )
+        record(json!({"schema_version": 1, "kind": "run", "config": config, "environment": environment}))
     }
 
     #[test]
     fn repetitions_are_one_group_whatever_their_seed_and_load() {
         let records: Vec<Record> = [(1, "none", "0.1"), (2, "none", "5.0"), (1, "full", "0.1")]
             .map(|(seed, scrub, load)| {
-                run(
-                    &json!({"scrub": scrub, "seed": seed}),
-                    &json!({"kernel": "6", "load_before": load}),
-                )
+                run(&json!({"scrub": scrub, "seed": seed}), &json!({"kernel": "6", "load_before": load}))
             })
             .into();
         let groups = groups(&records);

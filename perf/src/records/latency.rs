@@ -55,9 +55,7 @@ fn decode(log: &str, merged: &mut BTreeMap<String, Histogram<u64>>) {
             continue;
         };
         let name = interval.tag().map_or("", |tag| tag.as_str());
-        let bytes = STANDARD
-            .decode(interval.encoded_histogram())
-            .unwrap_or_default();
+        let bytes = STANDARD.decode(interval.encoded_histogram()).unwrap_or_default();
         let Ok(histogram) = Deserializer::new().deserialize::<u64, _>(&mut bytes.as_slice()) else {
             continue;
         };
@@ -103,25 +101,16 @@ fn points(histogram: &Histogram<u64>) -> Vec<(f64, f64)> {
 
 fn sparse(record: &Record) -> Vec<Curve> {
     let operations = record.operations().into_iter();
-    let mut timed: Vec<(String, Percentiles)> =
-        operations.map(|it| (it.name, it.latency_ns)).collect();
+    let mut timed: Vec<(String, Percentiles)> = operations.map(|it| (it.name, it.latency_ns)).collect();
     for name in ["detection", "recovery", "rescue"] {
         let latency = record.part(&[&format!("{name}_ns")]);
         timed.extend(latency.map(|latency| (name.to_owned(), latency)));
     }
     let curve = |(name, latency): (String, Percentiles)| {
-        let below_all = PERCENTILES
-            .iter()
-            .filter(|percentile| percentile.share < 1.0);
-        let points =
-            below_all.filter_map(|percentile| Some((percentile.share, percentile.of(&latency)?)));
+        let below_all = PERCENTILES.iter().filter(|percentile| percentile.share < 1.0);
+        let points = below_all.filter_map(|percentile| Some((percentile.share, percentile.of(&latency)?)));
         let points: Vec<(f64, f64)> = points.collect();
-        (points.len() > 1).then_some(Curve {
-            name,
-            points,
-            samples: latency.samples,
-            sparse: true,
-        })
+        (points.len() > 1).then_some(Curve { name, points, samples: latency.samples, sparse: true })
     };
     timed.into_iter().filter_map(curve).collect()
 }
@@ -144,12 +133,7 @@ mod tests {
         IntervalLogWriterBuilder::new()
             .begin_log_with(&mut log, &mut serializer)
             .unwrap()
-            .write_histogram(
-                &histogram,
-                Duration::ZERO,
-                Duration::from_secs(1),
-                Tag::new("get"),
-            )
+            .write_histogram(&histogram, Duration::ZERO, Duration::from_secs(1), Tag::new("get"))
             .unwrap();
         String::from_utf8(log).unwrap()
     }
@@ -168,22 +152,12 @@ mod tests {
     fn a_curve_has_the_percentiles_of_what_was_recorded() {
         let one = with_log(&log(1..=1000));
         let curve = curves(&[&one]).remove(0);
-        assert_eq!(
-            (curve.name.as_str(), curve.samples, curve.sparse),
-            ("get", 1000, false)
-        );
+        assert_eq!((curve.name.as_str(), curve.samples, curve.sparse), ("get", 1000, false));
         for (share, value) in [(0.0, 1.0), (0.9, 900.0), (0.99, 990.0), (0.999, 999.0)] {
-            assert!(
-                (at(&curve, share) - value).abs() <= 1.0,
-                "{share}: {}",
-                at(&curve, share)
-            );
+            assert!((at(&curve, share) - value).abs() <= 1.0, "{share}: {}", at(&curve, share));
         }
         assert!(curve.points.is_sorted_by(|a, b| a.0 < b.0 && a.1 <= b.1));
-        assert!(
-            curve.points.last().unwrap().0 < 1.0,
-            "the last sample is not beyond the axis"
-        );
+        assert!(curve.points.last().unwrap().0 < 1.0, "the last sample is not beyond the axis");
     }
 
     #[test]

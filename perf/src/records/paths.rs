@@ -59,9 +59,6 @@ mod tests {
         ] {
             assert_eq!(link(Path::new(folder), Path::new(file)), expected);
         }
-        assert_eq!(
-            link(Path::new("one"), Path::new("two/x.json")),
-            "../two/x.json"
-        );
+        assert_eq!(link(Path::new("one"), Path::new("two/x.json")), "../two/x.json");
     }
 }

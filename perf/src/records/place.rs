@@ -98,10 +98,7 @@ impl Record {
         let nodes = nodes.or_else(|| self.part(&["machine", "nodes"]));
         let mut placed = Vec::new();
         for node in nodes.unwrap_or_default() {
-            let take = |id| Processor {
-                id,
-                workers: by_processor.remove(&Some(id)).unwrap_or_default(),
-            };
+            let take = |id| Processor { id, workers: by_processor.remove(&Some(id)).unwrap_or_default() };
             let processors: Vec<Processor> = node.processors.ids().into_iter().map(take).collect();
             if !processors.is_empty() {
                 let name = format!("node {}", node.id);
@@ -119,10 +116,7 @@ impl Record {
             }
         }
         if !elsewhere.is_empty() {
-            placed.push(Node {
-                name: "node unknown".to_owned(),
-                processors: elsewhere,
-            });
+            placed.push(Node { name: "node unknown".to_owned(), processors: elsewhere });
         }
         placed
     }
@@ -165,14 +159,10 @@ mod tests {
             .iter()
             .map(|node| {
                 let processors = node.processors.iter();
-                (
-                    node.name.clone(),
-                    processors.map(|it| (it.id, it.workers.len())).collect(),
-                )
+                (node.name.clone(), processors.map(|it| (it.id, it.workers.len())).collect())
             })
             .collect();
-        let named =
-            |name: &str, processors: &[(u64, usize)]| (name.to_owned(), processors.to_vec());
+        let named = |name: &str, processors: &[(u64, usize)]| (name.to_owned(), processors.to_vec());
         assert_eq!(
             shown,
             [

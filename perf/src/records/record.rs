@@ -82,11 +82,7 @@ pub const PERCENTILES: [Percentile; 6] = [
 ];
 
 const fn percentile(label: &'static str, share: f64, value: fn(&Percentiles) -> u64) -> Percentile {
-    Percentile {
-        label,
-        share,
-        value,
-    }
+    Percentile { label, share, value }
 }
 
 impl Percentile {
@@ -103,8 +99,7 @@ impl Operation {
     #[must_use]
     pub fn successes(&self) -> u64 {
         let others = self.again + self.failures;
-        self.successes
-            .unwrap_or(self.attempts.saturating_sub(others))
+        self.successes.unwrap_or(self.attempts.saturating_sub(others))
     }
 
     /// Returns calls per second.
@@ -189,11 +184,7 @@ impl Record {
     /// Returns what its verdict rests on, in words: what it says, and broken invariants that it does not name.
     #[must_use]
     pub fn reasons(&self) -> Vec<String> {
-        let mut reasons: Vec<String> = self
-            .texts(&["reasons"])
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
+        let mut reasons: Vec<String> = self.texts(&["reasons"]).into_iter().map(str::to_owned).collect();
         for (name, count) in self.broken() {
             let said = reasons.iter().any(|reason| reason.contains(&name));
             if !said {
@@ -213,9 +204,7 @@ impl Record {
     #[must_use]
     pub fn invariants(&self) -> Vec<(String, u64)> {
         let own: BTreeMap<String, Value> = self.part(&["invariants"]).unwrap_or_default();
-        let own = own
-            .into_iter()
-            .filter_map(|(name, count)| Some((name.replace('_', " "), count.as_u64()?)));
+        let own = own.into_iter().filter_map(|(name, count)| Some((name.replace('_', " "), count.as_u64()?)));
         let mut all: Vec<(String, u64)> = own.collect();
         let beside: &[&str] = match self.kind.as_str() {
             "hostile" => &["crashes", "hangs", "panics", "out_of_bounds"],
@@ -224,9 +213,7 @@ impl Record {
             _ => &[],
         };
         all.extend(
-            beside
-                .iter()
-                .filter_map(|name| Some((name.replace('_', " "), self.at(&[name])?.as_u64()?))),
+            beside.iter().filter_map(|name| Some((name.replace('_', " "), self.at(&[name])?.as_u64()?))),
         );
         // What a list holds is not to be lost.
         for (_, value) in self.value.as_object().into_iter().flatten() {
@@ -255,8 +242,7 @@ impl Record {
         };
         let mut all: Vec<Operation> = operations.into_iter().flatten().filter_map(read).collect();
         let order = |name: &str| {
-            name.parse::<splinter_stress::Op>()
-                .map_or(usize::MAX, |operation| operation as usize)
+            name.parse::<splinter_stress::Op>().map_or(usize::MAX, |operation| operation as usize)
         };
         all.sort_by_key(|operation| order(&operation.name));
         all
@@ -287,8 +273,7 @@ impl Record {
 ///
 /// What says of itself how much is broken in all has said so of what is within it.
 fn within(value: &Value, is_counted: bool, all: &mut Vec<(String, u64)>) {
-    let mut add = |name: String, count: u64| match all.iter_mut().find(|(known, _)| *known == name)
-    {
+    let mut add = |name: String, count: u64| match all.iter_mut().find(|(known, _)| *known == name) {
         Some((_, sum)) => *sum += count,
         None => all.push((name, count)),
     };
@@ -325,9 +310,7 @@ pub(super) fn verdict(value: &Value) -> Option<Verdict> {
 
 fn texts(value: Option<&Value>) -> Vec<&str> {
     let list = value.and_then(Value::as_array);
-    list.map_or(Vec::new(), |list| {
-        list.iter().filter_map(Value::as_str).collect()
-    })
+    list.map_or(Vec::new(), |list| list.iter().filter_map(Value::as_str).collect())
 }
 
 fn start_of_log(log: &str) -> Option<f64> {
@@ -396,10 +379,7 @@ mod tests {
         let names: Vec<&str> = operations.iter().map(|it| it.name.as_str()).collect();
         assert_eq!(names, ["get", "set"]);
         assert!(operations[0].reads() && !operations[1].reads());
-        assert_eq!(
-            (operations[0].successes(), operations[1].again_share()),
-            (4, 0.2)
-        );
+        assert_eq!((operations[0].successes(), operations[1].again_share()), (4, 0.2));
         let [get, set] = [0, 1].map(|at| PERCENTILES.map(|it| it.of(&operations[at].latency_ns)));
         assert_eq!(get, [None; 6]);
         assert_eq!(set, [Some(4.0), None, None, None, None, Some(9.0)]);
@@ -415,7 +395,8 @@ mod tests {
         assert_eq!(record(value).reasons(), ["3 torn reads"]);
         let value = json!({"schema_version": 1, "kind": "reproduce", "cells": [{"claim": "a", "broken": 4, "runs": [{"broken": 4}]}]});
         assert_eq!(record(value).reasons(), ["4 broken invariants"]);
-        let value = json!({"schema_version": 1, "kind": "hostile", "verdict": "fail", "crashes": 2, "hangs": 0});
+        let value =
+            json!({"schema_version": 1, "kind": "hostile", "verdict": "fail", "crashes": 2, "hangs": 0});
         assert_eq!(record(value).reasons(), ["2 crashes"]);
     }
 }

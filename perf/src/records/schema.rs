@@ -25,10 +25,7 @@ fn parse(page: &str) -> Vec<Kind> {
     for line in page.lines() {
         if let Some(title) = line.strip_prefix("## ") {
             let name = code(title).into_iter().next();
-            kinds.push(Kind {
-                name: name.unwrap_or(title).to_owned(),
-                paths: BTreeSet::new(),
-            });
+            kinds.push(Kind { name: name.unwrap_or(title).to_owned(), paths: BTreeSet::new() });
             prefix.clear();
         } else if let Some(title) = line.strip_prefix("### ") {
             prefix = format!("{}.", code(title).into_iter().next().unwrap_or(title));
@@ -40,18 +37,12 @@ fn parse(page: &str) -> Vec<Kind> {
             let mut cells = line.split(" | ");
             let fields = code(cells.next().unwrap_or_default());
             let content = code(cells.next().unwrap_or_default());
-            let parts = content
-                .into_iter()
-                .filter(|text| text.starts_with('{') && !text.contains('"'));
+            let parts = content.into_iter().filter(|text| text.starts_with('{') && !text.contains('"'));
             let parts: Vec<&str> = parts.collect();
             for field in fields {
                 let field = format!("{prefix}{field}");
                 kind.paths.extend(expand(&field));
-                kind.paths.extend(
-                    parts
-                        .iter()
-                        .flat_map(|part| expand(&format!("{field}.{part}"))),
-                );
+                kind.paths.extend(parts.iter().flat_map(|part| expand(&format!("{field}.{part}"))));
             }
         }
     }
@@ -114,10 +105,7 @@ pub fn undocumented(kind: &str, value: &Value, depth: usize) -> Vec<String> {
         // Every kind may have the common fields, and an environment as runs have it.
         let own = section(kind).into_iter().flatten();
         let common = section(ALL_KINDS).into_iter().flatten();
-        let environment = section("run")
-            .into_iter()
-            .flatten()
-            .filter(|path| path[0] == "environment");
+        let environment = section("run").into_iter().flatten().filter(|path| path[0] == "environment");
         let paths: Vec<&Vec<String>> = own.chain(common).chain(environment).collect();
         walk(value, &mut Vec::new(), depth, &mut |path| {
             let known = || paths.iter().filter(|known| agree(known, path));
@@ -146,16 +134,9 @@ pub fn unseen(kind: &str, values: &[Value]) -> Vec<String> {
 }
 
 /// Visits the fields of a value, those of lists' elements as well; a visitor says whether to go on below.
-fn walk(
-    value: &Value,
-    path: &mut Vec<String>,
-    depth: usize,
-    visit: &mut dyn FnMut(&[String]) -> bool,
-) {
+fn walk(value: &Value, path: &mut Vec<String>, depth: usize, visit: &mut dyn FnMut(&[String]) -> bool) {
     match value {
-        Value::Array(list) => list
-            .iter()
-            .for_each(|value| walk(value, path, depth, visit)),
+        Value::Array(list) => list.iter().for_each(|value| walk(value, path, depth, visit)),
         Value::Object(object) if depth > 0 => {
             for (name, value) in object {
                 path.push(name.clone());
@@ -191,20 +172,11 @@ mod tests {
             "placement": {"memory": {"before": {"nodes": {"0": 5}}}}});
         assert_eq!(undocumented("run", &value, 1), ["NAME", "novel"]);
         let all = undocumented("run", &value, usize::MAX);
-        assert_eq!(
-            all,
-            ["NAME", "config.strange", "novel", "operations.get.odd"]
-        );
+        assert_eq!(all, ["NAME", "config.strange", "novel", "operations.get.odd"]);
         assert!(undocumented("unheard-of", &value, 1).is_empty());
         assert!(!is_kind("unheard-of") && is_kind("run") && is_kind("gate-baseline"));
         let unseen = unseen("run", &[value]);
-        assert!(
-            unseen.contains(&"operations.NAME.successes".to_owned()),
-            "{unseen:?}"
-        );
-        assert!(
-            !unseen.contains(&"operations.NAME.attempts".to_owned()),
-            "{unseen:?}"
-        );
+        assert!(unseen.contains(&"operations.NAME.successes".to_owned()), "{unseen:?}");
+        assert!(!unseen.contains(&"operations.NAME.attempts".to_owned()), "{unseen:?}");
     }
 }

@@ -114,17 +114,10 @@ mod tests {
 
     #[test]
     fn nothing_is_called_apart_by_fewer_measurements_than_make_an_interval_of_95_percent() {
-        let of =
-            |first: i32, count: i32| Spread::of((first..first + count).map(f64::from)).unwrap();
+        let of = |first: i32, count: i32| Spread::of((first..first + count).map(f64::from)).unwrap();
         let (low, high) = (of(0, 6), of(100, 6));
-        assert_eq!(
-            (low.apart(&high), high.apart(&low)),
-            (Some(true), Some(true))
-        );
+        assert_eq!((low.apart(&high), high.apart(&low)), (Some(true), Some(true)));
         assert_eq!(low.apart(&of(3, 6)), Some(false));
-        assert_eq!(
-            (low.apart(&of(100, 5)), of(100, 1).apart(&low)),
-            (None, None)
-        );
+        assert_eq!((low.apart(&of(100, 5)), of(100, 1).apart(&low)), (None, None));
     }
 }

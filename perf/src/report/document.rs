@@ -74,16 +74,8 @@ impl Section {
     /// Begins a section with a sentence on how it is to be read.
     #[must_use]
     pub fn new(id: &'static str, title: &str, lead: &str) -> Self {
-        let blocks = if lead.is_empty() {
-            Vec::new()
-        } else {
-            vec![Block::Text(lead.to_owned())]
-        };
-        Self {
-            id,
-            title: title.to_owned(),
-            blocks,
-        }
+        let blocks = if lead.is_empty() { Vec::new() } else { vec![Block::Text(lead.to_owned())] };
+        Self { id, title: title.to_owned(), blocks }
     }
 
     /// Adds a paragraph.
@@ -109,11 +101,7 @@ impl Section {
         charts: Vec<(String, Chart)>,
     ) {
         if !charts.is_empty() {
-            self.blocks.push(Block::Figure(Figure {
-                title: title.into(),
-                caption: caption.into(),
-                charts,
-            }));
+            self.blocks.push(Block::Figure(Figure { title: title.into(), caption: caption.into(), charts }));
         }
     }
 }
@@ -192,39 +180,24 @@ impl Cell {
     /// Makes a cell that is good, bad or in doubt.
     #[must_use]
     pub fn toned(text: impl Into<String>, tone: Tone) -> Self {
-        Self {
-            text: text.into(),
-            tone,
-            ..Self::default()
-        }
+        Self { text: text.into(), tone, ..Self::default() }
     }
 
     /// Makes a cell that leads somewhere.
     #[must_use]
     pub fn link(text: impl Into<String>, link: impl Into<String>) -> Self {
-        Self {
-            text: text.into(),
-            link: Some(link.into()),
-            ..Self::default()
-        }
+        Self { text: text.into(), link: Some(link.into()), ..Self::default() }
     }
 
     /// Makes a cell that is a command.
     #[must_use]
     pub fn code(text: impl Into<String>) -> Self {
-        Self {
-            text: text.into(),
-            code: true,
-            ..Self::default()
-        }
+        Self { text: text.into(), code: true, ..Self::default() }
     }
 }
 
 impl<T: Into<String>> From<T> for Cell {
     fn from(text: T) -> Self {
-        Self {
-            text: text.into(),
-            ..Self::default()
-        }
+        Self { text: text.into(), ..Self::default() }
     }
 }

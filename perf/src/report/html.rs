@@ -50,11 +50,7 @@ pub fn html(report: &Report) -> String {
     page.push_str("<ul class=\"tallies\">\n");
     for tally in &report.tallies {
         let (class, what) = (class(tally.tone), escape(&tally.what));
-        let _ = writeln!(
-            page,
-            "<li class=\"{class}\"><b>{}</b> {what}</li>",
-            tally.count
-        );
+        let _ = writeln!(page, "<li class=\"{class}\"><b>{}</b> {what}</li>", tally.count);
     }
     page.push_str("</ul>\n<nav aria-label=\"Sections\"><ul>\n");
     for section in &report.sections {
@@ -89,10 +85,7 @@ fn write_tiles(page: &mut String, report: &Report) {
     for tile in &report.tiles {
         let badge = match tile.disturbed_by.as_str() {
             "" => "<span class=\"badge good\">undisturbed</span>".to_owned(),
-            why => format!(
-                "<span class=\"badge doubtful\">disturbed: {}</span>",
-                escape(why)
-            ),
+            why => format!("<span class=\"badge doubtful\">disturbed: {}</span>", escape(why)),
         };
         let [title, value, detail] = [&tile.title, &tile.value, &tile.detail].map(|it| escape(it));
         let _ = writeln!(
@@ -138,11 +131,7 @@ fn write_figure(page: &mut String, figure: &Figure) {
     }
     // What lines are compared with comes last, and what hatching means.
     keys.sort_by_key(|key| !key.class.starts_with('k'));
-    write_legend(
-        page,
-        &keys,
-        figure.charts.first().map_or("", |(_, chart)| kind(chart)),
-    );
+    write_legend(page, &keys, figure.charts.first().map_or("", |(_, chart)| kind(chart)));
     if let [(_, chart)] = figure.charts.as_slice() {
         write_chart(page, chart, WIDE, title);
     } else {
@@ -172,11 +161,7 @@ fn kind(chart: &Chart) -> &'static str {
 fn write_chart(page: &mut String, chart: &Chart, wide: f64, label: &str) {
     for (name, width) in [("wide", wide), ("narrow", NARROW)] {
         let svg = chart.draw(width, label);
-        let _ = writeln!(
-            page,
-            "<div class=\"chart {} {name}\">{svg}</div>",
-            kind(chart)
-        );
+        let _ = writeln!(page, "<div class=\"chart {} {name}\">{svg}</div>", kind(chart));
     }
 }
 
@@ -209,17 +194,10 @@ fn write_table(page: &mut String, table: &Table) {
         count => format!("{count} rows"),
     };
     if !table.is_open {
-        let _ = writeln!(
-            page,
-            "<details>\n<summary>{title} <span class=\"count\">{rows}</span></summary>"
-        );
+        let _ = writeln!(page, "<details>\n<summary>{title} <span class=\"count\">{rows}</span></summary>");
     }
     let is_card = table.heads.len() > MOST_NARROW_COLUMNS;
-    let _ = writeln!(
-        page,
-        "<table{}>",
-        if is_card { " class=\"cards\"" } else { "" }
-    );
+    let _ = writeln!(page, "<table{}>", if is_card { " class=\"cards\"" } else { "" });
     if table.is_open {
         let _ = writeln!(page, "<caption>{title}</caption>");
     }
@@ -234,19 +212,12 @@ fn write_table(page: &mut String, table: &Table) {
         page.push_str("<tr>");
         for (index, (cell, (head, side))) in row.iter().zip(&table.heads).enumerate() {
             let (class, inner) = (flush(*side), inner(cell));
-            let long = if cell.text.len() > LONG_TEXT {
-                " long"
-            } else {
-                ""
-            };
+            let long = if cell.text.len() > LONG_TEXT { " long" } else { "" };
             let head = escape(head);
             let _ = if index == 0 {
                 write!(page, "<th scope=\"row\" class=\"{class}\">{inner}</th>")
             } else {
-                write!(
-                    page,
-                    "<td class=\"{class}{long}\" data-head=\"{head}\">{inner}</td>"
-                )
+                write!(page, "<td class=\"{class}{long}\" data-head=\"{head}\">{inner}</td>")
             };
         }
         page.push_str("</tr>\n");
@@ -297,10 +268,7 @@ mod tests {
         let broken = breakable("scrub-full_writers-2 key");
         assert_eq!(broken, "scrub-<wbr>full_<wbr>writers-<wbr>2 key");
         let endless = "x".repeat(31);
-        assert_eq!(
-            breakable(&endless),
-            format!("<span class=\"any\">{endless}</span>")
-        );
+        assert_eq!(breakable(&endless), format!("<span class=\"any\">{endless}</span>"));
     }
 
     #[test]

@@ -26,15 +26,7 @@ const MOST_TOLD: usize = 3;
 /// Makes the table of records. `folder` is where the file lies that it is for: links begin there.
 #[must_use]
 pub fn table(found: &Collection, folder: &Path) -> String {
-    let heads = [
-        "record",
-        "date (UTC)",
-        "kind",
-        "machine",
-        "what",
-        "key figures",
-        "verdict",
-    ];
+    let heads = ["record", "date (UTC)", "kind", "machine", "what", "key figures", "verdict"];
     let mut table = Table::new("", &heads);
     let mut rows: Vec<(PathBuf, Vec<&File>, Vec<&Record>)> = Vec::new();
     let mut rest = found.records.as_slice();
@@ -69,9 +61,7 @@ pub fn table(found: &Collection, folder: &Path) -> String {
 pub fn insert(text: &str, table: &str) -> Result<String, String> {
     let [begin, end] = MARKS;
     let missing = || {
-        format!(
-            "it has no line '{begin}' with a line '{end}' below it: put both where the table is to stand"
-        )
+        format!("it has no line '{begin}' with a line '{end}' below it: put both where the table is to stand")
     };
     let (before, rest) = text.split_once(begin).ok_or_else(missing)?;
     let (_, after) = rest.split_once(end).ok_or_else(missing)?;
@@ -79,20 +69,9 @@ pub fn insert(text: &str, table: &str) -> Result<String, String> {
 }
 
 fn row(place: &Path, files: &[&File], records: &[&Record], folder: &Path) -> Vec<Cell> {
-    let name = place
-        .strip_prefix(folder)
-        .unwrap_or(place)
-        .display()
-        .to_string();
-    let name = if files.len() > 1 {
-        format!("{name}/, {} files", files.len())
-    } else {
-        name
-    };
-    let began = records
-        .iter()
-        .filter_map(|it| it.started_unix_s())
-        .reduce(f64::min);
+    let name = place.strip_prefix(folder).unwrap_or(place).display().to_string();
+    let name = if files.len() > 1 { format!("{name}/, {} files", files.len()) } else { name };
+    let began = records.iter().filter_map(|it| it.started_unix_s()).reduce(f64::min);
     let gravest = files.iter().filter_map(|file| file.verdict).max();
     let mut kinds: Vec<&str> = files.iter().map(|file| file.kind.as_str()).collect();
     kinds.dedup();
@@ -100,11 +79,7 @@ fn row(place: &Path, files: &[&File], records: &[&Record], folder: &Path) -> Vec
         Cell::link(name, link(folder, place)),
         began.map_or("unknown".to_owned(), date_and_time).into(),
         kinds.join(", ").into(),
-        records
-            .first()
-            .and_then(|record| record.machine())
-            .unwrap_or_else(|| "-".to_owned())
-            .into(),
+        records.first().and_then(|record| record.machine()).unwrap_or_else(|| "-".to_owned()).into(),
         what(records).into(),
         key_figures(records).into(),
         gravest.map_or("none", Verdict::word).into(),
@@ -123,50 +98,30 @@ fn what(records: &[&Record]) -> String {
 }
 
 fn key_figures(records: &[&Record]) -> String {
-    let runs = groups(
-        records
-            .iter()
-            .copied()
-            .filter(|it| it.goodput_per_s().is_some()),
-    );
+    let runs = groups(records.iter().copied().filter(|it| it.goodput_per_s().is_some()));
     if !runs.is_empty() {
         let rate = |record: &Record| Unit::PerSecond.show(record.goodput_per_s().unwrap_or(0.0));
         if runs.len() == 1 {
-            return format!(
-                "{} goodput{}",
-                rate(runs[0].records[0]),
-                tail(runs[0].records[0])
-            );
+            return format!("{} goodput{}", rate(runs[0].records[0]), tail(runs[0].records[0]));
         }
         if runs.len() <= MOST_TOLD {
             let told = runs.iter().zip(labels(&runs));
-            let told: Vec<String> = told
-                .map(|(group, label)| format!("{label} {}", rate(group.records[0])))
-                .collect();
+            let told: Vec<String> =
+                told.map(|(group, label)| format!("{label} {}", rate(group.records[0]))).collect();
             return format!("goodput: {}", told.join(", "));
         }
-        let all = || {
-            runs.iter()
-                .filter_map(|group| group.records[0].goodput_per_s())
-        };
-        let (least, most) = (
-            all().fold(f64::INFINITY, f64::min),
-            all().fold(0.0, f64::max),
-        );
+        let all = || runs.iter().filter_map(|group| group.records[0].goodput_per_s());
+        let (least, most) = (all().fold(f64::INFINITY, f64::min), all().fold(0.0, f64::max));
         let rate = |value| Unit::PerSecond.show(value);
         return format!("goodput from {} to {}", rate(least), rate(most));
     }
-    records
-        .first()
-        .map_or("-".to_owned(), |record| of_other(record))
+    records.first().map_or("-".to_owned(), |record| of_other(record))
 }
 
 /// Tells the slowest percent of the operation that was done most.
 fn tail(record: &Record) -> String {
     let operations = record.operations();
-    let most = operations
-        .iter()
-        .max_by_key(|operation| operation.successes());
+    let most = operations.iter().max_by_key(|operation| operation.successes());
     let tail = most.filter(|most| most.latency_ns.p99 > 0).map(|most| {
         let ns = Unit::Nanoseconds.show(most.latency_ns.p99 as f64);
         format!(", p99 of {} {ns}", most.name)
@@ -175,32 +130,14 @@ fn tail(record: &Record) -> String {
 }
 
 fn of_other(record: &Record) -> String {
-    let ns = |path: &[&str]| {
-        record
-            .number(path)
-            .map_or("?".to_owned(), |ns| Unit::Nanoseconds.show(ns))
-    };
-    let count = |path: &[&str]| {
-        record
-            .number(path)
-            .map_or("?".to_owned(), |count| format!("{count:.0}"))
-    };
+    let ns = |path: &[&str]| record.number(path).map_or("?".to_owned(), |ns| Unit::Nanoseconds.show(ns));
+    let count = |path: &[&str]| record.number(path).map_or("?".to_owned(), |count| format!("{count:.0}"));
     match record.kind.as_str() {
-        "kill" => format!(
-            "recovery p50 {}, p99 {}",
-            ns(&["recovery_ns", "p50"]),
-            ns(&["recovery_ns", "p99"])
-        ),
-        "sweep" => format!(
-            "{} points, {} violations",
-            count(&["points"]),
-            count(&["violations"])
-        ),
-        "hostile" => format!(
-            "{} crashes, {} hangs",
-            count(&["crashes"]),
-            count(&["hangs"])
-        ),
+        "kill" => {
+            format!("recovery p50 {}, p99 {}", ns(&["recovery_ns", "p50"]), ns(&["recovery_ns", "p99"]))
+        }
+        "sweep" => format!("{} points, {} violations", count(&["points"]), count(&["violations"])),
+        "hostile" => format!("{} crashes, {} hangs", count(&["crashes"]), count(&["hangs"])),
         "tune" => of_tuning(record),
         "peers" => of_peers(record),
         _ => of_rows(record),
@@ -243,9 +180,7 @@ fn of_tuning(record: &Record) -> String {
 /// Tells the first value of rows, and how many of them met their targets or passed.
 fn of_rows(record: &Record) -> String {
     let lists = ["rows", "cells", "claims", "tiers"].into_iter();
-    let rows: Option<Vec<Row>> = lists
-        .map(|name| record.list(name))
-        .find(|rows: &Vec<Row>| !rows.is_empty());
+    let rows: Option<Vec<Row>> = lists.map(|name| record.list(name)).find(|rows: &Vec<Row>| !rows.is_empty());
     let Some(rows) = rows else {
         return "-".to_owned();
     };
@@ -265,16 +200,8 @@ fn of_rows(record: &Record) -> String {
     for verdict in rows.iter().filter_map(|row| row.verdict.clone()) {
         *verdicts.entry(verdict).or_default() += 1;
     }
-    parts.extend(
-        verdicts
-            .iter()
-            .map(|(word, count)| format!("{count} {}", word.replace('_', " "))),
-    );
-    if parts.is_empty() {
-        format!("{} rows", rows.len())
-    } else {
-        parts.join(", ")
-    }
+    parts.extend(verdicts.iter().map(|(word, count)| format!("{count} {}", word.replace('_', " "))));
+    if parts.is_empty() { format!("{} rows", rows.len()) } else { parts.join(", ") }
 }
 
 #[cfg(test)]
@@ -286,10 +213,7 @@ mod tests {
     fn the_table_stands_between_the_marks_and_nothing_else_changes() {
         let text = format!("before\n{}\nold\n{}\nafter\n", MARKS[0], MARKS[1]);
         let once = insert(&text, "| new |\n").unwrap();
-        assert_eq!(
-            once,
-            format!("before\n{}\n| new |\n{}\nafter\n", MARKS[0], MARKS[1])
-        );
+        assert_eq!(once, format!("before\n{}\n| new |\n{}\nafter\n", MARKS[0], MARKS[1]));
         assert_eq!(insert(&once, "| new |\n").unwrap(), once);
         for text in ["nothing", MARKS[0], MARKS[1]] {
             assert!(insert(text, "").unwrap_err().contains(MARKS[0]), "{text}");
@@ -306,15 +230,10 @@ mod tests {
             json!({"schema_version": 1, "kind": "run", "config": {"scrub": scrub},
                 "operations": {"set": {"attempts": 4, "goodput_per_s": goodput, "latency_ns": {"p99": 80, "samples": 4}}}})
         };
-        assert_eq!(
-            figures(run("none", 2e6)),
-            "2.00 M/s goodput, p99 of set 80.0 ns"
-        );
-        let cells = json!({"schema_version": 1, "kind": "run", "cells": [run("none", 2e6), run("full", 1e6)]});
-        assert_eq!(
-            figures(cells),
-            "goodput: scrub none 2.00 M/s, scrub full 1.00 M/s"
-        );
+        assert_eq!(figures(run("none", 2e6)), "2.00 M/s goodput, p99 of set 80.0 ns");
+        let cells =
+            json!({"schema_version": 1, "kind": "run", "cells": [run("none", 2e6), run("full", 1e6)]});
+        assert_eq!(figures(cells), "goodput: scrub none 2.00 M/s, scrub full 1.00 M/s");
         let wake = json!({"schema_version": 1, "kind": "wake", "rows": [
             {"name": "futex", "situation": "idle", "value_ns": 17000.0, "met": null},
             {"name": "watcher", "value_ns": 18000.0, "met": true}, {"name": "other", "value_ns": 1.0, "met": false}]});
@@ -327,10 +246,7 @@ mod tests {
                 "rows": [{"name": "default", "value_per_s": 1e6}, {"name": "pin=none", "value_per_s": 2e6}],
                 "outcome": {"gain_percent": 100.0, "low_percent": 90.04, "high_percent": 110.0}})
         };
-        assert_eq!(
-            figures(tuned("winner")),
-            "pin=none: +100.0 % (+90.0 % to +110.0 %)"
-        );
+        assert_eq!(figures(tuned("winner")), "pin=none: +100.0 % (+90.0 % to +110.0 %)");
         let nothing = figures(tuned("nothing_beats_the_default"));
         assert_eq!(nothing, "nothing beats the default");
         let peers = json!({"schema_version": 1, "kind": "peers", "cells": [{"load": "one gets", "entrants": [

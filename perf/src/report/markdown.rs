@@ -9,12 +9,7 @@ use std::fmt::Write as _;
 pub fn markdown(report: &Report) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
-    let _ = writeln!(
-        text,
-        "# {}\n\n{}.\n",
-        plain(&report.title),
-        plain(&report.subtitle)
-    );
+    let _ = writeln!(text, "# {}\n\n{}.\n", plain(&report.title), plain(&report.subtitle));
     for tile in &report.tiles {
         let badge = match tile.disturbed_by.as_str() {
             "" => String::new(),
@@ -64,9 +59,8 @@ pub fn write_table(text: &mut String, table: &Table) {
     if !table.title.is_empty() {
         let _ = writeln!(text, "**{}**\n", plain(&table.title));
     }
-    let line = |cells: &mut dyn Iterator<Item = String>| {
-        format!("| {} |\n", cells.collect::<Vec<_>>().join(" | "))
-    };
+    let line =
+        |cells: &mut dyn Iterator<Item = String>| format!("| {} |\n", cells.collect::<Vec<_>>().join(" | "));
     text.push_str(&line(&mut table.heads.iter().map(|(head, _)| plain(head))));
     let rule = |(_, flush): &(String, Flush)| match flush {
         Flush::Left => "---".to_owned(),
@@ -82,10 +76,7 @@ pub fn write_table(text: &mut String, table: &Table) {
 fn cell(cell: &Cell) -> String {
     let text = if cell.code {
         // Nothing within is markup but the ends of the cell and of the code.
-        format!(
-            "`{}`",
-            cell.text.replace('|', "\\|").replace(['`', '\n'], " ")
-        )
+        format!("`{}`", cell.text.replace('|', "\\|").replace(['`', '\n'], " "))
     } else {
         plain(&cell.text)
     };

@@ -50,10 +50,7 @@ pub fn build(found: &Collection, title: &str, folder: &Path) -> Report {
     ];
     for (title, make) in all {
         match make(&input) {
-            Ok(section) => report.sections.push(Section {
-                title: title.to_owned(),
-                ..section
-            }),
+            Ok(section) => report.sections.push(Section { title: title.to_owned(), ..section }),
             Err(why) => report.left_out.push((title.to_owned(), why)),
         }
     }
@@ -61,13 +58,9 @@ pub fn build(found: &Collection, title: &str, folder: &Path) -> Report {
 }
 
 fn subtitle(found: &Collection) -> String {
-    let count =
-        |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-    let mut text = format!(
-        "{} of {}",
-        count(found.records.len(), "record"),
-        count(found.files.len(), "file")
-    );
+    let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let mut text =
+        format!("{} of {}", count(found.records.len(), "record"), count(found.files.len(), "file"));
     let began = || found.records.iter().filter_map(Record::started_unix_s);
     let first = began().fold(f64::INFINITY, f64::min);
     let last = began().fold(f64::NEG_INFINITY, f64::max);

@@ -58,15 +58,9 @@ mod tests {
         let mut table = Table::new("", &["what", ">n"]);
         table.row(["get".into(), "10".into()]);
         section.table(table);
-        let report = Report {
-            subtitle: "two sides".to_owned(),
-            sections: vec![section],
-            ..Report::default()
-        };
-        assert_eq!(
-            plain(&report),
-            "two sides\n\nFigures\n  A sentence.\n    what   n\n    get   10\n"
-        );
+        let report =
+            Report { subtitle: "two sides".to_owned(), sections: vec![section], ..Report::default() };
+        assert_eq!(plain(&report), "two sides\n\nFigures\n  A sentence.\n    what   n\n    get   10\n");
         assert_eq!(cut(&"x".repeat(80)).chars().count(), LONGEST);
     }
 }

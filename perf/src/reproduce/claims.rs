@@ -76,10 +76,7 @@ pub const CLAIMS: [Claim; 6] = [
                         to 2,560 bytes, hybrid",
         trial: Trial::Rate(Rate {
             figure_per_s: 3.2e6,
-            needs: Needs {
-                processors: 4,
-                nodes: 1,
-            },
+            needs: Needs { processors: 4, nodes: 1 },
             workload: throttled,
             scaled: None,
         }),
@@ -92,10 +89,7 @@ pub const CLAIMS: [Claim; 6] = [
                         bytes, values of 1,536 to 2,560 bytes, hybrid",
         trial: Trial::Rate(Rate {
             figure_per_s: 15.6e6,
-            needs: Needs {
-                processors: 8,
-                nodes: 1,
-            },
+            needs: Needs { processors: 8, nodes: 1 },
             workload: writers,
             scaled: Some(writers_alone),
         }),
@@ -108,10 +102,7 @@ pub const CLAIMS: [Claim; 6] = [
                         16 bytes, no scrubbing",
         trial: Trial::Rate(Rate {
             figure_per_s: 500e6,
-            needs: Needs {
-                processors: 64,
-                nodes: 2,
-            },
+            needs: Needs { processors: 64, nodes: 2 },
             workload: pinned,
             scaled: Some(pinned),
         }),
@@ -122,10 +113,7 @@ pub const CLAIMS: [Claim; 6] = [
         hardware: "consumer machines of two generations",
         configuration: "half of the processors write, half read, 1,024 keys chosen alike, values of 16 bytes that \
                         prove themselves, every read checked, at each scrub level",
-        trial: Trial::Untorn {
-            reported_per_s: [12e6, 21e6],
-            workload: contended,
-        },
+        trial: Trial::Untorn { reported_per_s: [12e6, 21e6], workload: contended },
     },
     Claim {
         name: "latency",
@@ -161,29 +149,15 @@ fn geometry() -> Workload {
 /// What is measured is the store: neither is every operation timed nor every value proved. That is done by runs of
 /// their own.
 fn unobserved() -> Workload {
-    Workload {
-        oracle: false,
-        histogram: false,
-        ..Workload::default()
-    }
+    Workload { oracle: false, histogram: false, ..Workload::default() }
 }
 
 fn throttled(_: usize) -> Workload {
-    Workload {
-        writers: 1,
-        readers: 31,
-        key_choice: KeyChoice::Uniform,
-        ..geometry()
-    }
+    Workload { writers: 1, readers: 31, key_choice: KeyChoice::Uniform, ..geometry() }
 }
 
 fn writers(_: usize) -> Workload {
-    Workload {
-        writers: 32,
-        readers: 32,
-        key_choice: KeyChoice::Lanes,
-        ..geometry()
-    }
+    Workload { writers: 32, readers: 32, key_choice: KeyChoice::Lanes, ..geometry() }
 }
 
 /// Each with as many keys as a writer of the claim has, however many there are.
@@ -248,10 +222,7 @@ mod tests {
                 let workloads = match claim.trial {
                     Trial::Rate(rate) => {
                         let scaled = rate.scaled.map(|scaled| scaled(processors));
-                        [(rate.workload)(processors)]
-                            .into_iter()
-                            .chain(scaled)
-                            .collect()
+                        [(rate.workload)(processors)].into_iter().chain(scaled).collect()
                     }
                     Trial::Untorn { workload, .. } => {
                         Scrub::ALL.map(|scrub| workload(processors, scrub)).to_vec()
@@ -259,12 +230,7 @@ mod tests {
                     Trial::Latency | Trial::Wake => Vec::new(),
                 };
                 for workload in workloads {
-                    assert_eq!(
-                        workload.validate(),
-                        Ok(()),
-                        "{} on {processors}",
-                        claim.name
-                    );
+                    assert_eq!(workload.validate(), Ok(()), "{} on {processors}", claim.name);
                 }
             }
         }

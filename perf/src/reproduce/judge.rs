@@ -48,10 +48,7 @@ pub struct Judgement {
 
 impl Judgement {
     fn new(finding: Finding, reason: String) -> Self {
-        Self {
-            finding,
-            reasons: vec![reason],
-        }
+        Self { finding, reasons: vec![reason] }
     }
 
     /// Takes the finding back, saying why.
@@ -77,20 +74,12 @@ pub fn rate(claim: &Rate, goodput: Option<Summary>, curve: &[Point], has: Has) -
     let Some(goodput) = goodput.map(|summary| summary.median) else {
         return Judgement::new(Finding::NotReproduced, "nothing was measured".to_owned());
     };
-    let times = format!(
-        "{} is {:.2} of it",
-        Unit::PerSecond.show(goodput),
-        goodput / figure
-    );
+    let times = format!("{} is {:.2} of it", Unit::PerSecond.show(goodput), goodput / figure);
     if goodput >= figure {
         return Judgement::new(Finding::Reproduced, times);
     }
     let lacks = lacks(claim.needs, has);
-    let finding = if lacks.is_empty() {
-        Finding::NotReproduced
-    } else {
-        Finding::NotComparable
-    };
+    let finding = if lacks.is_empty() { Finding::NotReproduced } else { Finding::NotComparable };
     let each = goodput / has.processors.max(1) as f64;
     let needed = scaling::needed(figure, each, curve).map(|[least, as_here]| {
         let last = curve.last().map_or(1.0, |point| point.efficiency);
@@ -99,16 +88,11 @@ pub fn rate(claim: &Rate, goodput: Option<Summary>, curve: &[Point], has: Has) -
              and not {last:.2}"
         )
     });
-    Judgement::new(finding, times)
-        .and((!lacks.is_empty()).then_some(lacks))
-        .and(needed)
+    Judgement::new(finding, times).and((!lacks.is_empty()).then_some(lacks)).and(needed)
 }
 
 fn lacks(needs: Needs, has: Has) -> String {
-    let parts = [
-        (needs.processors, has.processors, "processors"),
-        (needs.nodes, has.nodes, "NUMA nodes"),
-    ];
+    let parts = [(needs.processors, has.processors, "processors"), (needs.nodes, has.nodes, "NUMA nodes")];
     let parts: Vec<String> = parts
         .into_iter()
         .filter(|(needs, has, _)| has < needs)
@@ -123,19 +107,12 @@ pub fn untorn(reported_per_s: [f64; 2], reached_per_s: f64, torn: u64) -> Judgem
     let [slower, faster] = reported_per_s;
     let reached = Unit::PerSecond.show(reached_per_s);
     if torn > 0 {
-        return Judgement::new(
-            Finding::NotReproduced,
-            format!("{torn} torn reads, at up to {reached}"),
-        );
+        return Judgement::new(Finding::NotReproduced, format!("{torn} torn reads, at up to {reached}"));
     }
     let none = format!("no torn read at up to {reached}");
     if reached_per_s >= slower {
-        let faster = (reached_per_s < faster).then(|| {
-            format!(
-                "the faster machine's {} was not reached here",
-                Unit::PerSecond.show(faster)
-            )
-        });
+        let faster = (reached_per_s < faster)
+            .then(|| format!("the faster machine's {} was not reached here", Unit::PerSecond.show(faster)));
         return Judgement::new(Finding::Reproduced, none).and(faster);
     }
     let slower = format!(
@@ -148,24 +125,13 @@ pub fn untorn(reported_per_s: [f64; 2], reached_per_s: f64, torn: u64) -> Judgem
 /// Judges a get beside one load from the last-level cache, both medians in nanoseconds. Without that load, `implausible`
 /// says why what was measured is none.
 #[must_use]
-pub fn latency(
-    get_ns: Option<f64>,
-    last_level_ns: Option<f64>,
-    implausible: Option<&str>,
-) -> Judgement {
+pub fn latency(get_ns: Option<f64>, last_level_ns: Option<f64>, implausible: Option<&str>) -> Judgement {
     if let Some(why) = implausible {
-        return Judgement::new(
-            Finding::Inconclusive,
-            format!("the load from the last-level cache is {why}"),
-        );
+        return Judgement::new(Finding::Inconclusive, format!("the load from the last-level cache is {why}"));
     }
     match (get_ns, last_level_ns) {
         (Some(get), Some(load)) => {
-            let finding = if get <= load {
-                Finding::Reproduced
-            } else {
-                Finding::NotReproduced
-            };
+            let finding = if get <= load { Finding::Reproduced } else { Finding::NotReproduced };
             let ns = |value| Unit::Nanoseconds.show(value);
             Judgement::new(
                 finding,
@@ -177,10 +143,7 @@ pub fn latency(
                 ),
             )
         }
-        (None, _) => Judgement::new(
-            Finding::NotReproduced,
-            "the get was not measured".to_owned(),
-        ),
+        (None, _) => Judgement::new(Finding::NotReproduced, "the get was not measured".to_owned()),
         (_, None) => Judgement::new(
             Finding::NotComparable,
             "the machine tells of no third-level cache to compare with".to_owned(),
@@ -211,15 +174,9 @@ pub struct Way {
 #[must_use]
 pub fn wake(ways: &[Way], lost: u64) -> Judgement {
     if lost > 0 {
-        return Judgement::new(
-            Finding::NotReproduced,
-            format!("{lost} messages woke nobody"),
-        );
+        return Judgement::new(Finding::NotReproduced, format!("{lost} messages woke nobody"));
     }
-    if let Some(way) = ways
-        .iter()
-        .find(|way| way.met.is_none() && way.ratio.is_some())
-    {
+    if let Some(way) = ways.iter().find(|way| way.met.is_none() && way.ratio.is_some()) {
         let why = format!("{}: faster than {} can be", way.name, way.limit_name);
         return Judgement::new(Finding::Inconclusive, why);
     }
@@ -231,19 +188,12 @@ pub fn wake(ways: &[Way], lost: u64) -> Judgement {
         );
     }
     let all = judged.iter().all(|way| way.met == Some(true));
-    let finding = if all {
-        Finding::Reproduced
-    } else {
-        Finding::NotReproduced
-    };
+    let finding = if all { Finding::Reproduced } else { Finding::NotReproduced };
     let words = |way: &&Way| {
         let ratio = way.ratio.unwrap_or(f64::NAN);
         format!("{}: {ratio:.2} of {}", way.name, way.limit_name)
     };
-    Judgement {
-        finding,
-        reasons: judged.iter().map(words).collect(),
-    }
+    Judgement { finding, reasons: judged.iter().map(words).collect() }
 }
 
 #[cfg(test)]
@@ -256,27 +206,18 @@ mod tests {
 
     const CLAIM: Rate = Rate {
         figure_per_s: 100.0,
-        needs: Needs {
-            processors: 8,
-            nodes: 2,
-        },
+        needs: Needs { processors: 8, nodes: 2 },
         workload: |_| Workload::default(),
         scaled: None,
     };
 
     fn says(judgement: &Judgement, words: &str) -> bool {
-        judgement
-            .reasons
-            .iter()
-            .any(|reason| reason.contains(words))
+        judgement.reasons.iter().any(|reason| reason.contains(words))
     }
 
     #[test]
     fn a_figure_that_is_reached_is_reproduced_on_whatever_machine() {
-        let small = Needs {
-            processors: 1,
-            nodes: 1,
-        };
+        let small = Needs { processors: 1, nodes: 1 };
         let judged = rate(&CLAIM, Summary::of([90.0, 120.0, 130.0]), &[], small);
         assert_eq!(judged.finding, Finding::Reproduced);
         assert!(says(&judged, "1.20 of it"), "{judged:?}");
@@ -286,39 +227,16 @@ mod tests {
     fn a_figure_that_is_missed_counts_only_on_a_machine_that_has_what_it_needs() {
         let measured = Summary::of([50.0]);
         let curve = curve(&[(1, 40.0), (2, 50.0)]);
-        let small = rate(
-            &CLAIM,
-            measured,
-            &curve,
-            Needs {
-                processors: 2,
-                nodes: 2,
-            },
-        );
+        let small = rate(&CLAIM, measured, &curve, Needs { processors: 2, nodes: 2 });
         assert_eq!(small.finding, Finding::NotComparable);
+        assert!(says(&small, "processors: 2 here, 8 there") && !says(&small, "nodes"), "{small:?}");
         assert!(
-            says(&small, "processors: 2 here, 8 there") && !says(&small, "nodes"),
+            says(&small, "4 such processors") && says(&small, "3 if the efficiency were 1 and not 0.62"),
             "{small:?}"
         );
-        assert!(
-            says(&small, "4 such processors")
-                && says(&small, "3 if the efficiency were 1 and not 0.62"),
-            "{small:?}"
-        );
-        let large = rate(
-            &CLAIM,
-            measured,
-            &curve,
-            Needs {
-                processors: 8,
-                nodes: 2,
-            },
-        );
+        let large = rate(&CLAIM, measured, &curve, Needs { processors: 8, nodes: 2 });
         assert_eq!(large.finding, Finding::NotReproduced);
-        assert_eq!(
-            rate(&CLAIM, None, &[], CLAIM.needs).finding,
-            Finding::NotReproduced
-        );
+        assert_eq!(rate(&CLAIM, None, &[], CLAIM.needs).finding, Finding::NotReproduced);
     }
 
     #[test]
@@ -356,14 +274,8 @@ mod tests {
             target: 1.15,
             met,
         };
-        assert_eq!(
-            wake(&[way(Some(true)), way(None)], 0).finding,
-            Finding::Reproduced
-        );
-        assert_eq!(
-            wake(&[way(Some(true)), way(Some(false))], 0).finding,
-            Finding::NotReproduced
-        );
+        assert_eq!(wake(&[way(Some(true)), way(None)], 0).finding, Finding::Reproduced);
+        assert_eq!(wake(&[way(Some(true)), way(Some(false))], 0).finding, Finding::NotReproduced);
         assert_eq!(wake(&[way(None)], 0).finding, Finding::NotComparable);
         assert_eq!(wake(&[way(Some(true))], 1).finding, Finding::NotReproduced);
         let mut faster = way(None);

@@ -87,23 +87,14 @@ pub trait Executor {
 
 /// Tries the claims of a plan, in the order of the list. What was found so far is kept when the user ends it early.
 pub fn reproduce(plan: &Plan, executor: &mut impl Executor) -> Reproduction {
-    let mut trial = Trials {
-        plan,
-        executor,
-        costs: Costs::new(),
-    };
+    let mut trial = Trials { plan, executor, costs: Costs::new() };
     let mut found = Reproduction::new(plan);
     // What bounds a rate, and what a latency is held against, is measured first: little of it is wasted if it ends.
     match trial.executor.costs() {
         Ok((costs, implausible)) => (trial.costs, found.implausible) = (costs, implausible),
-        Err(why) => found
-            .reasons
-            .push(format!("single operations were not measured: {why}")),
+        Err(why) => found.reasons.push(format!("single operations were not measured: {why}")),
     }
-    for claim in CLAIMS
-        .iter()
-        .filter(|claim| plan.claims.iter().any(|name| name == claim.name))
-    {
+    for claim in CLAIMS.iter().filter(|claim| plan.claims.iter().any(|name| name == claim.name)) {
         if trial.executor.interrupted() {
             break;
         }
@@ -130,10 +121,7 @@ impl<E: Executor> Trials<'_, E> {
     fn of(&mut self, claim: &Claim, implausible: &Implausible) -> Result<Cell, String> {
         match &claim.trial {
             Trial::Rate(rate) => self.rate(claim, rate),
-            Trial::Untorn {
-                reported_per_s,
-                workload,
-            } => self.untorn(claim, *reported_per_s, *workload),
+            Trial::Untorn { reported_per_s, workload } => self.untorn(claim, *reported_per_s, *workload),
             Trial::Latency => Ok(self.latency(claim, implausible)),
             Trial::Wake => self.wake(claim),
         }
@@ -149,12 +137,10 @@ impl<E: Executor> Trials<'_, E> {
         };
         let mut figures = Figures::of_rate(rate.figure_per_s, &runs, self.bound(&runs, &workload));
         let goodput = Summary::of(runs.iter().map(|run| run.goodput_per_s));
-        figures.per_processor_per_s =
-            goodput.map(|summary| summary.median / processors.max(1) as f64);
+        figures.per_processor_per_s = goodput.map(|summary| summary.median / processors.max(1) as f64);
         figures.scaling_efficiency = curve.last().map(|point| point.efficiency);
-        figures.processors_needed = figures
-            .per_processor_per_s
-            .and_then(|each| scaling::needed(rate.figure_per_s, each, &curve));
+        figures.processors_needed =
+            figures.per_processor_per_s.and_then(|each| scaling::needed(rate.figure_per_s, each, &curve));
         figures.scaling = curve;
         let mut judgement = judge::rate(rate, goodput, &figures.scaling, self.executor.has());
         if judgement.finding != Finding::Reproduced {
@@ -166,13 +152,8 @@ impl<E: Executor> Trials<'_, E> {
             ));
         }
         // The same once more with every value proved and every read checked: a rate counts only if nothing broke.
-        let proof = Workload {
-            oracle: true,
-            ..workload
-        };
-        let proof = self
-            .executor
-            .run(&format!("{}, proved", claim.name), &proof)?;
+        let proof = Workload { oracle: true, ..workload };
+        let proof = self.executor.run(&format!("{}, proved", claim.name), &proof)?;
         Ok(Cell::new(claim, judgement, figures, runs, Some(proof)))
     }
 
@@ -183,10 +164,7 @@ impl<E: Executor> Trials<'_, E> {
             if !runs.is_empty() && self.executor.interrupted() {
                 break;
             }
-            let what = format!(
-                "{}, run {repetition} of {}",
-                claim.name, self.plan.repetitions
-            );
+            let what = format!("{}, run {repetition} of {}", claim.name, self.plan.repetitions);
             runs.push(self.executor.run(&what, workload)?);
         }
         Ok(runs)
@@ -194,14 +172,9 @@ impl<E: Executor> Trials<'_, E> {
 
     /// Measures a scaling curve: every step in turn, as often as the plan says, so that a machine that slows down
     /// slows all of them.
-    fn curve(
-        &mut self,
-        claim: &Claim,
-        scaled: fn(usize) -> Workload,
-    ) -> Result<Vec<Point>, String> {
+    fn curve(&mut self, claim: &Claim, scaled: fn(usize) -> Workload) -> Result<Vec<Point>, String> {
         let steps = scaling::steps(self.executor.has().processors);
-        let mut found: Vec<(usize, Vec<f64>)> =
-            steps.into_iter().map(|step| (step, Vec::new())).collect();
+        let mut found: Vec<(usize, Vec<f64>)> = steps.into_iter().map(|step| (step, Vec::new())).collect();
         for _ in 0..self.plan.repetitions {
             for (step, goodput) in &mut found {
                 if self.executor.interrupted() {
@@ -213,9 +186,7 @@ impl<E: Executor> Trials<'_, E> {
             }
         }
         let median = |goodput: Vec<f64>| Summary::of(goodput).map(|summary| summary.median);
-        let medians = found
-            .into_iter()
-            .filter_map(|(step, goodput)| Some((step, median(goodput)?)));
+        let medians = found.into_iter().filter_map(|(step, goodput)| Some((step, median(goodput)?)));
         Ok(scaling::curve(&medians.collect::<Vec<_>>()))
     }
 
@@ -232,16 +203,10 @@ impl<E: Executor> Trials<'_, E> {
                 break;
             }
             let workload = self.timed(workload(processors, scrub), self.plan.run_ms);
-            runs.push(
-                self.executor
-                    .run(&format!("{}, scrub {scrub}", claim.name), &workload)?,
-            );
+            runs.push(self.executor.run(&format!("{}, scrub {scrub}", claim.name), &workload)?);
         }
         // Torn reads were reported at rates of attempts: what was torn and met a claim was tried again, and counted.
-        let reached = runs
-            .iter()
-            .map(|run| run.attempts_per_s)
-            .fold(0.0, f64::max);
+        let reached = runs.iter().map(|run| run.attempts_per_s).fold(0.0, f64::max);
         let torn = runs.iter().map(|run| run.torn_reads).sum();
         let mut figures = Figures::of_rate(reported[0], &runs, None);
         figures.measured_per_s = Some(reached);
@@ -249,13 +214,7 @@ impl<E: Executor> Trials<'_, E> {
         // It is that already.
         (figures.attempts_per_s, figures.ratio_by_attempts) = (None, None);
         figures.definition = "attempts per second, the most of all levels".to_owned();
-        Ok(Cell::new(
-            claim,
-            judge::untorn(reported, reached, torn),
-            figures,
-            runs,
-            None,
-        ))
+        Ok(Cell::new(claim, judge::untorn(reported, reached, torn), figures, runs, None))
     }
 
     fn latency(&self, claim: &Claim, implausible: &Implausible) -> Cell {
@@ -270,29 +229,19 @@ impl<E: Executor> Trials<'_, E> {
             ratio: get.zip(load).map(|(get, load)| get / load),
             ..Figures::default()
         };
-        Cell::new(
-            claim,
-            judge::latency(get, load, implausible),
-            figures,
-            Vec::new(),
-            None,
-        )
+        Cell::new(claim, judge::latency(get, load, implausible), figures, Vec::new(), None)
     }
 
     fn wake(&mut self, claim: &Claim) -> Result<Cell, String> {
         let woken = self.executor.wake()?;
         let figures = Figures {
-            definition: "half of a round trip between two processes, the median over rounds, against the kernel's own".to_owned(),
+            definition:
+                "half of a round trip between two processes, the median over rounds, against the kernel's own"
+                    .to_owned(),
             ways: woken.ways.clone(),
             ..Figures::default()
         };
-        let mut cell = Cell::new(
-            claim,
-            judge::wake(&woken.ways, woken.lost),
-            figures,
-            Vec::new(),
-            None,
-        );
+        let mut cell = Cell::new(claim, judge::wake(&woken.ways, woken.lost), figures, Vec::new(), None);
         cell.broken += woken.lost;
         Ok(cell)
     }
@@ -309,10 +258,7 @@ impl<E: Executor> Trials<'_, E> {
         let writes = run.writes_per_s / (run.writes_per_s + run.reads_per_s).max(1.0);
         let len = f64::from(workload.value_len.shortest() + workload.value_len.longest()) / 2.0;
         let values = workload.keys as f64 * len;
-        let cached = [2, 3]
-            .into_iter()
-            .filter_map(|level| self.executor.cache_bytes(level))
-            .max();
+        let cached = [2, 3].into_iter().filter_map(|level| self.executor.cache_bytes(level)).max();
         let copy = if cached.is_some_and(|bytes| values <= bytes as f64) {
             ("memcpy 1 KiB", self.cost("memcpy 1 KiB")? / 1024.0 * len)
         } else {
@@ -320,30 +266,19 @@ impl<E: Executor> Trials<'_, E> {
         };
         let exchange = ("cmpxchg", writes * self.cost("cmpxchg")?);
         let (by, each_ns) = if copy.1 >= exchange.1 { copy } else { exchange };
-        Some(Bound {
-            per_s: run.processors as f64 * 1e9 / each_ns,
-            by: by.to_owned(),
-        })
+        Some(Bound { per_s: run.processors as f64 * 1e9 / each_ns, by: by.to_owned() })
     }
 
     fn timed(&self, workload: Workload, millis: u64) -> Workload {
-        Workload {
-            span: splinter_stress::Span::DurationMs(millis),
-            seed: self.plan.seed,
-            ..workload
-        }
+        Workload { span: splinter_stress::Span::DurationMs(millis), seed: self.plan.seed, ..workload }
     }
 }
 
 /// Says that others took part of the processors, where they did.
 fn disturbance(runs: &[Run]) -> Option<String> {
     let share = Summary::of(runs.iter().filter_map(|run| run.processor_share))?.median;
-    (share < 0.9).then(|| {
-        format!(
-            "the workers had {:.0} % of the processors' time, others the rest",
-            share * 100.0
-        )
-    })
+    (share < 0.9)
+        .then(|| format!("the workers had {:.0} % of the processors' time, others the rest", share * 100.0))
 }
 
 impl Reproduction {
@@ -363,14 +298,11 @@ impl Reproduction {
     fn conclude(&mut self) {
         let broken: u64 = self.cells.iter().map(|cell| cell.broken).sum();
         if broken > 0 {
-            self.reasons
-                .insert(0, format!("{broken} broken invariants"));
+            self.reasons.insert(0, format!("{broken} broken invariants"));
         }
         let open = self.cells.iter();
         let open = open.filter(|cell| cell.verdict == Finding::Inconclusive);
-        let open: Vec<String> = open
-            .map(|cell| format!("{}: inconclusive", cell.claim))
-            .collect();
+        let open: Vec<String> = open.map(|cell| format!("{}: inconclusive", cell.claim)).collect();
         self.reasons.extend(open);
         self.verdict = match broken {
             0 if self.reasons.is_empty() => Verdict::Pass,

@@ -140,8 +140,7 @@ impl Figures {
     pub fn of_rate(figure_per_s: f64, runs: &[Run], bound: Option<Bound>) -> Self {
         let goodput = Summary::of(runs.iter().map(|run| run.goodput_per_s));
         let measured = goodput.map(|summary| summary.median);
-        let attempts =
-            Summary::of(runs.iter().map(|run| run.attempts_per_s)).map(|summary| summary.median);
+        let attempts = Summary::of(runs.iter().map(|run| run.attempts_per_s)).map(|summary| summary.median);
         let most = runs.iter().map(|run| run.goodput_per_s).fold(0.0, f64::max);
         Self {
             definition: "goodput, operations per second that did their work".to_owned(),
@@ -151,9 +150,7 @@ impl Figures {
             attempts_per_s: attempts,
             ratio: measured.map(|measured| measured / figure_per_s),
             ratio_by_attempts: attempts.map(|attempts| attempts / figure_per_s),
-            share_of_bound: measured
-                .zip(bound.as_ref())
-                .map(|(measured, bound)| measured / bound.per_s),
+            share_of_bound: measured.zip(bound.as_ref()).map(|(measured, bound)| measured / bound.per_s),
             bound,
             ..Self::default()
         }
@@ -192,17 +189,9 @@ impl Cell {
         let all = || runs.iter().chain(&proof);
         let broken = all().map(|run| run.broken).sum();
         let mut reasons = judgement.reasons;
-        reasons.extend(
-            all()
-                .filter(|run| run.verdict == Verdict::Fail)
-                .flat_map(|run| run.reasons.clone()),
-        );
+        reasons.extend(all().filter(|run| run.verdict == Verdict::Fail).flat_map(|run| run.reasons.clone()));
         // A rate at which something broke is none that was reached.
-        let verdict = if broken > 0 {
-            Finding::NotReproduced
-        } else {
-            judgement.finding
-        };
+        let verdict = if broken > 0 { Finding::NotReproduced } else { judgement.finding };
         Self {
             claim: claim.name,
             verdict,

@@ -26,10 +26,7 @@ pub fn steps(processors: usize) -> Vec<usize> {
 /// Makes the curve of pairs of processors and goodput; empty unless one processor alone did something.
 #[must_use]
 pub fn curve(measured: &[(usize, f64)]) -> Vec<Point> {
-    let alone = measured
-        .iter()
-        .find(|(processors, _)| *processors == 1)
-        .map(|&(_, goodput)| goodput);
+    let alone = measured.iter().find(|(processors, _)| *processors == 1).map(|&(_, goodput)| goodput);
     let Some(alone) = alone.filter(|&alone| alone > 0.0) else {
         return Vec::new();
     };
@@ -78,10 +75,7 @@ mod tests {
     fn what_a_figure_needs_lies_between_the_best_and_the_last_processor() {
         let falling = curve(&[(1, 10.0), (4, 20.0)]);
         assert_eq!(needed(100.0, 5.0, &falling), Some([10.0, 20.0]));
-        assert_eq!(
-            needed(101.0, 10.0, &curve(&[(1, 10.0)])),
-            Some([11.0, 11.0])
-        );
+        assert_eq!(needed(101.0, 10.0, &curve(&[(1, 10.0)])), Some([11.0, 11.0]));
         // What was measured may be another load than that of the curve, of which the efficiency is taken alone.
         assert_eq!(needed(100.0, 50.0, &falling), Some([1.0, 2.0]));
     }

@@ -29,36 +29,16 @@ pub fn text(found: &Reproduction) -> String {
 }
 
 fn row(cell: &Cell) -> Vec<String> {
-    let Figures {
-        figure_per_s,
-        measured_per_s,
-        measured_ns,
-        limit_ns,
-        ratio,
-        ways,
-        ..
-    } = &cell.figures;
+    let Figures { figure_per_s, measured_per_s, measured_ns, limit_ns, ratio, ways, .. } = &cell.figures;
     let rate = |value: &Option<f64>| value.map(|value| Unit::PerSecond.show(value));
     let ns = |value: &Option<f64>| value.map(|value| Unit::Nanoseconds.show(value));
     let way = ways.first();
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     vec![
         cell.claim.to_owned(),
-        or_dash(
-            rate(figure_per_s)
-                .or_else(|| ns(limit_ns))
-                .or_else(|| ns(&way?.limit_ns)),
-        ),
-        or_dash(
-            rate(measured_per_s)
-                .or_else(|| ns(measured_ns))
-                .or_else(|| ns(&way?.ns)),
-        ),
-        or_dash(
-            ratio
-                .or_else(|| way?.ratio)
-                .map(|ratio| format!("{ratio:.2}")),
-        ),
+        or_dash(rate(figure_per_s).or_else(|| ns(limit_ns)).or_else(|| ns(&way?.limit_ns))),
+        or_dash(rate(measured_per_s).or_else(|| ns(measured_ns)).or_else(|| ns(&way?.ns))),
+        or_dash(ratio.or_else(|| way?.ratio).map(|ratio| format!("{ratio:.2}"))),
         cell.verdict.words().to_owned(),
     ]
 }
@@ -73,10 +53,7 @@ fn details(cell: &Cell) -> Vec<String> {
     lines.extend(cell.reasons.iter().cloned());
     let rate = |value| Unit::PerSecond.show(value);
     if let (Some(attempts), Some(ratio)) = (figures.attempts_per_s, figures.ratio_by_attempts) {
-        lines.push(format!(
-            "by attempts, as some tools count: {}, {ratio:.2} of it",
-            rate(attempts)
-        ));
+        lines.push(format!("by attempts, as some tools count: {}, {ratio:.2} of it", rate(attempts)));
     }
     if let (Some(bound), Some(share)) = (&figures.bound, figures.share_of_bound) {
         lines.push(format!(
@@ -91,18 +68,11 @@ fn details(cell: &Cell) -> Vec<String> {
     }
     if !figures.scaling.is_empty() {
         let point = |point: &Point| {
-            let Point {
-                processors,
-                goodput_per_s,
-                efficiency,
-            } = point;
+            let Point { processors, goodput_per_s, efficiency } = point;
             format!("{processors}: {} ({efficiency:.2})", rate(*goodput_per_s))
         };
         let points: Vec<String> = figures.scaling.iter().map(point).collect();
-        lines.push(format!(
-            "by processors, with efficiency: {}",
-            points.join(", ")
-        ));
+        lines.push(format!("by processors, with efficiency: {}", points.join(", ")));
     }
     let proof = cell.proof.iter().map(|proof| {
         format!(

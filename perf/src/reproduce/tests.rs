@@ -43,10 +43,7 @@ impl Made {
             met: Some(true),
         };
         Self {
-            has: Needs {
-                processors,
-                nodes: 1,
-            },
+            has: Needs { processors, nodes: 1 },
             each_per_s,
             ceiling_per_s: f64::INFINITY,
             torn: 0,
@@ -54,15 +51,9 @@ impl Made {
             runs: Vec::new(),
             small_cache: false,
             patience: usize::MAX,
-            costs: Ok(costs
-                .into_iter()
-                .map(|(name, ns)| (name.to_owned(), ns))
-                .collect()),
+            costs: Ok(costs.into_iter().map(|(name, ns)| (name.to_owned(), ns)).collect()),
             implausible: Implausible::new(),
-            wake: Ok(Woken {
-                ways: vec![way],
-                lost: 0,
-            }),
+            wake: Ok(Woken { ways: vec![way], lost: 0 }),
         }
     }
 }
@@ -77,18 +68,10 @@ impl Executor for Made {
         let workers = workload.operators() as usize;
         let processors = workers.min(self.has.processors);
         let goodput = (self.each_per_s * processors as f64).min(self.ceiling_per_s);
-        let broken = if workload.oracle {
-            self.broken_with_oracle + self.torn
-        } else {
-            0
-        };
+        let broken = if workload.oracle { self.broken_with_oracle + self.torn } else { 0 };
         Ok(Run {
             config: workload.clone(),
-            verdict: if broken > 0 {
-                Verdict::Fail
-            } else {
-                Verdict::Pass
-            },
+            verdict: if broken > 0 { Verdict::Fail } else { Verdict::Pass },
             reasons: Vec::new(),
             labels: Vec::new(),
             goodput_per_s: goodput,
@@ -136,19 +119,13 @@ fn plan() -> Plan {
 
 fn findings(made: &mut Made) -> (Verdict, Vec<Finding>) {
     let found = reproduce(&plan(), made);
-    (
-        found.verdict,
-        found.cells.iter().map(|cell| cell.verdict).collect(),
-    )
+    (found.verdict, found.cells.iter().map(|cell| cell.verdict).collect())
 }
 
 #[test]
 fn a_large_machine_reproduces_everything() {
     let mut made = Made::new(64, 10e6);
-    assert_eq!(
-        findings(&mut made),
-        (Verdict::Pass, vec![Finding::Reproduced; 6])
-    );
+    assert_eq!(findings(&mut made), (Verdict::Pass, vec![Finding::Reproduced; 6]));
 }
 
 #[test]
@@ -165,16 +142,8 @@ fn a_small_machine_says_which_claims_are_beyond_it_and_what_they_would_take() {
     assert_eq!(numa.per_processor_per_s, Some(5e6));
     assert_eq!(numa.processors_needed, Some([100.0, 100.0]));
     assert_eq!(numa.scaling.len(), 2);
-    assert_eq!(
-        finding("torn").verdict,
-        Finding::Reproduced,
-        "15 M attempts per second were tried"
-    );
-    assert_eq!(
-        found.verdict,
-        Verdict::Pass,
-        "a figure that was not reached breaks nothing"
-    );
+    assert_eq!(finding("torn").verdict, Finding::Reproduced, "15 M attempts per second were tried");
+    assert_eq!(found.verdict, Verdict::Pass, "a figure that was not reached breaks nothing");
 }
 
 #[test]
@@ -183,11 +152,7 @@ fn a_machine_that_has_it_all_and_misses_a_figure_does_not_reproduce_it() {
     made.has.nodes = 2;
     made.ceiling_per_s = 100e6;
     let found = reproduce(&plan(), &mut made);
-    let numa = found
-        .cells
-        .iter()
-        .find(|cell| cell.claim == "numa")
-        .unwrap();
+    let numa = found.cells.iter().find(|cell| cell.claim == "numa").unwrap();
     assert_eq!(numa.verdict, Finding::NotReproduced);
     assert!(numa.figures.scaling_efficiency.unwrap() < 0.2);
 }
@@ -215,18 +180,12 @@ fn a_torn_read_or_another_broken_invariant_fails_whatever_the_rate() {
 #[test]
 fn rates_are_measured_unobserved_and_proved_once_more_with_everything_checked() {
     let mut made = Made::new(4, 5e6);
-    let only = Plan {
-        claims: vec!["writers".to_owned()],
-        ..plan()
-    };
+    let only = Plan { claims: vec!["writers".to_owned()], ..plan() };
     let found = reproduce(&only, &mut made);
     assert_eq!(found.cells.len(), 1);
     let spans = |millis| Span::DurationMs(millis);
-    let seen: Vec<(u32, bool, Span)> = made
-        .runs
-        .iter()
-        .map(|(_, workload)| (workload.writers, workload.oracle, workload.span))
-        .collect();
+    let seen: Vec<(u32, bool, Span)> =
+        made.runs.iter().map(|(_, workload)| (workload.writers, workload.oracle, workload.span)).collect();
     let (whole, step) = (spans(1000), spans(500));
     let expected = [
         (32, false, whole),
@@ -240,11 +199,7 @@ fn rates_are_measured_unobserved_and_proved_once_more_with_everything_checked() 
         (32, true, whole),
     ];
     assert_eq!(seen, expected);
-    assert!(
-        made.runs
-            .iter()
-            .all(|(_, workload)| workload.seed == 7 && !workload.histogram)
-    );
+    assert!(made.runs.iter().all(|(_, workload)| workload.seed == 7 && !workload.histogram));
 }
 
 #[test]
@@ -254,10 +209,7 @@ fn an_implausible_limit_leaves_its_claim_and_the_verdict_open() {
     let why = "implausible: 141 ns a load".to_owned();
     made.implausible.insert("L3 chase".to_owned(), why);
     let (verdict, found) = findings(&mut made);
-    assert_eq!(
-        (verdict, found[4]),
-        (Verdict::Inconclusive, Finding::Inconclusive)
-    );
+    assert_eq!((verdict, found[4]), (Verdict::Inconclusive, Finding::Inconclusive));
 }
 
 #[test]
@@ -265,20 +217,13 @@ fn a_rate_beyond_what_the_processors_can_do_is_no_finding() {
     // An exchange of 5 ns a write allows 200 M/s a processor at most.
     let mut made = Made::new(64, 900e6);
     let (verdict, found) = findings(&mut made);
-    assert_eq!(
-        (verdict, found[2]),
-        (Verdict::Inconclusive, Finding::Inconclusive)
-    );
+    assert_eq!((verdict, found[2]), (Verdict::Inconclusive, Finding::Inconclusive));
 }
 
 #[test]
 fn disturbed_runs_do_not_show_that_a_figure_is_not_reached() {
     let mut environment = Environment::read();
-    environment.disturbances = vec![Disturbance {
-        cause: Cause::OtherLoad,
-        ms: 900,
-        share: 0.45,
-    }];
+    environment.disturbances = vec![Disturbance { cause: Cause::OtherLoad, ms: 900, share: 0.45 }];
     let settled = |torn| {
         let mut made = Made::new(64, 10e6);
         made.has.nodes = 2;
@@ -286,21 +231,11 @@ fn disturbed_runs_do_not_show_that_a_figure_is_not_reached() {
         made.torn = torn;
         let mut found = reproduce(&plan(), &mut made);
         found.settle(&environment);
-        let finding = |name: &str| {
-            found
-                .cells
-                .iter()
-                .find(|it| it.claim == name)
-                .unwrap()
-                .verdict
-        };
+        let finding = |name: &str| found.cells.iter().find(|it| it.claim == name).unwrap().verdict;
         (found.verdict, finding("numa"), finding("torn"))
     };
     let (open, missed) = (Finding::Inconclusive, Finding::NotReproduced);
-    assert_eq!(
-        settled(0),
-        (Verdict::Inconclusive, open, Finding::Reproduced)
-    );
+    assert_eq!(settled(0), (Verdict::Inconclusive, open, Finding::Reproduced));
     let (verdict, _, torn) = settled(1);
     assert_eq!((verdict, torn), (Verdict::Fail, missed));
 }
@@ -322,12 +257,7 @@ fn what_could_not_be_measured_leaves_the_verdict_open() {
     made.costs = Err("no memory".to_owned());
     let found = reproduce(&plan(), &mut made);
     assert_eq!(found.verdict, Verdict::Inconclusive);
-    assert!(
-        found
-            .reasons
-            .iter()
-            .any(|reason| reason.contains("no partner"))
-    );
+    assert!(found.reasons.iter().any(|reason| reason.contains("no partner")));
     assert_eq!(found.cells.len(), 5);
     assert!(found.cells[0].figures.bound.is_none());
 }

@@ -47,14 +47,8 @@ impl<'a> ThisMachine<'a> {
     /// Prepares to run a plan; `environment` says what the machine has. At most `again` disturbed runs and rounds are taken again.
     #[must_use]
     pub fn new(plan: &'a Plan, environment: &Environment, again: u32) -> Self {
-        let nodes = environment
-            .nodes
-            .iter()
-            .filter(|node| !node.processors.is_empty());
-        let has = Has {
-            processors: environment.processors,
-            nodes: nodes.count().max(1),
-        };
+        let nodes = environment.nodes.iter().filter(|node| !node.processors.is_empty());
+        let has = Has { processors: environment.processors, nodes: nodes.count().max(1) };
         Self {
             plan,
             has,
@@ -90,9 +84,7 @@ impl Executor for ThisMachine<'_> {
         // On a thread of its own: what is pinned stays so, and workers must find all processors.
         let costs = std::thread::scope(|scope| {
             let costs = scope.spawn(|| costs(plan, caches, rounds, line));
-            costs
-                .join()
-                .unwrap_or_else(|_| Err("the measurement panicked".to_owned()))
+            costs.join().unwrap_or_else(|_| Err("the measurement panicked".to_owned()))
         });
         // The workloads that follow have stores and processes to clear away, so they end in order.
         interrupt::watch();
@@ -117,10 +109,7 @@ impl Executor for ThisMachine<'_> {
             })?
             .map_err(|error| error.to_string())
         })?;
-        let rows = record
-            .rows
-            .iter()
-            .filter(|row| row.situation == Situation::Idle);
+        let rows = record.rows.iter().filter(|row| row.situation == Situation::Idle);
         let ways = rows.filter(|row| WAYS.contains(&row.name.as_str()));
         Ok(Woken {
             ways: ways
@@ -162,15 +151,10 @@ fn costs(
 ) -> Result<(Costs, Implausible), String> {
     let _ = pinning::pin(pinning::processors().len().saturating_sub(1));
     let budget = Duration::from_millis(if plan.quick { 4 } else { 15 });
-    let setup = Setup {
-        caches,
-        budget,
-        seed: plan.seed,
-    };
+    let setup = Setup { caches, budget, seed: plan.seed };
     line.step(&format!("preparing {GET}"));
     let mut chain = Chain::new(64, plan.seed)?;
-    let get =
-        move || ns_per_op(budget, Chain::OPS, || chain.walk()).map_err(|error| error.to_string());
+    let get = move || ns_per_op(budget, Chain::OPS, || chain.walk()).map_err(|error| error.to_string());
     let mut probes = vec![Probe::new(GET, get)];
     for limit in LIMITS {
         line.step(&format!("preparing {}", limit.name()));
@@ -179,11 +163,7 @@ fn costs(
     }
     // Until here there is nothing to keep, and Ctrl-C ends the program at once.
     interrupt::watch();
-    let schedule = Schedule {
-        rounds: plan.rounds,
-        seed: plan.seed,
-        warm_up: true,
-    };
+    let schedule = Schedule { rounds: plan.rounds, seed: plan.seed, warm_up: true };
     let go_on = &mut |step: rounds::Step<'_>| {
         step.tell(line);
         !interrupt::requested()

@@ -61,11 +61,7 @@ mod tests {
     /// The variance as the plug-in principle has it.
     fn variance(samples: &mut [f64]) -> f64 {
         let mean = mean(samples);
-        samples
-            .iter()
-            .map(|sample| (sample - mean).powi(2))
-            .sum::<f64>()
-            / samples.len() as f64
+        samples.iter().map(|sample| (sample - mean).powi(2)).sum::<f64>() / samples.len() as f64
     }
 
     /// Efron and Tibshirani (1993), table 2.1: survival of the seven treated mice, in days. Without end, resampling
@@ -76,10 +72,7 @@ mod tests {
         let of_mean = bootstrap(&treated, mean, 0.95, 100_000, 1).unwrap();
         assert!((of_mean.standard_error - 23.36).abs() < 0.2, "{of_mean:?}");
         let of_median = bootstrap(&treated, median, 0.95, 100_000, 1).unwrap();
-        assert!(
-            (of_median.standard_error - 37.83).abs() < 0.3,
-            "{of_median:?}"
-        );
+        assert!((of_median.standard_error - 37.83).abs() < 0.3, "{of_median:?}");
     }
 
     /// Efron and Tibshirani (1993), tables 14.1 and 14.2: the spatial test of 26 children. The variance is 171.5, and
@@ -87,16 +80,13 @@ mod tests {
     #[test]
     fn the_percentile_interval_is_the_published_one() {
         let mut spatial = [
-            48.0, 36.0, 20.0, 29.0, 42.0, 42.0, 20.0, 42.0, 22.0, 41.0, 45.0, 14.0, 6.0, 0.0, 33.0,
-            28.0, 34.0, 4.0, 32.0, 24.0, 47.0, 41.0, 24.0, 26.0, 30.0, 41.0,
+            48.0, 36.0, 20.0, 29.0, 42.0, 42.0, 20.0, 42.0, 22.0, 41.0, 45.0, 14.0, 6.0, 0.0, 33.0, 28.0,
+            34.0, 4.0, 32.0, 24.0, 47.0, 41.0, 24.0, 26.0, 30.0, 41.0,
         ];
         assert!((variance(&mut spatial) - 171.5).abs() < 0.05);
         let found = bootstrap(&spatial, variance, 0.9, 100_000, 1).unwrap();
         // The published ends are themselves drawn: from so few, an end has a standard error of 2.
-        assert!(
-            (found.low - 100.8).abs() < 4.0 && (found.high - 233.9).abs() < 4.0,
-            "{found:?}"
-        );
+        assert!((found.low - 100.8).abs() < 4.0 && (found.high - 233.9).abs() < 4.0, "{found:?}");
     }
 
     #[test]

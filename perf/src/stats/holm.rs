@@ -24,10 +24,7 @@ mod tests {
 
     fn near(found: &[f64], wanted: &[f64]) -> bool {
         found.len() == wanted.len()
-            && found
-                .iter()
-                .zip(wanted)
-                .all(|(one, other)| (one - other).abs() < 1e-12)
+            && found.iter().zip(wanted).all(|(one, other)| (one - other).abs() < 1e-12)
     }
 
     /// The worked example of Wikipedia, "Holm-Bonferroni method": at 0.05, the first and the fourth are rejected.

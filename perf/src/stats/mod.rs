@@ -50,10 +50,7 @@ mod tests {
     #[test]
     fn quartiles_are_those_of_the_sorted_samples() {
         let summary = Summary::of([9.0, 1.0, 5.0, 3.0, 7.0]).unwrap();
-        assert_eq!(
-            (summary.min, summary.q1, summary.median, summary.q3),
-            (1.0, 3.0, 5.0, 7.0)
-        );
+        assert_eq!((summary.min, summary.q1, summary.median, summary.q3), (1.0, 3.0, 5.0, 7.0));
         assert_eq!(summary.samples, 5);
     }
 

@@ -28,16 +28,10 @@ mod tests {
     #[test]
     fn cohens_effects_take_the_published_numbers_of_pairs() {
         for (effect, pairs) in [(0.2, 199_usize), (0.5, 34), (0.8, 15)] {
-            let least = |pairs: usize| {
-                minimum_detectable_effect(1.0 / (pairs as f64).sqrt(), pairs, 0.05, 0.8)
-            };
+            let least =
+                |pairs: usize| minimum_detectable_effect(1.0 / (pairs as f64).sqrt(), pairs, 0.05, 0.8);
             assert!(least(pairs) <= effect, "{pairs}: {}", least(pairs));
-            assert!(
-                least(pairs - 1) > effect,
-                "{}: {}",
-                pairs - 1,
-                least(pairs - 1)
-            );
+            assert!(least(pairs - 1) > effect, "{}: {}", pairs - 1, least(pairs - 1));
         }
     }
 

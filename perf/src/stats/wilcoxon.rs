@@ -37,31 +37,20 @@ pub fn signed_rank(differences: &[f64]) -> SignedRank {
     let mut ties = 0.0;
     let mut from = 0;
     while from < count {
-        let equal = ordered[from..]
-            .iter()
-            .take_while(|other| other.abs() == ordered[from].abs())
-            .count();
+        let equal = ordered[from..].iter().take_while(|other| other.abs() == ordered[from].abs()).count();
         doubled[from..from + equal].fill(2 * from + equal + 1);
         ties += (equal as f64).powi(3) - equal as f64;
         from += equal;
     }
     let signed = doubled.iter().zip(&ordered);
-    let above: usize = signed
-        .filter(|(_, difference)| **difference > 0.0)
-        .map(|(rank, _)| rank)
-        .sum();
+    let above: usize = signed.filter(|(_, difference)| **difference > 0.0).map(|(rank, _)| rank).sum();
     let below = doubled.iter().sum::<usize>() - above;
     let p = match count {
         0 => 1.0,
         1..=MOST_EXACT => exact(&doubled, above.min(below)),
         _ => approximate(count as f64, above.min(below) as f64 / 2.0, ties),
     };
-    SignedRank {
-        count,
-        above: above as f64 / 2.0,
-        below: below as f64 / 2.0,
-        p,
-    }
+    SignedRank { count, above: above as f64 / 2.0, below: below as f64 / 2.0, p }
 }
 
 /// Returns the least p-value that `count` differences can have: that of all of them lying on one side.
@@ -115,8 +104,7 @@ mod tests {
     #[test]
     fn darwins_maize_comes_out() {
         let found = signed_rank(&[
-            6.0, 8.0, 14.0, 16.0, 23.0, 24.0, 28.0, 29.0, 41.0, -48.0, 49.0, 56.0, 60.0, -67.0,
-            75.0,
+            6.0, 8.0, 14.0, 16.0, 23.0, 24.0, 28.0, 29.0, 41.0, -48.0, 49.0, 56.0, 60.0, -67.0, 75.0,
         ]);
         assert_eq!((found.above, found.below), (96.0, 24.0));
         assert!((found.p - 0.041_259_765_625).abs() < 1e-15, "{found:?}");
@@ -126,12 +114,8 @@ mod tests {
     /// Of the 512 assignments of signs, 324 put the rank sums as far apart or further.
     #[test]
     fn ties_share_their_mean_rank() {
-        let second = [
-            125.0, 115.0, 130.0, 140.0, 140.0, 115.0, 140.0, 125.0, 140.0, 135.0,
-        ];
-        let first = [
-            110.0, 122.0, 125.0, 120.0, 140.0, 124.0, 123.0, 137.0, 135.0, 145.0,
-        ];
+        let second = [125.0, 115.0, 130.0, 140.0, 140.0, 115.0, 140.0, 125.0, 140.0, 135.0];
+        let first = [110.0, 122.0, 125.0, 120.0, 140.0, 124.0, 123.0, 137.0, 135.0, 145.0];
         let differences: Vec<f64> = second.iter().zip(first).map(|(x, y)| x - y).collect();
         let found = signed_rank(&differences);
         assert_eq!((found.count, found.above, found.below), (9, 27.0, 18.0));
@@ -142,15 +126,12 @@ mod tests {
     #[test]
     fn many_ties_among_many_differences_come_out_as_scipy_has_them() {
         let found = signed_rank(&[
-            4.0, -2.0, 7.0, 1.0, -5.0, 4.0, -2.0, 8.0, 2.0, -4.0, 5.0, -1.0, 8.0, 2.0, -4.0, 5.0,
-            -1.0, 8.0, 2.0, -4.0, 6.0, 9.0, 3.0, -3.0, 6.0, 10.0, 4.0, -2.0, 7.0, 1.0, -5.0, 4.0,
-            -2.0, 7.0, 1.0, -5.0, 4.0, -2.0,
+            4.0, -2.0, 7.0, 1.0, -5.0, 4.0, -2.0, 8.0, 2.0, -4.0, 5.0, -1.0, 8.0, 2.0, -4.0, 5.0, -1.0, 8.0,
+            2.0, -4.0, 6.0, 9.0, 3.0, -3.0, 6.0, 10.0, 4.0, -2.0, 7.0, 1.0, -5.0, 4.0, -2.0, 7.0, 1.0, -5.0,
+            4.0, -2.0,
         ]);
         assert_eq!(found.above.min(found.below), 204.5);
-        assert!(
-            (found.p - 0.016_082_671_402_970_074).abs() < 1e-9,
-            "{found:?}"
-        );
+        assert!((found.p - 0.016_082_671_402_970_074).abs() < 1e-9, "{found:?}");
     }
 
     #[test]
@@ -159,10 +140,7 @@ mod tests {
         for least in [100, 115, 130, 150] {
             let counted = exact(&doubled, 2 * least);
             let approximated = approximate(MOST_EXACT as f64, least as f64, 0.0);
-            assert!(
-                (counted - approximated).abs() < 0.04 * counted,
-                "{counted} {approximated}"
-            );
+            assert!((counted - approximated).abs() < 0.04 * counted, "{counted} {approximated}");
         }
     }
 

@@ -93,25 +93,18 @@ pub(super) fn run<E: Executor>(
 #[must_use]
 pub(super) fn judge(comparison: &FinalComparison, rules: &Rules) -> Option<Outcome> {
     let rounds = &comparison.rounds;
-    let gains: Vec<f64> = rounds
-        .iter()
-        .filter_map(|[default, other]| rules.objective.gain(other, default))
-        .collect();
+    let gains: Vec<f64> =
+        rounds.iter().filter_map(|[default, other]| rules.objective.gain(other, default)).collect();
     let interval = bootstrap(&gains, median, LEVEL, RESAMPLES, rules.seed)?;
     let p = signed_rank(&gains).p;
-    let mut tails: Vec<f64> = rounds
-        .iter()
-        .filter_map(|[default, other]| Some((other.p99_ns? / default.p99_ns?).ln()))
-        .collect();
+    let mut tails: Vec<f64> =
+        rounds.iter().filter_map(|[default, other]| Some((other.p99_ns? / default.p99_ns?).ln())).collect();
     let tail = (!tails.is_empty()).then(|| median(&mut tails));
     let detectable = minimum_detectable_effect(interval.standard_error, gains.len(), ALPHA, POWER);
     let can_show = least_p(gains.len()) < ALPHA && detectable.is_finite();
     let reason = not_kept(rounds, rules).or_else(|| {
         if !can_show {
-            return Some(format!(
-                "{} rounds are too few to show anything",
-                gains.len()
-            ));
+            return Some(format!("{} rounds are too few to show anything", gains.len()));
         }
         let gain = median(&mut gains.clone());
         let why = match () {
@@ -136,10 +129,8 @@ pub(super) fn judge(comparison: &FinalComparison, rules: &Rules) -> Option<Outco
 
 /// Tells what the candidate did not keep: broken nothing and counted in every run, its bounds in half of them.
 fn not_kept(rounds: &[[Trial; 2]], rules: &Rules) -> Option<String> {
-    let faults: Vec<String> = rounds
-        .iter()
-        .filter_map(|[default, other]| rules.constraints.check(other, default).err())
-        .collect();
+    let faults: Vec<String> =
+        rounds.iter().filter_map(|[default, other]| rules.constraints.check(other, default).err()).collect();
     let graver = rounds.iter().map(|[_, other]| other);
     let grave = graver
         .filter(|trial| trial.broken > 0 || trial.unfit.is_some())

@@ -57,10 +57,7 @@ impl Plan {
     fn rules(&self) -> Rules {
         Rules {
             objective: self.objective,
-            constraints: Constraints {
-                p99: self.p99,
-                goodput_share: self.goodput_share,
-            },
+            constraints: Constraints { p99: self.p99, goodput_share: self.goodput_share },
             millis: self.search_ms,
             seed: self.seed,
         }
@@ -94,13 +91,8 @@ pub fn tune(plan: &Plan, space: &Space, executor: &mut impl Executor) -> Tuned {
     let found = search::search(candidates, &rules, &mut runs);
     let comparison = found.winner().map(|winner| {
         runs.total = runs.done + 2 * plan.rounds;
-        let comparison = final_comparison::run(
-            &winner.candidate,
-            plan.rounds,
-            &rules,
-            plan.run_ms,
-            &mut runs,
-        );
+        let comparison =
+            final_comparison::run(&winner.candidate, plan.rounds, &rules, plan.run_ms, &mut runs);
         (winner.candidate.clone(), comparison)
     });
     tuned.tell_of(&found, plan.objective);
@@ -131,9 +123,7 @@ pub fn tune(plan: &Plan, space: &Space, executor: &mut impl Executor) -> Tuned {
     tuned.runs = runs.done;
     if let Some(why) = tuned.proof.as_ref().and_then(|proof| proof.error.clone()) {
         tuned.finding = Finding::Unfinished;
-        tuned
-            .reasons
-            .push(format!("the winner is not proved: {why}"));
+        tuned.reasons.push(format!("the winner is not proved: {why}"));
     }
     tuned.verdict = match (tuned.broken, tuned.finding) {
         (1.., _) => Verdict::Fail,
@@ -155,11 +145,9 @@ pub fn tune(plan: &Plan, space: &Space, executor: &mut impl Executor) -> Tuned {
 fn prove(best: &Candidate, plan: &Plan, runs: &mut Runs<'_, impl Executor>) -> Proof {
     runs.proved = true;
     match runs.run("the winner, proved".to_owned(), best, plan.run_ms) {
-        Ok(trial) => Proof {
-            goodput_per_s: Some(trial.goodput_per_s),
-            broken: trial.broken,
-            error: trial.unfit,
-        },
+        Ok(trial) => {
+            Proof { goodput_per_s: Some(trial.goodput_per_s), broken: trial.broken, error: trial.unfit }
+        }
         Err(stop) => Proof {
             goodput_per_s: None,
             broken: 0,
@@ -180,21 +168,14 @@ fn profile(plan: &Plan, best: &Candidate) -> Option<String> {
 impl Tuned {
     fn tell_of(&mut self, found: &Found, objective: Objective) {
         self.rungs.clone_from(&found.rungs);
-        self.candidates = found
-            .entries
-            .iter()
-            .map(|entry| Tried::of(entry, objective))
-            .collect();
+        self.candidates = found.entries.iter().map(|entry| Tried::of(entry, objective)).collect();
     }
 }
 
 impl Tried {
     fn of(entry: &Entry, objective: Objective) -> Self {
         let values = |value: fn(Objective, &objective::Trial) -> Option<f64>| {
-            let values = entry
-                .trials
-                .iter()
-                .filter_map(|trial| value(objective, trial));
+            let values = entry.trials.iter().filter_map(|trial| value(objective, trial));
             crate::stats::Summary::of(values).map(|summary| summary.median)
         };
         let gain = entry.gain();

@@ -42,13 +42,7 @@ pub enum Objective {
 
 impl Objective {
     /// All of them.
-    pub const ALL: [Self; 5] = [
-        Self::Goodput,
-        Self::Writes,
-        Self::Reads,
-        Self::P99,
-        Self::Wake,
-    ];
+    pub const ALL: [Self; 5] = [Self::Goodput, Self::Writes, Self::Reads, Self::P99, Self::Wake];
 
     /// Tells whether it is a time, of which less is better.
     #[must_use]
@@ -73,11 +67,7 @@ impl Objective {
     #[must_use]
     pub fn gain(self, trial: &Trial, default: &Trial) -> Option<f64> {
         let ratio = self.value(trial)? / self.value(default)?;
-        Some(if self.is_time() {
-            -ratio.ln()
-        } else {
-            ratio.ln()
-        })
+        Some(if self.is_time() { -ratio.ln() } else { ratio.ln() })
     }
 }
 
@@ -98,9 +88,7 @@ impl FromStr for Objective {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|it| it.to_string() == text);
-        found.ok_or_else(|| {
-            format!("'{text}' is no objective: use goodput, writes, reads, p99 or wake")
-        })
+        found.ok_or_else(|| format!("'{text}' is no objective: use goodput, writes, reads, p99 or wake"))
     }
 }
 
@@ -154,9 +142,7 @@ impl FromStr for Bound {
             _ => Self::Times(f64::NAN),
         };
         match bound {
-            Self::Times(value) | Self::Nanoseconds(value) if value > 0.0 && value < 1e18 => {
-                Ok(bound)
-            }
+            Self::Times(value) | Self::Nanoseconds(value) if value > 0.0 && value < 1e18 => Ok(bound),
             _ => Err(format!(
                 "'{text}' is no bound: give a time, as in 5us, a multiple of what the default has, as in 1.2x, or none"
             )),
@@ -188,10 +174,7 @@ impl Constraints {
             Bound::Nanoseconds(ns) => Bound::Nanoseconds(ns * SLACK),
             Bound::Times(times) => Bound::Times(times * SLACK),
         };
-        Self {
-            p99,
-            goodput_share: self.goodput_share / SLACK,
-        }
+        Self { p99, goodput_share: self.goodput_share / SLACK }
     }
 
     /// Tells what one run did not keep, in words.
@@ -212,9 +195,7 @@ impl Constraints {
         }
         if trial.goodput_per_s < self.goodput_share * default.goodput_per_s {
             let percent = self.goodput_share * 100.0;
-            return Err(format!(
-                "its goodput is below {percent:.0} % of the default's"
-            ));
+            return Err(format!("its goodput is below {percent:.0} % of the default's"));
         }
         Ok(())
     }
@@ -225,11 +206,7 @@ mod tests {
     use super::{Bound, Constraints, Objective, Trial};
 
     fn trial(goodput_per_s: f64, p99_ns: f64) -> Trial {
-        Trial {
-            goodput_per_s,
-            p99_ns: Some(p99_ns),
-            ..Trial::default()
-        }
+        Trial { goodput_per_s, p99_ns: Some(p99_ns), ..Trial::default() }
     }
 
     #[test]
@@ -247,38 +224,17 @@ mod tests {
 
     #[test]
     fn what_is_not_kept_is_said() {
-        let constraints = |p99: &str| Constraints {
-            p99: p99.parse().unwrap(),
-            goodput_share: 0.95,
-        };
+        let constraints = |p99: &str| Constraints { p99: p99.parse().unwrap(), goodput_share: 0.95 };
         let default = trial(100.0, 1000.0);
         let check = |p99: &str, trial: &Trial| constraints(p99).check(trial, &default);
         assert_eq!(check("1.2x", &trial(100.0, 1200.0)), Ok(()));
-        assert!(
-            check("1.2x", &trial(100.0, 1201.0))
-                .unwrap_err()
-                .contains("1.2x")
-        );
-        assert!(
-            check("1us", &trial(100.0, 1001.0))
-                .unwrap_err()
-                .contains("1000ns")
-        );
+        assert!(check("1.2x", &trial(100.0, 1201.0)).unwrap_err().contains("1.2x"));
+        assert!(check("1us", &trial(100.0, 1001.0)).unwrap_err().contains("1000ns"));
         assert_eq!(check("none", &trial(95.0, 1e9)), Ok(()));
-        assert!(
-            check("none", &trial(94.0, 1.0))
-                .unwrap_err()
-                .contains("95 %")
-        );
-        let broken = Trial {
-            broken: 2,
-            ..trial(1e9, 1.0)
-        };
+        assert!(check("none", &trial(94.0, 1.0)).unwrap_err().contains("95 %"));
+        let broken = Trial { broken: 2, ..trial(1e9, 1.0) };
         assert!(check("none", &broken).unwrap_err().starts_with('2'));
-        let unfit = Trial {
-            unfit: Some("no huge pages".to_owned()),
-            ..trial(1e9, 1.0)
-        };
+        let unfit = Trial { unfit: Some("no huge pages".to_owned()), ..trial(1e9, 1.0) };
         assert_eq!(check("none", &unfit), Err("no huge pages".to_owned()));
     }
 

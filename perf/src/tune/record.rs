@@ -79,11 +79,7 @@ pub struct Tried {
 }
 
 impl Row {
-    pub(super) fn both(
-        candidate: &Candidate,
-        rounds: &[[Trial; 2]],
-        objective: Objective,
-    ) -> Vec<Self> {
+    pub(super) fn both(candidate: &Candidate, rounds: &[[Trial; 2]], objective: Objective) -> Vec<Self> {
         let row = |name: String, side: usize| {
             let trials = || rounds.iter().map(move |round| &round[side]);
             let of = |value: fn(&Trial) -> Option<f64>| {

@@ -58,19 +58,9 @@ pub(super) struct Runs<'a, E> {
 }
 
 impl<E: Executor> Runs<'_, E> {
-    pub(super) fn run(
-        &mut self,
-        what: String,
-        candidate: &Candidate,
-        millis: u64,
-    ) -> Result<Trial, Stop> {
+    pub(super) fn run(&mut self, what: String, candidate: &Candidate, millis: u64) -> Result<Trial, Stop> {
         let (done, total) = (self.done, self.total.max(self.done + 1));
-        let step = Step {
-            what,
-            done,
-            total,
-            proved: self.proved,
-        };
+        let step = Step { what, done, total, proved: self.proved };
         self.done += 1;
         let trial = self.executor.run(&step, candidate, millis)?;
         self.broken += trial.broken;
@@ -200,10 +190,7 @@ pub(super) fn search<E: Executor>(
     rules: &Rules,
     runs: &mut Runs<'_, E>,
 ) -> Found {
-    let mut found = Found {
-        entries: candidates.into_iter().map(Entry::new).collect(),
-        ..Found::default()
-    };
+    let mut found = Found { entries: candidates.into_iter().map(Entry::new).collect(), ..Found::default() };
     let mut rng = Rng::new(rules.seed, 0);
     let mut rounds = 1;
     for rung in 1.. {
@@ -224,12 +211,7 @@ pub(super) fn search<E: Executor>(
             }
         }
         let left = give_up(&mut found.entries, &alive, rung);
-        found.rungs.push(Rung {
-            rung,
-            rounds,
-            candidates: alive.len(),
-            kept: left,
-        });
+        found.rungs.push(Rung { rung, rounds, candidates: alive.len(), kept: left });
         sort(&mut found.entries);
         if is_last(rounds, alive.len(), left) {
             break;
@@ -246,9 +228,7 @@ pub(super) fn search<E: Executor>(
 
 fn alive(entries: &[Entry]) -> Vec<usize> {
     let all = entries.iter().enumerate();
-    all.filter(|(_, entry)| entry.out.is_none())
-        .map(|(at, _)| at)
-        .collect()
+    all.filter(|(_, entry)| entry.out.is_none()).map(|(at, _)| at).collect()
 }
 
 /// Runs the default and all that are alive once, in an order drawn by lot.
@@ -268,11 +248,7 @@ fn one_round<E: Executor>(
     let mut ran = Vec::new();
     for at in order {
         let Some(at) = at else {
-            let trial = runs.run(
-                format!("{what}: default"),
-                &Candidate::default(),
-                rules.millis,
-            );
+            let trial = runs.run(format!("{what}: default"), &Candidate::default(), rules.millis);
             let trial = trial.map_err(|stop| match stop {
                 Stop::Failed(why) => Stop::Failed(format!("the default cannot be run: {why}")),
                 stop @ Stop::Interrupted => stop,
@@ -347,22 +323,14 @@ fn give_up(entries: &mut [Entry], alive: &[usize], rung: usize) -> usize {
 
 fn sort(entries: &mut [Entry]) {
     let key = |entry: &Entry| (entry.out.is_none(), entry.rung);
-    entries.sort_by(|one, other| {
-        key(other)
-            .cmp(&key(one))
-            .then(other.gain().total_cmp(&one.gain()))
-    });
+    entries.sort_by(|one, other| key(other).cmp(&key(one)).then(other.gain().total_cmp(&one.gain())));
 }
 
 /// Makes a candidate of the best choice on each axis, by what each choice is worth by itself. None if that is nothing new.
 fn crossed(entries: &[Entry]) -> Option<Candidate> {
-    let known = entries
-        .iter()
-        .filter(|entry| entry.kept > 0 || entry.far.is_none());
-    let known: Vec<(&Candidate, f64)> = known
-        .map(|entry| (&entry.candidate, entry.gain()))
-        .filter(|(_, gain)| gain.is_finite())
-        .collect();
+    let known = entries.iter().filter(|entry| entry.kept > 0 || entry.far.is_none());
+    let known: Vec<(&Candidate, f64)> =
+        known.map(|entry| (&entry.candidate, entry.gain())).filter(|(_, gain)| gain.is_finite()).collect();
     let mut best: Vec<(Axis, String, f64)> = Vec::new();
     for ((axis, text), worth) in effects(&known) {
         match best.iter_mut().find(|(other, ..)| *other == axis) {
@@ -396,8 +364,7 @@ fn effects(known: &[(&Candidate, f64)]) -> Vec<((Axis, String), f64)> {
                     continue;
                 }
                 let others = effects.iter().enumerate();
-                let others =
-                    others.filter(|(other, (choice, _))| *other != at && choices.contains(choice));
+                let others = others.filter(|(other, (choice, _))| *other != at && choices.contains(choice));
                 sum += gain - others.map(|(_, (_, worth))| worth).sum::<f64>();
                 count += 1.0;
             }
@@ -414,9 +381,7 @@ mod tests {
     #[test]
     fn what_a_choice_is_worth_is_told_from_what_it_came_with() {
         let of = |choices: &[(Axis, &str)]| {
-            let choices = choices
-                .iter()
-                .map(|(axis, text)| (*axis, (*text).to_owned()));
+            let choices = choices.iter().map(|(axis, text)| (*axis, (*text).to_owned()));
             Candidate::new(choices.collect())
         };
         let (pin, slots) = ((Axis::Pin, "compact"), (Axis::SlotFactor, "4"));

@@ -199,11 +199,7 @@ impl Space {
                 new
             });
             if !others.is_empty() {
-                axes.push(Choices {
-                    axis,
-                    default,
-                    others,
-                });
+                axes.push(Choices { axis, default, others });
             }
         }
         Self { axes }
@@ -255,9 +251,8 @@ fn alternatives(axis: Axis, base: &Workload, least_scrub: Scrub, site: &Site) ->
     match axis {
         Axis::PinReaders if base.writers == 0 || base.readers + base.watchers == 0 => Vec::new(),
         Axis::Pin | Axis::PinReaders => {
-            let mut all: Vec<String> = texts(&[
-                "none", "compact", "scatter", "per-core", "per-llc", "per-node",
-            ]);
+            let mut all: Vec<String> =
+                texts(&["none", "compact", "scatter", "per-core", "per-llc", "per-node"]);
             if several {
                 all.extend(site.nodes.iter().map(|(node, _)| format!("node:{node}")));
             }
@@ -291,14 +286,10 @@ fn alternatives(axis: Axis, base: &Workload, least_scrub: Scrub, site: &Site) ->
         Axis::ClaimPatience if shared || (base.writers > 1 && base.mix.has(Op::Unset)) => {
             texts(&["0", "8", "128", "512"])
         }
-        Axis::BackOffPauses if shared && base.mix.has(Op::Int) => {
-            texts(&["0", "64", "256", "4096"])
-        }
+        Axis::BackOffPauses if shared && base.mix.has(Op::Int) => texts(&["0", "64", "256", "4096"]),
         Axis::SpinNs if base.watchers > 0 => texts(&["0", "2000", "50000", "200000"]),
         Axis::PrefetchDepth if base.batch > 1 && base.readers > 0 => texts(&["4", "8", "16", "32"]),
-        Axis::ClaimPatience | Axis::BackOffPauses | Axis::SpinNs | Axis::PrefetchDepth => {
-            Vec::new()
-        }
+        Axis::ClaimPatience | Axis::BackOffPauses | Axis::SpinNs | Axis::PrefetchDepth => Vec::new(),
     }
 }
 
@@ -314,10 +305,7 @@ mod tests {
     use splinter::Scrub;
     use splinter_stress::{KeyChoice, Workload};
 
-    const FLAT: Site = Site {
-        nodes: Vec::new(),
-        caches: 1,
-    };
+    const FLAT: Site = Site { nodes: Vec::new(), caches: 1 };
 
     /// Two processors: policies put everybody on them in turn, or nowhere.
     fn seats(workload: &Workload) -> Option<Vec<Option<usize>>> {
@@ -331,9 +319,7 @@ mod tests {
 
     fn others(space: &Space, axis: Axis) -> Vec<&str> {
         let choices = space.axes.iter().find(|choices| choices.axis == axis);
-        choices.map_or(Vec::new(), |it| {
-            it.others.iter().map(String::as_str).collect()
-        })
+        choices.map_or(Vec::new(), |it| it.others.iter().map(String::as_str).collect())
     }
 
     #[test]
@@ -341,30 +327,19 @@ mod tests {
         let space = Space::of(&Workload::default(), Scrub::Hybrid, &FLAT, seats);
         assert_eq!(others(&space, Axis::Pin), ["none"]);
         assert!(others(&space, Axis::Memory).is_empty());
-        let nodes = Site {
-            nodes: vec![(0, true), (2, false)],
-            caches: 2,
-        };
+        let nodes = Site { nodes: vec![(0, true), (2, false)], caches: 2 };
         let space = Space::of(&Workload::default(), Scrub::Hybrid, &nodes, |workload| {
             let seat = workload.pin.to_string().len() + workload.memory.to_string().len();
             Some(vec![Some(seat)])
         });
-        assert_eq!(
-            others(&space, Axis::Memory),
-            ["interleave", "per-lane", "node:0"]
-        );
+        assert_eq!(others(&space, Axis::Memory), ["interleave", "per-lane", "node:0"]);
     }
 
     #[test]
     fn a_knob_that_the_workload_never_turns_is_no_choice() {
         let of = |base: &Workload| Space::of(base, base.scrub, &FLAT, seats);
         let plain = of(&Workload::default());
-        for axis in [
-            Axis::ClaimPatience,
-            Axis::BackOffPauses,
-            Axis::SpinNs,
-            Axis::PrefetchDepth,
-        ] {
+        for axis in [Axis::ClaimPatience, Axis::BackOffPauses, Axis::SpinNs, Axis::PrefetchDepth] {
             assert!(others(&plain, axis).is_empty(), "{axis:?}");
         }
         let busy = of(&Workload {
@@ -376,10 +351,7 @@ mod tests {
             ..Workload::default()
         });
         assert_eq!(others(&busy, Axis::ClaimPatience), ["0", "8", "128", "512"]);
-        assert_eq!(
-            others(&busy, Axis::BackOffPauses),
-            ["0", "64", "256", "4096"]
-        );
+        assert_eq!(others(&busy, Axis::BackOffPauses), ["0", "64", "256", "4096"]);
         assert_eq!(others(&busy, Axis::SpinNs).len(), 4);
         assert_eq!(others(&busy, Axis::PrefetchDepth), ["4", "16", "32"]);
     }
@@ -387,10 +359,7 @@ mod tests {
     #[test]
     fn no_level_is_a_choice_that_promises_less() {
         let levels = |level: Scrub, least: Scrub| {
-            let base = Workload {
-                scrub: level,
-                ..Workload::default()
-            };
+            let base = Workload { scrub: level, ..Workload::default() };
             let space = Space::of(&base, least, &FLAT, seats);
             others(&space, Axis::Scrub).join(" ")
         };
@@ -418,19 +387,13 @@ mod tests {
             assert_ne!(candidate.over(&base), Some(base.clone()), "{candidate}");
         }
         assert_eq!(space.draw(3, &base, 7).len(), 3);
-        let few = Space {
-            axes: space.axes[..1].to_vec(),
-        };
+        let few = Space { axes: space.axes[..1].to_vec() };
         assert_eq!(few.draw(40, &base, 7).len(), few.axes[0].others.len());
     }
 
     #[test]
     fn a_candidate_is_told_in_the_words_of_the_flags() {
-        let choices = [
-            (Axis::SpinNs, "0"),
-            (Axis::Pin, "none"),
-            (Axis::SlotFactor, "4"),
-        ];
+        let choices = [(Axis::SpinNs, "0"), (Axis::Pin, "none"), (Axis::SlotFactor, "4")];
         let choices = choices.map(|(axis, text)| (axis, text.to_owned()));
         let candidate = Candidate::new(choices.to_vec());
         assert_eq!(candidate.to_string(), "pin=none, slot_factor=4, spin_ns=0");
@@ -439,10 +402,7 @@ mod tests {
         let workload = candidate.over(&base).unwrap();
         assert_eq!(workload.spin_ns, Some(0));
         assert_eq!(workload.geometry().slots, 4 * base.geometry().slots);
-        assert_eq!(
-            (candidate.slot_factor(), Candidate::default().slot_factor()),
-            (4, 1)
-        );
+        assert_eq!((candidate.slot_factor(), Candidate::default().slot_factor()), (4, 1));
         let nonsense = Candidate::new(vec![(Axis::Pin, "tight".to_owned())]);
         assert_eq!(nonsense.over(&base), None);
     }

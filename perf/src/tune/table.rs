@@ -33,15 +33,7 @@ pub fn text(tuned: &Tuned) -> String {
         );
     }
     if !tuned.candidates.is_empty() {
-        let heads = [
-            "candidate",
-            "rung",
-            "runs",
-            "gain",
-            "goodput",
-            "p99",
-            "given up",
-        ];
+        let heads = ["candidate", "rung", "runs", "gain", "goodput", "p99", "given up"];
         let mut rows = vec![heads.map(str::to_owned).to_vec()];
         rows.extend(tuned.candidates.iter().take(MOST).map(tried));
         let flushes = [Left, Right, Right, Right, Right, Right, Left];
@@ -90,12 +82,10 @@ fn last_word(tuned: &Tuned) -> String {
         text += &columns(&flushes[..rows[0].len()], &rows);
     }
     if let Some(outcome) = &tuned.outcome {
-        let tail = outcome
-            .p99_percent
-            .map_or(String::new(), |change| format!("; p99 {}", percent(change)));
-        let seen = outcome.detectable_percent.map_or(String::new(), |least| {
-            format!("; a gain below {least:.1} % might have gone unseen")
-        });
+        let tail = outcome.p99_percent.map_or(String::new(), |change| format!("; p99 {}", percent(change)));
+        let seen = outcome
+            .detectable_percent
+            .map_or(String::new(), |least| format!("; a gain below {least:.1} % might have gone unseen"));
         let _ = writeln!(
             text,
             "{} in {} rounds, {} to {} with 95 % confidence (p {:.4}){tail}{seen}",
@@ -110,23 +100,17 @@ fn last_word(tuned: &Tuned) -> String {
         let rate = proof.goodput_per_s.map(|rate| Unit::PerSecond.show(rate));
         let rate = rate.unwrap_or_else(|| "nothing".to_owned());
         let broken = proof.broken;
-        let _ = writeln!(
-            text,
-            "proved once more with every value checked: {rate}, {broken} broken invariants"
-        );
+        let _ =
+            writeln!(text, "proved once more with every value checked: {rate}, {broken} broken invariants");
     }
-    let reason = tuned
-        .outcome
-        .as_ref()
-        .and_then(|outcome| outcome.reason.as_ref());
+    let reason = tuned.outcome.as_ref().and_then(|outcome| outcome.reason.as_ref());
     text += &match (tuned.finding, tuned.rows.get(1), reason) {
         (Finding::Winner, Some(row), _) => format!("better than the default: {}\n", row.name),
         (Finding::NothingBeatsTheDefault, Some(row), Some(reason)) => {
             format!("nothing beats the default; {}: {reason}\n", row.name)
         }
         (Finding::NothingBeatsTheDefault, ..) => {
-            "nothing beats the default: no candidate was ahead of it at the end of the search\n"
-                .to_owned()
+            "nothing beats the default: no candidate was ahead of it at the end of the search\n".to_owned()
         }
         _ => "unfinished: whether anything beats the default is not known\n".to_owned(),
     };

@@ -24,8 +24,7 @@ impl<F: FnMut(&Candidate, usize) -> Result<Trial, Stop>> Executor for Made<F> {
         if run >= self.interrupt_at {
             return Err(Stop::Interrupted);
         }
-        self.steps
-            .push((step.clone(), candidate.to_string(), millis));
+        self.steps.push((step.clone(), candidate.to_string(), millis));
         let mut trial = (self.figures)(candidate, run)?;
         if step.proved {
             trial.broken += self.broken_when_proved;
@@ -35,12 +34,7 @@ impl<F: FnMut(&Candidate, usize) -> Result<Trial, Stop>> Executor for Made<F> {
 }
 
 fn made<F: FnMut(&Candidate, usize) -> Result<Trial, Stop>>(figures: F) -> Made<F> {
-    Made {
-        figures,
-        interrupt_at: usize::MAX,
-        broken_when_proved: 0,
-        steps: Vec::new(),
-    }
+    Made { figures, interrupt_at: usize::MAX, broken_when_proved: 0, steps: Vec::new() }
 }
 
 /// A run of so many operations a second, on a machine that slows down by half and is noisy by some percent.
@@ -100,82 +94,36 @@ fn winner(tuned: &Tuned) -> &str {
 fn choices_that_help_are_found_together_and_shown_on_fresh_runs() {
     let worth = |candidate: &Candidate| {
         let mut speed = 1.0;
-        speed *= if has(candidate, Axis::Pin, "compact") {
-            1.15
-        } else {
-            1.0
-        };
-        speed *= if has(candidate, Axis::Pin, "none") {
-            0.8
-        } else {
-            1.0
-        };
-        speed *= if has(candidate, Axis::HugePages, "collapse") {
-            1.1
-        } else {
-            1.0
-        };
-        speed *= if has(candidate, Axis::SlotFactor, "4") {
-            0.9
-        } else {
-            1.0
-        };
+        speed *= if has(candidate, Axis::Pin, "compact") { 1.15 } else { 1.0 };
+        speed *= if has(candidate, Axis::Pin, "none") { 0.8 } else { 1.0 };
+        speed *= if has(candidate, Axis::HugePages, "collapse") { 1.1 } else { 1.0 };
+        speed *= if has(candidate, Axis::SlotFactor, "4") { 0.9 } else { 1.0 };
         speed
     };
     let mut executor = made(|candidate: &Candidate, run| Ok(run_of(worth(candidate), run)));
     let tuned = tune(&plan(), &space(), &mut executor);
-    assert_eq!(
-        (tuned.finding, tuned.verdict),
-        (Finding::Winner, Verdict::Pass)
-    );
-    assert!(
-        winner(&tuned).contains("pin=compact") && winner(&tuned).contains("huge_pages=collapse")
-    );
-    assert!(
-        !winner(&tuned).contains("slot_factor=4"),
-        "{}",
-        winner(&tuned)
-    );
+    assert_eq!((tuned.finding, tuned.verdict), (Finding::Winner, Verdict::Pass));
+    assert!(winner(&tuned).contains("pin=compact") && winner(&tuned).contains("huge_pages=collapse"));
+    assert!(!winner(&tuned).contains("slot_factor=4"), "{}", winner(&tuned));
     let outcome = tuned.outcome.as_ref().unwrap();
     // 1.15 times 1.1 is 26.5 % more, whatever the machine did meanwhile.
-    assert!(
-        outcome.low_percent < 26.5 && 26.5 < outcome.high_percent,
-        "{outcome:?}"
-    );
-    assert!(
-        (outcome.gain_percent - 26.5).abs() < 3.0 && outcome.p < 0.05,
-        "{outcome:?}"
-    );
+    assert!(outcome.low_percent < 26.5 && 26.5 < outcome.high_percent, "{outcome:?}");
+    assert!((outcome.gain_percent - 26.5).abs() < 3.0 && outcome.p < 0.05, "{outcome:?}");
     let profile: Profile = tuned.profile.as_ref().unwrap().parse().unwrap();
     assert_eq!(profile.workers["pin"], "compact");
     assert_eq!(profile.huge_pages, Some(splinter::HugePages::Collapse));
     // Nobody had more time than those that may win, and all was planned.
-    let rungs: Vec<(usize, usize)> = tuned
-        .rungs
-        .iter()
-        .map(|it| (it.candidates, it.rounds))
-        .collect();
+    let rungs: Vec<(usize, usize)> = tuned.rungs.iter().map(|it| (it.candidates, it.rounds)).collect();
     let [(27, 1), (9 | 10, 3), (3 | 4, 9)] = rungs[..] else {
         panic!("{rungs:?}");
     };
     assert_eq!(executor.steps.len(), tuned.runs);
     assert!(tuned.runs <= runs(27) + 30);
     let fresh = &executor.steps[tuned.runs - 30..];
-    assert!(
-        fresh
-            .iter()
-            .all(|(step, _, millis)| *millis == 1000 && step.total == tuned.runs)
-    );
-    assert!(
-        executor.steps[..tuned.runs - 30]
-            .iter()
-            .all(|(.., millis)| *millis == 400)
-    );
+    assert!(fresh.iter().all(|(step, _, millis)| *millis == 1000 && step.total == tuned.runs));
+    assert!(executor.steps[..tuned.runs - 30].iter().all(|(.., millis)| *millis == 400));
     let text = table::text(&tuned);
-    assert!(
-        text.contains("better than the default: pin=compact"),
-        "{text}"
-    );
+    assert!(text.contains("better than the default: pin=compact"), "{text}");
 }
 
 #[test]
@@ -183,10 +131,7 @@ fn where_all_are_alike_nothing_beats_the_default() {
     let mut winners = 0;
     for seed in 1..=40 {
         let mut executor = made(|_: &Candidate, run| Ok(run_of(1.0, run + 10_000 * seed)));
-        let plan = Plan {
-            seed: seed as u64,
-            ..plan()
-        };
+        let plan = Plan { seed: seed as u64, ..plan() };
         let tuned = tune(&plan, &space(), &mut executor);
         assert_eq!(tuned.verdict, Verdict::Pass);
         if tuned.finding == Finding::Winner {
@@ -200,10 +145,7 @@ fn where_all_are_alike_nothing_beats_the_default() {
         assert_eq!(profile, plan.workload.profile(1));
     }
     // A test of 5 % to both sides has a winner by chance in one search of forty.
-    assert!(
-        winners <= 3,
-        "{winners} of 40 searches found what is not there"
-    );
+    assert!(winners <= 3, "{winners} of 40 searches found what is not there");
 }
 
 #[test]
@@ -223,41 +165,21 @@ fn what_looked_best_by_luck_does_not_win() {
 #[test]
 fn the_fastest_is_given_up_where_it_keeps_a_bound_in_no_run() {
     let figures = |candidate: &Candidate, run: usize| {
-        let (fast, good) = (
-            has(candidate, Axis::ClaimPatience, "0"),
-            has(candidate, Axis::Pin, "compact"),
-        );
-        let mut trial = run_of(
-            if fast { 3.0 } else { 1.0 } * if good { 1.3 } else { 1.0 },
-            run,
-        );
+        let (fast, good) = (has(candidate, Axis::ClaimPatience, "0"), has(candidate, Axis::Pin, "compact"));
+        let mut trial = run_of(if fast { 3.0 } else { 1.0 } * if good { 1.3 } else { 1.0 }, run);
         trial.p99_ns = Some(if fast { 5_000.0 } else { 1_000.0 });
         Ok(trial)
     };
-    let absolute = Plan {
-        p99: "2us".parse().unwrap(),
-        ..plan()
-    };
+    let absolute = Plan { p99: "2us".parse().unwrap(), ..plan() };
     for plan in [plan(), absolute] {
         let tuned = tune(&plan, &space(), &mut made(figures));
         assert_eq!(tuned.finding, Finding::Winner);
-        assert!(
-            !winner(&tuned).contains("claim_patience=0"),
-            "{}",
-            winner(&tuned)
-        );
+        assert!(!winner(&tuned).contains("claim_patience=0"), "{}", winner(&tuned));
         assert!(winner(&tuned).contains("pin=compact"));
-        let fast = tuned
-            .candidates
-            .iter()
-            .find(|it| it.candidate == "claim_patience=0")
-            .unwrap();
+        let fast = tuned.candidates.iter().find(|it| it.candidate == "claim_patience=0").unwrap();
         assert!(fast.out.as_ref().unwrap().contains("p99"), "{fast:?}");
     }
-    let free = Plan {
-        p99: Bound::None,
-        ..plan()
-    };
+    let free = Plan { p99: Bound::None, ..plan() };
     let tuned = tune(&free, &space(), &mut made(figures));
     assert!(winner(&tuned).contains("claim_patience=0"));
 }
@@ -277,10 +199,7 @@ fn one_run_a_little_beyond_a_bound_is_no_reason_to_give_up() {
         Ok(trial)
     });
     let tuned = tune(&plan(), &space(), &mut executor);
-    let good = tuned
-        .candidates
-        .iter()
-        .find(|it| it.candidate == "pin=compact");
+    let good = tuned.candidates.iter().find(|it| it.candidate == "pin=compact");
     assert!(good.unwrap().rung > 1, "{good:?}");
 }
 
@@ -299,15 +218,10 @@ fn what_cannot_be_had_is_given_up_at_once_with_its_reason() {
         Ok(trial)
     });
     let tuned = tune(&plan(), &space(), &mut executor);
-    for (candidate, reason) in [
-        ("huge_pages=advise", "the kernel refuses"),
-        ("huge_pages=collapse", "no huge pages were had"),
-    ] {
-        let tried = tuned
-            .candidates
-            .iter()
-            .find(|it| it.candidate == candidate)
-            .unwrap();
+    for (candidate, reason) in
+        [("huge_pages=advise", "the kernel refuses"), ("huge_pages=collapse", "no huge pages were had")]
+    {
+        let tried = tuned.candidates.iter().find(|it| it.candidate == candidate).unwrap();
         assert_eq!((tried.rung, tried.out.as_deref()), (1, Some(reason)));
     }
     assert_eq!(tuned.finding, Finding::Winner);
@@ -326,41 +240,21 @@ fn a_broken_invariant_fails_all_of_it_and_its_candidate_does_not_win() {
     assert_eq!(tuned.verdict, Verdict::Fail);
     assert!(tuned.broken > 0 && tuned.reasons[0].contains("broken"));
     assert_eq!(tuned.profile, None);
-    assert!(
-        tuned
-            .rows
-            .iter()
-            .all(|row| !row.name.contains("claim_patience=0"))
-    );
+    assert!(tuned.rows.iter().all(|row| !row.name.contains("claim_patience=0")));
 }
 
 #[test]
 fn a_winner_among_runs_that_prove_nothing_is_proved() {
     let worth = |candidate: &Candidate| {
-        if has(candidate, Axis::Pin, "compact") {
-            1.5
-        } else {
-            1.0
-        }
+        if has(candidate, Axis::Pin, "compact") { 1.5 } else { 1.0 }
     };
-    let unproved = Workload {
-        oracle: false,
-        ..Workload::default()
-    };
+    let unproved = Workload { oracle: false, ..Workload::default() };
     for broken in [0, 3] {
         let mut executor = made(|candidate: &Candidate, run| Ok(run_of(worth(candidate), run)));
         executor.broken_when_proved = broken;
-        let plan = Plan {
-            workload: unproved.clone(),
-            rounds: 8,
-            ..plan()
-        };
+        let plan = Plan { workload: unproved.clone(), rounds: 8, ..plan() };
         let tuned = tune(&plan, &space(), &mut executor);
-        let proofs: Vec<bool> = executor
-            .steps
-            .iter()
-            .map(|(step, ..)| step.proved)
-            .collect();
+        let proofs: Vec<bool> = executor.steps.iter().map(|(step, ..)| step.proved).collect();
         assert_eq!(proofs.iter().filter(|proved| **proved).count(), 1);
         assert_eq!(proofs.last(), Some(&true));
         assert_eq!(tuned.runs, proofs.len());
@@ -376,26 +270,12 @@ fn a_winner_among_runs_that_prove_nothing_is_proved() {
 fn an_interrupted_search_keeps_what_it_has_and_says_so() {
     for (at, has_rows) in [(0, false), (40, false), (runs(27) - 5 + 20, true)] {
         let mut executor = made(|candidate: &Candidate, run| {
-            Ok(run_of(
-                if has(candidate, Axis::Pin, "compact") {
-                    1.5
-                } else {
-                    1.0
-                },
-                run,
-            ))
+            Ok(run_of(if has(candidate, Axis::Pin, "compact") { 1.5 } else { 1.0 }, run))
         });
         executor.interrupt_at = at;
         let tuned = tune(&plan(), &space(), &mut executor);
-        assert_eq!(
-            (tuned.finding, tuned.verdict),
-            (Finding::Unfinished, Verdict::Inconclusive),
-            "{at}"
-        );
-        assert!(
-            tuned.reasons.iter().any(|reason| reason == "interrupted"),
-            "{at}"
-        );
+        assert_eq!((tuned.finding, tuned.verdict), (Finding::Unfinished, Verdict::Inconclusive), "{at}");
+        assert!(tuned.reasons.iter().any(|reason| reason == "interrupted"), "{at}");
         assert_eq!(tuned.profile, None);
         let runs: usize = tuned.candidates.iter().map(|tried| tried.runs).sum();
         assert_eq!(runs > 0, at > 28, "{at}");
@@ -423,11 +303,7 @@ fn time_as_the_objective_is_better_when_shorter() {
         trial.p99_ns = trial.p99_ns.map(|ns| if quick { ns * 0.5 } else { ns });
         Ok(trial)
     };
-    let plan = Plan {
-        objective: Objective::P99,
-        goodput_share: 0.9,
-        ..plan()
-    };
+    let plan = Plan { objective: Objective::P99, goodput_share: 0.9, ..plan() };
     let tuned = tune(&plan, &space(), &mut made(figures));
     assert_eq!(tuned.finding, Finding::Winner);
     assert!(winner(&tuned).contains("claim_patience=8"));
@@ -439,24 +315,11 @@ fn time_as_the_objective_is_better_when_shorter() {
 fn searches_of_any_size_come_to_an_end_within_their_plan() {
     for candidates in 1..60 {
         let mut executor = made(|_: &Candidate, run| Ok(run_of(1.0, run)));
-        let plan = Plan {
-            candidates,
-            ..plan()
-        };
+        let plan = Plan { candidates, ..plan() };
         let tuned = tune(&plan, &space(), &mut executor);
-        assert!(
-            tuned.runs <= runs(tuned.candidates.len()) + 30,
-            "{candidates}"
-        );
+        assert!(tuned.runs <= runs(tuned.candidates.len()) + 30, "{candidates}");
         assert!(tuned.finding != Finding::Unfinished, "{candidates}");
     }
-    let nothing = tune(
-        &plan(),
-        &Space::default(),
-        &mut made(|_: &Candidate, run| Ok(run_of(1.0, run))),
-    );
-    assert_eq!(
-        (nothing.finding, nothing.runs),
-        (Finding::NothingBeatsTheDefault, 0)
-    );
+    let nothing = tune(&plan(), &Space::default(), &mut made(|_: &Candidate, run| Ok(run_of(1.0, run))));
+    assert_eq!((nothing.finding, nothing.runs), (Finding::NothingBeatsTheDefault, 0));
 }

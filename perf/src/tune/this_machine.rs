@@ -4,8 +4,8 @@ use super::objective::Trial;
 use super::search::{Executor, Step, Stop};
 use super::space::{Candidate, Site};
 use splinter_stress::{
-    Environment, Huge, Line, Progress, Record, RoundWatch, Silent, Span, TopologyPlan, Verdict,
-    Warmup, Workload, interrupt, left_in_words, topology,
+    Environment, Huge, Line, Progress, Record, RoundWatch, Silent, Span, TopologyPlan, Verdict, Warmup,
+    Workload, interrupt, left_in_words, topology,
 };
 use std::time::{Duration, Instant};
 
@@ -25,12 +25,7 @@ impl<'a> ThisMachine<'a> {
     /// Prepares to run candidates of a workload. At most `again` disturbed runs are run again.
     #[must_use]
     pub fn new(base: &'a Workload, again: u32) -> Self {
-        Self {
-            base,
-            rounds: RoundWatch::start(again),
-            line: Line::new("tune"),
-            began: Instant::now(),
-        }
+        Self { base, rounds: RoundWatch::start(again), line: Line::new("tune"), began: Instant::now() }
     }
 
     /// Returns what disturbed the runs that count.
@@ -45,12 +40,9 @@ impl Executor for ThisMachine<'_> {
         if interrupt::requested() {
             return Err(Stop::Interrupted);
         }
-        let Step {
-            done, total, what, ..
-        } = step;
+        let Step { done, total, what, .. } = step;
         let left = left_in_words(*done, *total, self.began.elapsed());
-        self.line
-            .step(&format!("{done} of {total} done{left}: {what}"));
+        self.line.step(&format!("{done} of {total} done{left}: {what}"));
         let workload = candidate.over(self.base);
         let workload = workload.ok_or_else(|| Stop::Failed("it means nothing".to_owned()))?;
         let workload = Workload {
@@ -64,11 +56,7 @@ impl Executor for ThisMachine<'_> {
         };
         let mut run = || splinter_stress::run(&workload, &mut Silent);
         let record = self.rounds.run(&mut run).map_err(|error| {
-            if interrupt::requested() {
-                Stop::Interrupted
-            } else {
-                Stop::Failed(error.to_string())
-            }
+            if interrupt::requested() { Stop::Interrupted } else { Stop::Failed(error.to_string()) }
         })?;
         // What was cut short is no run of this candidate; but what broke in it broke.
         if interrupt::requested() && record.invariants.held() {
@@ -81,14 +69,8 @@ impl Executor for ThisMachine<'_> {
 /// Takes from a record what the search asks for.
 #[must_use]
 pub fn trial(record: &Record) -> Trial {
-    let timed = record
-        .operations
-        .values()
-        .map(|operation| operation.latency_ns);
-    let p99 = timed
-        .filter(|latency| latency.samples > 0)
-        .map(|latency| latency.p99)
-        .max();
+    let timed = record.operations.values().map(|operation| operation.latency_ns);
+    let p99 = timed.filter(|latency| latency.samples > 0).map(|latency| latency.p99).max();
     let wake = record.notifications.map(|told| told.wake_latency_ns);
     let broken = record.invariants.broken();
     Trial {
@@ -96,9 +78,7 @@ pub fn trial(record: &Record) -> Trial {
         writes_per_s: record.totals.writes_per_s,
         reads_per_s: record.totals.reads_per_s,
         p99_ns: p99.map(|ns| ns as f64),
-        wake_ns: wake
-            .filter(|wake| wake.samples > 0)
-            .map(|wake| wake.p50 as f64),
+        wake_ns: wake.filter(|wake| wake.samples > 0).map(|wake| wake.p50 as f64),
         broken,
         unfit: unfit(record, broken),
     }
@@ -125,15 +105,11 @@ fn unfit(record: &Record, broken: u64) -> Option<String> {
 /// Returns what choices depend on.
 #[must_use]
 pub fn site(environment: &Environment) -> Site {
-    let machine = topology(&TopologyPlan::default())
-        .map(|record| record.machine)
-        .ok();
+    let machine = topology(&TopologyPlan::default()).map(|record| record.machine).ok();
     let nodes = environment.nodes.iter();
     let nodes = nodes.filter(|node| !node.processors.is_empty());
     let has_memory = |id: u32| {
-        let known = machine
-            .as_ref()
-            .and_then(|it| it.nodes.iter().find(|node| node.id == id));
+        let known = machine.as_ref().and_then(|it| it.nodes.iter().find(|node| node.id == id));
         known.is_none_or(|node| node.memory)
     };
     Site {
@@ -145,16 +121,7 @@ pub fn site(environment: &Environment) -> Site {
 /// Returns on which processors the workers of a workload would be; none if it cannot be had.
 #[must_use]
 pub fn seats(workload: &Workload) -> Option<Vec<Option<usize>>> {
-    let plan = TopologyPlan {
-        source: None,
-        workload: Some(workload.clone()),
-    };
+    let plan = TopologyPlan { source: None, workload: Some(workload.clone()) };
     let placed = topology(&plan).ok()?.placement?;
-    Some(
-        placed
-            .workers
-            .iter()
-            .map(|worker| worker.processor)
-            .collect(),
-    )
+    Some(placed.workers.iter().map(|worker| worker.processor).collect())
 }

@@ -16,15 +16,8 @@ pub(crate) fn records() -> Vec<(String, Value)> {
         for len in [64_u64, 1024, 16_384] {
             for writers in [1_u64, 4, 16] {
                 for seed in 1..=3_u64 {
-                    let speed =
-                        9e6 / slower / (1.0 + len as f64 / 900.0) * (writers as f64).powf(0.8);
-                    let record = run(
-                        scrub,
-                        len,
-                        writers,
-                        seed,
-                        speed * (1.0 + seed as f64 / 40.0),
-                    );
+                    let speed = 9e6 / slower / (1.0 + len as f64 / 900.0) * (writers as f64).powf(0.8);
+                    let record = run(scrub, len, writers, seed, speed * (1.0 + seed as f64 / 40.0));
                     all.push((format!("run-{scrub}-{len}-{writers}-{seed}.json"), record));
                 }
             }
@@ -71,11 +64,7 @@ fn run(scrub: &str, len: u64, writers: u64, seed: u64, goodput: f64) -> Value {
     let worker = |number: u64| {
         let processor = number % PROCESSORS;
         // One of them is not where it was asked to be.
-        let seen = if number == 5 {
-            processor + 1
-        } else {
-            processor
-        };
+        let seen = if number == 5 { processor + 1 } else { processor };
         let role = if number < writers { "writer" } else { "reader" };
         json!({"worker": number, "role": role, "requested": processor, "pinned": true, "observed_end": seen,
             "migrations": u64::from(number == 5)})
@@ -133,11 +122,8 @@ fn peers() -> Value {
         json!({"name": name, "version": "7", "goodput_per_s": goodput, "rounds": [goodput * 0.9, goodput, goodput * 1.2],
             "note": "a note of it", "ratio": {"of": "splinter", "median": 3e7 / goodput, "low": 1.0, "high": 2.0}})
     };
-    let stores = [
-        ("splinter", 3e7),
-        ("a store with quite a long name, over a socket", 2e4),
-        ("DashMap", 2.5e7),
-    ];
+    let stores =
+        [("splinter", 3e7), ("a store with quite a long name, over a socket", 2e4), ("DashMap", 2.5e7)];
     let cell = |load: &str| json!({"load": load, "entrants": stores.map(entrant)});
     let cells = ["one gets", "all get and set"].map(cell);
     json!({"schema_version": 1, "kind": "peers", "verdict": "pass", "cells": cells,

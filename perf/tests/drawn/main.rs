@@ -67,14 +67,8 @@ fn chromium(folder: &Path, page: &Path, dark: bool) -> Output {
             "--virtual-time-budget=20000",
             "--dump-dom",
         ])
-        .arg(format!(
-            "--user-data-dir={}",
-            folder.join("profile").display()
-        ))
-        .arg(format!(
-            "--blink-settings=preferredColorScheme={}",
-            i32::from(!dark)
-        ))
+        .arg(format!("--user-data-dir={}", folder.join("profile").display()))
+        .arg(format!("--blink-settings=preferredColorScheme={}", i32::from(!dark)))
         .arg(format!("file://{}", page.display()))
         .stdin(Stdio::null())
         .stdout(file(&out))
@@ -93,39 +87,28 @@ fn chromium(folder: &Path, page: &Path, dark: bool) -> Output {
         }
     };
     let read = |path| fs::read(path).unwrap_or_default();
-    Output {
-        status,
-        stdout: read(out),
-        stderr: read(err),
-    }
+    Output { status, stdout: read(out), stderr: read(err) }
 }
 
 /// Looks at pages at every width, and as printed; returns what was found in each frame.
 fn look(folder: &Path, pages: &[&Path], dark: bool) -> Vec<Value> {
     let mut frames = Vec::new();
     for page in pages {
-        let name = page
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let name = page.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let url = format!("file://{}", page.display());
         for width in WIDTHS {
-            frames.push(json!({"name": format!("{name} at {width}"), "page": url, "width": width, "print": false}));
+            frames.push(
+                json!({"name": format!("{name} at {width}"), "page": url, "width": width, "print": false}),
+            );
         }
-        frames.push(
-            json!({"name": format!("{name} printed"), "page": url, "width": SHEET, "print": true}),
-        );
+        frames.push(json!({"name": format!("{name} printed"), "page": url, "width": SHEET, "print": true}));
     }
     let harness = include_str!("look.html").replace("/*FRAMES*/[]", &json!(frames).to_string());
     let page = folder.join("look.html");
     fs::write(&page, harness).expect("a file can be written");
     let output = chromium(folder, &page, dark);
     let log = String::from_utf8_lossy(&output.stderr);
-    let said: Vec<&str> = log
-        .lines()
-        .filter(|line| line.contains("CONSOLE"))
-        .collect();
+    let said: Vec<&str> = log.lines().filter(|line| line.contains("CONSOLE")).collect();
     assert!(said.is_empty(), "the console is not empty: {said:#?}");
     let dom = String::from_utf8_lossy(&output.stdout);
     let found = dom
@@ -134,9 +117,7 @@ fn look(folder: &Path, pages: &[&Path], dark: bool) -> Vec<Value> {
         .map(|(found, _)| found.trim())
         .filter(|found| !found.is_empty())
         .unwrap_or_else(|| panic!("nothing was told ({}): {log}", output.status));
-    let bytes = base64::engine::general_purpose::STANDARD
-        .decode(found)
-        .expect("it is base64");
+    let bytes = base64::engine::general_purpose::STANDARD.decode(found).expect("it is base64");
     let told: Value = serde_json::from_slice(&bytes).expect("it is JSON");
     assert_eq!(told["error"], Value::Null);
     let found = told["found"].as_array().expect("it is a list").clone();
@@ -148,49 +129,21 @@ fn look(folder: &Path, pages: &[&Path], dark: bool) -> Vec<Value> {
 fn check(found: &Value) {
     let name = found["name"].as_str().expect("a frame has a name");
     let empty = |list: &Value| list.as_array().is_some_and(Vec::is_empty);
-    assert!(
-        empty(&found["beyond"]),
-        "{name}: texts beyond the page: {}",
-        found["beyond"]
-    );
-    assert_eq!(
-        found["page_width"], found["width"],
-        "{name}: the page is wider than it is shown"
-    );
+    assert!(empty(&found["beyond"]), "{name}: texts beyond the page: {}", found["beyond"]);
+    assert_eq!(found["page_width"], found["width"], "{name}: the page is wider than it is shown");
     assert_eq!(found["scrolls"], 0, "{name}: something scrolls");
-    assert_eq!(
-        found["texts_for_the_blind"], true,
-        "{name}: a chart has no title or no description"
-    );
-    assert_eq!(
-        (&found["scripts"], &found["fetched"]),
-        (&json!(0), &json!(0)),
-        "{name}"
-    );
-    assert!(
-        found["tables"].as_u64().is_some_and(|count| count > 4),
-        "{name}"
-    );
+    assert_eq!(found["texts_for_the_blind"], true, "{name}: a chart has no title or no description");
+    assert_eq!((&found["scripts"], &found["fetched"]), (&json!(0), &json!(0)), "{name}");
+    assert!(found["tables"].as_u64().is_some_and(|count| count > 4), "{name}");
     let charts = found["charts"].as_array().expect("it is a list");
     assert!(!charts.is_empty(), "{name}: no chart is seen");
     for chart in charts {
         let which = format!("{name}, {} ({})", chart["label"], chart["kind"]);
-        assert!(
-            chart["marks"].as_u64().is_some_and(|count| count > 0),
-            "{which}: nothing is drawn"
-        );
+        assert!(chart["marks"].as_u64().is_some_and(|count| count > 0), "{which}: nothing is drawn");
         assert_eq!(chart["outside"], 0, "{which}: marks beside the plot");
         assert_eq!(chart["unseen"], 0, "{which}: marks without a colour");
-        assert!(
-            empty(&chart["cut"]),
-            "{which}: texts cut off: {}",
-            chart["cut"]
-        );
-        assert!(
-            empty(&chart["overlapping"]),
-            "{which}: texts on each other: {}",
-            chart["overlapping"]
-        );
+        assert!(empty(&chart["cut"]), "{which}: texts cut off: {}", chart["cut"]);
+        assert!(empty(&chart["overlapping"]), "{which}: texts on each other: {}", chart["overlapping"]);
         let smallest = chart["smallest_text"].as_f64().expect("it is a number");
         assert!(smallest > 9.0, "{which}: a text is {smallest} pixels high");
     }
@@ -211,10 +164,7 @@ fn a_report_is_drawn_whole_at_every_width_in_light_in_dark_and_on_paper() {
     for (name, record) in made_up::records() {
         fs::write(records.join(name), record.to_string()).expect("a file can be written");
     }
-    let (real, full) = (
-        folder.0.join("committed.html"),
-        folder.0.join("made-up.html"),
-    );
+    let (real, full) = (folder.0.join("committed.html"), folder.0.join("made-up.html"));
     report(&[&committed()], &real);
     report(&[&records], &full);
     let light = look(&folder.0, &[&real, &full], false);
@@ -224,42 +174,21 @@ fn a_report_is_drawn_whole_at_every_width_in_light_in_dark_and_on_paper() {
     }
     let per_page = WIDTHS.len() + 1;
     for (light, dark) in light.iter().zip(&dark) {
-        let is_print = light["name"]
-            .as_str()
-            .is_some_and(|name| name.ends_with("printed"));
+        let is_print = light["name"].as_str().is_some_and(|name| name.ends_with("printed"));
         for part in ["background", "ink"] {
-            assert_eq!(
-                light[part] == dark[part],
-                is_print,
-                "{}: {part}",
-                light["name"]
-            );
+            assert_eq!(light[part] == dark[part], is_print, "{}: {part}", light["name"]);
         }
     }
     // Narrow pages have charts of their own, and everything that wide ones have.
     for page in light.chunks(per_page) {
-        assert!(
-            kinds(&page[0]).iter().all(|kind| kind.ends_with(" narrow")),
-            "{:?}",
-            kinds(&page[0])
-        );
-        assert!(
-            kinds(&page[1]).iter().all(|kind| kind.ends_with(" wide")),
-            "{:?}",
-            kinds(&page[1])
-        );
+        assert!(kinds(&page[0]).iter().all(|kind| kind.ends_with(" narrow")), "{:?}", kinds(&page[0]));
+        assert!(kinds(&page[1]).iter().all(|kind| kind.ends_with(" wide")), "{:?}", kinds(&page[1]));
         let plain = |found| -> Vec<String> {
             let all: Vec<String> = kinds(found);
-            all.iter()
-                .map(|kind| kind.replace(" narrow", "").replace(" wide", ""))
-                .collect()
+            all.iter().map(|kind| kind.replace(" narrow", "").replace(" wide", "")).collect()
         };
         assert_eq!(plain(&page[0]), plain(&page[2]));
-        assert_eq!(
-            kinds(&page[3]),
-            kinds(&page[1]),
-            "printed as on a wide page"
-        );
+        assert_eq!(kinds(&page[3]), kinds(&page[1]), "printed as on a wide page");
     }
     the_committed_records(&light[0]);
     the_made_up_records(&light[per_page]);
@@ -277,42 +206,20 @@ fn the_committed_records(found: &Value) {
         height as f64 / SCREEN as f64
     );
     let tiles = found["tiles"].as_str().expect("it is a text");
-    for text in [
-        "Peak goodput",
-        "p50 / p99",
-        "Wake",
-        "Redis",
-        "disturbed",
-        "undisturbed",
-    ] {
+    for text in ["Peak goodput", "p50 / p99", "Wake", "Redis", "disturbed", "undisturbed"] {
         assert!(tiles.contains(text), "{text}: {tiles}");
     }
-    assert!(
-        found["hatched"].as_u64().is_some_and(|count| count > 0),
-        "disturbed runs are hatched"
-    );
+    assert!(found["hatched"].as_u64().is_some_and(|count| count > 0), "disturbed runs are hatched");
     let sections = found["sections"].to_string();
-    for id in [
-        "verdicts",
-        "rivals",
-        "throughput",
-        "latency",
-        "costs",
-        "placement",
-        "environment",
-        "records",
-    ] {
+    for id in ["verdicts", "rivals", "throughput", "latency", "costs", "placement", "environment", "records"]
+    {
         assert!(sections.contains(&format!("\"{id}\"")), "{id}: {sections}");
     }
 }
 
 fn the_made_up_records(found: &Value) {
     let sections = found["sections"].as_array().expect("it is a list");
-    assert_eq!(
-        sections.len(),
-        13,
-        "every section has something: {sections:?}"
-    );
+    assert_eq!(sections.len(), 13, "every section has something: {sections:?}");
     for kind in ["lines", "bars", "heat", "places"] {
         assert!(kinds(found).iter().any(|it| it.contains(kind)), "{kind}");
     }
@@ -329,10 +236,6 @@ fn the_made_up_records(found: &Value) {
         .as_array()
         .into_iter()
         .flatten()
-        .find(|chart| {
-            chart["label"]
-                .as_str()
-                .is_some_and(|label| label.starts_with("Core to core"))
-        });
+        .find(|chart| chart["label"].as_str().is_some_and(|label| label.starts_with("Core to core")));
     assert_eq!(matrix.expect("there is a matrix")["marks"], 32 * 32);
 }

@@ -113,7 +113,9 @@ impl Exercise {
             Act::RouteLabels(mask, group) => drop(store.register_labels(*mask, *group)),
             Act::UnrouteLabels(mask, group) => drop(store.unregister_labels(*mask, *group)),
             Act::SetScrub(number) => drop(store.set_scrub(level(*number))),
-            Act::AutoVacuum(on) => drop(store.set_scrub(if *on { splinter::Scrub::Full } else { splinter::Scrub::None })),
+            Act::AutoVacuum(on) => {
+                drop(store.set_scrub(if *on { splinter::Scrub::Full } else { splinter::Scrub::None }))
+            }
             Act::SetUserFlags(mask) => drop(store.flags().set_user(*mask)),
             Act::ClearUserFlags(mask) => drop(store.flags().clear_user(*mask)),
             Act::ReportParseFailure => drop(store.report_parse_failure()),

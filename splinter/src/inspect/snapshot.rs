@@ -1,5 +1,10 @@
 //! Snapshots: copies of a header or a slot at one moment.
 
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "a key is given as to the standard library's functions: by reference or not"
+)]
+
 use crate::arena::Scrub;
 use crate::arena::copy::copy_vector_out;
 use crate::arena::key::{Key, KeyRef};

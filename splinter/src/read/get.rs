@@ -1,5 +1,10 @@
 //! Reading keys: everything here works on a read-only mapping and stores nothing shared.
 
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "a key is given as to the standard library's functions: by reference or not"
+)]
+
 use super::batch::Batch;
 use super::handle::sealed::Plain;
 use super::handle::{AsKey, Handle};

@@ -1,5 +1,10 @@
 //! Waits for a change of one key: looks, spins for a moment, then sleeps on the slot's futex.
 
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "a key is given as to the standard library's functions: by reference or not"
+)]
+
 use crate::error::Error;
 use crate::open::Store;
 use crate::read::{AsKey, Plain};

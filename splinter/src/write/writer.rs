@@ -1,5 +1,10 @@
 //! Changing keys: a registered writer, which holds a writer id of the store.
 
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "a key is given as to the standard library's functions: by reference or not"
+)]
+
 use crate::arena::integer::{IntegerOp, Parse, number_in_slot, number_to_be};
 use crate::arena::orders;
 use crate::arena::records::Slot;

@@ -60,7 +60,7 @@ pub(crate) const CHANGES: [(&str, Act); 20] = [
     ("set to the same", |w| w.set(KEY, b"text")),
     ("set a resolved key", |w| {
         let handle = w.resolve(KEY)?;
-        w.set(&handle, b"other")
+        w.set(handle, b"other")
     }),
     ("set many", |w| {
         let mut results = [Ok(())];
@@ -91,7 +91,7 @@ pub(crate) const NUMBER_CHANGES: [(&str, Act); 7] = [
     ("and nothing", |w| w.integer(KEY, IntegerOp::And(u64::MAX)).map(drop)),
     ("count a resolved key", |w| {
         let handle = w.resolve(KEY)?;
-        w.integer(&handle, IntegerOp::Not).map(drop)
+        w.integer(handle, IntegerOp::Not).map(drop)
     }),
     ("set another number", |w| w.set_u64(KEY, 8)),
     ("set to bytes", |w| w.set(KEY, b"12")),

@@ -86,11 +86,7 @@ fn list_argument(field: &'static Field, axis: Axis, help: &str, verb: u8) -> Arg
             format!("default: {}", default.unwrap_or_default())
         }
     };
-    let heading = if verb == MATRIX {
-        "Axes"
-    } else {
-        field.heading
-    };
+    let heading = if verb == MATRIX { "Axes" } else { field.heading };
     Arg::new(field.name)
         .long(dashed(field.name))
         .value_name("LIST")
@@ -185,12 +181,7 @@ impl<const VERB: u8> FromArgMatches for Flags<VERB> {
                 given.extend(flags.filter_map(|flag| Some((flag, text(&flag)?))));
             }
         }
-        Ok(Self {
-            workload: file("workload"),
-            profile: file("profile"),
-            given,
-            lists,
-        })
+        Ok(Self { workload: file("workload"), profile: file("profile"), given, lists })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -328,10 +319,7 @@ impl WorkloadFlags {
         if self.history_file().is_some() && levels.len() > 1 {
             return Err("a history file is of one run: choose one level with --scrub".to_owned());
         }
-        let at = |scrub| Workload {
-            scrub,
-            ..workload.clone()
-        };
+        let at = |scrub| Workload { scrub, ..workload.clone() };
         Ok(levels.into_iter().map(at).collect())
     }
 }

@@ -36,13 +36,7 @@ fn no_flags_are_the_default_workload_at_every_scrub_level() {
     let all = workloads("");
     assert_eq!(all.len(), 3);
     for (workload, scrub) in all.into_iter().zip(Scrub::ALL) {
-        assert_eq!(
-            workload,
-            Workload {
-                scrub,
-                ..Workload::default()
-            }
-        );
+        assert_eq!(workload, Workload { scrub, ..Workload::default() });
     }
 }
 
@@ -61,10 +55,7 @@ fn the_defaults_that_help_names_are_those_of_the_workload() {
         ("duration", "[default: 5s]".to_owned()),
         ("mix", "[default: set=1]".to_owned()),
         ("pin_readers", "[default: behind the writers]".to_owned()),
-        (
-            "huge_pages",
-            "[default: off; collapse where none is said]".to_owned(),
-        ),
+        ("huge_pages", "[default: off; collapse where none is said]".to_owned()),
         ("history_limit", "[default: 4M]".to_owned()),
         ("ops", "all workers together".to_owned()),
         ("oracle", "says not to".to_owned()),
@@ -104,12 +95,8 @@ fn flags_end_up_in_the_workload() {
 #[test]
 fn flags_win_over_the_file_and_the_file_over_the_defaults() {
     let text = "writers = 3\nkeys = 99\nspan = { ops = 10 }\nrate = 1000\nscrub = \"full\"\noracle = false\n";
-    let all = with_file(text, |path| {
-        workloads(&format!(
-            "--workload {} --keys 50 --duration 2s",
-            path.display()
-        ))
-    });
+    let all =
+        with_file(text, |path| workloads(&format!("--workload {} --keys 50 --duration 2s", path.display())));
     let expected = Workload {
         writers: 3,
         keys: 50,
@@ -132,31 +119,20 @@ fn flags_win_over_the_file_and_the_file_over_the_defaults() {
     assert_eq!(observed("--no-oracle --oracle"), [true, false]);
     assert_eq!(observed("--oracle --no-oracle"), [false, false]);
     let levels = |text: &str, flags: &str| {
-        with_file(text, |path| {
-            levels(&workloads(&format!(
-                "--workload {} {flags}",
-                path.display()
-            )))
-        })
+        with_file(text, |path| levels(&workloads(&format!("--workload {} {flags}", path.display()))))
     };
     assert_eq!(levels("scrub = \"full\"", "--scrub none"), [Scrub::None]);
     assert_eq!(levels("scrub = \"all\"", ""), Scrub::ALL);
     assert_eq!(levels("", ""), Scrub::ALL);
-    assert_eq!(
-        levels("scrub = [\"none\", \"full\"]", ""),
-        [Scrub::None, Scrub::Full]
-    );
+    assert_eq!(levels("scrub = [\"none\", \"full\"]", ""), [Scrub::None, Scrub::Full]);
 }
 
 #[test]
 fn a_profile_comes_over_the_file_and_flags_over_the_profile() {
     let profile = "[process]\nspin_ns = 7\n[store]\nscrub = \"full\"\nslot_factor = 2\n\
         huge_pages = \"advise\"\n[workers]\npin = \"compact\"\n";
-    let all = |flags: &str| {
-        with_file(profile, |path| {
-            workloads(&format!("--profile {} {flags}", path.display()))
-        })
-    };
+    let all =
+        |flags: &str| with_file(profile, |path| workloads(&format!("--profile {} {flags}", path.display())));
     let [plain] = all("").try_into().unwrap();
     let expected = Workload {
         scrub: Scrub::Full,
@@ -170,9 +146,8 @@ fn a_profile_comes_over_the_file_and_flags_over_the_profile() {
         ..Workload::default()
     };
     assert_eq!(plain, expected);
-    let [flagged] = all("--pin none --spin-ns 9 --huge-pages=off --slots 9000 --scrub none")
-        .try_into()
-        .unwrap();
+    let [flagged] =
+        all("--pin none --spin-ns 9 --huge-pages=off --slots 9000 --scrub none").try_into().unwrap();
     let expected = Workload {
         scrub: Scrub::None,
         huge_pages: Huge::Off,
@@ -191,8 +166,7 @@ fn one_workload_has_one_level() {
     assert_eq!(one("--scrub full").unwrap().scrub, Scrub::Full);
     assert!(one("--scrub all").unwrap_err().contains("--scrub"));
     let scrub = |text: &str| {
-        with_file(text, |path| one(&format!("--workload {}", path.display())))
-            .map(|workload| workload.scrub)
+        with_file(text, |path| one(&format!("--workload {}", path.display()))).map(|workload| workload.scrub)
     };
     assert_eq!(scrub("scrub = \"none\""), Ok(Scrub::None));
     assert!(scrub("scrub = \"all\"").is_err());
@@ -210,9 +184,7 @@ fn what_flags_stand_for_is_printed_and_read_back_the_same() {
     ] {
         let first = workloads(flags);
         let text = file::print(&first[0], &levels(&first));
-        let again = with_file(&text, |path| {
-            workloads(&format!("--workload {}", path.display()))
-        });
+        let again = with_file(&text, |path| workloads(&format!("--workload {}", path.display())));
         assert_eq!(first, again, "{text}");
     }
 }
@@ -245,14 +217,10 @@ fn a_wrong_file_is_refused_with_its_line() {
         ("writers = 0\nreaders = 0", "--writers"),
     ] {
         let error = with_file(text, |path| {
-            parsed(&format!("--workload {}", path.display()))
-                .workloads()
-                .unwrap_err()
+            parsed(&format!("--workload {}", path.display())).workloads().unwrap_err()
         });
         assert!(error.contains(word) && !error.contains('\n'), "{error}");
     }
-    let missing = parsed("--workload /nowhere/at-all.toml")
-        .workloads()
-        .unwrap_err();
+    let missing = parsed("--workload /nowhere/at-all.toml").workloads().unwrap_err();
     assert!(missing.contains("/nowhere/at-all.toml"), "{missing}");
 }

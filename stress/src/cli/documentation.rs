@@ -65,12 +65,7 @@ fn shown(command: &Command) -> Command {
         .version(command.get_version().unwrap_or_default().to_owned())
         .about(text(command.get_about()))
         .after_help(text(command.get_after_help()))
-        .subcommands(
-            command
-                .get_subcommands()
-                .filter(|verb| !verb.is_hide_set())
-                .cloned(),
-        )
+        .subcommands(command.get_subcommands().filter(|verb| !verb.is_hide_set()).cloned())
 }
 
 fn pages(folder: &Path, command: &Command) -> io::Result<String> {

@@ -53,9 +53,7 @@ pub(super) fn run(arguments: &HistoryArguments) -> ExitCode {
         };
         as_json(&checked)
     } else {
-        let window = record
-            .window_text()
-            .map_or(String::new(), |text| format!("\n{text}"));
+        let window = record.window_text().map_or(String::new(), |text| format!("\n{text}"));
         let verdict = record.verdict.word().to_uppercase();
         format!("{}{window}\n  verdict    {verdict}", record.line())
     };

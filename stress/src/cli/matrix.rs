@@ -53,12 +53,7 @@ impl MatrixArguments {
             }
             axes.sort_by_key(|(axis, _)| Axis::all().position(|other| other == *axis));
         }
-        Ok(MatrixPlan {
-            base,
-            axes,
-            into: self.into.clone(),
-            again: self.again,
-        })
+        Ok(MatrixPlan { base, axes, into: self.into.clone(), again: self.again })
     }
 }
 
@@ -117,30 +112,16 @@ mod tests {
     #[test]
     fn without_a_list_scrub_levels_meet_value_sizes() {
         let sizes = "value_len=16/64/256/1024/4096";
-        assert_eq!(
-            axes(&plan("").unwrap()),
-            format!("scrub=none/hybrid/full {sizes}")
-        );
-        assert_eq!(
-            axes(&plan("--writers 2 --scrub full").unwrap()),
-            format!("scrub=full writers=2 {sizes}")
-        );
+        assert_eq!(axes(&plan("").unwrap()), format!("scrub=none/hybrid/full {sizes}"));
+        assert_eq!(axes(&plan("--writers 2 --scrub full").unwrap()), format!("scrub=full writers=2 {sizes}"));
     }
 
     #[test]
     fn a_file_has_axes_too_and_flags_win_over_it() {
-        let path =
-            std::env::temp_dir().join(format!("splinter-matrix-{}.toml", std::process::id()));
-        std::fs::write(
-            &path,
-            "writers = [1, 2]\nreaders = 3\nscrub = \"all\"\nkeys = 77\n",
-        )
-        .unwrap();
+        let path = std::env::temp_dir().join(format!("splinter-matrix-{}.toml", std::process::id()));
+        std::fs::write(&path, "writers = [1, 2]\nreaders = 3\nscrub = \"all\"\nkeys = 77\n").unwrap();
         let flag = format!("--workload {}", path.display());
-        let (as_is, over) = (
-            plan(&flag).unwrap(),
-            plan(&format!("{flag} --writers 9 --keys 5")).unwrap(),
-        );
+        let (as_is, over) = (plan(&flag).unwrap(), plan(&format!("{flag} --writers 9 --keys 5")).unwrap());
         std::fs::write(&path, "keys = 5\nwriters = [1,\n 1]\n").unwrap();
         let twice = plan(&flag).unwrap_err();
         std::fs::remove_file(&path).unwrap();
@@ -148,10 +129,7 @@ mod tests {
         assert_eq!(as_is.base.keys, 77);
         assert_eq!(axes(&over), "scrub=none/hybrid/full writers=9 readers=3");
         assert_eq!(over.base.keys, 5);
-        assert!(
-            twice.contains("line 2") && twice.contains("twice"),
-            "{twice}"
-        );
+        assert!(twice.contains("line 2") && twice.contains("twice"), "{twice}");
     }
 
     #[test]

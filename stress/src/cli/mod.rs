@@ -174,11 +174,7 @@ fn run_verb(arguments: &RunArguments) -> ExitCode {
         let text = file::print(&workloads[0], &levels);
         return end_with(text.trim_end(), ExitCode::SUCCESS);
     }
-    let outputs = [
-        arguments.record.as_deref(),
-        arguments.hdr.as_deref(),
-        arguments.flags.history_file(),
-    ];
+    let outputs = [arguments.record.as_deref(), arguments.hdr.as_deref(), arguments.flags.history_file()];
     if let Err(error) = try_files(&outputs, &arguments.flags.inputs(&workloads[0])) {
         complain(&error);
         return ExitCode::from(USAGE);
@@ -237,21 +233,14 @@ fn run_verb(arguments: &RunArguments) -> ExitCode {
 }
 
 /// Runs until nobody disturbs it, and at most so many times more. Disturbed to the last, it gives no verdict.
-fn undisturbed(
-    again: u32,
-    mut once: impl FnMut() -> Result<Record, RunError>,
-) -> Result<Record, RunError> {
+fn undisturbed(again: u32, mut once: impl FnMut() -> Result<Record, RunError>) -> Result<Record, RunError> {
     for left in (0..=again).rev() {
         let mut record = once()?;
         let is_disturbed = !record.environment.disturbances.is_empty();
         let ends = left == 0 || record.verdict == Verdict::Fail || interrupt::requested();
         if !is_disturbed || ends {
             record.environment.rounds_again = again - left;
-            settle(
-                &mut record.verdict,
-                &mut record.reasons,
-                &record.environment,
-            );
+            settle(&mut record.verdict, &mut record.reasons, &record.environment);
             return Ok(record);
         }
     }
@@ -316,21 +305,13 @@ mod tests {
             let mut runs = 0;
             let record = undisturbed(again, || {
                 let mut record = record.clone();
-                let disturbance = crate::Disturbance {
-                    cause: crate::Cause::OtherLoad,
-                    ms: 900,
-                    share: 0.45,
-                };
+                let disturbance = crate::Disturbance { cause: crate::Cause::OtherLoad, ms: 900, share: 0.45 };
                 record.environment.disturbances = vec![disturbance; (runs < disturbed_runs).into()];
                 runs += 1;
                 Ok(record)
             });
             let record = record.unwrap();
-            (
-                runs,
-                record.verdict,
-                summary(&record).contains("no verdict, DISTURBED"),
-            )
+            (runs, record.verdict, summary(&record).contains("no verdict, DISTURBED"))
         };
         assert_eq!(run(0, 0), (1, Verdict::Pass, false));
         assert_eq!(run(0, 1), (1, Verdict::Inconclusive, true));

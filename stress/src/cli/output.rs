@@ -37,10 +37,7 @@ impl OutputArguments {
 
     /// Returns the output of a command that reads some files: it writes to none of them.
     pub(super) fn beside(&self, inputs: &[Option<&Path>]) -> Self {
-        Self {
-            inputs: inputs.iter().flatten().map(|&path| path.into()).collect(),
-            ..self.clone()
-        }
+        Self { inputs: inputs.iter().flatten().map(|&path| path.into()).collect(), ..self.clone() }
     }
 
     /// Does `work`, the verb's, and hands on what comes of it, which `tell` sums up and judges; `log` is another file, and
@@ -57,8 +54,7 @@ impl OutputArguments {
             ExitCode::from(USAGE)
         };
         let outputs = [self.record.as_deref(), log.map(|(path, _)| path)];
-        let inputs: Vec<Option<&Path>> =
-            self.inputs.iter().map(|path| Some(path.as_ref())).collect();
+        let inputs: Vec<Option<&Path>> = self.inputs.iter().map(|path| Some(path.as_ref())).collect();
         if let Err(error) = try_files(&outputs, &inputs) {
             return refuse(&error);
         }

@@ -56,11 +56,7 @@ pub(super) fn run(arguments: &SweepArguments) -> ExitCode {
         firsts: arguments.first.clone(),
         seconds: arguments.second.clone(),
         hows: arguments.how.clone(),
-        scrubs: arguments
-            .scrub
-            .iter()
-            .map(|level| ScrubLevel::from(*level))
-            .collect(),
+        scrubs: arguments.scrub.iter().map(|level| ScrubLevel::from(*level)).collect(),
         only: arguments.only,
         point: arguments.point,
         stride: arguments.stride.unwrap_or_default() as usize,

@@ -31,10 +31,7 @@ impl TopologyArguments {
         let mut workload = self.flags.over(Workload::default())?;
         // As many as any role needs: they are not the subject.
         workload.keys = workload.keys.max(u64::from(workload.writers));
-        Ok(TopologyPlan {
-            source: self.topology.clone(),
-            workload: self.flags.any().then_some(workload),
-        })
+        Ok(TopologyPlan { source: self.topology.clone(), workload: self.flags.any().then_some(workload) })
     }
 }
 
@@ -68,10 +65,7 @@ mod tests {
     fn without_a_flag_of_the_workers_nobody_is_placed() {
         assert_eq!(plan(""), TopologyPlan::default());
         let other = plan("--topology machine.xml");
-        assert_eq!(
-            other.source,
-            Some(MachineSource::File("machine.xml".into()))
-        );
+        assert_eq!(other.source, Some(MachineSource::File("machine.xml".into())));
         assert_eq!(other.workload, None);
     }
 

@@ -52,12 +52,7 @@ pub(crate) fn shrink(kind: ObjectKind, events: &[Event], found: Contradiction) -
 
 /// Checks as if only the `kept` operations' times were known.
 fn check_kept(kind: ObjectKind, events: &[Event], kept: Option<&[u32]>) -> Option<Contradiction> {
-    let mut checker = Checker {
-        kind,
-        events,
-        kept,
-        best: None,
-    };
+    let mut checker = Checker { kind, events, kept, best: None };
     checker.run();
     checker.best
 }
@@ -87,18 +82,13 @@ impl Checker<'_> {
             // A change of the value removes the vector.
             let removed = self.kind == ObjectKind::Vector && event.op.makes_version();
             if event.op == OpKind::NotFound || removed {
-                zones.push(Zone {
-                    begin: self.returned(at),
-                    end: self.invoked(at),
-                });
+                zones.push(Zone { begin: self.returned(at), end: self.invoked(at) });
             }
         }
         let why = "one answer needs a moment at which the key held what the others say it did not";
         conflicts(&zones, |one, other| {
             self.contradict(
-                [one.begin, one.end, other.begin, other.end]
-                    .into_iter()
-                    .filter_map(|(_, event)| event),
+                [one.begin, one.end, other.begin, other.end].into_iter().filter_map(|(_, event)| event),
                 why,
             );
         });
@@ -160,9 +150,7 @@ impl Checker<'_> {
             let twin = before.filter(|one| (one.slot, one.epoch) == (version.slot, version.epoch));
             let last = before.filter(|one| Self::follows(one, version));
             let event = *self.event(version);
-            let there = last
-                .map(|last| self.event(last))
-                .filter(|last| last.op != OpKind::Unset);
+            let there = last.map(|last| self.event(last)).filter(|last| last.op != OpKind::Unset);
             let found = match (event.op, there, self.kind) {
                 (OpKind::Add, Some(last), _) => last.id.wrapping_add(event.size.into()) == event.id,
                 (OpKind::Append, Some(last), _) => {
@@ -207,20 +195,11 @@ impl Checker<'_> {
             let written = *self.event(&versions[place]);
             if event.op == OpKind::Get && event.len != written.len {
                 let pair = [versions[place].event, at];
-                self.contradict(
-                    pair,
-                    "what it read is longer or shorter than what was written",
-                );
+                self.contradict(pair, "what it read is longer or shorter than what was written");
             }
-            if event.op == OpKind::Get
-                && event.epoch != 0
-                && !self.covers(versions, place, event.epoch)
-            {
+            if event.op == OpKind::Get && event.epoch != 0 && !self.covers(versions, place, event.epoch) {
                 let pair = [versions[place].event, at];
-                self.contradict(
-                    pair,
-                    "it was told an epoch at which another version was in force",
-                );
+                self.contradict(pair, "it was told an epoch at which another version was in force");
             }
             let version = &mut versions[place];
             version.upper = version.upper.min(returned);
@@ -232,8 +211,7 @@ impl Checker<'_> {
     /// and the claim of the version behind it not yet won.
     fn covers(&self, versions: &[Version], place: usize, epoch: u64) -> bool {
         let near = |at: Option<usize>| {
-            at.and_then(|at| versions.get(at))
-                .filter(|one| one.slot == versions[place].slot)
+            at.and_then(|at| versions.get(at)).filter(|one| one.slot == versions[place].slot)
         };
         near(place.checked_sub(1)).is_none_or(|before| before.epoch <= epoch)
             && near(Some(place + 1)).is_none_or(|next| epoch + 2 <= next.epoch)
@@ -275,7 +253,8 @@ impl Checker<'_> {
         let invoked = self.invoked(at);
         if let Some(first) = first.filter(|first| first.0 < invoked.0) {
             let pair = [first.1, invoked.1];
-            let why = "what no operation removes was there when the first returned, and not found by the second";
+            let why =
+                "what no operation removes was there when the first returned, and not found by the second";
             self.contradict(pair.into_iter().flatten(), why);
         }
     }
@@ -286,9 +265,7 @@ impl Checker<'_> {
         let mut begin = None;
         for (at, version) in versions.iter().enumerate() {
             let begin_here = *begin.get_or_insert(version.upper);
-            let next = versions
-                .get(at + 1)
-                .filter(|next| Self::follows(version, next));
+            let next = versions.get(at + 1).filter(|next| Self::follows(version, next));
             let end = match (self.event(version).op, next) {
                 (OpKind::Unset, _) => version.lower,
                 // A register's versions have no order: others may follow.
@@ -297,10 +274,7 @@ impl Checker<'_> {
                 (_, Some(_)) => continue,
             };
             begin = None;
-            zones.push(Zone {
-                begin: begin_here,
-                end,
-            });
+            zones.push(Zone { begin: begin_here, end });
         }
         zones
     }
@@ -310,10 +284,8 @@ impl Checker<'_> {
         let mut operations: Vec<u32> = operations.into_iter().collect();
         operations.sort_unstable_by_key(|&at| (self.events[at as usize].invoked, at));
         operations.dedup();
-        let better = self
-            .best
-            .as_ref()
-            .is_none_or(|best| self.extent(&operations) < self.extent(&best.operations));
+        let better =
+            self.best.as_ref().is_none_or(|best| self.extent(&operations) < self.extent(&best.operations));
         if better {
             self.best = Some(Contradiction { operations, why });
         }

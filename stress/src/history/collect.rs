@@ -45,9 +45,7 @@ pub(crate) fn collect(
     cycle_ns: f64,
 ) -> History {
     let objects = Objects::new(workload);
-    let logs: Vec<_> = (0..workload.operators())
-        .filter_map(|at| block.tape(at))
-        .collect();
+    let logs: Vec<_> = (0..workload.operators()).filter_map(|at| block.tape(at)).collect();
     let recorded = || logs.iter().flat_map(EventLog::events);
     let mut touched = vec![false; objects.all().count()];
     for event in recorded() {
@@ -61,19 +59,9 @@ pub(crate) fn collect(
     for (number, (kind, family, index)) in (0..).zip(objects.all()) {
         // An object that was not used needs no name.
         let touched = touched[number as usize];
-        names.push((
-            kind,
-            if touched {
-                text(family, index)
-            } else {
-                String::new()
-            },
-        ));
+        names.push((kind, if touched { text(family, index) } else { String::new() }));
         if touched {
-            let blank = Event {
-                key: number,
-                ..Event::default()
-            };
+            let blank = Event { key: number, ..Event::default() };
             ends.extend(first(kind, index, before, blank));
             match last(kind, (family, index), store, &mut buffers, blank) {
                 Ok(read) => ends.extend(read),
@@ -86,38 +74,19 @@ pub(crate) fn collect(
     }
     let known = |event: &Event| (event.key as usize) < names.len();
     let all = recorded().chain(ends.iter().copied()).filter(known);
-    History {
-        unread,
-        ..History::new(names.clone(), cycle_ns, all)
-    }
+    History { unread, ..History::new(names.clone(), cycle_ns, all) }
 }
 
 /// Returns what the object held before the first operation.
 fn first(kind: ObjectKind, index: u64, before: &Before, blank: Event) -> Option<Event> {
-    let filled = Event {
-        worker: BEFORE,
-        id: super::id(PREFILL, 1),
-        ..blank
-    };
+    let filled = Event { worker: BEFORE, id: super::id(PREFILL, 1), ..blank };
     match kind {
         ObjectKind::Value => {
             let &(slot, epoch, len) = before.values.get(usize::try_from(index).ok()?)?;
-            Some(Event {
-                op: OpKind::Set,
-                slot,
-                epoch,
-                ..filled.sized(len, len)
-            })
+            Some(Event { op: OpKind::Set, slot, epoch, ..filled.sized(len, len) })
         }
-        ObjectKind::Counter => Some(Event {
-            op: OpKind::Set,
-            id: 0,
-            ..filled
-        }),
-        ObjectKind::Group => Some(Event {
-            op: OpKind::Write,
-            ..filled
-        }),
+        ObjectKind::Counter => Some(Event { op: OpKind::Set, id: 0, ..filled }),
+        ObjectKind::Group => Some(Event { op: OpKind::Write, ..filled }),
         // No vector at all.
         ObjectKind::Vector => None,
     }
@@ -154,12 +123,7 @@ fn last(
     let key = keys::name(family, index);
     let hash = splinter::hash_key(&key);
     let invoked = splinter::cycles_fenced();
-    let read = |op, id, len: usize| Event {
-        op,
-        id,
-        len: u32::try_from(len).unwrap_or(u32::MAX),
-        ..blank
-    };
+    let read = |op, id, len: usize| Event { op, id, len: u32::try_from(len).unwrap_or(u32::MAX), ..blank };
     let found = match kind {
         ObjectKind::Value => store.get(&key, &mut buffers.value).map(|len| {
             let mut stamp = None;
@@ -167,9 +131,7 @@ fn last(
             let sound = value::check_pieces(value, hash, |piece| stamp = Some(piece)).is_ok();
             read(OpKind::Get, name(stamp.filter(|_| sound)), len)
         }),
-        ObjectKind::Counter => store
-            .read_int(&key)
-            .map(|number| read(OpKind::GetNumber, number, 0)),
+        ObjectKind::Counter => store.read_int(&key).map(|number| read(OpKind::GetNumber, number, 0)),
         ObjectKind::Group => store.read_tandem(&key, &mut buffers.orders).map(|()| {
             let stamp = value::check(&buffers.orders[0], hash).ok();
             read(OpKind::Read, name(stamp), 0)
@@ -186,25 +148,14 @@ fn last(
         (Err(Miss::NotFound), _) => read(OpKind::NotFound, 0, 0),
         (Err(miss), _) => return Err(miss),
     };
-    Ok(Some(Event {
-        worker: AFTER,
-        invoked,
-        returned: splinter::cycles_fenced(),
-        ..event
-    }))
+    Ok(Some(Event { worker: AFTER, invoked, returned: splinter::cycles_fenced(), ..event }))
 }
 
 /// Collects the history of a run on a fake store, whose values all have one length at first.
 #[cfg(test)]
-pub(crate) fn collect_for_tests(
-    workload: &Workload,
-    block: &SharedState,
-    store: &impl Reads,
-) -> History {
+pub(crate) fn collect_for_tests(workload: &Workload, block: &SharedState, store: &impl Reads) -> History {
     let keys = workload.key_sets().values.end as usize;
-    let before = Before {
-        values: vec![(0, 0, workload.value_len.longest()); keys],
-    };
+    let before = Before { values: vec![(0, 0, workload.value_len.longest()); keys] };
     collect(workload, &before, block, store, 1.0)
 }
 
@@ -241,20 +192,12 @@ mod tests {
 
     fn last_of(kind: ObjectKind, family: Family, why: Miss) -> Result<Option<Event>, Miss> {
         let mut buffers = Buffers::new(&Workload::default());
-        last(
-            kind,
-            (family, 0),
-            &Gone(why),
-            &mut buffers,
-            Event::default(),
-        )
+        last(kind, (family, 0), &Gone(why), &mut buffers, Event::default())
     }
 
     #[test]
     fn a_key_that_is_lost_in_the_end_contradicts_its_first_value() {
-        let before = Before {
-            values: vec![(0, 0, 8)],
-        };
+        let before = Before { values: vec![(0, 0, 8)] };
         for (kind, family) in [
             (ObjectKind::Value, Family::Value),
             (ObjectKind::Counter, Family::Counter),
@@ -280,10 +223,7 @@ mod tests {
         ] {
             assert_eq!(last_of(kind, family, Miss::Again), Err(Miss::Again));
         }
-        let history = History {
-            unread: vec!["it is busy".to_owned()],
-            ..History::default()
-        };
+        let history = History { unread: vec!["it is busy".to_owned()], ..History::default() };
         let record = HistoryRecord::of(&history, "nothing".to_owned());
         assert_eq!(record.verdict, Verdict::Inconclusive);
         assert_eq!(record.why.as_deref(), Some("it is busy"));

@@ -55,11 +55,8 @@ pub(crate) fn save(history: &History, path: &Path) -> Result<(), String> {
 
 fn write(history: &History, file: &mut File) -> io::Result<()> {
     let mut file = BufWriter::new(file);
-    let header = Header {
-        schema_version: SCHEMA_VERSION,
-        kind: "history".to_owned(),
-        cycle_ns: history.cycle_ns,
-    };
+    let header =
+        Header { schema_version: SCHEMA_VERSION, kind: "history".to_owned(), cycle_ns: history.cycle_ns };
     serde_json::to_writer(&mut file, &header)?;
     for (object, (kind, name)) in history.objects.iter().enumerate() {
         for event in history.of(object) {
@@ -90,10 +87,7 @@ fn write(history: &History, file: &mut File) -> io::Result<()> {
 /// One line that says what is wrong with it.
 pub(crate) fn load(path: &Path) -> Result<History, String> {
     let wrong = |why: String| {
-        format!(
-            "{}: {why}; give a file that 'splinter-stress run --history=FILE' wrote",
-            path.display()
-        )
+        format!("{}: {why}; give a file that 'splinter-stress run --history=FILE' wrote", path.display())
     };
     let file = input::open(path).map_err(|error| wrong(error.to_string()))?;
     let mut text = BufReader::new(file);
@@ -103,10 +97,7 @@ pub(crate) fn load(path: &Path) -> Result<History, String> {
 
 fn read(text: impl BufRead) -> Result<History, String> {
     let mut lines = text.lines();
-    let first = lines
-        .next()
-        .ok_or("it is empty")?
-        .map_err(|error| error.to_string())?;
+    let first = lines.next().ok_or("it is empty")?.map_err(|error| error.to_string())?;
     let header: Header =
         serde_json::from_str(&first).map_err(|error| format!("line 1 is no header: {error}"))?;
     if header.kind != "history" || header.schema_version != SCHEMA_VERSION {
@@ -147,11 +138,7 @@ fn read(text: impl BufRead) -> Result<History, String> {
             size: line.size,
         });
     }
-    Ok(History::new(
-        objects,
-        header.cycle_ns,
-        events.iter().copied(),
-    ))
+    Ok(History::new(objects, header.cycle_ns, events.iter().copied()))
 }
 
 /// Refuses operations that no history has.
@@ -160,26 +147,15 @@ fn check_line(line: &Line<'_>) -> Result<(), String> {
         return Err("it returned before it was invoked".to_owned());
     }
     let fits = match line.object {
-        ObjectKind::Value => !matches!(
-            line.operation,
-            OpKind::Add | OpKind::GetNumber | OpKind::Write | OpKind::Read
-        ),
-        ObjectKind::Counter => matches!(
-            line.operation,
-            OpKind::Set | OpKind::Add | OpKind::GetNumber
-        ),
+        ObjectKind::Value => {
+            !matches!(line.operation, OpKind::Add | OpKind::GetNumber | OpKind::Write | OpKind::Read)
+        }
+        ObjectKind::Counter => matches!(line.operation, OpKind::Set | OpKind::Add | OpKind::GetNumber),
         ObjectKind::Group | ObjectKind::Vector => {
             matches!(line.operation, OpKind::Write | OpKind::Read)
         }
     };
-    if fits {
-        Ok(())
-    } else {
-        Err(format!(
-            "no {} has the operation {}",
-            line.object, line.operation
-        ))
-    }
+    if fits { Ok(()) } else { Err(format!("no {} has the operation {}", line.object, line.operation)) }
 }
 
 #[cfg(test)]
@@ -202,32 +178,22 @@ mod tests {
             len: 64,
             size: 64,
         };
-        let events = [
-            event(0, OpKind::Set, 1),
-            event(1, OpKind::Write, 2),
-            event(0, OpKind::Get, 9),
-        ];
-        let objects = vec![
-            (ObjectKind::Value, "v0000000".to_owned()),
-            (ObjectKind::Vector, "v0000000".to_owned()),
-        ];
+        let events = [event(0, OpKind::Set, 1), event(1, OpKind::Write, 2), event(0, OpKind::Get, 9)];
+        let objects =
+            vec![(ObjectKind::Value, "v0000000".to_owned()), (ObjectKind::Vector, "v0000000".to_owned())];
         let history = History::new(objects, 0.5, events.into_iter());
         let path = std::env::temp_dir().join(format!("history-{}", std::process::id()));
         save(&history, &path).unwrap();
         let back = load(&path);
         std::fs::remove_file(&path).unwrap();
         let back = back.unwrap();
-        assert_eq!(
-            (&back.objects, &back.events),
-            (&history.objects, &history.events)
-        );
+        assert_eq!((&back.objects, &back.events), (&history.objects, &history.events));
         assert_eq!((&back.starts, back.cycle_ns), (&history.starts, 0.5));
     }
 
     #[test]
     fn wrong_files_are_refused_in_one_line() {
-        let line =
-            r#"{"invoked":5,"returned":4,"worker":0,"object":"value","key":"k","operation":"get"}"#;
+        let line = r#"{"invoked":5,"returned":4,"worker":0,"object":"value","key":"k","operation":"get"}"#;
         for (text, why) in [
             (String::new(), "empty"),
             ("nonsense".to_owned(), "line 1"),
@@ -238,8 +204,7 @@ mod tests {
             (
                 format!(
                     "{HEADER}\n{}",
-                    line.replace("get", "add")
-                        .replace("\"returned\":4", "\"returned\":6")
+                    line.replace("get", "add").replace("\"returned\":4", "\"returned\":6")
                 ),
                 "no value has the operation add",
             ),

@@ -115,13 +115,7 @@ impl History {
             grouped[*at] = event;
             *at += 1;
         }
-        Self {
-            objects,
-            events: grouped,
-            starts,
-            unread: Vec::new(),
-            cycle_ns,
-        }
+        Self { objects, events: grouped, starts, unread: Vec::new(), cycle_ns }
     }
 
     /// Returns the operations on one object.

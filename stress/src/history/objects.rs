@@ -21,11 +21,7 @@ impl Objects {
     #[must_use]
     pub(crate) fn new(workload: &Workload) -> Self {
         let sets = workload.key_sets();
-        let vectors = if workload.mix.has(Op::Vector) {
-            sets.values.end
-        } else {
-            0
-        };
+        let vectors = if workload.mix.has(Op::Vector) { sets.values.end } else { 0 };
         Self { sets, vectors }
     }
 
@@ -62,39 +58,20 @@ impl Objects {
     /// Makes the event of an operation on a key.
     #[inline]
     pub(crate) fn event(&self, family: Family, index: u64, op: OpKind, id: u64) -> Event {
-        Event {
-            op,
-            id,
-            key: self.number(family, index),
-            ..Event::default()
-        }
+        Event { op, id, key: self.number(family, index), ..Event::default() }
     }
 
     /// Makes the event of an operation on a key's vector.
     #[inline]
     pub(crate) fn vector_event(&self, index: u64, op: OpKind, id: u64) -> Event {
-        Event {
-            op,
-            id,
-            key: self.vector(index),
-            ..Event::default()
-        }
+        Event { op, id, key: self.vector(index), ..Event::default() }
     }
 
     /// Makes the event of a read of a value, by the stamp of its last piece.
     #[inline]
-    pub(crate) fn get_event(
-        &self,
-        index: u64,
-        last: Option<Stamp>,
-        len: usize,
-        epoch: u64,
-    ) -> Event {
+    pub(crate) fn get_event(&self, index: u64, last: Option<Stamp>, len: usize, epoch: u64) -> Event {
         let event = self.event(Family::Value, index, OpKind::Get, name(last));
-        Event {
-            epoch,
-            ..event.sized(u32::try_from(len).unwrap_or(u32::MAX), 0)
-        }
+        Event { epoch, ..event.sized(u32::try_from(len).unwrap_or(u32::MAX), 0) }
     }
 }
 

@@ -51,22 +51,15 @@ impl HistoryRecord {
         let start = Instant::now();
         let values = history.values_of_vectors();
         let check_object = |object: usize| {
-            let (events, kind) = (
-                history.checked_events(object, &values),
-                history.objects[object].0,
-            );
+            let (events, kind) = (history.checked_events(object, &values), history.objects[object].0);
             let found = check(kind, &events)?;
             let size = extent(&events, &found.operations);
             Some((size, object, found))
         };
-        let wrong: Vec<((usize, u64), usize, Contradiction)> = (0..history.objects.len())
-            .into_par_iter()
-            .filter_map(check_object)
-            .collect();
+        let wrong: Vec<((usize, u64), usize, Contradiction)> =
+            (0..history.objects.len()).into_par_iter().filter_map(check_object).collect();
         let check_s = start.elapsed().as_secs_f64();
-        let worst = wrong
-            .iter()
-            .min_by_key(|(size, object, _)| (*size, *object));
+        let worst = wrong.iter().min_by_key(|(size, object, _)| (*size, *object));
         let (mut why, mut window) = (None, Vec::new());
         if let Some((_, object, found)) = worst {
             let events = history.checked_events(*object, &values);
@@ -75,17 +68,11 @@ impl HistoryRecord {
             window = history.show(*object, &events, &least.operations);
         }
         let operations = history.events.len() as u64;
-        let keys = (0..history.objects.len())
-            .filter(|&object| !history.of(object).is_empty())
-            .count();
+        let keys = (0..history.objects.len()).filter(|&object| !history.of(object).is_empty()).count();
         let mut record = Self {
             operations,
             keys: keys as u64,
-            verdict: if wrong.is_empty() {
-                Verdict::Pass
-            } else {
-                Verdict::Fail
-            },
+            verdict: if wrong.is_empty() { Verdict::Pass } else { Verdict::Fail },
             violations: wrong.len() as u64,
             recorded,
             check_s,
@@ -126,23 +113,11 @@ impl HistoryRecord {
     #[must_use]
     pub(crate) fn window_text(&self) -> Option<String> {
         let first = self.window.first()?;
-        let mut text = format!(
-            "  shortest contradiction, on {} {}:\n",
-            first.kind, first.key
-        );
+        let mut text = format!("  shortest contradiction, on {} {}:\n", first.kind, first.key);
         let mut rows = vec![
-            [
-                "worker",
-                "operation",
-                "value",
-                "len",
-                "slot",
-                "epoch",
-                "invoked ns",
-                "returned ns",
-            ]
-            .map(str::to_owned)
-            .to_vec(),
+            ["worker", "operation", "value", "len", "slot", "epoch", "invoked ns", "returned ns"]
+                .map(str::to_owned)
+                .to_vec(),
         ];
         let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
         for shown in &self.window {
@@ -158,11 +133,7 @@ impl HistoryRecord {
             ]);
         }
         align(&mut text, &rows);
-        let _ = write!(
-            text,
-            "  why        {}",
-            self.why.as_deref().unwrap_or_default()
-        );
+        let _ = write!(text, "  why        {}", self.why.as_deref().unwrap_or_default());
         Some(text)
     }
 }
@@ -181,25 +152,16 @@ impl History {
             return HashMap::new();
         }
         let values: HashMap<&str, usize> = of(ObjectKind::Value).collect();
-        of(ObjectKind::Vector)
-            .filter_map(|(name, object)| Some((object, *values.get(name)?)))
-            .collect()
+        of(ObjectKind::Vector).filter_map(|(name, object)| Some((object, *values.get(name)?))).collect()
     }
 
     /// Returns the events by which an object is checked: its own, and for a vector the changes of its value, too.
-    fn checked_events(
-        &self,
-        object: usize,
-        values: &HashMap<usize, usize>,
-    ) -> std::borrow::Cow<'_, [Event]> {
+    fn checked_events(&self, object: usize, values: &HashMap<usize, usize>) -> std::borrow::Cow<'_, [Event]> {
         let own = self.of(object);
         let Some(&value) = values.get(&object) else {
             return own.into();
         };
-        let changes = self
-            .of(value)
-            .iter()
-            .filter(|event| event.op.makes_version());
+        let changes = self.of(value).iter().filter(|event| event.op.makes_version());
         own.iter().chain(changes).copied().collect()
     }
 
@@ -207,10 +169,7 @@ impl History {
     fn show(&self, object: usize, events: &[Event], operations: &[u32]) -> Vec<Shown> {
         let (kind, name) = &self.objects[object];
         let shown = || operations.iter().map(|&at| &events[at as usize]);
-        let start = shown()
-            .filter(|event| event.worker != BEFORE)
-            .map(|event| event.invoked)
-            .min();
+        let start = shown().filter(|event| event.worker != BEFORE).map(|event| event.invoked).min();
         let ns = |event: &Event, cycles: u64| {
             let since = cycles.saturating_sub(start?);
             (event.worker != BEFORE).then(|| (since as f64 * self.cycle_ns * 10.0).round() / 10.0)
@@ -218,13 +177,9 @@ impl History {
         let version_of = |event: &Event| match (kind, event.op) {
             (ObjectKind::Value, OpKind::Get) => events
                 .iter()
-                .find(|write| {
-                    write.id == event.id && matches!(write.op, OpKind::Set | OpKind::Append)
-                })
+                .find(|write| write.id == event.id && matches!(write.op, OpKind::Set | OpKind::Append))
                 .map(|write| (write.slot, write.epoch)),
-            (_, op) if op.makes_version() && *kind != ObjectKind::Counter => {
-                Some((event.slot, event.epoch))
-            }
+            (_, op) if op.makes_version() && *kind != ObjectKind::Counter => Some((event.slot, event.epoch)),
             _ => None,
         };
         shown()
@@ -236,8 +191,7 @@ impl History {
                 value: value_text(*kind, event),
                 slot: version_of(event).map(|(slot, _)| slot),
                 epoch: version_of(event).map(|(_, epoch)| epoch),
-                len: (*kind == ObjectKind::Value && event.op != OpKind::NotFound)
-                    .then_some(event.len),
+                len: (*kind == ObjectKind::Value && event.op != OpKind::NotFound).then_some(event.len),
                 invoked_ns: ns(event, event.invoked),
                 returned_ns: ns(event, event.returned),
             })
@@ -260,10 +214,6 @@ fn value_text(kind: ObjectKind, event: &Event) -> Option<String> {
         (_, OpKind::NotFound | OpKind::Unset) => None,
         (ObjectKind::Counter, _) => Some(event.id.to_string()),
         _ if event.id == UNKNOWN => Some("no write's".to_owned()),
-        _ => Some(format!(
-            "{}:{}",
-            worker_text((event.id >> 48) as u32),
-            event.id & ((1 << 48) - 1)
-        )),
+        _ => Some(format!("{}:{}", worker_text((event.id >> 48) as u32), event.id & ((1 << 48) - 1))),
     }
 }

@@ -91,14 +91,9 @@ fn search(
     }
     let left = || (0..).zip(events).filter(|(at, _)| done & 1 << at == 0);
     // The next operation must have been invoked before any other of them had returned.
-    let soonest = left()
-        .map(|(_, event)| event.returned)
-        .min()
-        .unwrap_or(u64::MAX);
-    left()
-        .filter(|(_, event)| event.invoked <= soonest)
-        .any(|(at, event): (u32, _)| {
-            let next = object.step(kind, event);
-            next.is_some_and(|next| search(kind, events, done | 1 << at, &next, tried))
-        })
+    let soonest = left().map(|(_, event)| event.returned).min().unwrap_or(u64::MAX);
+    left().filter(|(_, event)| event.invoked <= soonest).any(|(at, event): (u32, _)| {
+        let next = object.step(kind, event);
+        next.is_some_and(|next| search(kind, events, done | 1 << at, &next, tried))
+    })
 }

@@ -17,12 +17,7 @@ struct Simulation {
 
 impl Simulation {
     fn new(kind: ObjectKind) -> Self {
-        Self {
-            kind,
-            holds: None,
-            epochs: [0; 2],
-            written: 0,
-        }
+        Self { kind, holds: None, epochs: [0; 2], written: 0 }
     }
 
     /// Performs a random operation that is possible, and returns it.
@@ -69,11 +64,7 @@ impl Simulation {
                     self.written += 1;
                     self.epochs[slot as usize] += 2 + 2 * rng.below(2);
                     event.epoch = self.epochs[slot as usize];
-                    event.id = if event.op == OpKind::Unset {
-                        0
-                    } else {
-                        self.written
-                    };
+                    event.id = if event.op == OpKind::Unset { 0 } else { self.written };
                     self.holds = (event.op != OpKind::Unset).then_some((slot, event.id, event.len));
                 }
             }
@@ -127,9 +118,7 @@ fn valid(kind: ObjectKind, rng: &mut Rng) -> Vec<Event> {
         let before = free[worker as usize];
         event.worker = worker as u32;
         // A worker that is not done by now begins its next operation later.
-        event.invoked = moment
-            .saturating_sub(rng.below(slack))
-            .max(before.min(moment));
+        event.invoked = moment.saturating_sub(rng.below(slack)).max(before.min(moment));
         event.returned = moment + rng.below(slack);
         free[worker as usize] = event.returned + 1;
         events.push(event);
@@ -148,8 +137,7 @@ fn spoil(events: &mut [Event], rng: &mut Rng) {
         }
         1 => {
             let times = (events[one].invoked, events[one].returned);
-            (events[one].invoked, events[one].returned) =
-                (events[other].invoked, events[other].returned);
+            (events[one].invoked, events[one].returned) = (events[other].invoked, events[other].returned);
             (events[other].invoked, events[other].returned) = times;
         }
         2 => {
@@ -169,13 +157,8 @@ fn spoil(events: &mut [Event], rng: &mut Rng) {
         }
         5 => events[one].slot ^= 1,
         _ => {
-            events[one].op = [
-                OpKind::Get,
-                OpKind::NotFound,
-                OpKind::Unset,
-                OpKind::GetNumber,
-                OpKind::Read,
-            ][rng.below(5) as usize];
+            events[one].op = [OpKind::Get, OpKind::NotFound, OpKind::Unset, OpKind::GetNumber, OpKind::Read]
+                [rng.below(5) as usize];
         }
     }
 }
@@ -188,31 +171,25 @@ fn is_read(event: &Event) -> bool {
 /// Tells whether objects of a kind have an operation: others are neither right nor wrong.
 fn is_known(kind: ObjectKind, event: &Event) -> bool {
     match kind {
-        ObjectKind::Value => !matches!(
-            event.op,
-            OpKind::Add | OpKind::GetNumber | OpKind::Write | OpKind::Read
-        ),
-        ObjectKind::Counter => matches!(
-            event.op,
-            OpKind::Set | OpKind::Add | OpKind::GetNumber | OpKind::NotFound
-        ),
+        ObjectKind::Value => {
+            !matches!(event.op, OpKind::Add | OpKind::GetNumber | OpKind::Write | OpKind::Read)
+        }
+        ObjectKind::Counter => {
+            matches!(event.op, OpKind::Set | OpKind::Add | OpKind::GetNumber | OpKind::NotFound)
+        }
         ObjectKind::Group => matches!(event.op, OpKind::Write | OpKind::Read | OpKind::NotFound),
-        ObjectKind::Vector => !matches!(
-            event.op,
-            OpKind::Get | OpKind::Add | OpKind::GetNumber | OpKind::NotFound
-        ),
+        ObjectKind::Vector => {
+            !matches!(event.op, OpKind::Get | OpKind::Add | OpKind::GetNumber | OpKind::NotFound)
+        }
     }
 }
 
 #[test]
 fn the_quick_check_agrees_with_the_exhaustive_one() {
     let rounds = 20_000;
-    for (number, kind) in (0..).zip([
-        ObjectKind::Value,
-        ObjectKind::Counter,
-        ObjectKind::Group,
-        ObjectKind::Vector,
-    ]) {
+    for (number, kind) in
+        (0..).zip([ObjectKind::Value, ObjectKind::Counter, ObjectKind::Group, ObjectKind::Vector])
+    {
         let mut rng = Rng::new(5, number);
         let (mut right, mut wrong) = (0, 0);
         for round in 0..rounds {
@@ -229,37 +206,24 @@ fn the_quick_check_agrees_with_the_exhaustive_one() {
             }
             let plain = is_linearizable(kind, &events);
             let quick = check(kind, &events);
-            assert_eq!(
-                quick.is_none(),
-                plain,
-                "{kind:?}, round {round}: {quick:?}\n{events:#?}"
-            );
-            assert!(
-                plain || round % 4 != 0,
-                "what happened is linearizable: {events:#?}"
-            );
+            assert_eq!(quick.is_none(), plain, "{kind:?}, round {round}: {quick:?}\n{events:#?}");
+            assert!(plain || round % 4 != 0, "what happened is linearizable: {events:#?}");
             if plain {
                 right += 1;
             } else {
                 wrong += 1;
             }
         }
-        assert!(
-            right > rounds / 8 && wrong > rounds / 8,
-            "{kind:?}: {right} and {wrong}"
-        );
+        assert!(right > rounds / 8 && wrong > rounds / 8, "{kind:?}: {right} and {wrong}");
     }
 }
 
 #[test]
 fn a_contradiction_that_is_shown_cannot_be_shorter() {
     let mut shown = [0; 6];
-    for (number, kind) in (0..).zip([
-        ObjectKind::Value,
-        ObjectKind::Counter,
-        ObjectKind::Group,
-        ObjectKind::Vector,
-    ]) {
+    for (number, kind) in
+        (0..).zip([ObjectKind::Value, ObjectKind::Counter, ObjectKind::Group, ObjectKind::Vector])
+    {
         let mut rng = Rng::new(6, number);
         for _ in 0..4_000 {
             let mut events = valid(kind, &mut rng);
@@ -283,23 +247,14 @@ fn a_contradiction_that_is_shown_cannot_be_shorter() {
                 }
                 is_linearizable(kind, &events)
             };
-            assert!(
-                !explained(&least.operations),
-                "{kind:?} {least:?}\n{events:#?}"
-            );
+            assert!(!explained(&least.operations), "{kind:?} {least:?}\n{events:#?}");
             for at in 0..least.operations.len() {
                 let mut fewer = least.operations.clone();
                 fewer.remove(at);
-                assert!(
-                    explained(&fewer),
-                    "{kind:?} {least:?}, without {at}\n{events:#?}"
-                );
+                assert!(explained(&fewer), "{kind:?} {least:?}, without {at}\n{events:#?}");
             }
             shown[least.operations.len()] += 1;
         }
     }
-    assert!(
-        shown[2] > 100 && shown[3] > 100 && shown[5] == 0,
-        "{shown:?}"
-    );
+    assert!(shown[2] > 100 && shown[3] > 100 && shown[5] == 0, "{shown:?}");
 }

@@ -42,12 +42,7 @@ pub(super) const CALLS: [Call; 70] = [
         };
         let (len, index) = (view.len(), c.rng.below(1 << 20) as usize);
         let bytes = view.bytes().count();
-        let _ = (
-            view.is_current(),
-            view.epoch(),
-            view.word(index),
-            view.word(0),
-        );
+        let _ = (view.is_current(), view.epoch(), view.word(index), view.word(0));
         let copied = c.read(|buf| Ok(view.copy_to(buf)))?;
         Some(c.bound(len) && c.bound(bytes) && copied)
     }),
@@ -81,13 +76,12 @@ pub(super) const CALLS: [Call; 70] = [
     }),
     ("get_at", |c| {
         let (store, handle) = (c.store, c.handle()?);
-        c.read(|buf| store.get(&handle, buf))
+        c.read(|buf| store.get(handle, buf))
     }),
     ("snapshot", |c| {
         let (slot, arena_len) = (c.store.snapshot(c.key()), c.store.arena_len());
-        let within = |slot: splinter::SlotSnapshot| {
-            c.check(slot.value_offset < arena_len) && c.bound(slot.value_len)
-        };
+        let within =
+            |slot: splinter::SlotSnapshot| c.check(slot.value_offset < arena_len) && c.bound(slot.value_len);
         Some(slot.is_ok_and(within))
     }),
     ("tandem", |c| {
@@ -124,12 +118,8 @@ pub(super) const CALLS: [Call; 70] = [
         let (key, deadline, epoch) = (c.key(), c.deadline(), c.rng.next_u64());
         Some(c.store.poll_after(key, epoch, deadline).is_ok())
     }),
-    ("try_next", |c| {
-        c.each_watcher(|watcher, _| watcher.try_next().is_ok())
-    }),
-    ("wait", |c| {
-        c.each_watcher(|watcher, deadline| watcher.wait(deadline).is_ok())
-    }),
+    ("try_next", |c| c.each_watcher(|watcher, _| watcher.try_next().is_ok())),
+    ("wait", |c| c.each_watcher(|watcher, deadline| watcher.wait(deadline).is_ok())),
     ("resync", |c| {
         let mut most = 0;
         let good = c.each_watcher(|watcher, _| {
@@ -161,15 +151,11 @@ pub(super) const CALLS: [Call; 70] = [
         c.pollable.as_mut()?.resync(|_| ());
         Some(true)
     }),
-    ("set", |c| {
-        c.write(|writer, key, body, _| writer.set(key, body).is_ok())
-    }),
-    ("set_versioned", |c| {
-        c.change(|writer, key, body| writer.set_versioned(key, body))
-    }),
+    ("set", |c| c.write(|writer, key, body, _| writer.set(key, body).is_ok())),
+    ("set_versioned", |c| c.change(|writer, key, body| writer.set_versioned(key, body))),
     ("set_at", |c| {
         let handle = c.handle()?;
-        c.write(|writer, _, body, _| writer.set(&handle, body).is_ok())
+        c.write(|writer, _, body, _| writer.set(handle, body).is_ok())
     }),
     ("set_many", |c| {
         c.write(|writer, key, body, word| {
@@ -180,53 +166,27 @@ pub(super) const CALLS: [Call; 70] = [
             answers.iter().all(Result::is_ok)
         })
     }),
-    ("append", |c| {
-        c.write(|writer, key, body, _| writer.append(key, body).is_ok())
-    }),
-    ("append_versioned", |c| {
-        c.change(|writer, key, tail| Ok(writer.append_versioned(key, tail)?.1))
-    }),
-    ("unset", |c| {
-        c.write(|writer, key, _, _| writer.unset(key).is_ok())
-    }),
-    ("unset_versioned", |c| {
-        c.change(|writer, key, _| Ok(writer.unset_versioned(key)?.1))
-    }),
-    ("bump", |c| {
-        c.write(|writer, key, _, _| writer.bump(key).is_ok())
-    }),
-    ("integer", |c| {
-        c.write(|writer, key, _, word| writer.integer(key, operation(word)).is_ok())
-    }),
+    ("append", |c| c.write(|writer, key, body, _| writer.append(key, body).is_ok())),
+    ("append_versioned", |c| c.change(|writer, key, tail| Ok(writer.append_versioned(key, tail)?.1))),
+    ("unset", |c| c.write(|writer, key, _, _| writer.unset(key).is_ok())),
+    ("unset_versioned", |c| c.change(|writer, key, _| Ok(writer.unset_versioned(key)?.1))),
+    ("bump", |c| c.write(|writer, key, _, _| writer.bump(key).is_ok())),
+    ("integer", |c| c.write(|writer, key, _, word| writer.integer(key, operation(word)).is_ok())),
     ("integer_at", |c| {
         let handle = c.handle()?;
-        c.write(|writer, _, _, word| writer.integer(&handle, operation(word)).is_ok())
+        c.write(|writer, _, _, word| writer.integer(handle, operation(word)).is_ok())
     }),
-    ("set_u64", |c| {
-        c.write(|writer, key, _, word| writer.set_u64(key, word).is_ok())
-    }),
+    ("set_u64", |c| c.write(|writer, key, _, word| writer.set_u64(key, word).is_ok())),
     ("set_type", |c| {
         c.write(|writer, key, _, word| {
-            writer
-                .set_type(key, Type::ALL[word as usize % Type::ALL.len()])
-                .is_ok()
+            writer.set_type(key, Type::ALL[word as usize % Type::ALL.len()]).is_ok()
         })
     }),
-    ("label", |c| {
-        c.write(|writer, key, _, word| writer.label(key, word).is_ok())
-    }),
-    ("unlabel", |c| {
-        c.write(|writer, key, _, word| writer.unlabel(key, word).is_ok())
-    }),
-    ("register", |c| {
-        c.write(|writer, key, _, word| writer.register(key, word as u8 & 63).is_ok())
-    }),
-    ("unregister", |c| {
-        c.write(|writer, key, _, word| writer.unregister(key, word as u8 & 63).is_ok())
-    }),
-    ("pulse", |c| {
-        c.write(|writer, key, _, _| writer.pulse(key).is_ok())
-    }),
+    ("label", |c| c.write(|writer, key, _, word| writer.label(key, word).is_ok())),
+    ("unlabel", |c| c.write(|writer, key, _, word| writer.unlabel(key, word).is_ok())),
+    ("register", |c| c.write(|writer, key, _, word| writer.register(key, word as u8 & 63).is_ok())),
+    ("unregister", |c| c.write(|writer, key, _, word| writer.unregister(key, word as u8 & 63).is_ok())),
+    ("pulse", |c| c.write(|writer, key, _, _| writer.pulse(key).is_ok())),
     ("slot_flags", |c| {
         c.write(|writer, key, _, word| {
             writer.set_slot_flags(key, word as u16).is_ok()
@@ -242,12 +202,8 @@ pub(super) const CALLS: [Call; 70] = [
         let vector = vec![1.5; c.store.geometry().vector_dim as usize];
         c.write(|writer, key, _, _| writer.set_vector(key, &vector).is_ok())
     }),
-    ("clear_vector", |c| {
-        c.write(|writer, key, _, _| writer.clear_vector(key).is_ok())
-    }),
-    ("set_tandem", |c| {
-        c.write(|writer, key, body, _| writer.set_tandem(key, &[body; ORDERS]).is_ok())
-    }),
+    ("clear_vector", |c| c.write(|writer, key, _, _| writer.clear_vector(key).is_ok())),
+    ("set_tandem", |c| c.write(|writer, key, body, _| writer.set_tandem(key, &[body; ORDERS]).is_ok())),
     ("unset_tandem", |c| {
         c.write(|writer, key, _, word| writer.unset_tandem(key, 1 + word as usize % 4).is_ok())
     }),
@@ -323,12 +279,7 @@ pub(super) const CALLS: [Call; 70] = [
             _ => Patience::Defer,
         };
         let range = c.rng.below(len)..len;
-        Some(
-            c.store
-                .bids()
-                .advise(id, range, Advice::Random, patience)
-                .is_ok(),
-        )
+        Some(c.store.bids().advise(id, range, Advice::Random, patience).is_ok())
     }),
     ("inspect", |c| {
         let found = c.store.inspect();
@@ -342,9 +293,7 @@ pub(super) const CALLS: [Call; 70] = [
         let repair = c.store.repair();
         Some(repair.is_ok_and(|repair| c.at_most_slots(repair.after.keys)))
     }),
-    ("residency", |c| {
-        Some(c.store.residency().is_ok() & c.store.flush().is_ok())
-    }),
+    ("residency", |c| Some(c.store.residency().is_ok() & c.store.flush().is_ok())),
     ("open_fd", |c| {
         let fd = c.store.fd().try_clone_to_owned().ok()?;
         Some(c.use_opened(Store::from_fd(fd).ok()))
@@ -362,17 +311,8 @@ pub(super) const CALLS: [Call; 70] = [
 ];
 
 /// Calls that take long, since they walk through the whole store, and of how many draws of one only one is made.
-const SLOW: [&str; 9] = [
-    "purge",
-    "inspect",
-    "repair",
-    "residency",
-    "open_fd",
-    "open_read_only",
-    "open_file",
-    "pollable",
-    "keys",
-];
+const SLOW: [&str; 9] =
+    ["purge", "inspect", "repair", "residency", "open_fd", "open_read_only", "open_file", "pollable", "keys"];
 const PASS_OVER: u64 = 15;
 
 /// Makes calls in random order until the run is stopped.

@@ -109,10 +109,7 @@ impl<'a> Client<'a> {
     }
 
     /// Reads into a buffer that just holds the longest value.
-    pub(super) fn read(
-        &mut self,
-        body: impl FnOnce(&mut [u8]) -> Result<usize, Error>,
-    ) -> Answered {
+    pub(super) fn read(&mut self, body: impl FnOnce(&mut [u8]) -> Result<usize, Error>) -> Answered {
         Some(self.read_into(self.max, body).is_ok())
     }
 
@@ -151,17 +148,10 @@ impl<'a> Client<'a> {
     }
 
     /// Calls a writer, if the store has one left.
-    pub(super) fn write(
-        &mut self,
-        body: impl FnOnce(&mut Writer, &str, &[u8], u64) -> bool,
-    ) -> Answered {
+    pub(super) fn write(&mut self, body: impl FnOnce(&mut Writer, &str, &[u8], u64) -> bool) -> Answered {
         let (key, word) = (self.key(), self.rng.next_u64());
         let len = word as usize % (self.max + 2);
-        let len = if self.rng.below(2) == 0 {
-            len % 40
-        } else {
-            len
-        };
+        let len = if self.rng.below(2) == 0 { len % 40 } else { len };
         let bytes = vec![word as u8; len];
         if self.writer.is_none() {
             self.writer = self.store.writer().ok();
@@ -195,10 +185,7 @@ impl<'a> Client<'a> {
                 watcher.set_spin(Duration::from_micros(self.rng.below(20)));
             }
         }
-        let answers = self
-            .watchers
-            .iter_mut()
-            .map(|watcher| body(watcher, deadline));
+        let answers = self.watchers.iter_mut().map(|watcher| body(watcher, deadline));
         answers.reduce(|all, one| all & one)
     }
 
@@ -211,12 +198,7 @@ impl<'a> Client<'a> {
             let _ = (store.get(key, &mut bytes), store.snapshot(key));
             let _ = store.tandem(key, &mut [const { Vec::new() }; ORDERS]);
         }
-        let _ = (
-            store.len(),
-            store.inspect(),
-            store.header(),
-            store.bids().list(),
-        );
+        let _ = (store.len(), store.inspect(), store.header(), store.bids().list());
         if let Ok(mut writer) = store.writer() {
             for key in &keys {
                 let _ = (writer.append(key, b"x"), writer.bump(key));
@@ -230,14 +212,10 @@ impl<'a> Client<'a> {
     /// Makes the bytes of a file: noise, or a copy of the store as it is, whole or cut short.
     pub(super) fn forge_file(&mut self) -> Vec<u8> {
         let mut bytes: Vec<u8> = match self.rng.below(4) {
-            0 => (0..self.rng.below(20_000))
-                .map(|_| self.rng.next_u64() as u8)
-                .collect(),
+            0 => (0..self.rng.below(20_000)).map(|_| self.rng.next_u64() as u8).collect(),
             _ => {
                 let words = self.raw.words().iter().take(1 << 16);
-                words
-                    .flat_map(|word| word.load(Relaxed).to_le_bytes())
-                    .collect()
+                words.flat_map(|word| word.load(Relaxed).to_le_bytes()).collect()
             }
         };
         if self.rng.below(3) == 0 {

@@ -125,10 +125,7 @@ impl<'a> FaultInjector<'a> {
         match target {
             // A claim of some writer, of a tandem or committed; a value of any length; another type.
             Target::Slots => match random >> 8 & 7 {
-                0 => set(
-                    0,
-                    old(0) & !0x3fff | 1 << 13 | random >> 16 & 0xc00 | writer,
-                ),
+                0 => set(0, old(0) & !0x3fff | 1 << 13 | random >> 16 & 0xc00 | writer),
                 1 => set(0, old(0) | 1 << 12),
                 2 => set(2, old(2) & !0xffff_ffff | 1 << 49 | random >> 32),
                 3 => set(2, old(2) ^ 0xf << 48),
@@ -143,10 +140,7 @@ impl<'a> FaultInjector<'a> {
                 1 => set(0, old(0) | random >> 16 & 0xffff),
                 _ => {
                     let entry = 1 + (random as usize >> 16) % 7;
-                    set(
-                        entry,
-                        old(entry) & !0xffff_ffff | ((random >> 32) % (slots + 3)),
-                    );
+                    set(entry, old(entry) & !0xffff_ffff | ((random >> 32) % (slots + 3)));
                 }
             },
             // A count that is far ahead or behind; sleepers that are not there.
@@ -166,10 +160,7 @@ impl<'a> FaultInjector<'a> {
             },
             Target::Bids => match random >> 8 & 3 {
                 0 => set(0, old(0) | 1),
-                1 => set(
-                    1,
-                    (1 + writer) | ((1 + (random >> 16) % 3) << 32) | ((random >> 32) << 34),
-                ),
+                1 => set(1, (1 + writer) | ((1 + (random >> 16) % 3) << 32) | ((random >> 32) << 34)),
                 2 => set(2, random & 0xffff),
                 _ => set(4, u64::MAX),
             },
@@ -220,10 +211,7 @@ fn ranges(raw: &Raw, target: Target) -> Vec<Range<usize>> {
     let end = raw.words().len();
     let places = match target {
         Target::Header => vec![words(0..LABEL_ROUTES.start)],
-        Target::Routes => vec![
-            words(LABEL_ROUTES),
-            between(Field::RoutesAt, Field::RingsAt),
-        ],
+        Target::Routes => vec![words(LABEL_ROUTES), between(Field::RoutesAt, Field::RingsAt)],
         Target::Bids => vec![words(BIDS)],
         Target::Groups => vec![words(GROUPS)],
         Target::Lanes => one(LANES_AT / 8..raw.at(Field::MapAt)),
@@ -237,16 +225,9 @@ fn ranges(raw: &Raw, target: Target) -> Vec<Range<usize>> {
         Target::Values => vec![between(Field::ValuesAt, Field::VectorsAt)],
         Target::Vectors => one(raw.at(Field::VectorsAt)..end),
     };
-    let places: Vec<_> = places
-        .into_iter()
-        .filter(|place| !place.is_empty())
-        .collect();
+    let places: Vec<_> = places.into_iter().filter(|place| !place.is_empty()).collect();
     // A store without vectors has none to damage; its values are damaged instead.
-    if places.is_empty() {
-        vec![between(Field::ValuesAt, Field::VectorsAt)]
-    } else {
-        places
-    }
+    if places.is_empty() { vec![between(Field::ValuesAt, Field::VectorsAt)] } else { places }
 }
 
 fn one(place: Range<usize>) -> Vec<Range<usize>> {
@@ -275,29 +256,19 @@ mod tests {
         assert!(holds(Target::Header, 200) && holds(Target::Map, 1));
         assert!(!holds(Target::Index, 0xa5a5_a5a5_a5a5_a5a5));
         let mut covered = vec![0; raw.words().len()];
-        for at in Target::ALL
-            .into_iter()
-            .flat_map(|target| ranges(&raw, target))
-            .flatten()
-        {
+        for at in Target::ALL.into_iter().flat_map(|target| ranges(&raw, target)).flatten() {
             covered[at] += 1;
         }
         assert!(covered.iter().all(|times| *times < 2), "parts overlap");
         let bare = covered.iter().filter(|times| **times == 0).count();
-        assert!(
-            bare < 600,
-            "{bare} words belong to no part: more than what fills the pages up"
-        );
+        assert!(bare < 600, "{bare} words belong to no part: more than what fills the pages up");
     }
 
     #[test]
     fn damage_stays_in_its_part_and_can_be_undone() {
         let store = store(geometry(1000, 100, 3, 4));
         let raw = Raw::new(&store).unwrap();
-        for target in Target::ALL
-            .into_iter()
-            .filter(|target| *target != Target::Header)
-        {
+        for target in Target::ALL.into_iter().filter(|target| *target != Target::Header) {
             let mut injector = FaultInjector::new(&raw, &[target], Rng::new(7, target as u64));
             let parts = ranges(&raw, target);
             for _ in 0..2000 {

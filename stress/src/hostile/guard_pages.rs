@@ -36,10 +36,8 @@ impl GuardPages {
     fn reserve(&mut self, at: impl Fn(usize) -> Option<usize>) {
         let mut len = LONGEST;
         while len >= SHORTEST {
-            let flags = libc::MAP_PRIVATE
-                | libc::MAP_ANONYMOUS
-                | libc::MAP_NORESERVE
-                | libc::MAP_FIXED_NOREPLACE;
+            let flags =
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
             let Some(at) = at(len).filter(|at| *at > 0) else {
                 len /= 2;
                 continue;
@@ -95,10 +93,7 @@ mod tests {
     fn map(at: usize, len: usize, file: Option<&File>) -> usize {
         let (flags, fd) = match file {
             Some(file) => (libc::MAP_SHARED | libc::MAP_FIXED, file.as_raw_fd()),
-            None => (
-                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
-                -1,
-            ),
+            None => (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE, -1),
         };
         let wanted = ptr::without_provenance_mut(at);
         // SAFETY: what is replaced is what this test reserved.
@@ -134,14 +129,11 @@ mod tests {
         for (at, len) in &guards.0 {
             assert!(at + len == from || *at == from + LEN, "{guards:?} {from:x}");
             // The kernel may have joined it to what is reserved beside it.
-            let guarded = maps
-                .lines()
-                .filter(|line| line.contains(" ---p "))
-                .any(|line| {
-                    let (low, high) = line.split(' ').next().unwrap().split_once('-').unwrap();
-                    let [low, high] = [low, high].map(|at| usize::from_str_radix(at, 16).unwrap());
-                    low <= *at && at + len <= high
-                });
+            let guarded = maps.lines().filter(|line| line.contains(" ---p ")).any(|line| {
+                let (low, high) = line.split(' ').next().unwrap().split_once('-').unwrap();
+                let [low, high] = [low, high].map(|at| usize::from_str_radix(at, 16).unwrap());
+                low <= *at && at + len <= high
+            });
             assert!(guarded, "{guards:?} in {maps}");
         }
         unmap(from, LEN);

@@ -34,28 +34,17 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The stores that are attacked, one after the other.
-const GEOMETRIES: [Geometry; 3] = [
-    geometry(24, 300, 5, 8),
-    geometry(1, 100, 0, 4),
-    geometry(300, 5000, 64, 20),
-];
+const GEOMETRIES: [Geometry; 3] =
+    [geometry(24, 300, 5, 8), geometry(1, 100, 0, 4), geometry(300, 5000, 64, 20)];
 
 const fn geometry(slots: u64, max_value_len: u64, vector_dim: u32, max_writers: u32) -> Geometry {
-    Geometry {
-        slots,
-        max_value_len,
-        vector_dim,
-        max_writers,
-    }
+    Geometry { slots, max_value_len, vector_dim, max_writers }
 }
 
 /// Makes a store for a test.
 #[cfg(test)]
 fn store(geometry: Geometry) -> Store {
-    let config = Config {
-        geometry,
-        ..Config::default()
-    };
+    let config = Config { geometry, ..Config::default() };
     Store::anonymous(&config).expect("a small store")
 }
 
@@ -157,15 +146,7 @@ impl<'p> Attack<'p> {
             .map_err(|error| format!("shared memory cannot be had: {error}"))?;
         // After both mappings were made, so that neither lies in the other's guard pages. Mappings that workers make later have none.
         let guards = GuardPages::around(store.arena_len());
-        Ok(Self {
-            plan,
-            round,
-            scratch,
-            store,
-            raw,
-            state,
-            guards,
-        })
+        Ok(Self { plan, round, scratch, store, raw, state, guards })
     }
 
     fn run(&self, span: Duration, record: &mut HostileRecord) -> Result<(), String> {
@@ -208,11 +189,7 @@ impl<'p> Attack<'p> {
         let number = worker.number;
         let (call, begun) = self.state.present_call(number);
         let call = call.map_or("start", |call| CALLS[call].0);
-        let seed = format!(
-            "store {}, worker {number}, life {}",
-            self.round + 1,
-            worker.restarts
-        );
+        let seed = format!("store {}, worker {number}, life {}", self.round + 1, worker.restarts);
         match worker.process.ended() {
             Some(End::Code(0)) if self.state.0.is_stopped() => return true,
             Some(End::Code(PANICKED)) => record.panic(call, &format!("{seed}: panicked")),
@@ -239,23 +216,10 @@ impl<'p> Attack<'p> {
         let scratch = self.scratch.join(format!("worker-{number}"));
         let process = Forked::new(|| {
             let rng = Rng::new(self.plan.seed, stream);
-            call_all(&mut Client::new(
-                &self.store,
-                &self.raw,
-                &self.state,
-                number,
-                &scratch,
-                rng,
-            ));
+            call_all(&mut Client::new(&self.store, &self.raw, &self.state, number, &scratch, rng));
             0
         })?;
-        Ok(Worker {
-            number,
-            process,
-            restarts,
-            begun: 0,
-            since: Instant::now(),
-        })
+        Ok(Worker { number, process, restarts, begun: 0, since: Instant::now() })
     }
 
     fn start_injector(&self) -> Result<Forked, String> {

@@ -139,20 +139,12 @@ impl HostileRecord {
             (name.clone(), made - errors.min(*made))
         };
         let answered = self.operations.iter().map(answered).collect();
-        let named = |name: &String| {
-            self.config
-                .targets
-                .iter()
-                .any(|part| part.to_string() == *name)
-        };
+        let named = |name: &String| self.config.targets.iter().any(|part| part.to_string() == *name);
         let mut spared = idle(&self.damage);
         spared.retain(named);
         let (uncalled, refused) = (idle(&self.operations), idle(&answered));
         let mut gaps = Vec::new();
-        if [&uncalled, &refused, &spared]
-            .into_iter()
-            .any(|names| !names.is_empty())
-        {
+        if [&uncalled, &refused, &spared].into_iter().any(|names| !names.is_empty()) {
             gaps.push(format!(
                 "too short: never called {uncalled:?}, never answered but by an error or nothing {refused:?}, never \
                  damaged {spared:?}; give --duration more"
@@ -227,12 +219,7 @@ pub(crate) fn hostile_summary(record: &HostileRecord) -> String {
         let _ = writeln!(text, "  {reason}");
     }
     if record.verdict == Verdict::Fail {
-        let targets: Vec<_> = record
-            .config
-            .targets
-            .iter()
-            .map(Target::to_string)
-            .collect();
+        let targets: Vec<_> = record.config.targets.iter().map(Target::to_string).collect();
         let _ = writeln!(
             text,
             "  the same damage again: --seed {} --target {} --duration {}ms --workers {}",
@@ -251,13 +238,7 @@ mod tests {
     use super::*;
 
     fn plan() -> HostilePlan {
-        HostilePlan {
-            workers: 1,
-            duration_ms: 1,
-            patience_ms: 1000,
-            targets: Target::ALL.to_vec(),
-            seed: 1,
-        }
+        HostilePlan { workers: 1, duration_ms: 1, patience_ms: 1000, targets: Target::ALL.to_vec(), seed: 1 }
     }
 
     fn record(change: impl FnOnce(&mut HostileRecord)) -> HostileRecord {

@@ -28,9 +28,7 @@ pub(super) fn run(store: &Store, raw: &Raw, state: &KillState, plan: &KillPlan) 
         }
     }
     // Every writer id gets a new owner once, which finishes what the last one left.
-    let owners: Vec<_> = (0..store.geometry().max_writers)
-        .map(|_| store.writer())
-        .collect();
+    let owners: Vec<_> = (0..store.geometry().max_writers).map(|_| store.writer()).collect();
     if let Some(Err(error)) = owners.iter().find(|owner| owner.is_err()) {
         stuck(format!("a dead writer's id cannot be had: {error}"));
     }
@@ -42,23 +40,13 @@ pub(super) fn run(store: &Store, raw: &Raw, state: &KillState, plan: &KillPlan) 
 
 /// Writes every key that stays, without a change of its content.
 fn write_everything(writer: &mut Writer, state: &KillState, stuck: &impl Fn(String)) {
-    let kept = [
-        OwnKey::Value,
-        OwnKey::Log,
-        OwnKey::Count,
-        OwnKey::Vector,
-        OwnKey::Mark,
-    ];
-    let own = state
-        .writers()
-        .flat_map(|writer| kept.map(|own| own.key(writer.number)));
+    let kept = [OwnKey::Value, OwnKey::Log, OwnKey::Count, OwnKey::Vector, OwnKey::Mark];
+    let own = state.writers().flat_map(|writer| kept.map(|own| own.key(writer.number)));
     let shared = (0..HOT).map(hot).chain([SUM, MIXED].map(str::to_owned));
     for key in own.chain(shared) {
         let answer = retry(|| writer.bump(&key));
         if answer.is_err() {
-            stuck(format!(
-                "{key}: takes no write though no writer lives: {answer:?}"
-            ));
+            stuck(format!("{key}: takes no write though no writer lives: {answer:?}"));
         }
     }
 }
@@ -88,10 +76,7 @@ fn inspect(store: &Store, empty: bool, report: &impl Fn(Fault, String)) {
     }
     let keys = [found.keys, store.len(), store.keys().count() as u64];
     if keys != [found.keys; 3] || empty && found.keys > 0 {
-        report(
-            Fault::Astray,
-            format!("{keys:?} keys: inspected, counted, listed"),
-        );
+        report(Fault::Astray, format!("{keys:?} keys: inspected, counted, listed"));
     }
 }
 
@@ -140,7 +125,5 @@ fn empty_and_fill(store: &Store, plan: &KillPlan, report: &impl Fn(Fault, String
 /// Repeats an attempt that is answered `Again`, but not for ever.
 fn retry<T>(mut attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
     let mut answers = (0..PATIENCE).map(|_| attempt());
-    answers
-        .find(|answer| !matches!(answer, Err(Error::Again)))
-        .unwrap_or(Err(Error::Again))
+    answers.find(|answer| !matches!(answer, Err(Error::Again))).unwrap_or(Err(Error::Again))
 }

@@ -23,9 +23,7 @@ use crate::proof::{value, vector};
 use crate::raw::Raw;
 use crate::rng::Rng;
 use hdrhistogram::Histogram;
-use ops::{
-    DIM, HOT, KEYS_PER_WRITER, MIXED, ORDERS, Op, OwnKey, SHARED_KEYS, SUM, fill, hot, order_name,
-};
+use ops::{DIM, HOT, KEYS_PER_WRITER, MIXED, ORDERS, Op, OwnKey, SHARED_KEYS, SUM, fill, hot, order_name};
 use record::{Claimed, Counts};
 use shared_state::{Fault, KillState, WriterState};
 use splinter::{Config, Error, Geometry, Scrub, Store, Writer, hash_key};
@@ -107,25 +105,12 @@ impl<'p> Round<'p> {
             vector_dim: DIM,
             max_writers: plan.writers + 2,
         };
-        let config = Config {
-            geometry,
-            scrub,
-            hash_seed: Some(plan.seed),
-            ..Config::default()
-        };
+        let config = Config { geometry, scrub, hash_seed: Some(plan.seed), ..Config::default() };
         let store = Store::anonymous(&config).map_err(|error| error.to_string())?;
         let raw = Raw::new(&store)?;
         let state = KillState::new(plan.writers, plan.readers).map_err(words)?;
-        let round = Self {
-            plan,
-            store,
-            raw,
-            state,
-            number,
-        };
-        round
-            .fill()
-            .map_err(|error| format!("the store cannot be filled: {error}"))?;
+        let round = Self { plan, store, raw, state, number };
+        round.fill().map_err(|error| format!("the store cannot be filled: {error}"))?;
         Ok(round)
     }
 
@@ -172,13 +157,9 @@ impl<'p> Round<'p> {
         let before = (*done, counts.kills.in_claim());
         let clock = Instant::now();
         let readers = (0..self.plan.readers).map(|reader| self.start_reader(reader));
-        let mut readers = readers
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(RunError::Failed)?;
+        let mut readers = readers.collect::<Result<Vec<_>, _>>().map_err(RunError::Failed)?;
         let writers = self.state.writers().map(|state| self.start_writer(state));
-        let mut writers = writers
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(RunError::Failed)?;
+        let mut writers = writers.collect::<Result<Vec<_>, _>>().map_err(RunError::Failed)?;
         {
             let mut rescuer = self.writer().map_err(RunError::Failed)?;
             let mut verifier = self.verifier();
@@ -195,11 +176,7 @@ impl<'p> Round<'p> {
                 std::thread::sleep(Duration::from_micros(rng.below(PAUSE_US)));
                 // Half of them are killed alone, the others together with some.
                 let most = (writers.len() as u64).min(until - *done);
-                let count = if rng.below(2) == 0 {
-                    1
-                } else {
-                    1 + rng.below(most)
-                };
+                let count = if rng.below(2) == 0 { 1 } else { 1 + rng.below(most) };
                 let aimed = if aimed { self.aim(rng) } else { None };
                 let first = aimed.unwrap_or(rng.index(writers.len()));
                 let numbers = (0..count as usize).map(|step| (first + step) % writers.len());
@@ -253,10 +230,7 @@ impl<'p> Round<'p> {
     /// Kills writers, one shortly after the other, and waits until their ids are free.
     fn kill(&self, numbers: &[usize], writers: &mut [Forked], rng: &mut Rng) -> Vec<Killed> {
         // A writer that is starting may take a freed writer id at once, and recover what the dead one held.
-        let others = self
-            .state
-            .writers()
-            .filter(|writer| !numbers.contains(&writer.number));
+        let others = self.state.writers().filter(|writer| !numbers.contains(&writer.number));
         let alone = others.map(WriterState::writer_id).all(|id| id.is_some());
         let mut killed: Vec<Killed> = Vec::new();
         for &number in numbers {
@@ -314,10 +288,7 @@ impl<'p> Round<'p> {
         if let (Some(id), true) = (dead.id, dead.looked) {
             match dead.detected {
                 Some(took) => record(&mut counts.detection, took),
-                None => verifier.report(
-                    Fault::Stuck,
-                    format!("writer id {id} of a dead writer stays owned"),
-                ),
+                None => verifier.report(Fault::Stuck, format!("writer id {id} of a dead writer stays owned")),
             }
             claimed = self.claims_of(id);
             let attempted = Instant::now();
@@ -326,20 +297,13 @@ impl<'p> Round<'p> {
                 record(&mut counts.rescue, written - attempted);
             }
         }
-        counts
-            .kills
-            .count(aimed, dead.id.is_some(), dead.looked, &claimed);
+        counts.kills.count(aimed, dead.id.is_some(), dead.looked, &claimed);
     }
 
     /// Waits until every writer has a writer id.
     fn await_writer_ids(&self) {
         let start = Instant::now();
-        while self
-            .state
-            .writers()
-            .any(|writer| writer.writer_id().is_none())
-            && start.elapsed() < PATIENCE
-        {
+        while self.state.writers().any(|writer| writer.writer_id().is_none()) && start.elapsed() < PATIENCE {
             std::thread::yield_now();
         }
     }
@@ -348,10 +312,7 @@ impl<'p> Round<'p> {
     fn claims_of(&self, id: u32) -> Claimed {
         let slots = 0..self.raw.slots();
         let slots = slots.filter(|slot| self.raw.claimant(*slot) == Some(id));
-        Claimed {
-            slots: slots.collect(),
-            bucket: self.raw.holds_bucket(id),
-        }
+        Claimed { slots: slots.collect(), bucket: self.raw.holds_bucket(id) }
     }
 
     /// Writes a key that the dead writer held, and returns when that succeeded.
@@ -368,9 +329,7 @@ impl<'p> Round<'p> {
         let key = String::from_utf8(self.raw.key(slot)).ok()?;
         let mut writer = WriterLoop::new(state, self.plan.max_value_len, self.plan.seed, 0);
         let absent = !self.raw.is_present(slot);
-        let own = OwnKey::ALL
-            .into_iter()
-            .find(|own| absent && key.starts_with(&own.key(state.number)));
+        let own = OwnKey::ALL.into_iter().find(|own| absent && key.starts_with(&own.key(state.number)));
         if let Some(own) = own {
             verifier.settle_one(state, own);
         }

@@ -125,33 +125,18 @@ pub(crate) fn is_mixed(value: &[u8]) -> bool {
         let number: u64 = text.parse().ok()?;
         (number.to_string() == text).then_some(number)
     };
-    let number = value
-        .try_into()
-        .map(u64::from_le_bytes)
-        .ok()
-        .or_else(digits);
-    let set =
-        |number: u64| number == 0 || number.to_string() == TEXT || number == number_of(number);
+    let number = value.try_into().map(u64::from_le_bytes).ok().or_else(digits);
+    let set = |number: u64| number == 0 || number.to_string() == TEXT || number == number_of(number);
     number.is_some_and(|number| set(number) || set(!number))
 }
 
 /// Returns the labels of a writer's marked key after a step.
 pub(crate) fn labels_after(step: u64) -> u64 {
-    if step.is_multiple_of(2) {
-        0
-    } else {
-        1 << (step / 2 % 64)
-    }
+    if step.is_multiple_of(2) { 0 } else { 1 << (step / 2 % 64) }
 }
 
 /// Fills `bytes` with the value that a writer gives a key as its write with this number.
-pub(crate) fn fill<'a>(
-    bytes: &'a mut Vec<u8>,
-    len: u64,
-    key: &str,
-    writer: usize,
-    stamp: u64,
-) -> &'a [u8] {
+pub(crate) fn fill<'a>(bytes: &'a mut Vec<u8>, len: u64, key: &str, writer: usize, stamp: u64) -> &'a [u8] {
     bytes.resize(len as usize, 0);
     value::fill(bytes, hash_key(key.as_bytes()), writer as u16, stamp);
     bytes
@@ -190,10 +175,7 @@ mod tests {
             drawn[Op::draw(&mut rng) as usize] += 1;
         }
         for (count, weight) in drawn.into_iter().zip(Op::WEIGHTS) {
-            assert!(
-                count.abs_diff(weight * 1000) < weight * 300 + 200,
-                "{drawn:?}"
-            );
+            assert!(count.abs_diff(weight * 1000) < weight * 300 + 200, "{drawn:?}");
         }
     }
 
@@ -210,14 +192,7 @@ mod tests {
         let [mut torn, other] = [number, other].map(u64::to_le_bytes);
         torn[..4].copy_from_slice(&other[..4]);
         let cut = &number.to_string()[..12];
-        for wrong in [
-            &b""[..],
-            b"1234",
-            b"12345\0\0\x01",
-            &torn,
-            &other[..5],
-            cut.as_bytes(),
-        ] {
+        for wrong in [&b""[..], b"1234", b"12345\0\0\x01", &torn, &other[..5], cut.as_bytes()] {
             assert!(!is_mixed(wrong), "{wrong:?}");
         }
     }

@@ -280,13 +280,8 @@ impl Counts {
         interrupted: bool,
     ) -> KillRecord {
         let (invariants, gaps) = (self.invariants(), self.gaps(plan));
-        let broken = invariants
-            .named()
-            .into_iter()
-            .filter(|(_, count)| *count > 0);
-        let mut reasons: Vec<String> = broken
-            .map(|(name, count)| format!("{count} {name}"))
-            .collect();
+        let broken = invariants.named().into_iter().filter(|(_, count)| *count > 0);
+        let mut reasons: Vec<String> = broken.map(|(name, count)| format!("{count} {name}")).collect();
         reasons.extend(self.fault_texts);
         let verdict = match (invariants.held(), interrupted) {
             (false, _) => Verdict::Fail,
@@ -301,15 +296,8 @@ impl Counts {
             reasons.push("interrupted".to_owned());
         }
         let mut merged = Merged::default();
-        let named = [
-            ("detection", &self.detection),
-            ("recovery", &self.recovery),
-            ("rescue", &self.rescue),
-        ];
-        let encoded: Vec<_> = named
-            .iter()
-            .filter_map(|(name, it)| encode(name, it))
-            .collect();
+        let named = [("detection", &self.detection), ("recovery", &self.recovery), ("rescue", &self.rescue)];
+        let encoded: Vec<_> = named.iter().filter_map(|(name, it)| encode(name, it)).collect();
         merged.add(&encoded, 1.0).expect("encoded just now");
         KillRecord {
             schema_version: SCHEMA_VERSION,
@@ -346,15 +334,11 @@ pub(crate) fn kill_summary(record: &KillRecord) -> String {
         record.took_s,
         record.config.readers
     );
-    for (name, all, hit) in [
-        ("random", kills.random, kills.random_in_claim),
-        ("aimed", kills.aimed, kills.aimed_in_claim),
-    ] {
+    for (name, all, hit) in
+        [("random", kills.random, kills.random_in_claim), ("aimed", kills.aimed, kills.aimed_in_claim)]
+    {
         let share = share(hit, all);
-        let _ = writeln!(
-            text,
-            "  {name:8} {all:8} kills, {hit:6} inside a claim ({share:.1} %)"
-        );
+        let _ = writeln!(text, "  {name:8} {all:8} kills, {hit:6} inside a claim ({share:.1} %)");
     }
     let _ = writeln!(
         text,
@@ -378,11 +362,9 @@ pub(crate) fn kill_summary(record: &KillRecord) -> String {
         "\n  {:10} {:>9} {:>9} {:>9} {:>9} {:>9}  {:>7}",
         "us", "p50", "p90", "p99", "p99.9", "max", "samples"
     );
-    for (name, it) in [
-        ("detection", record.detection_ns),
-        ("recovery", record.recovery_ns),
-        ("rescue", record.rescue_ns),
-    ] {
+    for (name, it) in
+        [("detection", record.detection_ns), ("recovery", record.recovery_ns), ("rescue", record.rescue_ns)]
+    {
         let us = |ns: u64| ns as f64 / 1e3;
         let _ = writeln!(
             text,
@@ -416,14 +398,7 @@ mod tests {
     use super::*;
 
     fn plan() -> KillPlan {
-        KillPlan {
-            kills: 1,
-            aimed: 0,
-            writers: 1,
-            readers: 1,
-            max_value_len: 512,
-            seed: 1,
-        }
+        KillPlan { kills: 1, aimed: 0, writers: 1, readers: 1, max_value_len: 512, seed: 1 }
     }
 
     #[test]
@@ -447,10 +422,7 @@ mod tests {
     type Done = (BTreeMap<String, [u64; 2]>, [u64; 2]);
 
     fn done(writes: u64, reads: u64) -> Done {
-        (
-            BTreeMap::from([("set".to_owned(), [writes, 7])]),
-            [reads, 7],
-        )
+        (BTreeMap::from([("set".to_owned(), [writes, 7])]), [reads, 7])
     }
 
     /// Returns the record of a test without a fault, of so many kills.
@@ -458,10 +430,7 @@ mod tests {
         let mut counts = Counts::new();
         counts.kills = kills;
         (counts.operations, counts.reads) = done;
-        for (histogram, count) in [&mut counts.detection, &mut counts.recovery]
-            .into_iter()
-            .zip(samples)
-        {
+        for (histogram, count) in [&mut counts.detection, &mut counts.recovery].into_iter().zip(samples) {
             histogram.record_n(1000, count).unwrap();
         }
         let (environment, start) = (Environment::read(), SystemTime::UNIX_EPOCH);

@@ -57,11 +57,7 @@ impl KillState {
             cell_words: OPS + 2 * Op::ALL.len(),
             message_bytes: 500,
         })?;
-        Ok(Self {
-            shared,
-            writers,
-            readers,
-        })
+        Ok(Self { shared, writers, readers })
     }
 
     /// Counts a fault, and keeps the words of the first that this process found.
@@ -81,9 +77,7 @@ impl KillState {
     pub(crate) fn fault_texts(&self) -> Vec<String> {
         let texts = (0..=self.coordinator()).map(|process| self.shared.message(process));
         let texts = texts.filter(|text| !text.is_empty());
-        texts
-            .map(|text| String::from_utf8_lossy(&text).into_owned())
-            .collect()
+        texts.map(|text| String::from_utf8_lossy(&text).into_owned()).collect()
     }
 
     /// Returns the number of the process that kills.
@@ -92,10 +86,7 @@ impl KillState {
     }
 
     pub(crate) fn writer(&self, number: usize) -> WriterState<'_> {
-        WriterState {
-            number,
-            words: self.shared.cell(number),
-        }
+        WriterState { number, words: self.shared.cell(number) }
     }
 
     pub(crate) fn writers(&self) -> impl Iterator<Item = WriterState<'_>> {
@@ -110,11 +101,7 @@ impl KillState {
 
     /// Returns the counters of all readers together.
     pub(crate) fn all_reads(&self) -> [u64; 2] {
-        [0, 1].map(|which| {
-            (0..self.readers)
-                .map(|reader| self.reads(reader)[which].load(Relaxed))
-                .sum()
-        })
+        [0, 1].map(|which| (0..self.readers).map(|reader| self.reads(reader)[which].load(Relaxed)).sum())
     }
 }
 
@@ -200,9 +187,7 @@ mod tests {
         assert_eq!(state.all_reads(), [0, 9]);
         assert_eq!(state.faults()[Fault::Lost as usize], 6);
         assert_eq!(state.faults()[Fault::Torn as usize], 6);
-        let texts: Vec<_> = (0..6)
-            .map(|process| format!("first of {process} ä"))
-            .collect();
+        let texts: Vec<_> = (0..6).map(|process| format!("first of {process} ä")).collect();
         assert_eq!(state.fault_texts(), texts);
     }
 }

@@ -2,8 +2,7 @@
 //! Readers do it all the while, and the coordinator does it after each death.
 
 use super::ops::{
-    CHURN, DIM, HOT, MIXED, ORDERS, OwnKey, PAIR, SUM, churn, hot, is_mixed, labels_after,
-    order_name,
+    CHURN, DIM, HOT, MIXED, ORDERS, OwnKey, PAIR, SUM, churn, hot, is_mixed, labels_after, order_name,
 };
 use super::shared_state::{Fault, KillState, WriterState};
 use crate::proof::value::{self, Stamp};
@@ -47,12 +46,7 @@ pub(crate) struct Verifier<'a> {
 }
 
 impl<'a> Verifier<'a> {
-    pub(crate) fn new(
-        store: &'a Store,
-        raw: &'a Raw,
-        state: &'a KillState,
-        process: usize,
-    ) -> Self {
+    pub(crate) fn new(store: &'a Store, raw: &'a Raw, state: &'a KillState, process: usize) -> Self {
         Self {
             store,
             raw,
@@ -111,9 +105,7 @@ impl<'a> Verifier<'a> {
             self.report(Fault::Stuck, format!("{key}: busy for ever"));
         }
         self.compare(writer, own, observed.clone(), done, || begun);
-        let came = (done..=begun)
-            .rev()
-            .find(|step| fits(own, &observed, *step));
+        let came = (done..=begun).rev().find(|step| fits(own, &observed, *step));
         for word in writer.steps(own) {
             word.store(came.unwrap_or(begun), Relaxed);
         }
@@ -151,8 +143,7 @@ impl<'a> Verifier<'a> {
                 Observed::Gone if !own.is_gone(low) => Fault::Missing,
                 _ => Fault::Lost,
             };
-            let text =
-                format!("{key}: {observed:?}, of steps {low} (acknowledged) to {high} (begun)");
+            let text = format!("{key}: {observed:?}, of steps {low} (acknowledged) to {high} (begun)");
             self.report(fault, text);
         }
     }
@@ -170,22 +161,14 @@ impl<'a> Verifier<'a> {
             }
         };
         match own {
-            OwnKey::Count => sort(&key, self.store.get_u64(&key), |count| {
-                Ok(Observed::Step(count))
-            }),
-            OwnKey::Mark => sort(&key, self.store.snapshot(&key), |slot| {
-                Ok(Observed::Labels(slot.labels))
-            }),
+            OwnKey::Count => sort(&key, self.store.get_u64(&key), |count| Ok(Observed::Step(count))),
+            OwnKey::Mark => sort(&key, self.store.snapshot(&key), |slot| Ok(Observed::Labels(slot.labels))),
             OwnKey::Vector => {
                 let mut vector = [0.0; DIM as usize];
-                sort(
-                    &key,
-                    self.store.vector(&key, &mut vector),
-                    |()| match vector::check(&vector, hash) {
-                        Ok(stamp) => mine(stamp),
-                        Err(_) => torn(format!("vector {vector:?}")),
-                    },
-                )
+                sort(&key, self.store.vector(&key, &mut vector), |()| match vector::check(&vector, hash) {
+                    Ok(stamp) => mine(stamp),
+                    Err(_) => torn(format!("vector {vector:?}")),
+                })
             }
             OwnKey::Group => {
                 let answer = self.store.tandem(&key, &mut self.orders);
@@ -195,14 +178,9 @@ impl<'a> Verifier<'a> {
             OwnKey::Value | OwnKey::Comes => {
                 let answer = self.store.get(&key, &mut self.bytes);
                 let bytes = &self.bytes;
-                sort(&key, answer, |len| {
-                    match value::check(&bytes[..len], hash) {
-                        Ok(stamp) => mine(stamp),
-                        Err(flaw) => torn(format!(
-                            "{flaw:?}: {}",
-                            value::describe(&bytes[..len], hash)
-                        )),
-                    }
+                sort(&key, answer, |len| match value::check(&bytes[..len], hash) {
+                    Ok(stamp) => mine(stamp),
+                    Err(flaw) => torn(format!("{flaw:?}: {}", value::describe(&bytes[..len], hash))),
                 })
             }
             OwnKey::Log => {
@@ -218,10 +196,9 @@ impl<'a> Verifier<'a> {
                     });
                     match (whole, last, gap) {
                         (Ok(_), Some(last), None) => mine(last),
-                        (Ok(_), _, gap) => Err((
-                            Fault::Lost,
-                            format!("{key}: a step is missing before {gap:?}"),
-                        )),
+                        (Ok(_), _, gap) => {
+                            Err((Fault::Lost, format!("{key}: a step is missing before {gap:?}")))
+                        }
                         (Err(flaw), last, _) => torn(format!("{flaw:?} behind {last:?}")),
                     }
                 })
@@ -262,10 +239,7 @@ impl<'a> Verifier<'a> {
         let last = self.stamps.entry((key.to_owned(), stamp.writer));
         let last = last.or_insert(0);
         if stamp.seq < *last {
-            let text = format!(
-                "{key}: writer {} at {}, after {last}",
-                stamp.writer, stamp.seq
-            );
+            let text = format!("{key}: writer {} at {}, after {last}", stamp.writer, stamp.seq);
             self.report(Fault::Backwards, text);
         } else {
             *last = stamp.seq;
@@ -307,10 +281,7 @@ impl<'a> Verifier<'a> {
         };
         let bytes = &self.bytes[..len];
         if !is_mixed(bytes) {
-            self.report(
-                Fault::Torn,
-                format!("{MIXED}: {bytes:?}, which no writer sets"),
-            );
+            self.report(Fault::Torn, format!("{MIXED}: {bytes:?}, which no writer sets"));
         }
     }
 

@@ -2,8 +2,8 @@
 //! notes the beginning and the acknowledgement in the shared state, where its death cannot reach them.
 
 use super::ops::{
-    CHURN, DIM, HOT, MIXED, ORDERS, OWN_KEYS, Op, OwnKey, PAIR, SUM, TEXT, churn, fill, hot,
-    labels_after, number_of, once, order_name,
+    CHURN, DIM, HOT, MIXED, ORDERS, OWN_KEYS, Op, OwnKey, PAIR, SUM, TEXT, churn, fill, hot, labels_after,
+    number_of, once, order_name,
 };
 use super::shared_state::WriterState;
 use crate::proof::{value, vector};
@@ -94,9 +94,7 @@ impl<'b> WriterLoop<'b> {
                 };
                 Ok(())
             }
-            Op::Pair if self.rng.below(4) == 0 => {
-                missing_is_fine(writer.unset_tandem(PAIR, ORDERS))
-            }
+            Op::Pair if self.rng.below(4) == 0 => missing_is_fine(writer.unset_tandem(PAIR, ORDERS)),
             Op::Pair => {
                 let stamp = self.state.next_stamp();
                 self.set_orders(writer, PAIR, stamp)
@@ -111,10 +109,7 @@ impl<'b> WriterLoop<'b> {
     pub(crate) fn set_shared(&mut self, writer: &mut Writer, key: &str) -> Result<(), Error> {
         let stamp = self.state.next_stamp();
         let len = self.len(stamp);
-        writer.set(
-            key,
-            fill(&mut self.bytes[0], len, key, self.state.number, stamp),
-        )
+        writer.set(key, fill(&mut self.bytes[0], len, key, self.state.number, stamp))
     }
 
     /// Takes the next step on a key of its own.
@@ -134,13 +129,11 @@ impl<'b> WriterLoop<'b> {
         let key = &*Rc::clone(&self.keys[own as usize]);
         let (number, len) = (self.state.number, self.len(step));
         match own {
-            _ if own.is_gone(step) && own == OwnKey::Group => {
-                match writer.unset_tandem(key, ORDERS) {
-                    Ok(ORDERS) => Ok(()),
-                    Ok(_) => Err(Error::NotFound),
-                    Err(error) => Err(error),
-                }
-            }
+            _ if own.is_gone(step) && own == OwnKey::Group => match writer.unset_tandem(key, ORDERS) {
+                Ok(ORDERS) => Ok(()),
+                Ok(_) => Err(Error::NotFound),
+                Err(error) => Err(error),
+            },
             _ if own.is_gone(step) => writer.unset(key).map(drop),
             OwnKey::Value | OwnKey::Comes => {
                 writer.set(key, fill(&mut self.bytes[0], len, key, number, step))
@@ -155,12 +148,7 @@ impl<'b> WriterLoop<'b> {
             OwnKey::Count => writer.integer(key, IntegerOp::Inc(1)).map(drop),
             OwnKey::Group => self.set_orders(writer, key, step),
             OwnKey::Vector => {
-                vector::fill(
-                    &mut self.vector,
-                    hash_key(key.as_bytes()),
-                    number as u16,
-                    step,
-                );
+                vector::fill(&mut self.vector, hash_key(key.as_bytes()), number as u16, step);
                 writer.set_vector(key, &self.vector)
             }
             OwnKey::Mark if labels_after(step) != 0 => writer.label(key, labels_after(step)),
@@ -172,13 +160,7 @@ impl<'b> WriterLoop<'b> {
         let number = self.state.number;
         for order in 0..ORDERS {
             let len = self.len(stamp + order as u64);
-            fill(
-                &mut self.bytes[order],
-                len,
-                &order_name(base, order),
-                number,
-                stamp,
-            );
+            fill(&mut self.bytes[order], len, &order_name(base, order), number, stamp);
         }
         writer.set_tandem(base, &self.bytes.each_ref().map(Vec::as_slice))
     }

@@ -9,8 +9,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// What is varied where nobody says: what scrubbing costs depends on the size of values.
-pub(crate) const DEFAULT: [(&str, &str); 2] =
-    [("scrub", "all"), ("value_len", "16,64,256,1024,4096")];
+pub(crate) const DEFAULT: [(&str, &str); 2] = [("scrub", "all"), ("value_len", "16,64,256,1024,4096")];
 
 /// A field of a workload that a matrix can vary.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -69,9 +68,7 @@ impl Axis {
         let words = text.split(if slashes { '/' } else { ',' });
         // A slash behind the last makes a list of one that has commas.
         let words = words.filter(|word| !(slashes && word.is_empty()));
-        let settings = words
-            .map(|word| self.parse(word.trim()))
-            .collect::<Result<Vec<_>, _>>()?;
+        let settings = words.map(|word| self.parse(word.trim())).collect::<Result<Vec<_>, _>>()?;
         self.each_once(&settings)?;
         Ok(settings)
     }
@@ -83,15 +80,9 @@ impl Axis {
     pub(crate) fn read(self, list: &List) -> Result<Vec<Setting>, Mistake> {
         let values = list.values.iter();
         let settings = values
-            .map(|(text, line)| {
-                self.parse(text)
-                    .map_err(|what| Mistake { line: *line, what })
-            })
+            .map(|(text, line)| self.parse(text).map_err(|what| Mistake { line: *line, what }))
             .collect::<Result<Vec<_>, _>>()?;
-        self.each_once(&settings).map_err(|what| Mistake {
-            line: list.values[0].1,
-            what,
-        })?;
+        self.each_once(&settings).map_err(|what| Mistake { line: list.values[0].1, what })?;
         Ok(settings)
     }
 
@@ -102,21 +93,14 @@ impl Axis {
         let again = (1..settings.len()).find(|&at| settings[..at].contains(&settings[at]));
         match again {
             None => Ok(()),
-            Some(at) => Err(format!(
-                "{} is given twice for {}: leave one out",
-                settings[at],
-                self.field()
-            )),
+            Some(at) => Err(format!("{} is given twice for {}: leave one out", settings[at], self.field())),
         }
     }
 
     /// Returns the setting that a workload has.
     #[must_use]
     pub(crate) fn of(self, workload: &Workload) -> Setting {
-        Setting {
-            axis: self,
-            text: (self.0.get)(workload).unwrap_or_default(),
-        }
+        Setting { axis: self, text: (self.0.get)(workload).unwrap_or_default() }
     }
 }
 
@@ -139,12 +123,10 @@ impl FromStr for Axis {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let field = text.replace('-', "_");
-        Self::all()
-            .find(|axis| axis.field() == field)
-            .ok_or_else(|| {
-                let names: Vec<&str> = Self::all().map(Self::field).collect();
-                format!("'{text}' is no axis: use {}", names.join(", "))
-            })
+        Self::all().find(|axis| axis.field() == field).ok_or_else(|| {
+            let names: Vec<&str> = Self::all().map(Self::field).collect();
+            format!("'{text}' is no axis: use {}", names.join(", "))
+        })
     }
 }
 
@@ -180,17 +162,11 @@ mod tests {
         assert_eq!(texts("scrub", "all"), ["none", "hybrid", "full"]);
         assert_eq!(texts("writers", "1,2, 4"), ["1", "2", "4"]);
         assert_eq!(texts("value_len", "64,1024"), ["64", "1024"]);
-        assert_eq!(
-            texts("value_len", "64,4096/16..256"),
-            ["64,4096", "16..256"]
-        );
+        assert_eq!(texts("value_len", "64,4096/16..256"), ["64,4096", "16..256"]);
         assert_eq!(texts("value_len", "64,4096/"), ["64,4096"]);
         assert_eq!(texts("pin", "none,scatter"), ["none", "scatter"]);
         assert_eq!(texts("pin", "0-3,8/none"), ["0-3,8", "none"]);
-        assert_eq!(
-            texts("key_choice", "lanes,zipf:0.99"),
-            ["lanes", "zipf:0.99"]
-        );
+        assert_eq!(texts("key_choice", "lanes,zipf:0.99"), ["lanes", "zipf:0.99"]);
     }
 
     #[test]
@@ -204,17 +180,9 @@ mod tests {
             ("pin", "tight", "scatter"),
         ] {
             let error = Axis::named(axis).parse_all(text).unwrap_err();
-            assert!(
-                error.contains(word) && !error.contains('\n'),
-                "{text}: {error}"
-            );
+            assert!(error.contains(word) && !error.contains('\n'), "{text}: {error}");
         }
-        assert!(
-            "threads"
-                .parse::<Axis>()
-                .unwrap_err()
-                .contains("key_choice")
-        );
+        assert!("threads".parse::<Axis>().unwrap_err().contains("key_choice"));
     }
 
     #[test]

@@ -19,10 +19,7 @@ pub(super) struct Cell {
 /// Returns all cells; the last axis changes first.
 #[must_use]
 pub(super) fn all(base: &Workload, axes: &[(Axis, Vec<Setting>)]) -> Vec<Cell> {
-    let mut cells = vec![Cell {
-        workload: base.clone(),
-        settings: Vec::new(),
-    }];
+    let mut cells = vec![Cell { workload: base.clone(), settings: Vec::new() }];
     for (axis, settings) in axes {
         let with = |cell: &Cell| -> Vec<Cell> {
             let each = settings.iter();
@@ -37,19 +34,14 @@ impl Cell {
     fn with(&self, axis: Axis, setting: &Setting) -> Self {
         let mut settings = self.settings.clone();
         settings.push((axis, setting.clone()));
-        Self {
-            workload: setting.over(&self.workload),
-            settings,
-        }
+        Self { workload: setting.over(&self.workload), settings }
     }
 
     /// Says what it is, by the axes that were given.
     #[must_use]
     pub(super) fn title(&self) -> String {
         let words = self.settings.iter();
-        let words: Vec<String> = words
-            .map(|(axis, setting)| format!("{axis} {setting}"))
-            .collect();
+        let words: Vec<String> = words.map(|(axis, setting)| format!("{axis} {setting}")).collect();
         words.join(", ")
     }
 
@@ -107,10 +99,7 @@ mod tests {
             cells[0].file_name(),
             "scrub-none_writers-1_readers-32_value-len-64+4096_key-choice-hot-3_pin-0-3+8.json"
         );
-        assert_eq!(
-            cells[1].title(),
-            "scrub none, writers 1, value_len 64,4096, key_choice hot:3, pin none"
-        );
+        assert_eq!(cells[1].title(), "scrub none, writers 1, value_len 64,4096, key_choice hot:3, pin none");
         assert_eq!(cells[0].workload.writers, 1);
         assert_eq!(cells[0].workload.readers, Workload::default().readers);
     }

@@ -33,10 +33,7 @@ impl Folder {
                 refusal(error)
             )
         })?;
-        Ok(Self {
-            path: path.to_owned(),
-            here: Environment::read(),
-        })
+        Ok(Self { path: path.to_owned(), here: Environment::read() })
     }
 
     /// Returns where it is.
@@ -49,19 +46,15 @@ impl Folder {
     ///
     /// # Errors
     /// In words, in what the record that is there differs from the one that would be made.
-    pub(super) fn find(
-        &self,
-        cell: &Cell,
-        expected: &Workload,
-    ) -> Result<Option<Box<Record>>, String> {
+    pub(super) fn find(&self, cell: &Cell, expected: &Workload) -> Result<Option<Box<Record>>, String> {
         let name = cell.file_name();
         let text = match input::read_text(&self.path.join(&name)) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(format!("{name} cannot be read: {}", refusal(error))),
         };
-        let record: Record = serde_json::from_str(&text)
-            .map_err(|error| format!("{name} is no record of a run: {error}"))?;
+        let record: Record =
+            serde_json::from_str(&text).map_err(|error| format!("{name} is no record of a run: {error}"))?;
         match self.difference(&record, expected) {
             None => Ok(Some(Box::new(record))),
             Some(difference) => Err(format!("{name}: {difference}")),
@@ -71,44 +64,25 @@ impl Folder {
     /// Says in what a record differs from the one that would be made.
     fn difference(&self, record: &Record, expected: &Workload) -> Option<String> {
         if record.schema_version != SCHEMA_VERSION || record.kind != "run" {
-            return Some(format!(
-                "'{}' of version {}",
-                record.kind, record.schema_version
-            ));
+            return Some(format!("'{}' of version {}", record.kind, record.schema_version));
         }
         let of = |workload: &Workload| serde_json::to_value(workload).expect("plain data");
         if record.config != *expected {
             let (there, asked) = (of(&record.config), of(expected));
-            let fields = [&there, &asked]
-                .into_iter()
-                .filter_map(|all| all.as_object());
+            let fields = [&there, &asked].into_iter().filter_map(|all| all.as_object());
             let field = fields
                 .flat_map(|fields| fields.keys())
                 .find(|&field| there.get(field) != asked.get(field))?;
-            let value = |all: &serde_json::Value| {
-                all.get(field)
-                    .map_or("none".to_owned(), ToString::to_string)
-            };
-            return Some(format!(
-                "{field} is {} there, {} now",
-                value(&there),
-                value(&asked)
-            ));
+            let value =
+                |all: &serde_json::Value| all.get(field).map_or("none".to_owned(), ToString::to_string);
+            return Some(format!("{field} is {} there, {} now", value(&there), value(&asked)));
         }
         let (there, here) = (&record.environment, &self.here);
         let facts = [
-            (
-                "revision",
-                &there.build.git_revision,
-                &here.build.git_revision,
-            ),
+            ("revision", &there.build.git_revision, &here.build.git_revision),
             ("compiler", &there.build.rustc, &here.build.rustc),
             ("profile", &there.build.profile, &here.build.profile),
-            (
-                "compiler flags",
-                &there.build.rustflags,
-                &here.build.rustflags,
-            ),
+            ("compiler flags", &there.build.rustflags, &here.build.rustflags),
             ("target", &there.build.target, &here.build.target),
             ("processor", &there.cpu_model, &here.cpu_model),
             ("kernel", &there.kernel, &here.kernel),

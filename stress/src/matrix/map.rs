@@ -28,7 +28,9 @@ pub fn matrix_summary(record: &MatrixRecord, rows: Option<Axis>, columns: Option
     );
     let dirty = |cell: &Record| cell.environment.build.git_revision.ends_with("-dirty");
     if record.kept > 0 && record.cells.iter().any(dirty) {
-        text.push_str("  kept       by a build from changed sources: whether they have changed since cannot be told\n");
+        text.push_str(
+            "  kept       by a build from changed sources: whether they have changed since cannot be told\n",
+        );
     }
     if ran > 0 {
         text.push_str(&table(record));
@@ -39,11 +41,7 @@ pub fn matrix_summary(record: &MatrixRecord, rows: Option<Axis>, columns: Option
     for refused in &record.refused {
         let _ = writeln!(text, "  refused    {}: {}", refused.cell, refused.reason);
     }
-    let _ = write!(
-        text,
-        "  verdict    {}",
-        record.verdict.word().to_uppercase()
-    );
+    let _ = write!(text, "  verdict    {}", record.verdict.word().to_uppercase());
     for reason in &record.reasons {
         let _ = write!(text, "\n    - {reason}");
     }
@@ -58,38 +56,16 @@ fn varied(axes: &[AxisSettings]) -> impl Iterator<Item = &AxisSettings> {
 fn table(record: &MatrixRecord) -> String {
     let axes: Vec<Axis> = varied(&record.axes).map(|axis| axis.axis).collect();
     let names = axes.iter().map(|axis| axis.field().to_owned());
-    let figures = [
-        "writes/s",
-        "reads/s",
-        "goodput/s",
-        "again %",
-        "p50",
-        "p99.9",
-        "verdict",
-        "",
-    ];
+    let figures = ["writes/s", "reads/s", "goodput/s", "again %", "p50", "p99.9", "verdict", ""];
     let mut rows: Vec<Vec<String>> = vec![names.chain(figures.map(str::to_owned)).collect()];
     let common = common_labels(&record.cells);
     for cell in &record.cells {
         let totals = &cell.totals;
-        let mut row: Vec<String> = axes
-            .iter()
-            .map(|axis| axis.of(&cell.config).to_string())
-            .collect();
-        row.extend(
-            [
-                totals.writes_per_s,
-                totals.reads_per_s,
-                totals.goodput_per_s,
-            ]
-            .map(rate),
-        );
+        let mut row: Vec<String> = axes.iter().map(|axis| axis.of(&cell.config).to_string()).collect();
+        row.extend([totals.writes_per_s, totals.reads_per_s, totals.goodput_per_s].map(rate));
         row.push(percent(totals.counts.again, totals.counts.attempts));
         row.extend(match main_operation(cell) {
-            Some(main) => [
-                told(cell, main, |at| at.p50),
-                told(cell, main, |at| at.p999),
-            ],
+            Some(main) => [told(cell, main, |at| at.p50), told(cell, main, |at| at.p999)],
             None => ["-", "-"].map(str::to_owned),
         });
         row.push(cell.verdict.word().to_owned());
@@ -112,24 +88,16 @@ fn common_labels(cells: &[Record]) -> Vec<&String> {
         return Vec::new();
     };
     let labels = first.labels.iter();
-    labels
-        .filter(|label| others.iter().all(|cell| cell.labels.contains(label)))
-        .collect()
+    labels.filter(|label| others.iter().all(|cell| cell.labels.contains(label))).collect()
 }
 
 /// Chooses the axes of the map; none where nothing varies.
-fn chosen(
-    axes: &[AxisSettings],
-    rows: Option<Axis>,
-    columns: Option<Axis>,
-) -> Option<(Axis, Option<Axis>)> {
+fn chosen(axes: &[AxisSettings], rows: Option<Axis>, columns: Option<Axis>) -> Option<(Axis, Option<Axis>)> {
     let mut by_size: Vec<&AxisSettings> = varied(axes).collect();
     // Stable: of two that are equal, the first given comes first.
     by_size.sort_by_key(|axis| std::cmp::Reverse(axis.settings.len()));
-    let mut free = by_size
-        .iter()
-        .map(|axis| axis.axis)
-        .filter(|axis| Some(*axis) != rows && Some(*axis) != columns);
+    let mut free =
+        by_size.iter().map(|axis| axis.axis).filter(|axis| Some(*axis) != rows && Some(*axis) != columns);
     let down = rows.or_else(|| free.next())?;
     Some((down, columns.or_else(|| free.next())))
 }
@@ -153,31 +121,13 @@ fn heat_map(record: &MatrixRecord, rows: Axis, columns: Option<Axis>) -> String 
         };
         record.cells.iter().filter(is).collect()
     };
-    let medians: Vec<Vec<Option<f64>>> = down
-        .iter()
-        .map(|row| {
-            across
-                .iter()
-                .map(|column| median(&cells_at(row, column)))
-                .collect()
-        })
-        .collect();
-    let most = medians
-        .iter()
-        .flatten()
-        .flatten()
-        .fold(0.0, |most: f64, &value| most.max(value));
+    let medians: Vec<Vec<Option<f64>>> =
+        down.iter().map(|row| across.iter().map(|column| median(&cells_at(row, column))).collect()).collect();
+    let most = medians.iter().flatten().flatten().fold(0.0, |most: f64, &value| most.max(value));
 
     let mut pooled = 1;
-    let corner = columns.map_or_else(
-        || rows.to_string(),
-        |columns| format!("{rows} \\ {columns}"),
-    );
-    let mut table = vec![
-        std::iter::once(corner)
-            .chain(across.iter().cloned())
-            .collect::<Vec<_>>(),
-    ];
+    let corner = columns.map_or_else(|| rows.to_string(), |columns| format!("{rows} \\ {columns}"));
+    let mut table = vec![std::iter::once(corner).chain(across.iter().cloned()).collect::<Vec<_>>()];
     for (row, medians) in down.iter().zip(&medians) {
         let mut line = vec![row.clone()];
         for (column, value) in across.iter().zip(medians) {
@@ -198,18 +148,11 @@ fn heat_map(record: &MatrixRecord, rows: Axis, columns: Option<Axis>) -> String 
         "goodput/s, {} at most{}{}\n",
         rate(most),
         if pooled > 1 {
-            format!(
-                "; each the median of up to {} cells",
-                grouped(pooled as u64)
-            )
+            format!("; each the median of up to {} cells", grouped(pooled as u64))
         } else {
             String::new()
         },
-        if record
-            .cells
-            .iter()
-            .any(|cell| cell.verdict != Verdict::Pass)
-        {
+        if record.cells.iter().any(|cell| cell.verdict != Verdict::Pass) {
             "; !: a cell that did not pass"
         } else {
             ""
@@ -248,29 +191,12 @@ mod tests {
             axis: Axis::named(axis),
             settings: vec![String::new(); count],
         };
-        let axes = [
-            axis("scrub", 1),
-            axis("writers", 3),
-            axis("value_len", 5),
-            axis("pin", 2),
-        ];
+        let axes = [axis("scrub", 1), axis("writers", 3), axis("value_len", 5), axis("pin", 2)];
         let some = |axis| Some(Axis::named(axis));
-        assert_eq!(
-            chosen(&axes, None, None),
-            Some((Axis::named("value_len"), some("writers")))
-        );
-        assert_eq!(
-            chosen(&axes, some("pin"), None),
-            Some((Axis::named("pin"), some("value_len")))
-        );
-        assert_eq!(
-            chosen(&axes, None, some("value_len")),
-            Some((Axis::named("writers"), some("value_len")))
-        );
-        assert_eq!(
-            chosen(&axes[..2], None, None),
-            Some((Axis::named("writers"), None))
-        );
+        assert_eq!(chosen(&axes, None, None), Some((Axis::named("value_len"), some("writers"))));
+        assert_eq!(chosen(&axes, some("pin"), None), Some((Axis::named("pin"), some("value_len"))));
+        assert_eq!(chosen(&axes, None, some("value_len")), Some((Axis::named("writers"), some("value_len"))));
+        assert_eq!(chosen(&axes[..2], None, None), Some((Axis::named("writers"), None)));
         assert_eq!(chosen(&axes[..1], None, None), None);
     }
 }

@@ -44,21 +44,18 @@ impl MatrixPlan {
     /// Says in what a cell differs from others: short, for one line.
     fn own(&self, cell: &Cell) -> String {
         let varied = |axis: Axis| {
-            let is =
-                |(other, settings): &(Axis, Vec<Setting>)| *other == axis && settings.len() > 1;
+            let is = |(other, settings): &(Axis, Vec<Setting>)| *other == axis && settings.len() > 1;
             self.axes.iter().any(is)
         };
         let own = cell.settings.iter().filter(|(axis, _)| varied(*axis));
-        own.map(|(axis, setting)| format!(", {axis} {setting}"))
-            .collect()
+        own.map(|(axis, setting)| format!(", {axis} {setting}")).collect()
     }
 }
 
 /// What runs cells.
 pub(crate) trait Executor {
     /// Runs one.
-    fn run(&mut self, workload: &Workload, progress: &mut dyn Progress)
-    -> Result<Record, RunError>;
+    fn run(&mut self, workload: &Workload, progress: &mut dyn Progress) -> Result<Record, RunError>;
     /// Tells whether someone wants to stop.
     fn interrupted(&self) -> bool;
     /// Returns a time that goes on.
@@ -70,11 +67,7 @@ pub(crate) trait Executor {
 struct Engine(Instant);
 
 impl Executor for Engine {
-    fn run(
-        &mut self,
-        workload: &Workload,
-        progress: &mut dyn Progress,
-    ) -> Result<Record, RunError> {
+    fn run(&mut self, workload: &Workload, progress: &mut dyn Progress) -> Result<Record, RunError> {
         run(workload, progress)
     }
 
@@ -92,10 +85,7 @@ impl Executor for Engine {
 ///
 /// # Errors
 /// [`RunError::Usage`]: the folder cannot be used, or holds records of something else, or no cell at all can be run.
-pub(crate) fn matrix(
-    plan: &MatrixPlan,
-    progress: &mut dyn Progress,
-) -> Result<MatrixRecord, RunError> {
+pub(crate) fn matrix(plan: &MatrixPlan, progress: &mut dyn Progress) -> Result<MatrixRecord, RunError> {
     run_cells(plan, &mut Engine(Instant::now()), progress)
 }
 
@@ -179,12 +169,7 @@ enum Outcome {
 }
 
 /// Looks which records are there.
-fn look_up(
-    folder: &Folder,
-    again: bool,
-    cells: &[Cell],
-    found: &mut [Outcome],
-) -> Result<(), String> {
+fn look_up(folder: &Folder, again: bool, cells: &[Cell], found: &mut [Outcome]) -> Result<(), String> {
     let mut strange = Vec::new();
     for (cell, outcome) in cells.iter().zip(found) {
         if again || !matches!(outcome, Outcome::ToDo) {

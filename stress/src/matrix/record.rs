@@ -75,10 +75,7 @@ pub(super) fn sum_up(
         cells: Vec::new(),
     };
     for (cell, outcome) in cells.iter().zip(outcomes) {
-        let not_run = |reason| NotRun {
-            cell: cell.title(),
-            reason,
-        };
+        let not_run = |reason| NotRun { cell: cell.title(), reason };
         match outcome {
             Outcome::ToDo => record.missing.push(cell.title()),
             Outcome::Refused(reason) => record.refused.push(not_run(reason)),
@@ -100,17 +97,13 @@ pub(super) fn sum_up(
         if run.verdict != Verdict::Pass {
             let cell = plan.title_of(&run.config);
             let why = run.reasons.first().map_or("", String::as_str);
-            record
-                .reasons
-                .push(format!("{} at {cell}: {why}", run.verdict.word()));
+            record.reasons.push(format!("{} at {cell}: {why}", run.verdict.word()));
         }
         record.verdict = record.verdict.max(run.verdict);
         let mut why = Vec::new();
         settle(&mut record.verdict, &mut why, &run.environment);
         let cell = plan.title_of(&run.config);
-        record
-            .reasons
-            .extend(why.iter().map(|why| format!("{cell}: {why}")));
+        record.reasons.extend(why.iter().map(|why| format!("{cell}: {why}")));
     }
     if !record.failed.is_empty() {
         record.verdict = record.verdict.max(Verdict::Inconclusive);
@@ -126,8 +119,7 @@ pub(super) fn sum_up(
             cells.len(),
             match &plan.into {
                 Some(path) => format!("the same command goes on with what {} has", path.display()),
-                None => "nothing was kept; give --into a folder, and the same command goes on"
-                    .to_owned(),
+                None => "nothing was kept; give --into a folder, and the same command goes on".to_owned(),
             }
         ));
     }
@@ -138,9 +130,7 @@ impl MatrixPlan {
     /// Says which cell a workload is.
     pub(super) fn title_of(&self, workload: &crate::Workload) -> String {
         let words = self.axes.iter();
-        let words: Vec<String> = words
-            .map(|(axis, _)| format!("{axis} {}", axis.of(workload)))
-            .collect();
+        let words: Vec<String> = words.map(|(axis, _)| format!("{axis} {}", axis.of(workload))).collect();
         words.join(", ")
     }
 }

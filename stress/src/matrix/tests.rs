@@ -47,11 +47,7 @@ struct Mock {
 }
 
 impl Executor for Mock {
-    fn run(
-        &mut self,
-        workload: &Workload,
-        progress: &mut dyn Progress,
-    ) -> Result<Record, RunError> {
+    fn run(&mut self, workload: &Workload, progress: &mut dyn Progress) -> Result<Record, RunError> {
         progress.step("pretending");
         progress.tick(1e6, Some(Duration::from_secs(1)));
         self.ran.push(workload.clone());
@@ -63,11 +59,7 @@ impl Executor for Mock {
         let mut record = record_of(workload);
         record.window.interrupted = self.interrupted();
         record.verdict = self.verdict.unwrap_or(record.verdict);
-        let disturbance = crate::Disturbance {
-            cause: crate::Cause::OtherLoad,
-            ms: 900,
-            share: 0.45,
-        };
+        let disturbance = crate::Disturbance { cause: crate::Cause::OtherLoad, ms: 900, share: 0.45 };
         record.environment.disturbances = vec![disturbance; self.disturbed.into()];
         Ok(record)
     }
@@ -87,19 +79,14 @@ struct Scratch(PathBuf);
 impl Scratch {
     fn new() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let name = format!(
-            "splinter-matrix-{}-{}",
-            std::process::id(),
-            NUMBER.fetch_add(1, Relaxed)
-        );
+        let name = format!("splinter-matrix-{}-{}", std::process::id(), NUMBER.fetch_add(1, Relaxed));
         Self(std::env::temp_dir().join(name))
     }
 
     fn names(&self) -> Vec<String> {
         let entries = std::fs::read_dir(&self.0).unwrap();
-        let mut names: Vec<String> = entries
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }
@@ -113,11 +100,7 @@ impl Drop for Scratch {
 
 fn plan(axes: &[(&str, &str)], into: Option<&Path>) -> MatrixPlan {
     MatrixPlan {
-        base: Workload {
-            readers: 1,
-            keys: 64,
-            ..Workload::default()
-        },
+        base: Workload { readers: 1, keys: 64, ..Workload::default() },
         axes: axes
             .iter()
             .map(|&(axis, text)| (Axis::named(axis), text))
@@ -141,11 +124,7 @@ fn every_cell_is_run_once_in_an_order_by_seed_and_listed_in_that_of_the_axes() {
         plan.base.seed = seed;
         let mut mock = Mock::default();
         let record = run_cells_by(&plan, &mut mock);
-        let listed: Vec<String> = record
-            .cells
-            .iter()
-            .map(|cell| plan.title_of(&cell.config))
-            .collect();
+        let listed: Vec<String> = record.cells.iter().map(|cell| plan.title_of(&cell.config)).collect();
         assert_eq!(
             listed,
             [
@@ -157,14 +136,8 @@ fn every_cell_is_run_once_in_an_order_by_seed_and_listed_in_that_of_the_axes() {
                 "scrub full, writers 2",
             ]
         );
-        assert_eq!(
-            (record.measured, record.kept, record.verdict),
-            (6, 0, Verdict::Pass)
-        );
-        mock.ran
-            .iter()
-            .map(|workload| plan.title_of(workload))
-            .collect::<Vec<_>>()
+        assert_eq!((record.measured, record.kept, record.verdict), (6, 0, Verdict::Pass));
+        mock.ran.iter().map(|workload| plan.title_of(workload)).collect::<Vec<_>>()
     };
     assert_eq!(order(1), order(1));
     assert_ne!(order(1), order(2));
@@ -174,10 +147,7 @@ fn every_cell_is_run_once_in_an_order_by_seed_and_listed_in_that_of_the_axes() {
 fn an_interrupted_matrix_goes_on_where_it_was() {
     let scratch = Scratch::new();
     let plan = plan(&SIX, Some(&scratch.0));
-    let mut first = Mock {
-        stop_after: Some(3),
-        ..Mock::default()
-    };
+    let mut first = Mock { stop_after: Some(3), ..Mock::default() };
     let record = run_cells_by(&plan, &mut first);
     // The third was cut short, so it is not kept.
     assert_eq!((record.measured, record.missing.len()), (2, 4));
@@ -189,10 +159,7 @@ fn an_interrupted_matrix_goes_on_where_it_was() {
 
     let mut second = Mock::default();
     let record = run_cells_by(&plan, &mut second);
-    assert_eq!(
-        (record.measured, record.kept, record.verdict),
-        (4, 2, Verdict::Pass)
-    );
+    assert_eq!((record.measured, record.kept, record.verdict), (4, 2, Verdict::Pass));
     assert_eq!(record.cells.len(), 6);
     assert!(first.ran[..2].iter().all(|ran| !second.ran.contains(ran)));
     let names = scratch.names();
@@ -204,22 +171,13 @@ fn an_interrupted_matrix_goes_on_where_it_was() {
     let mut third = Mock::default();
     assert_eq!(run_cells_by(&plan, &mut third).kept, 6);
     assert_eq!(third.ran, []);
-    let again = MatrixPlan {
-        again: true,
-        ..plan.clone()
-    };
+    let again = MatrixPlan { again: true, ..plan.clone() };
     assert_eq!(run_cells_by(&again, &mut third).measured, 6);
     // Other axes go beside them.
     let more = MatrixPlan {
         axes: vec![
-            (
-                Axis::named("scrub"),
-                Axis::named("scrub").parse_all("all").unwrap(),
-            ),
-            (
-                Axis::named("writers"),
-                Axis::named("writers").parse_all("2,4").unwrap(),
-            ),
+            (Axis::named("scrub"), Axis::named("scrub").parse_all("all").unwrap()),
+            (Axis::named("writers"), Axis::named("writers").parse_all("2,4").unwrap()),
         ],
         ..plan
     };
@@ -245,10 +203,7 @@ fn records_of_something_else_are_neither_taken_nor_lost() {
     let mut other = plan.clone();
     other.base.keys = 65;
     let line = refused(&other);
-    assert!(
-        line.contains("2 of the records") && line.contains("keys is 64 there, 65 now"),
-        "{line}"
-    );
+    assert!(line.contains("2 of the records") && line.contains("keys is 64 there, 65 now"), "{line}");
 
     let path = scratch.0.join(&scratch.names()[0]);
     let kept = std::fs::read_to_string(&path).unwrap();
@@ -259,17 +214,13 @@ fn records_of_something_else_are_neither_taken_nor_lost() {
         refused(&plan)
     };
     assert!(
-        change(|record| record.environment.build.git_revision = "older".to_owned())
-            .contains("'older' there")
+        change(|record| record.environment.build.git_revision = "older".to_owned()).contains("'older' there")
     );
     assert!(change(|record| record.environment.cpu_model = "abacus".to_owned()).contains("abacus"));
     std::fs::write(&path, "half a rec").unwrap();
     assert!(refused(&plan).contains("no record"));
 
-    let again = MatrixPlan {
-        again: true,
-        ..plan
-    };
+    let again = MatrixPlan { again: true, ..plan };
     assert_eq!(run_cells_by(&again, &mut Mock::default()).measured, 2);
     assert!(serde_json::from_str::<Record>(&std::fs::read_to_string(&path).unwrap()).is_ok());
 }
@@ -283,55 +234,31 @@ fn cells_that_cannot_be_run_are_told_of_with_the_reason() {
         ..Mock::default()
     };
     let record = run_cells_by(&plan(&axes, None), &mut mock);
-    let refused: Vec<&str> = record
-        .refused
-        .iter()
-        .map(|refused| refused.cell.as_str())
-        .collect();
+    let refused: Vec<&str> = record.refused.iter().map(|refused| refused.cell.as_str()).collect();
     assert_eq!(
         refused,
-        [
-            "writers 4, key_choice lanes",
-            "writers 4, key_choice uniform",
-            "writers 100, key_choice lanes"
-        ]
+        ["writers 4, key_choice lanes", "writers 4, key_choice uniform", "writers 100, key_choice lanes"]
     );
     assert!(record.refused[2].reason.contains("--keys"));
     assert_eq!((record.measured, record.verdict), (3, Verdict::Pass));
     let text = matrix_summary(&record, None, None);
-    assert!(
-        text.contains("refused    writers 100, key_choice lanes: 64 keys cannot"),
-        "{text}"
-    );
+    assert!(text.contains("refused    writers 100, key_choice lanes: 64 keys cannot"), "{text}");
 
-    let mut mock = Mock {
-        trouble: Some((4, RunError::Failed("no memory".to_owned()))),
-        ..Mock::default()
-    };
+    let mut mock = Mock { trouble: Some((4, RunError::Failed("no memory".to_owned()))), ..Mock::default() };
     let record = run_cells_by(&plan(&axes, None), &mut mock);
-    assert_eq!(
-        (record.failed.len(), record.verdict),
-        (2, Verdict::Inconclusive)
-    );
+    assert_eq!((record.failed.len(), record.verdict), (2, Verdict::Inconclusive));
     assert!(record.reasons[0].contains("no memory"));
 }
 
 #[test]
 fn a_matrix_of_which_nothing_can_be_run_is_refused() {
-    let error = run_cells(
-        &plan(&[("writers", "100,200")], None),
-        &mut Mock::default(),
-        &mut Silent,
-    );
+    let error = run_cells(&plan(&[("writers", "100,200")], None), &mut Mock::default(), &mut Silent);
     assert!(matches!(error, Err(RunError::Usage(line)) if line.contains("--keys")));
 }
 
 #[test]
 fn the_gravest_cell_is_the_verdict() {
-    let mut mock = Mock {
-        verdict: Some(Verdict::Fail),
-        ..Mock::default()
-    };
+    let mut mock = Mock { verdict: Some(Verdict::Fail), ..Mock::default() };
     let record = run_cells_by(&plan(&SIX, None), &mut mock);
     assert_eq!(record.verdict, Verdict::Fail);
     assert!(record.reasons[0].starts_with("fail at scrub none, writers 1"));
@@ -339,16 +266,10 @@ fn the_gravest_cell_is_the_verdict() {
 
 #[test]
 fn a_matrix_with_disturbed_cells_gives_no_verdict() {
-    let mut mock = Mock {
-        disturbed: true,
-        ..Mock::default()
-    };
+    let mut mock = Mock { disturbed: true, ..Mock::default() };
     let record = run_cells_by(&plan(&SIX, None), &mut mock);
     assert_eq!(record.verdict, Verdict::Inconclusive);
-    assert!(
-        record.reasons[0].contains("scrub none, writers 1")
-            && record.reasons[0].contains("DISTURBED")
-    );
+    assert!(record.reasons[0].contains("scrub none, writers 1") && record.reasons[0].contains("DISTURBED"));
 }
 
 #[test]
@@ -362,38 +283,20 @@ fn a_folder_that_cannot_be_had_is_refused_before_anything_is_run() {
 
 #[test]
 fn the_summary_has_a_row_for_each_cell_and_a_map() {
-    let axes = [
-        ("scrub", "none,full"),
-        ("writers", "1,2,4"),
-        ("pin", "none"),
-    ];
+    let axes = [("scrub", "none,full"), ("writers", "1,2,4"), ("pin", "none")];
     let record = run_cells_by(&plan(&axes, None), &mut Mock::default());
     let text = matrix_summary(&record, None, None);
-    let map: Vec<&str> = text
-        .lines()
-        .skip_while(|line| !line.contains("at most"))
-        .collect();
+    let map: Vec<&str> = text.lines().skip_while(|line| !line.contains("at most")).collect();
     assert!(map[0].starts_with("goodput/s, 4.00 M at most"), "{text}");
-    let words = |line: &str| {
-        line.split_whitespace()
-            .map(str::to_owned)
-            .collect::<Vec<_>>()
-    };
+    let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(words(map[1]), ["writers", "\\", "scrub", "none", "full"]);
     assert_eq!(words(map[2]), ["1", "1.00", "M", "░░", "1.00", "M", "░░"]);
     assert_eq!(words(map[4]), ["4", "4.00", "M", "██", "4.00", "M", "██"]);
     // By one axis alone, the other's cells are pooled.
-    let text = matrix_summary(
-        &record,
-        Some(Axis::named("pin")),
-        Some(Axis::named("writers")),
-    );
+    let text = matrix_summary(&record, Some(Axis::named("pin")), Some(Axis::named("writers")));
     assert!(text.contains("the median of up to 2 cells"), "{text}");
     assert!(text.contains("6 measured, 0 kept from before"), "{text}");
-    assert!(
-        !text.contains("pin  scrub"),
-        "an axis of one setting is no column: {text}"
-    );
+    assert!(!text.contains("pin  scrub"), "an axis of one setting is no column: {text}");
 }
 
 #[test]

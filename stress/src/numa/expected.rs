@@ -50,9 +50,8 @@ impl FromStr for Expected {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || {
-            format!("'{text}' describes no node: give NODE=PROCESSORS/DISTANCES, as in 0=0-7/10,21")
-        };
+        let wrong =
+            || format!("'{text}' describes no node: give NODE=PROCESSORS/DISTANCES, as in 0=0-7/10,21");
         let (id, rest) = text.split_once('=').ok_or_else(wrong)?;
         let (processors, distances) = rest.split_once('/').ok_or_else(wrong)?;
         let distances = numbers(distances);
@@ -61,11 +60,7 @@ impl FromStr for Expected {
             list => cpulist::parse(list)?,
         };
         match id.parse() {
-            Ok(id) if !distances.is_empty() => Ok(Self {
-                id,
-                processors,
-                distances,
-            }),
+            Ok(id) if !distances.is_empty() => Ok(Self { id, processors, distances }),
             _ => Err(wrong()),
         }
     }

@@ -21,12 +21,7 @@ fn compare(machine: &Machine, seen: &Machine) -> Vec<NumaRow> {
     let known: Vec<u32> = seen.nodes.iter().map(|node| node.id).collect();
     let other = (there != known).then(|| "hwloc has other nodes than the kernel".to_owned());
     let (asked, found) = (list(&there), list(&known));
-    let mut rows = vec![NumaRow::new(
-        "hwloc",
-        format!("nodes {asked}"),
-        found,
-        other.into_iter().collect(),
-    )];
+    let mut rows = vec![NumaRow::new("hwloc", format!("nodes {asked}"), found, other.into_iter().collect())];
     for node in &machine.nodes {
         let line = |node: &MachineNode| {
             let (processors, distances) = (cpulist::print(&node.processors), list(&node.distances));
@@ -59,10 +54,7 @@ mod tests {
             distances: distances.to_vec(),
             ..MachineNode::default()
         };
-        let machine = Machine {
-            nodes: vec![node(0, [10, 21]), node(1, [21, 10])],
-            ..Machine::default()
-        };
+        let machine = Machine { nodes: vec![node(0, [10, 21]), node(1, [21, 10])], ..Machine::default() };
         assert_eq!(verdict(&compare(&machine, &machine)), Verdict::Pass);
         let spoilt: [fn(&mut Machine); 4] = [
             |seen| drop(seen.nodes.remove(1)),

@@ -68,11 +68,7 @@ pub(super) fn misplaced(pages: &BTreeMap<u32, u64>, wanted: &Wanted) -> Option<S
     if all == 0 {
         return Some("there are no pages".to_owned());
     }
-    let elsewhere: u64 = pages
-        .iter()
-        .filter(|(node, _)| !nodes.contains(node))
-        .map(|(_, count)| count)
-        .sum();
+    let elsewhere: u64 = pages.iter().filter(|(node, _)| !nodes.contains(node)).map(|(_, count)| count).sum();
     if elsewhere > 0 {
         return Some(format!("{elsewhere} of {all} pages are elsewhere"));
     }
@@ -96,12 +92,7 @@ pub(super) fn machine(plan: &NumaPlan, machine: &Machine) -> Vec<NumaRow> {
         let said: Vec<u32> = plan.expect.iter().map(|node| node.id).collect();
         let there: Vec<u32> = machine.nodes.iter().map(|node| node.id).collect();
         let wrong = (said != there).then(|| "other nodes than said".to_owned());
-        rows.push(NumaRow::new(
-            "nodes",
-            list(&said),
-            list(&there),
-            wrong.into_iter().collect(),
-        ));
+        rows.push(NumaRow::new("nodes", list(&said), list(&there), wrong.into_iter().collect()));
     }
     for node in &machine.nodes {
         let line = |processors: &[usize], distances: &[u32]| {
@@ -112,17 +103,9 @@ pub(super) fn machine(plan: &NumaPlan, machine: &Machine) -> Vec<NumaRow> {
         let said = plan.expect.iter().find(|said| said.id == node.id);
         let asked = said.map(|said| line(&said.processors, &said.distances));
         let wrong = asked.as_ref().filter(|asked| **asked != found);
-        let reasons = wrong
-            .map(|_| "not as said".to_owned())
-            .into_iter()
-            .collect();
+        let reasons = wrong.map(|_| "not as said".to_owned()).into_iter().collect();
         let asked = asked.unwrap_or_else(|| "whatever it is".to_owned());
-        rows.push(NumaRow::new(
-            format!("node {}", node.id),
-            asked,
-            found,
-            reasons,
-        ));
+        rows.push(NumaRow::new(format!("node {}", node.id), asked, found, reasons));
     }
     rows
 }
@@ -145,16 +128,8 @@ mod tests {
     }
 
     fn accounts(on: &[(u32, u64)], policy: &str) -> Accounts {
-        let maps = MapsLine {
-            policy: policy.to_owned(),
-            pages: pages(on),
-        };
-        Accounts {
-            store: pages(on),
-            unknown: 0,
-            asked: pages(on),
-            maps,
-        }
+        let maps = MapsLine { policy: policy.to_owned(), pages: pages(on) };
+        Accounts { store: pages(on), unknown: 0, asked: pages(on), maps }
     }
 
     #[test]
@@ -181,34 +156,15 @@ mod tests {
         assert_eq!(good.faults(&Wanted::On(1), Some("bind:1")), [""; 0]);
         let wrong = pages(&[(1, 8)]);
         let broken = [
-            Accounts {
-                store: wrong.clone(),
-                ..good.clone()
-            },
-            Accounts {
-                asked: wrong.clone(),
-                ..good.clone()
-            },
-            Accounts {
-                maps: MapsLine {
-                    policy: "bind:1".to_owned(),
-                    pages: wrong,
-                },
-                ..good.clone()
-            },
-            Accounts {
-                unknown: 1,
-                ..good.clone()
-            },
+            Accounts { store: wrong.clone(), ..good.clone() },
+            Accounts { asked: wrong.clone(), ..good.clone() },
+            Accounts { maps: MapsLine { policy: "bind:1".to_owned(), pages: wrong }, ..good.clone() },
+            Accounts { unknown: 1, ..good.clone() },
             accounts(&[(1, 9)], "default"),
             accounts(&[(1, 8), (2, 1)], "bind:1"),
         ];
         for accounts in broken {
-            assert_ne!(
-                accounts.faults(&Wanted::On(1), Some("bind:1")),
-                [""; 0],
-                "{accounts:?}"
-            );
+            assert_ne!(accounts.faults(&Wanted::On(1), Some("bind:1")), [""; 0], "{accounts:?}");
         }
     }
 
@@ -220,10 +176,7 @@ mod tests {
             distances: distances.to_vec(),
             ..MachineNode::default()
         };
-        Machine {
-            nodes: vec![node(0, &[10, 20]), node(1, &[20, 10])],
-            ..Machine::default()
-        }
+        Machine { nodes: vec![node(0, &[10, 20]), node(1, &[20, 10])], ..Machine::default() }
     }
 
     fn judged(nodes: Option<usize>, processors: Option<usize>, expect: &[&str]) -> Verdict {
@@ -249,10 +202,7 @@ mod tests {
 
     #[test]
     fn a_machine_that_is_not_as_said_fails() {
-        assert_eq!(
-            judged(None, None, &["0=0/10,20", "1=1/20,10"]),
-            Verdict::Pass
-        );
+        assert_eq!(judged(None, None, &["0=0/10,20", "1=1/20,10"]), Verdict::Pass);
         for wrong in [
             &["0=0/10,20", "1=1/21,10"][..],
             &["0=0-1/10,20", "1=1/20,10"],

@@ -55,10 +55,7 @@ mod tests {
         assert_eq!(bound.policy, "bind:1");
         assert_eq!(bound.pages, BTreeMap::from([(0, 1), (1, 1039)]));
         let other = find(TEXT, 0x7f00_00a0_0000).unwrap();
-        assert_eq!(
-            (other.policy.as_str(), other.pages),
-            ("interleave:0-3", BTreeMap::from([(12, 4)]))
-        );
+        assert_eq!((other.policy.as_str(), other.pages), ("interleave:0-3", BTreeMap::from([(12, 4)])));
         assert_eq!(find(TEXT, 0x7f00_00b0_0000).unwrap().pages, BTreeMap::new());
         assert_eq!(find(TEXT, 0x7f00_0020_1000), None);
     }

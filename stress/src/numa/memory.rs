@@ -34,11 +34,7 @@ struct Case {
 }
 
 /// Checks memory under each policy.
-pub(super) fn rows(
-    plan: &NumaPlan,
-    machine: &Machine,
-    progress: &mut dyn Progress,
-) -> Vec<NumaRow> {
+pub(super) fn rows(plan: &NumaPlan, machine: &Machine, progress: &mut dyn Progress) -> Vec<NumaRow> {
     let mut rows = Vec::new();
     for case in cases(plan, machine) {
         progress.step(&format!("{} {}", case.check, case.asked));
@@ -60,10 +56,7 @@ fn cases(plan: &NumaPlan, machine: &Machine) -> Vec<Case> {
         };
         let name = format!("splinter-numa-{}-{node}", std::process::id());
         let named = Location::shared(name);
-        for location in [Some(Location::Anonymous), named.ok()]
-            .into_iter()
-            .flatten()
-        {
+        for location in [Some(Location::Anonymous), named.ok()].into_iter().flatten() {
             let kind = match location {
                 Location::Anonymous => "anonymous",
                 _ => "named",
@@ -128,15 +121,12 @@ fn row(plan: &NumaPlan, case: &Case) -> NumaRow {
             }
             fill_and_look(plan, case)
         });
-        thread
-            .join()
-            .unwrap_or_else(|_| Err("the thread died".to_owned()))
+        thread.join().unwrap_or_else(|_| Err("the thread died".to_owned()))
     });
     match found {
         Ok(accounts) => {
             let faults = accounts.faults(&case.wanted, case.policy.as_deref());
-            NumaRow::new(case.check, &case.asked, &accounts.maps.policy, faults)
-                .with_pages(accounts.asked)
+            NumaRow::new(case.check, &case.asked, &accounts.maps.policy, faults).with_pages(accounts.asked)
         }
         // What cannot be asked here is no fault of the store.
         Err(why) if why.starts_with(DENIED) => NumaRow::not_checked(case.check, &case.asked, &why),
@@ -147,12 +137,7 @@ fn row(plan: &NumaPlan, case: &Case) -> NumaRow {
 fn fill_and_look(plan: &NumaPlan, case: &Case) -> Result<Accounts, String> {
     let words = |error: &dyn std::fmt::Display| error.to_string();
     let config = Config {
-        geometry: Geometry {
-            slots: KEYS,
-            max_value_len: VALUE_LEN as u64,
-            vector_dim: 64,
-            max_writers: 8,
-        },
+        geometry: Geometry { slots: KEYS, max_value_len: VALUE_LEN as u64, vector_dim: 64, max_writers: 8 },
         placement: case.placement.clone(),
         ..Config::default()
     };
@@ -202,12 +187,7 @@ pub(super) fn accounts(store: &Store) -> Result<Accounts, String> {
     for node in told.into_iter().flatten() {
         *asked.entry(node).or_default() += 1;
     }
-    Ok(Accounts {
-        store: residency.nodes.iter().copied().collect(),
-        unknown: residency.unknown,
-        asked,
-        maps,
-    })
+    Ok(Accounts { store: residency.nodes.iter().copied().collect(), unknown: residency.unknown, asked, maps })
 }
 
 /// Finds where a store is mapped, from one of its values.

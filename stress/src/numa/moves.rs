@@ -47,11 +47,7 @@ struct Move {
 }
 
 /// Checks that a store can be moved while it is used.
-pub(super) fn rows(
-    plan: &NumaPlan,
-    machine: &Machine,
-    progress: &mut dyn Progress,
-) -> Vec<NumaRow> {
+pub(super) fn rows(plan: &NumaPlan, machine: &Machine, progress: &mut dyn Progress) -> Vec<NumaRow> {
     let asked = "a store that processes use";
     let nodes: Vec<u32> = machine.with_memory().map(|node| node.id).collect();
     if nodes.len() < 2 {
@@ -130,14 +126,7 @@ fn keep_moving(plan: &NumaPlan, name: &str, nodes: &[u32], over: impl Fn() -> bo
 }
 
 fn move_to(plan: &NumaPlan, location: &Location, from: u32, to: u32) -> Move {
-    let mut made = Move {
-        from,
-        to,
-        attempts: 0,
-        epoch: 0,
-        pages: BTreeMap::new(),
-        fault: None,
-    };
+    let mut made = Move { from, to, attempts: 0, epoch: 0, pages: BTreeMap::new(), fault: None };
     let options = OpenOptions {
         placement: (plan.plant != Some(Plant::Unmoved)).then_some(Placement::Bind(to)),
         ..OpenOptions::default()
@@ -170,14 +159,8 @@ fn move_to(plan: &NumaPlan, location: &Location, from: u32, to: u32) -> Move {
 fn by_route(moves: &[Move], nodes: &[u32]) -> Vec<NumaRow> {
     let routes = nodes.iter().zip(nodes.iter().cycle().skip(1));
     let row = |(&from, &to): (&u32, &u32)| {
-        let asked = format!(
-            "from node {from} to node {to}, in use by {} processes",
-            WRITERS + READERS
-        );
-        let made: Vec<&Move> = moves
-            .iter()
-            .filter(|made| (made.from, made.to) == (from, to))
-            .collect();
+        let asked = format!("from node {from} to node {to}, in use by {} processes", WRITERS + READERS);
+        let made: Vec<&Move> = moves.iter().filter(|made| (made.from, made.to) == (from, to)).collect();
         let Some(last) = made.last() else {
             return NumaRow::not_checked("migrate", &asked, "the run was over before");
         };
@@ -198,9 +181,7 @@ fn contents(record: &Result<Record, RunError>, moves: &[Move]) -> NumaRow {
     };
     match record {
         Err(error) => NumaRow::failed(check, asked, error.to_string()),
-        Ok(_) if written == 0 => {
-            NumaRow::not_checked(check, asked, "nothing was written between the moves")
-        }
+        Ok(_) if written == 0 => NumaRow::not_checked(check, asked, "nothing was written between the moves"),
         // Where its pages are in the end is that of a move that may not have been over.
         Ok(record) => super::runs::row_of(check, asked, record).with_pages(BTreeMap::new()),
     }

@@ -25,9 +25,7 @@ pub(super) fn pinned(policy: &Pin, machine: &Machine, workers: &[WorkerPlacement
             [&cpu] if affinity.requested == Some(cpu) && affinity.pinned => cpu,
             _ => {
                 let (asked, seen) = (affinity.requested, &affinity.observed);
-                faults.push(format!(
-                    "worker {number} was to be on {asked:?} and was on {seen:?}"
-                ));
+                faults.push(format!("worker {number} was to be on {asked:?} and was on {seen:?}"));
                 continue;
             }
         };
@@ -35,14 +33,9 @@ pub(super) fn pinned(policy: &Pin, machine: &Machine, workers: &[WorkerPlacement
         let node = known.map(|known| known.node);
         if node.is_none() || node != affinity.observed_node {
             let seen = affinity.observed_node;
-            faults.push(format!(
-                "worker {number} was on node {seen:?}, and {position} is of {node:?}"
-            ));
+            faults.push(format!("worker {number} was on node {seen:?}, and {position} is of {node:?}"));
         }
-        positions.extend(known.map(|&at| Position {
-            at,
-            writes: worker.role == Role::Writer,
-        }));
+        positions.extend(known.map(|&at| Position { at, writes: worker.role == Role::Writer }));
     }
     if workers.is_empty() {
         faults.push("nobody ran".to_owned());
@@ -58,10 +51,8 @@ fn as_policy(policy: &Pin, machine: &Machine, positions: &[Position]) -> Option<
     match policy {
         Pin::None => None,
         Pin::List(list) => {
-            let wrong = positions
-                .iter()
-                .zip(list.iter().cycle())
-                .position(|(position, &cpu)| position.at.id != cpu);
+            let wrong =
+                positions.iter().zip(list.iter().cycle()).position(|(position, &cpu)| position.at.id != cpu);
             wrong.map(|worker| format!("worker {worker} is not in the order of the list"))
         }
         Pin::Compact | Pin::Scatter => in_order(policy, machine, positions),
@@ -114,9 +105,7 @@ fn in_order(policy: &Pin, machine: &Machine, positions: &[Position]) -> Option<S
         }
         if !taken.insert(at.id) {
             let position = at.id;
-            return Some(format!(
-                "two workers on processor {position} while others are free"
-            ));
+            return Some(format!("two workers on processor {position} while others are free"));
         }
         *by_node.entry(node).or_default() += 1;
     }
@@ -124,11 +113,7 @@ fn in_order(policy: &Pin, machine: &Machine, positions: &[Position]) -> Option<S
 }
 
 /// Says who is not inside a part of the machine, or crowded there.
-fn inside(
-    machine: &Machine,
-    positions: &[Position],
-    part: impl Fn(&Processor) -> bool,
-) -> Option<String> {
+fn inside(machine: &Machine, positions: &[Position], part: impl Fn(&Processor) -> bool) -> Option<String> {
     let outside = positions.iter().find(|position| !part(&position.at));
     let outside = outside.map(|position| format!("somebody is on processor {}", position.at.id));
     outside.or_else(|| crowded(machine.usable().filter(|cpu| part(cpu)).count(), positions))
@@ -143,44 +128,27 @@ fn dealt(
 ) -> Option<String> {
     let parts: BTreeSet<Option<usize>> = machine.usable().map(&part).collect();
     for writes in [true, false] {
-        let role: Vec<_> = positions
-            .iter()
-            .filter(|position| position.writes == writes)
-            .collect();
+        let role: Vec<_> = positions.iter().filter(|position| position.writes == writes).collect();
         let mut shares: BTreeMap<Option<usize>, usize> = BTreeMap::new();
         let mut last = None;
         for position in &role {
             let part = part(&position.at);
             if shares.contains_key(&part) && last != Some(part) {
-                return Some(format!(
-                    "processor {} has workers of two shares",
-                    position.at.id
-                ));
+                return Some(format!("processor {} has workers of two shares", position.at.id));
             }
             *shares.entry(part).or_default() += 1;
             last = Some(part);
         }
         let most = shares.values().max().copied().unwrap_or(0);
-        let least = parts
-            .iter()
-            .map(|part| shares.get(part).copied().unwrap_or(0))
-            .min();
+        let least = parts.iter().map(|part| shares.get(part).copied().unwrap_or(0)).min();
         if most > least.unwrap_or(0) + 1 {
-            return Some(format!(
-                "the shares of {} workers are {shares:?}",
-                role.len()
-            ));
+            return Some(format!("the shares of {} workers are {shares:?}", role.len()));
         }
     }
     parts.into_iter().find_map(|known| {
         let here = |cpu: &&Processor| part(cpu) == known;
-        let positions = positions
-            .iter()
-            .filter(|position| part(&position.at) == known);
-        crowded(
-            machine.usable().filter(here).count(),
-            &positions.copied().collect::<Vec<_>>(),
-        )
+        let positions = positions.iter().filter(|position| part(&position.at) == known);
+        crowded(machine.usable().filter(here).count(), &positions.copied().collect::<Vec<_>>())
     })
 }
 
@@ -192,9 +160,7 @@ fn crowded(processors: usize, positions: &[Position]) -> Option<String> {
         *workers.entry(position.at.id).or_default() += 1;
     }
     let most = workers.into_iter().find(|&(_, count)| count > share);
-    most.map(|(position, count)| {
-        format!("{count} workers on processor {position}, not {share} at most")
-    })
+    most.map(|(position, count)| format!("{count} workers on processor {position}, not {share} at most"))
 }
 
 #[cfg(test)]
@@ -217,11 +183,7 @@ mod tests {
     fn workers_on(cpus: &[usize]) -> Vec<WorkerPlacement> {
         let position = |(worker, &cpu): (usize, &usize)| WorkerPlacement {
             worker: worker as u32,
-            role: if worker < cpus.len().div_ceil(2) {
-                Role::Writer
-            } else {
-                Role::Reader
-            },
+            role: if worker < cpus.len().div_ceil(2) { Role::Writer } else { Role::Reader },
             affinity: Affinity {
                 requested: Some(cpu),
                 pinned: true,
@@ -253,11 +215,7 @@ mod tests {
             (Pin::PerCore, &[0, 1, 2, 3, 0]),
         ];
         for (policy, cpus) in good {
-            assert_eq!(
-                pinned(&policy, &four(), &workers_on(cpus)),
-                [""; 0],
-                "{policy} {cpus:?}"
-            );
+            assert_eq!(pinned(&policy, &four(), &workers_on(cpus)), [""; 0], "{policy} {cpus:?}");
         }
         let bad = [
             (Pin::Compact, &[0, 2, 1, 3][..]),
@@ -280,11 +238,7 @@ mod tests {
             (Pin::PerCore, &[0, 1, 0]),
         ];
         for (policy, cpus) in bad {
-            assert_ne!(
-                pinned(&policy, &four(), &workers_on(cpus)),
-                [""; 0],
-                "{policy} {cpus:?}"
-            );
+            assert_ne!(pinned(&policy, &four(), &workers_on(cpus)), [""; 0], "{policy} {cpus:?}");
         }
     }
 

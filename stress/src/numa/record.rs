@@ -78,11 +78,7 @@ impl NumaRow {
             asked: asked.into(),
             found: found.into(),
             pages: BTreeMap::new(),
-            verdict: if reasons.is_empty() {
-                Verdict::Pass
-            } else {
-                Verdict::Fail
-            },
+            verdict: if reasons.is_empty() { Verdict::Pass } else { Verdict::Fail },
             reasons,
         }
     }
@@ -164,10 +160,7 @@ mod tests {
         let bad = NumaRow::failed("a", "b", "no".to_owned());
         assert_eq!(verdict(&[]), Verdict::Inconclusive);
         assert_eq!(verdict(std::slice::from_ref(&good)), Verdict::Pass);
-        assert_eq!(
-            verdict(&[good.clone(), unknown.clone()]),
-            Verdict::Inconclusive
-        );
+        assert_eq!(verdict(&[good.clone(), unknown.clone()]), Verdict::Inconclusive);
         assert_eq!(verdict(&[good, unknown, bad]), Verdict::Fail);
     }
 }

@@ -68,11 +68,7 @@ mod tests {
 
     #[test]
     fn the_table_has_every_row_and_a_column_for_every_node_with_pages() {
-        let node = |id| MachineNode {
-            id,
-            memory: true,
-            ..MachineNode::default()
-        };
+        let node = |id| MachineNode { id, memory: true, ..MachineNode::default() };
         let plan = NumaPlan {
             nodes: Some(2),
             processors: None,
@@ -84,36 +80,19 @@ mod tests {
         };
         let rows = vec![
             NumaRow::new("bind", "node 1", "bind:1", vec![]).with_pages([(1, 900)].into()),
-            NumaRow::new(
-                "bind",
-                "node 4",
-                "bind:4",
-                vec!["1 of 800 elsewhere".to_owned()],
-            )
-            .with_pages([(3, 1), (4, 799)].into()),
+            NumaRow::new("bind", "node 4", "bind:4", vec!["1 of 800 elsewhere".to_owned()])
+                .with_pages([(3, 1), (4, 799)].into()),
             NumaRow::not_checked("migrate", "x", "no"),
         ];
-        let machine = Machine {
-            nodes: vec![node(1), node(4)],
-            ..Machine::default()
-        };
+        let machine = Machine { nodes: vec![node(1), node(4)], ..Machine::default() };
         let record = NumaRecord::new(&plan, machine, rows, Environment::read());
         let text = numa_summary(&record);
         let lines: Vec<&str> = text.lines().collect();
-        assert!(
-            lines[1].contains("node 1  node 3  node 4  verdict"),
-            "{text}"
-        );
-        assert!(
-            lines[2].ends_with("ok") && lines[3].ends_with("FAIL"),
-            "{text}"
-        );
+        assert!(lines[1].contains("node 1  node 3  node 4  verdict"), "{text}");
+        assert!(lines[2].ends_with("ok") && lines[3].ends_with("FAIL"), "{text}");
         assert!(lines[4].ends_with("not checked"), "{text}");
         assert!(text.contains("bind, node 4: 1 of 800 elsewhere"), "{text}");
-        assert!(
-            text.ends_with("verdict FAIL: 3 rows, 1 failed, 1 not checked"),
-            "{text}"
-        );
+        assert!(text.ends_with("verdict FAIL: 3 rows, 1 failed, 1 not checked"), "{text}");
         let json = serde_json::to_string(&record).unwrap();
         assert_eq!(serde_json::from_str::<NumaRecord>(&json).unwrap(), record);
     }

@@ -21,11 +21,7 @@ const MOST_WORKERS: usize = 32;
 const PINNED_OPS: u64 = 40;
 
 /// Checks where workers run under each policy.
-pub(super) fn pins(
-    plan: &NumaPlan,
-    machine: &Machine,
-    progress: &mut dyn Progress,
-) -> Vec<NumaRow> {
+pub(super) fn pins(plan: &NumaPlan, machine: &Machine, progress: &mut dyn Progress) -> Vec<NumaRow> {
     let usable = usable(machine);
     let mut policies = vec![Pin::Compact, Pin::Scatter, Pin::PerCore, Pin::PerNode];
     if !machine.caches.is_empty() {
@@ -70,20 +66,14 @@ pub(super) fn pins(
                 let mut seen: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
                 for worker in workers {
                     let node = worker.affinity.observed_node.unwrap_or(u32::MAX);
-                    seen.entry(node)
-                        .or_default()
-                        .extend(&worker.affinity.observed);
+                    seen.entry(node).or_default().extend(&worker.affinity.observed);
                 }
                 let words = seen.iter_mut().map(|(node, cpus)| {
                     cpus.sort_unstable();
                     cpus.dedup();
                     format!("node {node}: {}", cpulist::print(cpus))
                 });
-                let found = format!(
-                    "{} workers on {}",
-                    workers.len(),
-                    words.collect::<Vec<_>>().join(", ")
-                );
+                let found = format!("{} workers on {}", workers.len(), words.collect::<Vec<_>>().join(", "));
                 NumaRow::new("pin", asked, found, faults)
             }
             Err(error) => NumaRow::failed("pin", asked, error.to_string()),
@@ -93,22 +83,14 @@ pub(super) fn pins(
 }
 
 /// Runs a workload of everything on each node, and one with values on their writers' nodes.
-pub(super) fn stress(
-    plan: &NumaPlan,
-    machine: &Machine,
-    progress: &mut dyn Progress,
-) -> Vec<NumaRow> {
+pub(super) fn stress(plan: &NumaPlan, machine: &Machine, progress: &mut dyn Progress) -> Vec<NumaRow> {
     let mut rows = Vec::new();
     for (node, scrub) in machine.nodes.iter().zip(Scrub::ALL.into_iter().cycle()) {
         let (pin, workers) = match node.usable.len() {
             0 => (Pin::Scatter, 4),
             count => (Pin::Node(node.id as usize), count.clamp(2, 6) as u32),
         };
-        let memory = if node.memory {
-            Memory::Node(node.id)
-        } else {
-            Memory::Local
-        };
+        let memory = if node.memory { Memory::Node(node.id) } else { Memory::Local };
         let mix = "set=4,get=2,append,int,tandem,vector,label,unset";
         let workload = Workload {
             writers: workers.div_ceil(2),
@@ -140,10 +122,7 @@ fn stress_row(workload: &Workload, asked: String, progress: &mut dyn Progress) -
             // The engine grants a few pages of many; here all are to be there.
             if let Memory::Node(node) = workload.memory {
                 let wanted = judge::Wanted::On(node);
-                for pages in [
-                    &record.placement.memory.before,
-                    &record.placement.memory.after,
-                ] {
+                for pages in [&record.placement.memory.before, &record.placement.memory.after] {
                     let fault = judge::misplaced(&pages.nodes, &wanted);
                     let unknown = (pages.unknown > 0).then(|| "pages are nowhere".to_owned());
                     row.reasons.extend(fault.or(unknown));
@@ -193,9 +172,7 @@ fn per_lane(plan: &NumaPlan, machine: &Machine, progress: &mut dyn Progress) -> 
     }
     let mut row = row_of("per-lane", asked, &record).with_pages(pages);
     let shared: u64 = lanes.iter().map(|lane| lane.shared).sum();
-    let own = lanes
-        .iter()
-        .filter(|lane| lane.nodes.keys().eq([&lane.node]));
+    let own = lanes.iter().filter(|lane| lane.nodes.keys().eq([&lane.node]));
     row.found = format!(
         "{} of {} writers have all theirs, {shared} pages between nodes; {}",
         own.count(),
@@ -219,13 +196,7 @@ fn faults_of(record: &Record) -> Vec<String> {
         Verdict::Pass => Vec::new(),
         _ => {
             let misplaced = record.placement.misplaced.iter();
-            record
-                .reasons
-                .iter()
-                .chain(misplaced)
-                .take(3)
-                .cloned()
-                .collect()
+            record.reasons.iter().chain(misplaced).take(3).cloned().collect()
         }
     }
 }

@@ -78,12 +78,7 @@ pub(crate) fn judge(
     OpenLoop {
         asked_per_s: requested.rate,
         arrivals: requested.arrivals,
-        pacer: if requested.sleeps {
-            "sleeps, then spins"
-        } else {
-            "spins"
-        }
-        .to_owned(),
+        pacer: if requested.sleeps { "sleeps, then spins" } else { "spins" }.to_owned(),
         planned,
         started,
         done_per_s,
@@ -98,11 +93,7 @@ pub(crate) fn judge(
 mod tests {
     use super::*;
 
-    const ASKED: Requested = Requested {
-        rate: 1_000,
-        arrivals: Arrivals::Uniform,
-        sleeps: false,
-    };
+    const ASKED: Requested = Requested { rate: 1_000, arrivals: Arrivals::Uniform, sleeps: false };
 
     /// Judges a second of some workers, given as (planned, started, late at the end in ms).
     fn judged(workers: &[(u64, u64, u64)]) -> OpenLoop {
@@ -161,11 +152,6 @@ mod tests {
         let mut workers = vec![(1_000, 1_000, 0); 99];
         workers.push((1_000, 900, 100));
         let starving = judged(&workers);
-        assert!(
-            starving
-                .why
-                .unwrap()
-                .contains("worker 99 was 100.0 ms late")
-        );
+        assert!(starving.why.unwrap().contains("worker 99 was 100.0 ms late"));
     }
 }

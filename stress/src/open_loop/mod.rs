@@ -108,11 +108,7 @@ impl Schedule {
     #[must_use]
     pub(crate) fn overdue(&self, end: u64) -> u64 {
         let behind = end.wrapping_sub(self.origin).cast_signed() as f64 - self.next;
-        if behind < 0.0 {
-            0
-        } else {
-            1 + (behind / self.gap) as u64
-        }
+        if behind < 0.0 { 0 } else { 1 + (behind / self.gap) as u64 }
     }
 }
 

@@ -49,11 +49,7 @@ fn execute(schedule: Schedule, service: impl Fn(usize) -> u64) -> (Vec<Done>, Pa
             break;
         }
         clock.advance(service(done.len()));
-        done.push((
-            pacer.planned() - begin,
-            start - begin,
-            clock.0.get() - begin,
-        ));
+        done.push((pacer.planned() - begin, start - begin, clock.0.get() - begin));
     }
     (done, pacer.sum_up(begin + SECOND as u64, u64::MAX))
 }
@@ -64,10 +60,7 @@ fn a_worker_with_time_to_spare_starts_when_it_was_planned() {
     assert_eq!(done.len(), 10_000);
     for (number, &(planned, started, _)) in done.iter().enumerate() {
         assert_eq!(planned, number as u64 * 100_000);
-        assert!(
-            (planned..=planned + 2).contains(&started),
-            "{planned} {started}"
-        );
+        assert!((planned..=planned + 2).contains(&started), "{planned} {started}");
     }
     assert!(paced.longest <= 2, "{paced:?}");
 }
@@ -77,43 +70,26 @@ fn a_worker_that_cannot_keep_up_starts_at_once_and_its_plan_stays() {
     let (done, paced) = execute(uniform(10_000, (0, 1)), |_| 200_000);
     assert!((4_990..=5_001).contains(&done.len()), "{}", done.len());
     for (number, &(planned, started, _)) in done.iter().enumerate().skip(1) {
-        assert_eq!(
-            planned,
-            number as u64 * 100_000,
-            "the plan does not give way"
-        );
-        assert!(
-            started - done[number - 1].2 <= 2,
-            "no pause between late starts"
-        );
+        assert_eq!(planned, number as u64 * 100_000, "the plan does not give way");
+        assert!(started - done[number - 1].2 <= 2, "no pause between late starts");
     }
     assert_eq!(paced.planned, 10_001, "both ends of the second");
-    assert!(
-        (490_000_000..=510_000_000).contains(&paced.late_at_end),
-        "{paced:?}"
-    );
+    assert!((490_000_000..=510_000_000).contains(&paced.late_at_end), "{paced:?}");
 }
 
 #[test]
 fn one_stall_is_in_the_latency_of_all_who_had_to_wait_for_it() {
     // 1 us each, and one of 100 ms: in a closed loop that is one bad sample of many.
-    let (done, paced) = execute(uniform(10_000, (0, 1)), |number| {
-        if number == 2_000 { 100_000_000 } else { 1_000 }
-    });
+    let (done, paced) =
+        execute(uniform(10_000, (0, 1)), |number| if number == 2_000 { 100_000_000 } else { 1_000 });
     let from_plan = |&&(planned, _, end): &&Done| end - planned > 1_000_000;
     let from_start = |&&(_, started, end): &&Done| end - started > 1_000_000;
     let late = done.iter().filter(from_plan).count();
-    assert!(
-        (980..=1_010).contains(&late),
-        "{late} waited for over a millisecond"
-    );
+    assert!((980..=1_010).contains(&late), "{late} waited for over a millisecond");
     assert_eq!(done.iter().filter(from_start).count(), 1);
     assert_eq!(done.len(), 10_000, "it catches up");
     assert_eq!(paced.late_at_end, 0);
-    assert!(
-        (99_900_000..=100_000_000).contains(&paced.longest),
-        "{paced:?}"
-    );
+    assert!((99_900_000..=100_000_000).contains(&paced.longest), "{paced:?}");
 }
 
 #[test]
@@ -153,12 +129,8 @@ fn distance_from_exponential(mut gaps: Vec<f64>, mean: f64) -> f64 {
 fn random_arrivals_are_a_poisson_process_of_the_rate() {
     // Exceeded by one sample of a hundred (Kolmogorov distribution at 0.99).
     const BOUND: f64 = 1.628;
-    let gaps = |starts: &[u64]| -> Vec<f64> {
-        starts
-            .windows(2)
-            .map(|pair| (pair[1] - pair[0]) as f64)
-            .collect()
-    };
+    let gaps =
+        |starts: &[u64]| -> Vec<f64> { starts.windows(2).map(|pair| (pair[1] - pair[0]) as f64).collect() };
     let mut all: Vec<u64> = Vec::new();
     for worker in 0..4 {
         let mut schedule = Schedule::new(Arrivals::Poisson, 1_000, SECOND, (worker, 4), 7);
@@ -202,10 +174,7 @@ fn a_share_that_is_done_has_nothing_overdue() {
     clock.advance(1_000_000_000);
     let paced = pacer.sum_up(clock.0.get(), 0);
     assert_eq!((paced.planned, paced.started), (1, 1));
-    assert!(
-        paced.late_at_end.abs_diff(50_000_000) < 10,
-        "as late as the last began: {paced:?}"
-    );
+    assert!(paced.late_at_end.abs_diff(50_000_000) < 10, "as late as the last began: {paced:?}");
 }
 
 #[test]
@@ -213,10 +182,5 @@ fn arrivals_have_a_text() {
     for arrivals in [Arrivals::Uniform, Arrivals::Poisson] {
         assert_eq!(arrivals.to_string().parse(), Ok(arrivals));
     }
-    assert!(
-        "bursts"
-            .parse::<Arrivals>()
-            .unwrap_err()
-            .contains("poisson")
-    );
+    assert!("bursts".parse::<Arrivals>().unwrap_err().contains("poisson"));
 }

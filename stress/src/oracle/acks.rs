@@ -37,11 +37,7 @@ impl<'a> AckTable<'a> {
     /// Interprets zeroed words, [`words_for`] `keys`, as a table.
     #[must_use]
     pub(crate) fn new(words: &'a [AtomicU64], keys: KeySets) -> Self {
-        assert!(
-            words.len() >= words_for(&keys),
-            "{} words for {keys:?}",
-            words.len()
-        );
+        assert!(words.len() >= words_for(&keys), "{} words for {keys:?}", words.len());
         Self { words, keys }
     }
 
@@ -59,11 +55,7 @@ impl<'a> AckTable<'a> {
     #[inline]
     #[must_use]
     pub(crate) fn entry(&self, family: Family, key: u64) -> KeyAcks<'a> {
-        let KeySets {
-            values,
-            counters,
-            groups,
-        } = &self.keys;
+        let KeySets { values, counters, groups } = &self.keys;
         let count = |keys: &std::ops::Range<u64>| keys.end - keys.start;
         let at = match family {
             Family::Value => key - values.start,
@@ -71,9 +63,7 @@ impl<'a> AckTable<'a> {
             Family::Group => count(values) + count(counters) + key - groups.start,
         };
         let at = at as usize * KEY_WORDS;
-        KeyAcks {
-            words: &self.words[at..at + KEY_WORDS],
-        }
+        KeyAcks { words: &self.words[at..at + KEY_WORDS] }
     }
 }
 
@@ -189,11 +179,7 @@ mod tests {
 
     #[test]
     fn entries_remember_what_was_acknowledged_each_for_itself() {
-        let keys = KeySets {
-            values: 10..20,
-            counters: 0..4,
-            groups: 5..7,
-        };
+        let keys = KeySets { values: 10..20, counters: 0..4, groups: 5..7 };
         let words: Vec<AtomicU64> = (0..words_for(&keys)).map(|_| AtomicU64::new(0)).collect();
         let acks = AckTable::new(&words, keys);
         let value = acks.entry(Family::Value, 19);
@@ -201,18 +187,10 @@ mod tests {
         value.note_append(2);
         value.note_vector(1);
         value.note_labels(4);
-        assert_eq!(
-            (value.last(), value.set(), value.vector(), value.labels()),
-            (2, 1, (1, true), 4)
-        );
+        assert_eq!((value.last(), value.set(), value.vector(), value.labels()), (2, 1, (1, true), 4));
         value.note_unset(3);
         assert_eq!(
-            (
-                value.last(),
-                value.was_unset(),
-                value.vector(),
-                value.labels()
-            ),
+            (value.last(), value.was_unset(), value.vector(), value.labels()),
             (3, true, (1, false), 0)
         );
         let counter = acks.entry(Family::Counter, 0);

@@ -60,13 +60,7 @@ impl Faults {
     #[cold]
     pub(crate) fn spurious_miss(&mut self, op: Op, key: &[u8]) {
         self.spurious_misses += 1;
-        self.note(|| {
-            format!(
-                "{} of {}: not found, and nobody removed it",
-                op.name(),
-                text(key)
-            )
-        });
+        self.note(|| format!("{} of {}: not found, and nobody removed it", op.name(), text(key)));
     }
 
     /// Counts an acknowledged write that is not there.
@@ -93,12 +87,7 @@ impl Faults {
     fn regression(&mut self, key: &[u8], stamp: Stamp) {
         self.epoch_regressions += 1;
         self.note(|| {
-            format!(
-                "{}: writer {} sequence {} after a newer one",
-                text(key),
-                stamp.writer,
-                stamp.seq
-            )
+            format!("{}: writer {} sequence {} after a newer one", text(key), stamp.writer, stamp.seq)
         });
     }
 }
@@ -141,12 +130,7 @@ impl Checks {
 
     /// Checks a value; returns the stamps of its first and its last piece.
     #[inline]
-    pub(crate) fn value(
-        &mut self,
-        index: u64,
-        key: &[u8; 8],
-        value: &[u8],
-    ) -> Option<(Stamp, Stamp)> {
+    pub(crate) fn value(&mut self, index: u64, key: &[u8; 8], value: &[u8]) -> Option<(Stamp, Stamp)> {
         let hash = splinter::hash_key(key);
         if self.pieces {
             return self.pieces(index, key, value, hash);
@@ -165,13 +149,7 @@ impl Checks {
 
     /// Checks a value of several pieces. Each writer's follow each other without a gap, and its
     /// last one does not go back.
-    fn pieces(
-        &mut self,
-        index: u64,
-        key: &[u8; 8],
-        value: &[u8],
-        hash: u64,
-    ) -> Option<(Stamp, Stamp)> {
+    fn pieces(&mut self, index: u64, key: &[u8; 8], value: &[u8], hash: u64) -> Option<(Stamp, Stamp)> {
         let mut stamps = std::mem::take(&mut self.stamps);
         stamps.clear();
         let first = match value::check_pieces(value, hash, |stamp| stamps.push(stamp)) {
@@ -183,17 +161,11 @@ impl Checks {
             }
         };
         for (at, stamp) in stamps.iter().enumerate() {
-            match stamps[at + 1..]
-                .iter()
-                .find(|later| later.writer == stamp.writer)
-            {
+            match stamps[at + 1..].iter().find(|later| later.writer == stamp.writer) {
                 None => self.order(Family::Value, index, key, *stamp),
                 Some(next) if next.seq == stamp.seq + 1 => {}
                 Some(next) => self.faults.lost_update(key, || {
-                    format!(
-                        "writer {} sequence {} is followed by {}",
-                        stamp.writer, stamp.seq, next.seq
-                    )
+                    format!("writer {} sequence {} is followed by {}", stamp.writer, stamp.seq, next.seq)
                 }),
             }
         }
@@ -236,9 +208,7 @@ impl Checks {
         match vector::check(vector, splinter::hash_key(key)) {
             Ok(stamp) => Some(stamp),
             Err(_) => {
-                self.faults.torn(key, || {
-                    format!("vector starting {:?}", &vector[..vector.len().min(4)])
-                });
+                self.faults.torn(key, || format!("vector starting {:?}", &vector[..vector.len().min(4)]));
                 None
             }
         }
@@ -267,8 +237,6 @@ impl Checks {
 
     #[cold]
     fn flaw(&mut self, key: &[u8], value: &[u8], hash: u64, flaw: Flaw) {
-        self.faults.torn(key, || {
-            format!("{flaw:?} value: {}", value::describe(value, hash))
-        });
+        self.faults.torn(key, || format!("{flaw:?} value: {}", value::describe(value, hash)));
     }
 }

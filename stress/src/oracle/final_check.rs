@@ -56,11 +56,7 @@ impl<'a> FinalCheck<'a> {
     /// Prepares the check; `dead` tells of each writer whether it ended early.
     #[must_use]
     pub(crate) fn new(workload: &'a Workload, acks: &'a [AckTable<'a>], dead: &'a [bool]) -> Self {
-        Self {
-            workload,
-            acks,
-            dead,
-        }
+        Self { workload, acks, dead }
     }
 
     /// Reads and compares everything, with all processors.
@@ -93,9 +89,7 @@ impl<'a> FinalCheck<'a> {
     }
 
     fn authors(&self, family: Family, key: u64) -> Vec<Author<'_>> {
-        let covering = (0..)
-            .zip(self.acks)
-            .filter(|(_, acks)| acks.covers(family, key));
+        let covering = (0..).zip(self.acks).filter(|(_, acks)| acks.covers(family, key));
         covering
             .map(|(id, acks)| Author {
                 id,
@@ -132,46 +126,28 @@ impl<'a> FinalCheck<'a> {
         }
     }
 
-    fn labels(
-        &self,
-        key: &[u8; 8],
-        authors: &[Author<'_>],
-        checks: &mut Checks,
-        target: &impl Reads,
-    ) {
-        if self.workload.may_miss() && authors.len() > 1 || authors.iter().any(|author| author.dead)
-        {
+    fn labels(&self, key: &[u8; 8], authors: &[Author<'_>], checks: &mut Checks, target: &impl Reads) {
+        if self.workload.may_miss() && authors.len() > 1 || authors.iter().any(|author| author.dead) {
             return;
         }
-        let expected = authors
-            .iter()
-            .fold(0, |labels, author| labels | author.acks.labels());
+        let expected = authors.iter().fold(0, |labels, author| labels | author.acks.labels());
         match retry(|| target.labels(key)) {
             Ok(found) if found == expected => {}
-            Ok(found) => checks.faults.lost_update(key, || {
-                format!("labels {found:#x}, acknowledged were {expected:#x}")
-            }),
+            Ok(found) => checks
+                .faults
+                .lost_update(key, || format!("labels {found:#x}, acknowledged were {expected:#x}")),
             Err(miss) => unexpected(checks, Op::Label, key, &miss),
         }
     }
 
-    fn vector(
-        &self,
-        key: &[u8; 8],
-        authors: &[Author<'_>],
-        checks: &mut Checks,
-        target: &impl Reads,
-    ) {
+    fn vector(&self, key: &[u8; 8], authors: &[Author<'_>], checks: &mut Checks, target: &impl Reads) {
         let mut found = vec![0.0; self.workload.geometry().vector_dim as usize];
         match retry(|| target.read_vector(key, &mut found)) {
             Ok(()) => {
                 let Some(stamp) = checks.vector(key, &found) else {
                     return;
                 };
-                if !authors
-                    .iter()
-                    .any(|author| stamp.is(author.id, author.acks.vector().0) || author.dead)
-                {
+                if !authors.iter().any(|author| stamp.is(author.id, author.acks.vector().0) || author.dead) {
                     let Stamp { writer, seq, .. } = stamp;
                     checks.faults.lost_update(key, || {
                         format!("vector of writer {writer} sequence {seq}, not its last")
@@ -196,15 +172,15 @@ impl<'a> FinalCheck<'a> {
         for index in keys {
             let key = keys::name(Family::Counter, index);
             let authors = self.authors(Family::Counter, index);
-            let expected = authors
-                .iter()
-                .fold(0u64, |sum, author| sum.wrapping_add(author.acks.sum()));
+            let expected = authors.iter().fold(0u64, |sum, author| sum.wrapping_add(author.acks.sum()));
             let dead = authors.iter().any(|author| author.dead);
             match retry(|| target.read_int(&key)) {
                 Ok(found) if found == expected || dead && found > expected => {}
-                Ok(found) => checks.faults.lost_update(&key, || {
-                    format!("holds {found}, acknowledged were {expected}")
-                }),
+                Ok(found) => {
+                    checks
+                        .faults
+                        .lost_update(&key, || format!("holds {found}, acknowledged were {expected}"));
+                }
                 Err(Miss::NotFound) => checks.faults.spurious_miss(Op::ReadInt, &key),
                 Err(miss) => unexpected(checks, Op::ReadInt, &key, &miss),
             }
@@ -273,13 +249,9 @@ fn value(key: &[u8; 8], value: &[u8], authors: &[Author<'_>], checks: &mut Check
 
 /// Checks that a stamp is that of some writer's last acknowledged set, or of the prefill if there was none.
 fn origin(key: &[u8], stamp: Stamp, authors: &[Author<'_>], checks: &mut Checks) -> bool {
-    let untouched = authors
-        .iter()
-        .all(|author| author.acks.set() == 0 && !author.acks.was_unset());
+    let untouched = authors.iter().all(|author| author.acks.set() == 0 && !author.acks.was_unset());
     let sound = untouched && stamp.is(PREFILL, 1)
-        || authors
-            .iter()
-            .any(|author| author.wrote(stamp, author.acks.set()));
+        || authors.iter().any(|author| author.wrote(stamp, author.acks.set()));
     if !sound {
         checks.faults.lost_update(key, || {
             let last: Vec<_> = authors

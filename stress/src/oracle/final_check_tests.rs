@@ -8,11 +8,7 @@ use crate::testing::{Broken, Fake};
 const KEY: u64 = 3;
 
 /// Writes `pieces` (writer and sequence) to one key and compares it with what `acknowledge` notes for two writers.
-fn final_check(
-    pieces: &[(u16, u64)],
-    dead: [bool; 2],
-    acknowledge: impl Fn(&[AckTable<'_>]),
-) -> Faults {
+fn final_check(pieces: &[(u16, u64)], dead: [bool; 2], acknowledge: impl Fn(&[AckTable<'_>])) -> Faults {
     let workload = Workload {
         writers: 2,
         readers: 0,
@@ -69,10 +65,7 @@ fn an_older_or_a_later_set_may_not_stand() {
 
 #[test]
 fn the_first_value_stands_only_where_no_writer_set_one() {
-    assert_eq!(
-        final_check(&[(PREFILL, 1)], [false; 2], |_| ()),
-        Faults::default()
-    );
+    assert_eq!(final_check(&[(PREFILL, 1)], [false; 2], |_| ()), Faults::default());
     let faults = final_check(&[(PREFILL, 1)], [false; 2], |acks| {
         entry(acks, 0).note_unset(1);
     });
@@ -87,33 +80,15 @@ fn appends_follow_each_other_without_a_gap_to_the_last_one() {
         entry(acks, 0).note_append(3);
         entry(acks, 1).note_append(1);
     };
-    assert_eq!(
-        final_check(&[(0, 1), (0, 2), (1, 1), (0, 3)], [false; 2], acknowledge),
-        Faults::default()
-    );
+    assert_eq!(final_check(&[(0, 1), (0, 2), (1, 1), (0, 3)], [false; 2], acknowledge), Faults::default());
     // Before the set: writer 1's append is gone with what it was appended to.
-    assert_eq!(
-        final_check(&[(0, 1), (0, 2), (0, 3)], [false; 2], acknowledge),
-        Faults::default()
-    );
-    assert_eq!(
-        final_check(&[(0, 1), (0, 3)], [false; 2], acknowledge).lost_updates,
-        1
-    );
-    assert_eq!(
-        final_check(&[(0, 1), (0, 2)], [false; 2], acknowledge).lost_updates,
-        1
-    );
+    assert_eq!(final_check(&[(0, 1), (0, 2), (0, 3)], [false; 2], acknowledge), Faults::default());
+    assert_eq!(final_check(&[(0, 1), (0, 3)], [false; 2], acknowledge).lost_updates, 1);
+    assert_eq!(final_check(&[(0, 1), (0, 2)], [false; 2], acknowledge).lost_updates, 1);
     // No writer set the key: every append must be there.
     let append = |acks: &[AckTable<'_>]| entry(acks, 1).note_append(1);
-    assert_eq!(
-        final_check(&[(PREFILL, 1), (1, 1)], [false; 2], append),
-        Faults::default()
-    );
-    assert_eq!(
-        final_check(&[(PREFILL, 1)], [false; 2], append).lost_updates,
-        1
-    );
+    assert_eq!(final_check(&[(PREFILL, 1), (1, 1)], [false; 2], append), Faults::default());
+    assert_eq!(final_check(&[(PREFILL, 1)], [false; 2], append).lost_updates, 1);
 }
 
 #[test]
@@ -123,19 +98,13 @@ fn a_key_is_missing_only_after_an_unset() {
         entry(acks, 1).note_unset(1);
     };
     assert_eq!(final_check(&[], [false; 2], unset), Faults::default());
-    assert_eq!(
-        final_check(&[], [false; 2], |acks| entry(acks, 0).note_set(1)).spurious_misses,
-        1
-    );
+    assert_eq!(final_check(&[], [false; 2], |acks| entry(acks, 0).note_set(1)).spurious_misses, 1);
 }
 
 #[test]
 fn a_dead_writer_may_have_written_once_more() {
     let set = |acks: &[AckTable<'_>]| entry(acks, 0).note_set(5);
-    assert_eq!(
-        final_check(&[(0, 6)], [true, false], set),
-        Faults::default()
-    );
+    assert_eq!(final_check(&[(0, 6)], [true, false], set), Faults::default());
     assert_eq!(final_check(&[(0, 6)], [false, true], set).lost_updates, 1);
     assert_eq!(final_check(&[(0, 7)], [true, false], set).lost_updates, 1);
 }

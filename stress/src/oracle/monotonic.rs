@@ -17,14 +17,9 @@ impl MonotonicReads {
     /// Makes a table for about `pairs` pairs of key and writer.
     #[must_use]
     pub(crate) fn new(pairs: u64) -> Self {
-        let size = usize::try_from(pairs)
-            .unwrap_or(MOST)
-            .clamp(1, MOST)
-            .next_power_of_two();
+        let size = usize::try_from(pairs).unwrap_or(MOST).clamp(1, MOST).next_power_of_two();
         // Tag 0 belongs to no pair: families are letters.
-        Self {
-            entries: vec![(0, 0); size].into_boxed_slice(),
-        }
+        Self { entries: vec![(0, 0); size].into_boxed_slice() }
     }
 
     /// Remembers that `seq` of `writer` was read from a key. Returns false if a newer one was read
@@ -32,8 +27,7 @@ impl MonotonicReads {
     #[inline]
     pub(crate) fn observe(&mut self, family: Family, key: u64, writer: u16, seq: u64) -> bool {
         let tag = (family as u64) << 56 | key << 16 | u64::from(writer);
-        let at =
-            (tag.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize & (self.entries.len() - 1);
+        let at = (tag.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize & (self.entries.len() - 1);
         let entry = &mut self.entries[at];
         let forward = entry.0 != tag || seq >= entry.1;
         *entry = (tag, seq);
@@ -49,10 +43,7 @@ mod tests {
     fn a_sequence_that_goes_back_is_noticed() {
         let mut reads = MonotonicReads::new(100);
         assert!(reads.observe(Family::Value, 1, 2, 10));
-        assert!(
-            reads.observe(Family::Value, 1, 2, 10),
-            "the same again is fine"
-        );
+        assert!(reads.observe(Family::Value, 1, 2, 10), "the same again is fine");
         assert!(reads.observe(Family::Value, 1, 2, 11));
         assert!(!reads.observe(Family::Value, 1, 2, 10));
     }

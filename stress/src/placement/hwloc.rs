@@ -27,9 +27,7 @@ type Distances = BTreeMap<u32, Vec<u32>>;
 pub(crate) fn this_machine(usable: &[usize]) -> Result<Machine, String> {
     let topology = build(Topology::builder())?;
     if !topology.is_this_system() {
-        return Err(
-            "it describes another machine: unset HWLOC_SYNTHETIC and HWLOC_XMLFILE".to_owned(),
-        );
+        return Err("it describes another machine: unset HWLOC_SYNTHETIC and HWLOC_XMLFILE".to_owned());
     }
     let mut machine = read(&topology, "hwloc".to_owned(), &|cpu| usable.contains(&cpu))?;
     if machine.nodes.len() == 1 && machine.nodes[0].distances.is_empty() {
@@ -38,9 +36,7 @@ pub(crate) fn this_machine(usable: &[usize]) -> Result<Machine, String> {
     }
     let known = |cpu: &usize| machine.processor(*cpu).is_some();
     match usable.iter().find(|cpu| !known(cpu)) {
-        Some(cpu) => Err(format!(
-            "it knows no processor {cpu}, which this process may use"
-        )),
+        Some(cpu) => Err(format!("it knows no processor {cpu}, which this process may use")),
         None => Ok(machine),
     }
 }
@@ -78,9 +74,7 @@ pub(crate) fn exported(path: &Path) -> Result<Machine, String> {
         format!("{name} cannot be read: {error}; give a file that 'lstopo --of xml' wrote")
     })?;
     let wrong = |error: &dyn fmt::Display| {
-        format!(
-            "{name} is no machine that hwloc can read ({error}): export one by 'lstopo --of xml FILE'"
-        )
+        format!("{name} is no machine that hwloc can read ({error}): export one by 'lstopo --of xml FILE'")
     };
     let own = (hwlocality::hwloc_api_version() >> 16) as u64;
     if let Some(version) = written_by(&text).filter(|version| major(version) > own) {
@@ -137,19 +131,11 @@ fn build(builder: TopologyBuilder) -> Result<Topology, String> {
 }
 
 fn described(topology: &Topology, source: String) -> Result<Machine, String> {
-    let allowed: Vec<usize> = topology
-        .allowed_cpuset()
-        .iter_set()
-        .map(usize::from)
-        .collect();
+    let allowed: Vec<usize> = topology.allowed_cpuset().iter_set().map(usize::from).collect();
     read(topology, source, &|cpu| allowed.binary_search(&cpu).is_ok())
 }
 
-fn read(
-    topology: &Topology,
-    source: String,
-    usable: &dyn Fn(usize) -> bool,
-) -> Result<Machine, String> {
+fn read(topology: &Topology, source: String, usable: &dyn Fn(usize) -> bool) -> Result<Machine, String> {
     let mut nodes = BTreeMap::new();
     let mut node_of = BTreeMap::new();
     let distances = distances(topology)?;
@@ -158,9 +144,7 @@ fn read(
     for object in objects {
         let Some(id) = number(object) else { continue };
         let memory_bytes = match object.attributes() {
-            Some(ObjectAttributes::NUMANode(node)) => {
-                node.local_memory().map_or(0, NonZeroU64::get)
-            }
+            Some(ObjectAttributes::NUMANode(node)) => node.local_memory().map_or(0, NonZeroU64::get),
             _ => 0,
         };
         nodes.entry(id).or_insert(MachineNode {
@@ -267,10 +251,7 @@ mod tests {
     fn exporting(words: &str) -> String {
         let builder = Topology::builder().from_synthetic(words).unwrap();
         let topology = build(builder).unwrap();
-        topology
-            .export_xml(XMLExportFlags::empty())
-            .unwrap()
-            .to_string()
+        topology.export_xml(XMLExportFlags::empty()).unwrap().to_string()
     }
 
     #[test]
@@ -290,11 +271,7 @@ mod tests {
     #[test]
     fn siblings_may_be_numbered_last() {
         let machine = synthetic("pack:2 numa:2 l3:1 core:4 pu:2(indexes=2*16:16*1)").unwrap();
-        let indexes: Vec<_> = machine
-            .processors
-            .iter()
-            .map(|cpu| (cpu.id, cpu.core))
-            .collect();
+        let indexes: Vec<_> = machine.processors.iter().map(|cpu| (cpu.id, cpu.core)).collect();
         let expected: Vec<_> = (0..32).map(|id| (id, id % 16)).collect();
         assert_eq!(indexes, expected);
         assert_eq!(machine.processors, two_sockets(true).processors);
@@ -303,11 +280,7 @@ mod tests {
     #[test]
     fn nodes_with_holes_or_without_memory_and_of_two_kinds_are_read() {
         let holes = synthetic("numa:2(indexes=6,2) core:2 pu:1").unwrap();
-        let nodes: Vec<_> = holes
-            .nodes
-            .iter()
-            .map(|node| (node.id, &node.processors[..]))
-            .collect();
+        let nodes: Vec<_> = holes.nodes.iter().map(|node| (node.id, &node.processors[..])).collect();
         assert_eq!(nodes, [(2, &[2, 3][..]), (6, &[0, 1])]);
         let none = synthetic("pack:2 [numa(memory=0)] core:1 pu:1").unwrap();
         assert!(none.with_memory().next().is_none());
@@ -325,20 +298,14 @@ mod tests {
         let file = File::new("exported", &exporting(words));
         let machine = exported(&file.0).unwrap();
         assert_eq!(machine.source, file.0.display().to_string());
-        let there = Machine {
-            source: machine.source.clone(),
-            ..synthetic(words).unwrap()
-        };
+        let there = Machine { source: machine.source.clone(), ..synthetic(words).unwrap() };
         assert_eq!(machine, there);
     }
 
     #[test]
     fn what_an_exported_machine_did_not_allow_is_not_usable() {
         let all = exporting("core:4 pu:1");
-        let some = all.replace(
-            "allowed_cpuset=\"0x0000000f\"",
-            "allowed_cpuset=\"0x00000005\"",
-        );
+        let some = all.replace("allowed_cpuset=\"0x0000000f\"", "allowed_cpuset=\"0x00000005\"");
         assert_ne!(some, all);
         let machine = exported(&File::new("allowed", &some).0).unwrap();
         assert_eq!(machine.nodes[0].usable, [0, 2]);
@@ -356,23 +323,16 @@ mod tests {
             let refused = exported(&File::new("broken", text).0).unwrap_err();
             assert_eq!(refused.lines().count(), 1, "{refused}");
         }
-        assert!(
-            exported(Path::new("/nowhere.xml"))
-                .unwrap_err()
-                .contains("lstopo")
-        );
+        assert!(exported(Path::new("/nowhere.xml")).unwrap_err().contains("lstopo"));
     }
 
     #[test]
     fn a_machine_that_a_newer_hwloc_wrote_is_refused_with_its_version() {
-        let newer = exporting("core:4 pu:1")
-            .replace("<topology version=\"2.0\"", "<topology version=\"3.0\"");
+        let newer =
+            exporting("core:4 pu:1").replace("<topology version=\"2.0\"", "<topology version=\"3.0\"");
         assert_eq!(written_by(&newer), Some("3.0"));
         let refused = exported(&File::new("newer", &newer).0).unwrap_err();
-        assert!(
-            refused.contains("hwloc 3.0") && refused.contains("--export-xml-flags v2"),
-            "{refused}"
-        );
+        assert!(refused.contains("hwloc 3.0") && refused.contains("--export-xml-flags v2"), "{refused}");
         assert_eq!(written_by("<topology><object/>"), None);
         assert_eq!(major("2.1"), 2);
     }
@@ -385,16 +345,10 @@ mod tests {
             "pack:2 [numa(memory=8GB)] core:4097(indexes=1*2) pu:1",
             "pack:99999999999 core:99999999999 pu:2",
         ] {
-            assert!(
-                synthetic(words).unwrap_err().contains("8192 at most"),
-                "{words}"
-            );
+            assert!(synthetic(words).unwrap_err().contains("8192 at most"), "{words}");
         }
         for (words, count) in [
-            (
-                "pack:2 [numa(memory=8GB)] [numa(memory=1GB)] core:2 pu:1",
-                4,
-            ),
+            ("pack:2 [numa(memory=8GB)] [numa(memory=1GB)] core:2 pu:1", 4),
             ("pack:2 numa:2 l3:1 core:4 pu:2(indexes=2*16:16*1)", 32),
             ("2 3 4", 24),
         ] {
@@ -407,14 +361,7 @@ mod tests {
     fn this_machine_has_what_this_process_may_use_and_no_more() {
         let all = sysfs::usable();
         let machine = this_machine(&all[..1]).unwrap();
-        assert_eq!(
-            machine.usable().map(|cpu| cpu.id).collect::<Vec<_>>(),
-            all[..1]
-        );
-        assert!(
-            this_machine(&[usize::MAX])
-                .unwrap_err()
-                .contains("knows no processor")
-        );
+        assert_eq!(machine.usable().map(|cpu| cpu.id).collect::<Vec<_>>(), all[..1]);
+        assert!(this_machine(&[usize::MAX]).unwrap_err().contains("knows no processor"));
     }
 }

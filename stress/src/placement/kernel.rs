@@ -30,17 +30,14 @@ pub(crate) fn node_here() -> Option<u32> {
 pub fn nodes_of(addresses: &[usize]) -> io::Result<Vec<Option<u32>>> {
     let mut nodes = Vec::with_capacity(addresses.len());
     for batch in addresses.chunks(BATCH) {
-        let pages: Vec<*mut libc::c_void> = batch
-            .iter()
-            .map(|&address| std::ptr::without_provenance_mut(address))
-            .collect();
+        let pages: Vec<*mut libc::c_void> =
+            batch.iter().map(|&address| std::ptr::without_provenance_mut(address)).collect();
         let mut status = vec![-libc::ENOENT; pages.len()];
         let (count, asked, told) = (pages.len(), pages.as_ptr(), status.as_mut_ptr());
         let nowhere = std::ptr::null::<libc::c_int>();
         // SAFETY: `asked` and `told` have `count` entries each, which live through the call; without
         // nodes to go to no page moves, and the addresses themselves are only looked up.
-        let answer =
-            unsafe { libc::syscall(libc::SYS_move_pages, 0, count, asked, nowhere, told, 0) };
+        let answer = unsafe { libc::syscall(libc::SYS_move_pages, 0, count, asked, nowhere, told, 0) };
         if answer < 0 {
             return Err(io::Error::last_os_error());
         }
@@ -62,8 +59,7 @@ pub(crate) fn send(address: usize, node: u32) -> io::Result<()> {
     let (asked, to, told) = (&raw const page, &raw const node, &raw mut status);
     // SAFETY: each pointer is to one entry that lives through the call. Where a page lies changes no
     // byte of it and no address.
-    let answer =
-        unsafe { libc::syscall(libc::SYS_move_pages, 0, 1, asked, to, told, MPOL_MF_MOVE) };
+    let answer = unsafe { libc::syscall(libc::SYS_move_pages, 0, 1, asked, to, told, MPOL_MF_MOVE) };
     match answer {
         0 if status == node => Ok(()),
         0 => Err(io::Error::from_raw_os_error(-status)),
@@ -86,10 +82,7 @@ mod tests {
                 assert_eq!(nodes[2], None);
             }
             // Sandboxes deny the call; nothing else may go wrong with it.
-            Err(error) => assert!(matches!(
-                error.raw_os_error(),
-                Some(libc::EPERM | libc::ENOSYS)
-            )),
+            Err(error) => assert!(matches!(error.raw_os_error(), Some(libc::EPERM | libc::ENOSYS))),
         }
     }
 

@@ -85,28 +85,17 @@ impl Machine {
     /// Puts together what a reader found: numbers the caches, and gives the nodes, of which only their own
     /// facts need be known, their processors. Processors of an unknown node are of the first.
     #[must_use]
-    pub(crate) fn assemble(
-        source: String,
-        mut found: Vec<Found>,
-        mut nodes: Vec<MachineNode>,
-    ) -> Self {
+    pub(crate) fn assemble(source: String, mut found: Vec<Found>, mut nodes: Vec<MachineNode>) -> Self {
         found.sort_by_key(|found| found.processor.id);
         found.dedup_by_key(|found| found.processor.id);
         if nodes.is_empty() {
-            nodes.push(MachineNode {
-                memory: true,
-                ..MachineNode::default()
-            });
+            nodes.push(MachineNode { memory: true, ..MachineNode::default() });
         }
         nodes.sort_by_key(|node| node.id);
         let mut numbers = BTreeMap::new();
         let mut caches: Vec<MachineCache> = Vec::new();
         let mut processors = Vec::with_capacity(found.len());
-        for Found {
-            mut processor,
-            cache,
-        } in found
-        {
+        for Found { mut processor, cache } in found {
             processor.cache = cache.map(|cache| {
                 let next = numbers.len();
                 let id = *numbers.entry((cache.level, cache.key)).or_insert(next);
@@ -130,12 +119,7 @@ impl Machine {
             }
             processors.push(processor);
         }
-        Self {
-            source,
-            nodes,
-            caches,
-            processors,
-        }
+        Self { source, nodes, caches, processors }
     }
 
     /// Returns the nodes that have memory.
@@ -188,32 +172,12 @@ pub(crate) mod tests {
     pub(crate) fn made_up(processors: &[(u32, usize, usize, usize)]) -> Machine {
         let found = processors.iter().enumerate();
         let found = found.map(|(id, &(node, package, cache, core))| Found {
-            processor: Processor {
-                id,
-                usable: true,
-                node,
-                package,
-                cache: None,
-                core,
-            },
-            cache: Some(FoundCache {
-                key: cache as u64,
-                level: 3,
-                bytes: 32 << 20,
-            }),
+            processor: Processor { id, usable: true, node, package, cache: None, core },
+            cache: Some(FoundCache { key: cache as u64, level: 3, bytes: 32 << 20 }),
         });
         let nodes: BTreeSet<u32> = processors.iter().map(|&(node, ..)| node).collect();
-        let node = |id| MachineNode {
-            id,
-            memory: true,
-            memory_bytes: 1 << 30,
-            ..MachineNode::default()
-        };
-        Machine::assemble(
-            "a test".to_owned(),
-            found.collect(),
-            nodes.into_iter().map(node).collect(),
-        )
+        let node = |id| MachineNode { id, memory: true, memory_bytes: 1 << 30, ..MachineNode::default() };
+        Machine::assemble("a test".to_owned(), found.collect(), nodes.into_iter().map(node).collect())
     }
 
     /// Two sockets of two nodes each, four cores a node with two threads each, 32 processors. Siblings are
@@ -242,30 +206,13 @@ pub(crate) mod tests {
     fn caches_are_numbered_by_their_lowest_processor_and_nodes_get_theirs() {
         // Found in any order, keys of no meaning.
         let found = |id: usize, node, key| Found {
-            processor: Processor {
-                id,
-                usable: id != 2,
-                node,
-                ..Processor::default()
-            },
-            cache: Some(FoundCache {
-                key,
-                level: 3,
-                bytes: 1,
-            }),
+            processor: Processor { id, usable: id != 2, node, ..Processor::default() },
+            cache: Some(FoundCache { key, level: 3, bytes: 1 }),
         };
-        let node = |id| MachineNode {
-            id,
-            ..MachineNode::default()
-        };
+        let node = |id| MachineNode { id, ..MachineNode::default() };
         let machine = Machine::assemble(
             String::new(),
-            vec![
-                found(3, 7, 4),
-                found(0, 2, 9),
-                found(2, 7, 4),
-                found(1, 2, 9),
-            ],
+            vec![found(3, 7, 4), found(0, 2, 9), found(2, 7, 4), found(1, 2, 9)],
             vec![node(7), node(2), node(5)],
         );
         let of_caches = machine.caches.iter().map(|cache| &cache.processors[..]);
@@ -281,12 +228,7 @@ pub(crate) mod tests {
     #[test]
     fn what_is_not_known_is_one_node_and_no_cache() {
         let found = Found {
-            processor: Processor {
-                id: 4,
-                usable: true,
-                node: 3,
-                ..Processor::default()
-            },
+            processor: Processor { id: 4, usable: true, node: 3, ..Processor::default() },
             cache: None,
         };
         let machine = Machine::assemble(String::new(), vec![found], Vec::new());

@@ -59,12 +59,7 @@ impl Affinity {
             observed: BTreeSet::new(),
             observed_node: None,
             migrations: counted.unwrap_or(0),
-            migrations_source: if counted.is_some() {
-                "kernel"
-            } else {
-                "sampled"
-            }
-            .to_owned(),
+            migrations_source: if counted.is_some() { "kernel" } else { "sampled" }.to_owned(),
         }
     }
 
@@ -98,9 +93,7 @@ impl Affinity {
         self.look();
         self.observed_node = kernel::node_here();
         if self.migrations_source == "kernel" {
-            self.migrations = kernel_migrations()
-                .unwrap_or(self.migrations)
-                .saturating_sub(self.migrations);
+            self.migrations = kernel_migrations().unwrap_or(self.migrations).saturating_sub(self.migrations);
         }
     }
 
@@ -111,20 +104,14 @@ impl Affinity {
         if !self.pinned {
             return Some(format!("could not be put on processor {cpu}"));
         }
-        let elsewhere: Vec<usize> = self
-            .observed
-            .iter()
-            .copied()
-            .filter(|&seen| seen != cpu)
-            .collect();
+        let elsewhere: Vec<usize> = self.observed.iter().copied().filter(|&seen| seen != cpu).collect();
         if !elsewhere.is_empty() {
             return Some(format!(
                 "asked for processor {cpu}, also ran on {}",
                 crate::cpulist::print(&elsewhere)
             ));
         }
-        (self.migrations > 0)
-            .then(|| format!("asked for processor {cpu}, moved {} times", self.migrations))
+        (self.migrations > 0).then(|| format!("asked for processor {cpu}, moved {} times", self.migrations))
     }
 }
 
@@ -135,14 +122,8 @@ fn cpu() -> Option<usize> {
 /// Reads how often the kernel has moved the calling thread.
 fn kernel_migrations() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/thread-self/sched").ok()?;
-    text.lines().find_map(|line| {
-        line.strip_prefix("se.nr_migrations")?
-            .rsplit(':')
-            .next()?
-            .trim()
-            .parse()
-            .ok()
-    })
+    text.lines()
+        .find_map(|line| line.strip_prefix("se.nr_migrations")?.rsplit(':').next()?.trim().parse().ok())
 }
 
 #[cfg(test)]
@@ -169,18 +150,8 @@ mod tests {
     fn whoever_ran_elsewhere_is_misplaced() {
         assert_eq!(affinity(None, &[0, 1], 9).fault(), None);
         assert_eq!(affinity(Some(1), &[1], 0).fault(), None);
-        assert!(
-            affinity(Some(1), &[1, 2], 1)
-                .fault()
-                .unwrap()
-                .contains("also ran on 2")
-        );
-        assert!(
-            affinity(Some(1), &[1], 2)
-                .fault()
-                .unwrap()
-                .contains("moved 2 times")
-        );
+        assert!(affinity(Some(1), &[1, 2], 1).fault().unwrap().contains("also ran on 2"));
+        assert!(affinity(Some(1), &[1], 2).fault().unwrap().contains("moved 2 times"));
     }
 
     #[test]

@@ -43,11 +43,7 @@ impl Plan {
         used.sort_unstable();
         used.dedup();
         let pinned = cpus.iter().all(Option::is_some);
-        let processors = if pinned {
-            used.len()
-        } else {
-            machine.usable().count()
-        };
+        let processors = if pinned { used.len() } else { machine.usable().count() };
         Ok(Self {
             oversubscribed: cpus.len() > processors,
             processors,
@@ -118,18 +114,10 @@ mod tests {
 
     #[test]
     fn writers_and_readers_are_each_dealt_to_every_node() {
-        let workload = Workload {
-            writers: 4,
-            readers: 3,
-            watchers: 1,
-            ..workers("per-node", None)
-        };
+        let workload = Workload { writers: 4, readers: 3, watchers: 1, ..workers("per-node", None) };
         let plan = planned(&workload, &two_sockets(true));
         assert_eq!(plan.cpus, [0, 4, 8, 12, 1, 5, 9, 13].map(Some));
-        let own = Workload {
-            pin_readers: Some(Pin::PerCore),
-            ..workload
-        };
+        let own = Workload { pin_readers: Some(Pin::PerCore), ..workload };
         let plan = planned(&own, &two_sockets(true));
         assert_eq!(plan.cpus, [0, 4, 8, 12, 0, 1, 2, 3].map(Some));
     }
@@ -138,11 +126,7 @@ mod tests {
     fn workers_of_one_node_are_on_its_processors_only() {
         let place = |id: usize| ((id / 4 * 3) as u32, 0, 0, id);
         let machine = made_up(&(0..8).map(place).collect::<Vec<_>>());
-        let workload = Workload {
-            writers: 3,
-            readers: 2,
-            ..workers("node:3", None)
-        };
+        let workload = Workload { writers: 3, readers: 2, ..workers("node:3", None) };
         let plan = planned(&workload, &machine);
         assert_eq!(plan.cpus, [4, 5, 6, 7, 4].map(Some));
         assert_eq!((plan.processors, plan.oversubscribed), (4, true));
@@ -163,10 +147,7 @@ mod tests {
             assert!(readers.ends_with("change --pin-readers"), "{readers}");
         }
         // Nobody is there to be misplaced.
-        let nobody = Workload {
-            readers: 0,
-            ..workers("compact", Some("node:7"))
-        };
+        let nobody = Workload { readers: 0, ..workers("compact", Some("node:7")) };
         assert!(Plan::new(&nobody, &machine).is_ok());
     }
 
@@ -190,11 +171,7 @@ mod tests {
         assert!(planned(&workers("none", None), &flat()).oversubscribed);
         let two = planned(&workers("1", Some("2")), &flat());
         assert_eq!((two.processors, two.oversubscribed), (2, true));
-        let few = Workload {
-            writers: 1,
-            readers: 3,
-            ..Workload::default()
-        };
+        let few = Workload { writers: 1, readers: 3, ..Workload::default() };
         assert!(!planned(&few, &flat()).oversubscribed);
     }
 }

@@ -11,24 +11,15 @@ use std::collections::{BTreeMap, BTreeSet};
 ///
 /// # Errors
 /// What the machine lacks for it, in words.
-pub(crate) fn positions(
-    pin: &Pin,
-    machine: &Machine,
-    sizes: &[usize],
-) -> Result<Vec<Option<usize>>, String> {
+pub(crate) fn positions(pin: &Pin, machine: &Machine, sizes: &[usize]) -> Result<Vec<Option<usize>>, String> {
     let workers: usize = sizes.iter().sum();
     if *pin == Pin::None || workers == 0 {
         return Ok(vec![None; workers]);
     }
     let groups = groups(pin, machine)?;
-    let groups: Vec<Vec<usize>> = groups
-        .into_iter()
-        .filter(|group| !group.is_empty())
-        .collect();
+    let groups: Vec<Vec<usize>> = groups.into_iter().filter(|group| !group.is_empty()).collect();
     if groups.is_empty() {
-        return Err(format!(
-            "no processor of '{pin}' may be used by this process"
-        ));
+        return Err(format!("no processor of '{pin}' may be used by this process"));
     }
     Ok(deal(&groups, sizes).into_iter().map(Some).collect())
 }
@@ -57,9 +48,7 @@ fn groups(pin: &Pin, machine: &Machine) -> Result<Vec<Vec<usize>>, String> {
             let last = last_cache(pin, machine)?;
             if *cache > last {
                 let known = cpulist::print(&(0..=last).collect::<Vec<_>>());
-                return Err(format!(
-                    "there is no last-level cache {cache}, only {known}"
-                ));
+                return Err(format!("there is no last-level cache {cache}, only {known}"));
             }
             vec![compact(&usable(&|cpu| cpu.cache == Some(*cache)))]
         }
@@ -183,15 +172,9 @@ mod tests {
 
     #[test]
     fn compact_fills_cores_then_nodes() {
-        assert_eq!(
-            taken("compact", &small(), &[9]),
-            [0, 4, 1, 5, 2, 6, 3, 7, 0]
-        );
+        assert_eq!(taken("compact", &small(), &[9]), [0, 4, 1, 5, 2, 6, 3, 7, 0]);
         let beside = two_sockets(false);
-        assert_eq!(
-            taken("compact", &beside, &[32]),
-            (0..32).collect::<Vec<_>>()
-        );
+        assert_eq!(taken("compact", &beside, &[32]), (0..32).collect::<Vec<_>>());
         let last = two_sockets(true);
         assert_eq!(taken("compact", &last, &[6]), [0, 16, 1, 17, 2, 18]);
     }
@@ -233,20 +216,14 @@ mod tests {
         for size in 1..100 {
             let mut of_node = BTreeMap::<u32, usize>::new();
             let positions = taken("per-node", &machine, &[size]);
-            let nodes = positions
-                .iter()
-                .map(|&cpu| machine.processor(cpu).unwrap().node);
+            let nodes = positions.iter().map(|&cpu| machine.processor(cpu).unwrap().node);
             let nodes: Vec<u32> = nodes.collect();
             assert!(nodes.is_sorted(), "{size}: {nodes:?}");
             for node in nodes {
                 *of_node.entry(node).or_default() += 1;
             }
             let most = of_node.values().max().unwrap();
-            let least = if of_node.len() < 4 {
-                0
-            } else {
-                *of_node.values().min().unwrap()
-            };
+            let least = if of_node.len() < 4 { 0 } else { *of_node.values().min().unwrap() };
             assert!(most - least <= 1, "{size}: {of_node:?}");
             assert_eq!(of_node.len(), size.min(4));
         }
@@ -273,10 +250,8 @@ mod tests {
         for siblings_last in [true, false] {
             let machine = two_sockets(siblings_last);
             let positions = taken("per-core", &machine, &[18]);
-            let cores: Vec<usize> = positions
-                .iter()
-                .map(|&cpu| machine.processor(cpu).unwrap().core)
-                .collect();
+            let cores: Vec<usize> =
+                positions.iter().map(|&cpu| machine.processor(cpu).unwrap().core).collect();
             // The first thread of a core is what the core is named for.
             assert_eq!(positions, cores);
             assert_eq!(cores[..16].iter().collect::<BTreeSet<_>>().len(), 16);
@@ -290,10 +265,7 @@ mod tests {
         let machine = restricted(two_sockets(true), &some);
         for pin in ["compact", "scatter", "per-node", "per-llc", "per-core"] {
             let positions = taken(pin, &machine, &[40]);
-            assert!(
-                positions.iter().all(|cpu| some.contains(cpu)),
-                "{pin}: {positions:?}"
-            );
+            assert!(positions.iter().all(|cpu| some.contains(cpu)), "{pin}: {positions:?}");
         }
         // The sibling of 0 stands in for its core; that of 1 does not.
         assert_eq!(taken("per-core", &machine, &[4]), [16, 1, 14, 15]);
@@ -304,11 +276,7 @@ mod tests {
     #[test]
     fn nodes_without_processors_get_no_share_and_cannot_be_asked_for() {
         let mut machine = small();
-        machine.nodes.push(super::super::machine::MachineNode {
-            id: 6,
-            memory: true,
-            ..Default::default()
-        });
+        machine.nodes.push(super::super::machine::MachineNode { id: 6, memory: true, ..Default::default() });
         assert_eq!(taken("per-node", &machine, &[2]), [0, 2]);
         assert!(refused("node:6", &machine).contains("may be used"));
     }
@@ -318,10 +286,7 @@ mod tests {
         let machine = two_sockets(true);
         assert_eq!(refused("node:4", &machine), "there is no node 4, only 0-3");
         assert_eq!(refused("node:0", &small()), "there is no node 0, only 1,4");
-        assert_eq!(
-            refused("llc:4", &machine),
-            "there is no last-level cache 4, only 0-3"
-        );
+        assert_eq!(refused("llc:4", &machine), "there is no last-level cache 4, only 0-3");
         let excluded = restricted(machine, &[0]);
         assert!(refused("node:3", &excluded).contains("'node:3'"));
         assert!(refused("llc:3", &excluded).contains("'llc:3'"));

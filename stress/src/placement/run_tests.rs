@@ -41,17 +41,9 @@ fn whoever_is_not_where_a_policy_had_him_fails_the_run_unless_that_is_allowed() 
             let those = if pin_readers.is_some() { 2 } else { 4 };
             assert_eq!(misplaced.len(), those, "{pins}: {misplaced:?}");
             assert_eq!(record.totals.counts.attempts, 0, "{pins}");
-            let lenient = Workload {
-                allow_misplacement: true,
-                ..workload
-            };
+            let lenient = Workload { allow_misplacement: true, ..workload };
             let record = run_on(&elsewhere, &lenient, &mut Silent, None).unwrap();
-            assert_eq!(
-                record.verdict,
-                Verdict::Pass,
-                "{pins}: {:?}",
-                record.reasons
-            );
+            assert_eq!(record.verdict, Verdict::Pass, "{pins}: {:?}", record.reasons);
             assert_eq!(record.placement.misplaced.len(), those, "{pins}");
             assert_eq!(record.placement.topology, "a test");
         }
@@ -70,16 +62,8 @@ fn elsewhere(ids: &[usize]) -> Machine {
             cache: None,
             core: id,
         },
-        cache: Some(FoundCache {
-            key: (at / half) as u64,
-            level: 3,
-            bytes: 0,
-        }),
+        cache: Some(FoundCache { key: (at / half) as u64, level: 3, bytes: 0 }),
     });
-    let node = |id| MachineNode {
-        id,
-        memory: true,
-        ..MachineNode::default()
-    };
+    let node = |id| MachineNode { id, memory: true, ..MachineNode::default() };
     Machine::assemble("a test".to_owned(), found.collect(), vec![node(0), node(1)])
 }

@@ -22,10 +22,7 @@ pub enum MachineSource {
 pub fn this_machine() -> Machine {
     super::hwloc::this_machine(&sysfs::usable()).unwrap_or_else(|error| {
         let machine = sysfs::this_machine();
-        Machine {
-            source: format!("{} (not hwloc: {error})", machine.source),
-            ..machine
-        }
+        Machine { source: format!("{} (not hwloc: {error})", machine.source), ..machine }
     })
 }
 
@@ -103,11 +100,7 @@ mod tests {
     #[test]
     fn this_machine_is_the_same_whoever_tells_of_it() {
         let (told, by_kernel) = (this_machine(), sysfs::this_machine());
-        let source = if cfg!(feature = "hwloc") {
-            "hwloc"
-        } else {
-            "/sys"
-        };
+        let source = if cfg!(feature = "hwloc") { "hwloc" } else { "/sys" };
         assert_eq!(told.source, source);
         assert_eq!(told.processors, by_kernel.processors);
         assert_eq!(told.caches, by_kernel.caches);

@@ -246,38 +246,17 @@ mod tests {
     fn nodes_that_start_at_1_have_holes_no_memory_or_no_processors_are_read_as_they_are() {
         let machine = read(&odd("odd").0, &[0, 1, 2, 3, 4, 5, 6, 7]);
         let nodes = machine.nodes.iter();
-        let nodes: Vec<_> = nodes
-            .map(|node| {
-                (
-                    node.id,
-                    &node.processors[..],
-                    node.memory,
-                    node.memory_bytes,
-                )
-            })
-            .collect();
+        let nodes: Vec<_> =
+            nodes.map(|node| (node.id, &node.processors[..], node.memory, node.memory_bytes)).collect();
         assert_eq!(
             nodes,
-            [
-                (1, &[0, 1, 4, 5][..], true, 1 << 20),
-                (3, &[2, 3, 6, 7], false, 0),
-                (4, &[], true, 2 << 20),
-            ]
+            [(1, &[0, 1, 4, 5][..], true, 1 << 20), (3, &[2, 3, 6, 7], false, 0), (4, &[], true, 2 << 20),]
         );
         assert_eq!(machine.nodes[1].distances, [21, 10, 31]);
         let processor = machine.processor(6).unwrap();
-        let Processor {
-            node,
-            package,
-            cache,
-            core,
-            ..
-        } = *processor;
+        let Processor { node, package, cache, core, .. } = *processor;
         assert_eq!((node, package, cache, core), (3, 1, Some(1), 2));
-        assert_eq!(
-            (machine.caches[1].level, machine.caches[1].bytes),
-            (3, 32 << 20)
-        );
+        assert_eq!((machine.caches[1].level, machine.caches[1].bytes), (3, 32 << 20));
         assert_eq!(machine.caches[1].processors, [2, 3, 6, 7]);
         assert_eq!(machine.source, "/sys");
     }
@@ -286,15 +265,9 @@ mod tests {
     fn a_cpuset_leaves_the_machine_whole_and_some_of_it_usable() {
         let machine = read(&odd("cpuset").0, &[3, 5]);
         assert_eq!(machine.processors.len(), 8);
-        assert_eq!(
-            machine.usable().map(|cpu| cpu.id).collect::<Vec<_>>(),
-            [3, 5]
-        );
+        assert_eq!(machine.usable().map(|cpu| cpu.id).collect::<Vec<_>>(), [3, 5]);
         let usable = |at: usize| &machine.nodes[at].usable[..];
-        assert_eq!(
-            (usable(0), usable(1), usable(2)),
-            (&[5][..], &[3][..], &[][..])
-        );
+        assert_eq!((usable(0), usable(1), usable(2)), (&[5][..], &[3][..], &[][..]));
     }
 
     #[test]

@@ -107,10 +107,7 @@ mod tests {
     #[test]
     fn this_machine_is_told_of_without_a_placement_unless_one_is_asked_for() {
         let record = topology(&TopologyPlan::default()).unwrap();
-        assert_eq!(
-            (record.kind.as_str(), &record.placement),
-            ("topology", &None)
-        );
+        assert_eq!((record.kind.as_str(), &record.placement), ("topology", &None));
         let workload = Workload {
             writers: 3,
             readers: 1,
@@ -119,10 +116,7 @@ mod tests {
             pin_readers: Some(Pin::None),
             ..Workload::default()
         };
-        let plan = TopologyPlan {
-            workload: Some(workload),
-            ..TopologyPlan::default()
-        };
+        let plan = TopologyPlan { workload: Some(workload), ..TopologyPlan::default() };
         let record = topology(&plan).unwrap();
         let placement = record.placement.as_ref().unwrap();
         let workers = &placement.workers;
@@ -133,25 +127,14 @@ mod tests {
         assert_eq!(workers[3].role, Role::Reader);
         assert_eq!(workers[4].role, Role::Watcher);
         let text = serde_json::to_string(&record).unwrap();
-        assert_eq!(
-            serde_json::from_str::<TopologyRecord>(&text).unwrap(),
-            record
-        );
+        assert_eq!(serde_json::from_str::<TopologyRecord>(&text).unwrap(), record);
     }
 
     #[test]
     fn nothing_is_planned_that_could_not_be_run() {
         let refused = |pin: &str, writers: u32| {
-            let workload = Workload {
-                writers,
-                readers: 0,
-                pin: pin.parse().unwrap(),
-                ..Workload::default()
-            };
-            let plan = TopologyPlan {
-                workload: Some(workload),
-                ..TopologyPlan::default()
-            };
+            let workload = Workload { writers, readers: 0, pin: pin.parse().unwrap(), ..Workload::default() };
+            let plan = TopologyPlan { workload: Some(workload), ..TopologyPlan::default() };
             match topology(&plan) {
                 Err(RunError::Usage(line)) => line,
                 other => panic!("{other:?}"),

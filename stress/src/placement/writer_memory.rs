@@ -34,19 +34,13 @@ pub(crate) fn look(
     page_bytes: u64,
 ) -> Result<Vec<WriterPages>, String> {
     let page = usize::try_from(page_bytes.max(1)).unwrap_or(usize::MAX);
-    let buffer = usize::try_from(workload.longest_value())
-        .unwrap_or(usize::MAX)
-        .next_multiple_of(64);
+    let buffer = usize::try_from(workload.longest_value()).unwrap_or(usize::MAX).next_multiple_of(64);
     let mut lanes = Vec::new();
     for (writer, cpu) in (0..workload.writers).zip(&plan.cpus) {
         let Some(cpu) = cpu.and_then(|cpu| machine.processor(cpu)) else {
             continue;
         };
-        let mut lane = Lane {
-            writer,
-            node: cpu.node,
-            ..Lane::default()
-        };
+        let mut lane = Lane { writer, node: cpu.node, ..Lane::default() };
         for index in workload.writer_keys(writer).values {
             let Ok(view) = store.view(keys::name(Family::Value, index)) else {
                 continue;
@@ -58,8 +52,7 @@ pub(crate) fn look(
             lane.pages.extend(first / page..=last / page);
             // A value has two buffers, side by side; which of them this is cannot be seen.
             let near = first.saturating_sub(buffer)..first + 2 * buffer;
-            lane.touched
-                .extend(near.start / page..=(near.end - 1) / page);
+            lane.touched.extend(near.start / page..=(near.end - 1) / page);
         }
         lanes.push(lane);
     }
@@ -69,8 +62,7 @@ pub(crate) fn look(
         match kernel::nodes_of(&addresses) {
             // Sandboxes deny the call; with one node there is only one answer.
             Err(error)
-                if here.len() == 1
-                    && matches!(error.raw_os_error(), Some(libc::EPERM | libc::ENOSYS)) =>
+                if here.len() == 1 && matches!(error.raw_os_error(), Some(libc::EPERM | libc::ENOSYS)) =>
             {
                 Ok(vec![Some(here[0]); addresses.len()])
             }
@@ -104,11 +96,7 @@ fn count(
     let asked: Vec<usize> = owners.keys().copied().collect();
     let told: BTreeMap<usize, Option<u32>> = asked.iter().copied().zip(ask(&asked)?).collect();
     let counted = lanes.iter().map(|lane| {
-        let mut counted = WriterPages {
-            writer: lane.writer,
-            node: lane.node,
-            ..WriterPages::default()
-        };
+        let mut counted = WriterPages { writer: lane.writer, node: lane.node, ..WriterPages::default() };
         for page in &lane.pages {
             match told.get(page).copied().flatten() {
                 _ if owners.get(page).is_some_and(|nodes| nodes.len() > 1) => counted.shared += 1,
@@ -127,13 +115,8 @@ fn count(
 pub(crate) fn judge(lanes: &[WriterPages]) -> (f64, Option<String>) {
     let own = |lane: &WriterPages| lane.nodes.get(&lane.node).copied().unwrap_or(0);
     let here: u64 = lanes.iter().map(own).sum();
-    let all: u64 = lanes
-        .iter()
-        .map(|lane| lane.nodes.values().sum::<u64>() + lane.unknown)
-        .sum();
-    let bad = lanes
-        .iter()
-        .find(|lane| own(lane) == 0 || lane.unknown > 0 || lane.nodes.len() > 1);
+    let all: u64 = lanes.iter().map(|lane| lane.nodes.values().sum::<u64>() + lane.unknown).sum();
+    let bad = lanes.iter().find(|lane| own(lane) == 0 || lane.unknown > 0 || lane.nodes.len() > 1);
     let fault = match bad {
         Some(lane) => Some(format!(
             "writer {} runs on node {} and its values lie on {:?}, {} pages unknown",
@@ -162,24 +145,12 @@ mod tests {
 
     #[test]
     fn pages_between_writers_of_different_nodes_are_counted_apart() {
-        let told = |asked: &[usize]| {
-            Ok(asked
-                .iter()
-                .map(|page| Some(u32::from(*page > 7)))
-                .collect())
-        };
+        let told = |asked: &[usize]| Ok(asked.iter().map(|page| Some(u32::from(*page > 7))).collect());
         let found = count(&lanes(), told).unwrap();
-        let own: Vec<_> = found
-            .iter()
-            .map(|lane| (lane.nodes.clone(), lane.shared))
-            .collect();
+        let own: Vec<_> = found.iter().map(|lane| (lane.nodes.clone(), lane.shared)).collect();
         assert_eq!(
             own,
-            [
-                (BTreeMap::from([(0, 5)]), 0),
-                (BTreeMap::from([(0, 4)]), 1),
-                (BTreeMap::from([(1, 4)]), 1)
-            ]
+            [(BTreeMap::from([(0, 5)]), 0), (BTreeMap::from([(0, 4)]), 1), (BTreeMap::from([(1, 4)]), 1)]
         );
         assert_eq!(judge(&found), (1.0, None));
     }
@@ -188,12 +159,7 @@ mod tests {
     fn a_page_that_a_neighbour_may_have_touched_first_is_nobodys_fault() {
         let mut lanes = lanes();
         lanes[1].touched.insert(9);
-        let told = |asked: &[usize]| {
-            Ok(asked
-                .iter()
-                .map(|page| Some(u32::from(*page > 9)))
-                .collect())
-        };
+        let told = |asked: &[usize]| Ok(asked.iter().map(|page| Some(u32::from(*page > 9))).collect());
         let found = count(&lanes, told).unwrap();
         assert_eq!((found[2].shared, judge(&found).1), (2, None));
     }
@@ -212,10 +178,7 @@ mod tests {
             assert!(share < 1.0);
             assert!(fault.unwrap().starts_with("writer 2 runs on node 1"));
         }
-        let nothing = WriterPages {
-            node: 1,
-            ..WriterPages::default()
-        };
+        let nothing = WriterPages { node: 1, ..WriterPages::default() };
         assert!(judge(&[nothing]).1.is_some());
         assert!(judge(&[]).1.is_some());
     }

@@ -57,22 +57,15 @@ impl Stamp {
     /// Names a write.
     #[must_use]
     pub(crate) fn new(writer: u16, seq: u64) -> Self {
-        Self {
-            writer,
-            seq,
-            seq_bits: 48,
-        }
+        Self { writer, seq, seq_bits: 48 }
     }
 
     /// Tells whether this stamp, as far as it was readable, is that of `writer`'s write `seq`.
     #[must_use]
     pub(crate) fn is(&self, writer: u16, seq: u64) -> bool {
         let mask = (1 << self.seq_bits) - 1;
-        let writer_mask = if self.seq_bits == 0 {
-            0
-        } else {
-            u16::MAX >> if self.seq_bits == 8 { 8 } else { 0 }
-        };
+        let writer_mask =
+            if self.seq_bits == 0 { 0 } else { u16::MAX >> if self.seq_bits == 8 { 8 } else { 0 } };
         self.writer & writer_mask == writer & writer_mask && self.seq & mask == seq & mask
     }
 }
@@ -149,11 +142,7 @@ pub(crate) fn check(value: &[u8], key_hash: u64) -> Result<Stamp, Flaw> {
         return check_short(value, key_hash);
     }
     let (stamp, len) = check_piece(value, key_hash)?;
-    if len == value.len() {
-        Ok(stamp)
-    } else {
-        Err(Flaw::Length)
-    }
+    if len == value.len() { Ok(stamp) } else { Err(Flaw::Length) }
 }
 
 /// Checks a value of any number of pieces and shows each piece's stamp to `each`, first to last.
@@ -161,11 +150,7 @@ pub(crate) fn check(value: &[u8], key_hash: u64) -> Result<Stamp, Flaw> {
 ///
 /// # Errors
 /// What is wrong with it; `each` may have been called for the pieces before.
-pub(crate) fn check_pieces(
-    value: &[u8],
-    key_hash: u64,
-    mut each: impl FnMut(Stamp),
-) -> Result<Stamp, Flaw> {
+pub(crate) fn check_pieces(value: &[u8], key_hash: u64, mut each: impl FnMut(Stamp)) -> Result<Stamp, Flaw> {
     if value.len() < HEADER {
         let stamp = check_short(value, key_hash)?;
         each(stamp);
@@ -200,9 +185,7 @@ pub(crate) fn describe(value: &[u8], key_hash: u64) -> String {
         }
         word = word.wrapping_add(STEP);
     }
-    let place = broken_at.map_or("in the header".to_owned(), |at| {
-        format!("from byte {at} on")
-    });
+    let place = broken_at.map_or("in the header".to_owned(), |at| format!("from byte {at} on"));
     format!("{len} bytes, headed writer {writer} sequence {seq}, not what that write wrote {place}")
 }
 

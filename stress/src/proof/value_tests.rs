@@ -28,11 +28,7 @@ fn a_timed_value_tells_when_and_proves_itself_all_the_same() {
     for len in [16, 32, 39, 40, 41, 64, 200] {
         let mut timed = vec![0; len];
         fill_timed(&mut timed, KEY, 7, 1000, 12_345);
-        assert_eq!(
-            time_of(&timed),
-            (len >= 40).then_some(12_345),
-            "length {len}"
-        );
+        assert_eq!(time_of(&timed), (len >= 40).then_some(12_345), "length {len}");
         assert!(check(&timed, KEY).unwrap().is(7, 1000));
         for bit in 0..len * 8 {
             timed[bit / 8] ^= 1 << (bit % 8);
@@ -117,17 +113,10 @@ fn cut_off_and_empty_values_are_caught() {
 
 #[test]
 fn appended_pieces_each_prove_themselves() {
-    let pieces = [
-        value(64, KEY, 1, 1),
-        value(40, KEY, 2, 9),
-        value(32, KEY, 1, 2),
-    ];
+    let pieces = [value(64, KEY, 1, 1), value(40, KEY, 2, 9), value(32, KEY, 1, 2)];
     let chain = pieces.concat();
     let mut seen = Vec::new();
-    assert_eq!(
-        check_pieces(&chain, KEY, |stamp| seen.push(stamp)),
-        Ok(Stamp::new(1, 1))
-    );
+    assert_eq!(check_pieces(&chain, KEY, |stamp| seen.push(stamp)), Ok(Stamp::new(1, 1)));
     assert_eq!(seen, [Stamp::new(1, 1), Stamp::new(2, 9), Stamp::new(1, 2)]);
     // A half-appended piece, a lost middle byte, a stale tail.
     assert!(check_pieces(&chain[..chain.len() - 1], KEY, |_| ()).is_err());

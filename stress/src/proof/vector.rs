@@ -33,9 +33,7 @@ pub(crate) fn check(vector: &[f32], key_hash: u64) -> Result<Stamp, Flaw> {
     let whole = |element: f32| {
         (element.fract() == 0.0 && (0.0..=MASK as f32).contains(&element)).then_some(element as u64)
     };
-    let (Some(writer), Some(low), Some(high)) =
-        (whole(vector[0]), whole(vector[1]), whole(vector[2]))
-    else {
+    let (Some(writer), Some(low), Some(high)) = (whole(vector[0]), whole(vector[1]), whole(vector[2])) else {
         return Err(Flaw::Torn);
     };
     let Ok(writer) = u16::try_from(writer) else {
@@ -43,10 +41,7 @@ pub(crate) fn check(vector: &[f32], key_hash: u64) -> Result<Stamp, Flaw> {
     };
     let seq = low | high << BITS;
     let mut state = key_hash ^ (u64::from(writer) << 48 | seq).rotate_left(17);
-    if vector[3..]
-        .iter()
-        .all(|&element| element == number(splitmix64(&mut state) & MASK))
-    {
+    if vector[3..].iter().all(|&element| element == number(splitmix64(&mut state) & MASK)) {
         Ok(Stamp::new(writer, seq))
     } else {
         Err(Flaw::Torn)
@@ -71,10 +66,7 @@ mod tests {
     fn whole_vectors_pass() {
         for dim in [4, 5, 768] {
             for (writer, seq) in [(0, 1), (65_535, (1 << 48) - 1), (31, 1 << 24)] {
-                assert_eq!(
-                    check(&vector(dim, 5, writer, seq), 5),
-                    Ok(Stamp::new(writer, seq))
-                );
+                assert_eq!(check(&vector(dim, 5, writer, seq), 5), Ok(Stamp::new(writer, seq)));
             }
         }
     }
@@ -83,10 +75,7 @@ mod tests {
     fn torn_foreign_and_zeroed_vectors_are_caught() {
         let (old, new) = (vector(64, 5, 2, 10), vector(64, 5, 2, 11));
         for cut in 2..64 {
-            assert!(
-                check(&[&old[..cut], &new[cut..]].concat(), 5).is_err(),
-                "cut at {cut}"
-            );
+            assert!(check(&[&old[..cut], &new[cut..]].concat(), 5).is_err(), "cut at {cut}");
         }
         assert!(check(&old, 6).is_err());
         assert!(check(&[0.0; 64], 5).is_err());

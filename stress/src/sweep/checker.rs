@@ -74,12 +74,7 @@ impl Watchers {
 impl Checker {
     pub(super) fn new(scenario: Scenario, before: Model) -> Self {
         let keys = scenario.keys(&before);
-        Self {
-            scenario,
-            arguments: scenario.arguments(),
-            before,
-            keys,
-        }
+        Self { scenario, arguments: scenario.arguments(), before, keys }
     }
 
     /// Reads all keys.
@@ -185,13 +180,7 @@ impl Checker {
 
     /// Tells whether the second operation may meet a claim of the first process, which lives.
     fn second_may_meet_a_claim(&self) -> bool {
-        let Scenario {
-            first,
-            second,
-            how,
-            layout,
-            ..
-        } = self.scenario;
+        let Scenario { first, second, how, layout, .. } = self.scenario;
         let inserts = second.creates() || second == Op::Tandem;
         // The home buckets of a tandem's orders follow from their names.
         let apart = layout == KeyLayout::Apart && !first.is_of_tandem() && !second.is_of_tandem();
@@ -220,18 +209,12 @@ impl Checker {
         gone: bool,
     ) -> Result<(), String> {
         let right = match (op, answer) {
-            (Op::Watch, Answer::Done(changed)) => {
-                slot.is_none_or(|(slot, _)| *changed == slot as u64)
-            }
+            (Op::Watch, Answer::Done(changed)) => slot.is_none_or(|(slot, _)| *changed == slot as u64),
             (Op::Poll, Answer::Done(epoch)) => slot.is_none_or(|(_, old)| *epoch > old),
             (Op::Poll, Answer::Refused(Error::NotFound)) => gone,
             _ => false,
         };
-        if right {
-            Ok(())
-        } else {
-            Err(format!("after a change, {op} answered {answer} (6, 14)"))
-        }
+        if right { Ok(()) } else { Err(format!("after a change, {op} answered {answer} (6, 14)")) }
     }
 
     /// Checks that a stopped first process hinders writes only to its own keys, or to the key that its purge holds
@@ -272,11 +255,7 @@ impl Checker {
     }
 
     /// Checks what is read after others worked beside the stopped process.
-    pub(super) fn after_stop(
-        &self,
-        states: &PossibleStates,
-        contents: &Contents,
-    ) -> Result<(), String> {
+    pub(super) fn after_stop(&self, states: &PossibleStates, contents: &Contents) -> Result<(), String> {
         fail_if!(
             matching(states.clone(), contents).is_empty(),
             "others' work beside the stopped process changed what is read: {} (1, 8)",
@@ -286,11 +265,7 @@ impl Checker {
     }
 
     /// Checks that every key can be written after the first process is dead or done.
-    pub(super) fn check_recovered(
-        &self,
-        third: &mut Writer,
-        states: &PossibleStates,
-    ) -> Result<(), String> {
+    pub(super) fn check_recovered(&self, third: &mut Writer, states: &PossibleStates) -> Result<(), String> {
         for key in &self.keys {
             let answer = retry(|| third.bump(key));
             let here = |(_, model): &(bool, Model)| model.keys.contains_key(key);
@@ -305,11 +280,7 @@ impl Checker {
     }
 
     /// Checks that the store still holds what it did.
-    pub(super) fn check_unchanged(
-        &self,
-        store: &Store,
-        states: &PossibleStates,
-    ) -> Result<(), String> {
+    pub(super) fn check_unchanged(&self, store: &Store, states: &PossibleStates) -> Result<(), String> {
         let contents = self.read_all(store)?;
         if matching(states.clone(), &contents).is_empty() {
             let expected = states[0].1.contents();
@@ -326,25 +297,13 @@ impl Checker {
         let found = store.inspect().map_err(|error| error.to_string())?;
         let faults = [
             (found.duplicate_keys, "keys in two slots (3)"),
-            (
-                found.unreachable_keys,
-                "keys that the index does not lead to (2, 9)",
-            ),
-            (
-                found.stuck_claims + found.live_claims,
-                "claims left over (7)",
-            ),
+            (found.unreachable_keys, "keys that the index does not lead to (2, 9)"),
+            (found.stuck_claims + found.live_claims, "claims left over (7)"),
             (found.leaked_slots, "slots that are marked wrongly (9)"),
-            (
-                found.dangling_entries,
-                "index entries that lead nowhere (9)",
-            ),
+            (found.dangling_entries, "index entries that lead nowhere (9)"),
             (found.misrouted_slots, "slots with another's routes (14)"),
             (found.stale_bytes, "stale bytes (12)"),
-            (
-                found.keys.abs_diff(keys as u64),
-                "keys too many or too few (2, 3)",
-            ),
+            (found.keys.abs_diff(keys as u64), "keys too many or too few (2, 3)"),
         ];
         match faults.iter().find(|(count, _)| *count > 0) {
             Some((count, what)) => Err(format!("the store is not sound: {count} {what}")),
@@ -356,23 +315,13 @@ impl Checker {
     pub(super) fn check_usable(&self, third: &mut Writer, keys: usize) -> Result<(), String> {
         let room = self.scenario.layout.slots() as usize - keys;
         for number in 0..=room {
-            let wanted = if number < room {
-                Ok(())
-            } else {
-                Err(Error::Full)
-            };
+            let wanted = if number < room { Ok(()) } else { Err(Error::Full) };
             let answer = retry(|| third.set(format!("x{number}"), b"y"));
-            fail_if!(
-                answer != wanted,
-                "new key {number} of {room} is answered {answer:?} (9, 13)"
-            );
+            fail_if!(answer != wanted, "new key {number} of {room} is answered {answer:?} (9, 13)");
         }
         for number in 0..room {
             let answer = retry(|| third.unset(format!("x{number}")));
-            fail_if!(
-                answer != Ok(1),
-                "a new key cannot be removed: {answer:?} (9)"
-            );
+            fail_if!(answer != Ok(1), "a new key cannot be removed: {answer:?} (9)");
         }
         Ok(())
     }
@@ -380,10 +329,7 @@ impl Checker {
     /// Checks that a successful purge left no stale bytes.
     pub(super) fn check_purged(&self, snapshot: &ArenaSnapshot<'_>) -> Result<(), String> {
         let slots = (0..snapshot.slots()).filter(|number| !snapshot.slot(*number).is_claimed());
-        match slots
-            .into_iter()
-            .find_map(|number| snapshot.stale(number, Scrub::Full))
-        {
+        match slots.into_iter().find_map(|number| snapshot.stale(number, Scrub::Full)) {
             Some(fault) => Err(format!("after a purge, {fault} (12)")),
             None => Ok(()),
         }
@@ -408,10 +354,7 @@ impl Checker {
         done: [bool; 2],
     ) -> Result<(), String> {
         let notified = watchers.take_all();
-        fail_if!(
-            notified.lagged,
-            "a watcher lagged behind a few changes (14)"
-        );
+        fail_if!(notified.lagged, "a watcher lagged behind a few changes (14)");
         let mut wanted: BTreeMap<&str, u32> = BTreeMap::new();
         let mut grouped = 0;
         for (arguments, done) in self.arguments.iter().zip(done) {
@@ -424,19 +367,13 @@ impl Checker {
             let places = slots(key);
             let mut places: Vec<usize> = places.into_iter().flatten().collect();
             places.dedup();
-            let times: u32 = places
-                .iter()
-                .filter_map(|slot| notified.slots.get(&(*slot as u32)))
-                .sum();
+            let times: u32 = places.iter().filter_map(|slot| notified.slots.get(&(*slot as u32))).sum();
             fail_if!(
                 !places.is_empty() && times < count,
                 "{count} changes of {key} notified the watcher of the store {times} times (14)"
             );
         }
-        fail_if!(
-            grouped > 0 && notified.group == 0,
-            "a change did not notify its group (14)"
-        );
+        fail_if!(grouped > 0 && notified.group == 0, "a change did not notify its group (14)");
         fail_if!(
             self.scenario.first == Op::Label && done[0] && notified.label == 0,
             "a change did not notify its label's group (14)"
@@ -500,9 +437,7 @@ fn explaining(
 ) -> Result<PossibleStates, String> {
     let Some((_, first)) = states.first() else {
         let right = answers.join(" or ");
-        return Err(format!(
-            "{op} answered {answer}, where {right} is right (1 to 5, 10, 13)"
-        ));
+        return Err(format!("{op} answered {answer}, where {right} is right (1 to 5, 10, 13)"));
     };
     let difference = difference(&first.contents(), contents);
     let fit = matching(states, contents);
@@ -516,18 +451,12 @@ fn explaining(
 /// Describes the first difference between two contents.
 fn difference(expected: &Contents, found: &Contents) -> String {
     let keys = expected.keys().chain(found.keys());
-    let differing = keys
-        .into_iter()
-        .find(|key| expected.get(*key) != found.get(*key));
+    let differing = keys.into_iter().find(|key| expected.get(*key) != found.get(*key));
     let Some(key) = differing else {
         return "as expected".to_owned();
     };
     let say = |observed: Option<&Observed>| {
         observed.map_or("missing".to_owned(), |observed| format!("{observed:?}"))
     };
-    format!(
-        "{key} is {}, where {} is expected",
-        say(found.get(key)),
-        say(expected.get(key))
-    )
+    format!("{key} is {}, where {} is expected", say(found.get(key)), say(expected.get(key)))
 }

@@ -50,8 +50,7 @@ impl ProgramImage {
             symbol: symbol.to_owned(),
             ..CodeLocation::default()
         };
-        let Some((range, offset, name)) = self.maps.iter().find(|(range, ..)| range.contains(&rip))
-        else {
+        let Some((range, offset, name)) = self.maps.iter().find(|(range, ..)| range.contains(&rip)) else {
             return at(rip, "unknown");
         };
         if *name != self.path {
@@ -59,30 +58,23 @@ impl ProgramImage {
             return at(rip - range.start + offset, library);
         }
         // Addresses in the file are counted from where its beginning is mapped.
-        let base = self
-            .maps
-            .iter()
-            .find(|(_, offset, name)| *name == self.path && *offset == 0);
+        let base = self.maps.iter().find(|(_, offset, name)| *name == self.path && *offset == 0);
         let address = rip - base.map_or(0, |(range, ..)| range.start);
         let mut found = at(address, "unknown");
         let Some(loader) = loader else { return found };
         let mut names = Vec::new();
         if let Ok(mut frames) = loader.find_frames(address) {
             while let Ok(Some(frame)) = frames.next() {
-                let name = frame
-                    .function
-                    .as_ref()
-                    .and_then(|name| name.demangle().ok());
+                let name = frame.function.as_ref().and_then(|name| name.demangle().ok());
                 let location = frame.location.as_ref();
                 if found.line.is_empty()
-                    && let Some((file, line)) =
-                        location.and_then(|line| Some((line.file?, line.line?)))
+                    && let Some((file, line)) = location.and_then(|line| Some((line.file?, line.line?)))
                 {
                     found.line = format!("{}:{line}", within_project(file));
                 }
                 let name = name.map_or_else(String::new, |name| short(&name));
-                let line = location
-                    .and_then(|it| Some(format!(" at {}:{}", within_project(it.file?), it.line?)));
+                let line =
+                    location.and_then(|it| Some(format!(" at {}:{}", within_project(it.file?), it.line?)));
                 names.push((name, line.unwrap_or_default()));
             }
         }
@@ -116,11 +108,7 @@ fn parse(line: &str) -> Option<(Range<u64>, u64, String)> {
     let number = |text: &str| u64::from_str_radix(text, 16).ok();
     let offset = parts.nth(1)?;
     let name = parts.nth(2).unwrap_or_default();
-    Some((
-        number(start)?..number(end)?,
-        number(offset)?,
-        name.to_owned(),
-    ))
+    Some((number(start)?..number(end)?, number(offset)?, name.to_owned()))
 }
 
 /// Cuts a path down to the part within the project or a crate.
@@ -152,10 +140,7 @@ mod tests {
 
     #[test]
     fn names_are_shown_without_generic_arguments() {
-        assert_eq!(
-            short("publish_together<fn(u8) -> A<B>, C>"),
-            "publish_together"
-        );
+        assert_eq!(short("publish_together<fn(u8) -> A<B>, C>"), "publish_together");
         assert_eq!(short("{closure#0}<A>"), "{closure#0}");
         assert_eq!(short("a::b::c"), "a::b::c");
     }

@@ -60,10 +60,7 @@ impl<'b> CreationRun<'b> {
     }
 
     fn lost(&self, error: &TraceError) -> Failure {
-        format!(
-            "{}: the first process cannot be traced: {error:?}",
-            self.scenario
-        )
+        format!("{}: the first process cannot be traced: {error:?}", self.scenario)
     }
 
     /// Restores the name, and prepares both processes. The first one is always new, since each opens and maps a store.
@@ -111,9 +108,7 @@ impl<'b> CreationRun<'b> {
         }
         match (how, first) {
             (Interruption::Resume, Some(first)) => {
-                first.run().map_err(|error| {
-                    format!("{} did not end: {error:?} (8)", self.scenario.first)
-                })?;
+                first.run().map_err(|error| format!("{} did not end: {error:?} (8)", self.scenario.first))?;
                 let own = self.channel.answer(0);
                 let lost = second == Op::Create && answer == Answer::Done(0);
                 let wanted = if lost { &exists } else { &Answer::Done(0) };
@@ -148,10 +143,7 @@ impl<'b> CreationRun<'b> {
         sound.keys = kept;
         fail_if!(found != sound, "the store is not sound: {found:?} (15)");
         let answers = (writer.set("new", b"y"), writer.unset("new"));
-        fail_if!(
-            answers != (Ok(()), Ok(1)),
-            "the store cannot be used: {answers:?} (15)"
-        );
+        fail_if!(answers != (Ok(()), Ok(1)), "the store cannot be used: {answers:?} (15)");
         Ok(())
     }
 
@@ -164,20 +156,16 @@ impl<'b> CreationRun<'b> {
                 self.check_complete()
             }
             (Ok(_), true) => Err("a store that was there was created again (15)".to_owned()),
-            (Err(error), _) => Err(format!(
-                "after a creator's death the store cannot be created: {error} (15)"
-            )),
+            (Err(error), _) => {
+                Err(format!("after a creator's death the store cannot be created: {error} (15)"))
+            }
         }
     }
 }
 
 impl Run for CreationRun<'_> {
     fn label(&self) -> String {
-        format!(
-            "{} by name, pid {}",
-            self.scenario.first,
-            std::process::id()
-        )
+        format!("{} by name, pid {}", self.scenario.first, std::process::id())
     }
 
     fn trace(&mut self) -> Result<Rc<Trace>, Failure> {

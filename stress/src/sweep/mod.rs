@@ -75,8 +75,7 @@ const BATCH: usize = 6;
 /// # Errors
 /// [`RunError`]: what kept it from sweeping. A violation is no error; it is in the record.
 pub fn sweep(plan: &SweepPlan, progress: &mut dyn Progress) -> Result<SweepRecord, RunError> {
-    let failed =
-        |what: &str, error: &dyn std::fmt::Display| RunError::Failed(format!("{what}: {error}"));
+    let failed = |what: &str, error: &dyn std::fmt::Display| RunError::Failed(format!("{what}: {error}"));
     let begin = Instant::now();
     let scenarios = plan.scenarios();
     if scenarios.is_empty() {
@@ -86,11 +85,7 @@ pub fn sweep(plan: &SweepPlan, progress: &mut dyn Progress) -> Result<SweepRecor
     }
     let image = ProgramImage::of_this().map_err(RunError::Failed)?;
     let cores = affinity::allowed();
-    let jobs = if plan.jobs > 0 {
-        plan.jobs
-    } else {
-        cores.len().max(1)
-    };
+    let jobs = if plan.jobs > 0 { plan.jobs } else { cores.len().max(1) };
     let jobs = jobs.min(scenarios.len().div_ceil(BATCH));
     let taken = SharedWords::create(1).map_err(|error| failed("no shared memory", &error))?;
     let mut workers = Vec::new();
@@ -98,12 +93,7 @@ pub fn sweep(plan: &SweepPlan, progress: &mut dyn Progress) -> Result<SweepRecor
     for job in 0..jobs {
         let (reader, writer) = nix::unistd::pipe().map_err(|error| failed("no pipe", &error))?;
         let core = cores.get(job % cores.len().max(1)).copied();
-        let work = Worker {
-            plan,
-            scenarios: &scenarios,
-            image: &image,
-            taken: &taken,
-        };
+        let work = Worker { plan, scenarios: &scenarios, image: &image, taken: &taken };
         // Forked before this process starts any thread.
         let worker = Forked::new(|| {
             work.run(core, writer);
@@ -118,9 +108,7 @@ pub fn sweep(plan: &SweepPlan, progress: &mut dyn Progress) -> Result<SweepRecor
         results.reasons.push("interrupted".to_owned());
     } else if results.reasons.is_empty() && results.pairs.len() < scenarios.len() {
         let left = scenarios.len() - results.pairs.len();
-        results
-            .reasons
-            .push(format!("{left} scenarios were not run: a worker ended"));
+        results.reasons.push(format!("{left} scenarios were not run: a worker ended"));
     }
     for worker in workers {
         // A worker that is killed while it creates a store leaves the store's name.
@@ -137,10 +125,7 @@ fn collect(ends: Vec<OwnedFd>, scenarios: usize, progress: &mut dyn Progress) ->
     for end in ends {
         let sender = sender.clone();
         std::thread::spawn(move || {
-            for line in BufReader::new(File::from(end))
-                .lines()
-                .map_while(Result::ok)
-            {
+            for line in BufReader::new(File::from(end)).lines().map_while(Result::ok) {
                 let report = serde_json::from_str(&line).unwrap_or_else(|error| ScenarioReport {
                     failure: Some(format!("a worker's report cannot be read: {error}")),
                     ..ScenarioReport::default()
@@ -210,10 +195,7 @@ impl Worker<'_> {
             Ok(channel) => channel,
             Err(error) => {
                 let failure = Some(error);
-                send(&ScenarioReport {
-                    failure,
-                    ..ScenarioReport::default()
-                });
+                send(&ScenarioReport { failure, ..ScenarioReport::default() });
                 return;
             }
         };
@@ -272,9 +254,7 @@ impl Worker<'_> {
         if let (Some(point), count) = (self.plan.point, run.points(&trace))
             && point >= count
         {
-            return Err(format!(
-                "{scenario} has {count} points: there is no point {point}"
-            ));
+            return Err(format!("{scenario} has {count} points: there is no point {point}"));
         }
         let (mut faults, mut retraced) = (Vec::new(), 0);
         for at in self.points(&scenario, &trace, run.points(&trace)) {

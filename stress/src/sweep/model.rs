@@ -44,19 +44,11 @@ pub(super) struct KeyState {
 
 impl KeyState {
     pub(super) fn of(value: Value) -> Self {
-        Self {
-            value,
-            numeric: false,
-            labels: 0,
-            vector: None,
-        }
+        Self { value, numeric: false, labels: 0, vector: None }
     }
 
     pub(super) fn number(number: u64) -> Self {
-        Self {
-            numeric: true,
-            ..Self::of(Value::Number(number))
-        }
+        Self { numeric: true, ..Self::of(Value::Number(number)) }
     }
 
     /// Returns what a reader can tell: a number in its slot reads like its eight bytes.
@@ -90,10 +82,7 @@ impl fmt::Debug for Observed {
                 _ => runs.push((byte >> 4, 1)),
             }
         }
-        let runs: Vec<String> = runs
-            .iter()
-            .map(|(tag, count)| format!("{count} of {tag}"))
-            .collect();
+        let runs: Vec<String> = runs.iter().map(|(tag, count)| format!("{count} of {tag}")).collect();
         write!(f, " [{}]", runs.join(", "))?;
         write!(f, " labels {:#x}", self.labels)?;
         match self.vector {
@@ -116,19 +105,12 @@ pub(super) struct Model {
 
 impl Model {
     pub(super) fn new(slots: u64, scrub: Scrub) -> Self {
-        Self {
-            keys: BTreeMap::new(),
-            slots: slots as usize,
-            scrub,
-        }
+        Self { keys: BTreeMap::new(), slots: slots as usize, scrub }
     }
 
     /// Returns what a reader of all keys sees.
     pub(super) fn contents(&self) -> Contents {
-        let observed = self
-            .keys
-            .iter()
-            .map(|(key, state)| (key.clone(), state.observed()));
+        let observed = self.keys.iter().map(|(key, state)| (key.clone(), state.observed()));
         observed.collect()
     }
 
@@ -138,10 +120,9 @@ impl Model {
             Op::FirstSet | Op::Update | Op::Rewrite => {
                 self.set_all(std::slice::from_ref(&arguments.key), &arguments.value)
             }
-            Op::Tandem | Op::FirstTandem => self.set_all(
-                &[arguments.key.clone(), arguments.order()],
-                &arguments.value,
-            ),
+            Op::Tandem | Op::FirstTandem => {
+                self.set_all(&[arguments.key.clone(), arguments.order()], &arguments.value)
+            }
             Op::Untandem => {
                 let keys = [arguments.key.clone(), arguments.order()];
                 let removed = keys.iter().filter_map(|key| self.keys.remove(key));
@@ -199,18 +180,12 @@ impl Model {
     }
 
     fn set_all(&mut self, keys: &[String], value: &[u8]) -> Result<u64, Error> {
-        let new = keys
-            .iter()
-            .filter(|key| !self.keys.contains_key(*key))
-            .count();
+        let new = keys.iter().filter(|key| !self.keys.contains_key(*key)).count();
         if self.keys.len() + new > self.slots {
             return Err(Error::Full);
         }
         for key in keys {
-            let state = self
-                .keys
-                .entry(key.clone())
-                .or_insert_with(|| KeyState::of(Value::Bytes(vec![])));
+            let state = self.keys.entry(key.clone()).or_insert_with(|| KeyState::of(Value::Bytes(vec![])));
             state.value = Value::Bytes(value.to_vec());
             state.vector = None;
         }

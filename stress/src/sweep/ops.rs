@@ -103,9 +103,7 @@ pub(super) fn perform(op: Op, writer: &mut Writer, arguments: &Arguments) -> Ans
         Op::Append => Answer::of(writer.append(key, &arguments.tail).map(|len| len as u64)),
         Op::Integer => Answer::of(writer.integer(key, IntegerOp::Inc(arguments.step))),
         Op::Unset => Answer::of(writer.unset(key).map(|len| len as u64)),
-        Op::Tandem | Op::FirstTandem => {
-            Answer::of(writer.set_tandem(key, &[value, value]).map(|()| 0))
-        }
+        Op::Tandem | Op::FirstTandem => Answer::of(writer.set_tandem(key, &[value, value]).map(|()| 0)),
         Op::Untandem => Answer::of(writer.unset_tandem(key, 2).map(|count| count as u64)),
         Op::Vector => {
             let vector = [arguments.part; VECTOR_DIM];

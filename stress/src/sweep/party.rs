@@ -38,9 +38,7 @@ impl Channel {
             cell_words: ANSWER_WORDS,
             message_bytes: 0,
         });
-        state
-            .map(Self)
-            .map_err(|error| format!("no shared memory: {error}"))
+        state.map(Self).map_err(|error| format!("no shared memory: {error}"))
     }
 
     fn word(&self, at: usize) -> &AtomicU64 {
@@ -156,9 +154,7 @@ impl Party {
             Subject::Store(store) => {
                 let epoch = resources.epoch;
                 match (self.op, &mut resources.writer, &mut resources.watcher) {
-                    (Op::Poll, ..) => {
-                        Answer::of(store.poll_after(&self.arguments.key, epoch, None))
-                    }
+                    (Op::Poll, ..) => Answer::of(store.poll_after(&self.arguments.key, epoch, None)),
                     (Op::Watch, _, Some(watcher)) => match watcher.wait(None) {
                         Ok(Some(change)) => Answer::Done(u64::from(change.slot)),
                         Ok(None) => Answer::Refused(Error::TimedOut),
@@ -197,10 +193,7 @@ impl Party {
     }
 
     /// Starts the second process.
-    pub(super) fn start_second<'c>(
-        self,
-        channel: &'c Channel,
-    ) -> Result<SecondProcess<'c>, Failure> {
+    pub(super) fn start_second<'c>(self, channel: &'c Channel) -> Result<SecondProcess<'c>, Failure> {
         let sent = channel.word(SENT).load(Acquire);
         channel.word(DONE).store(sent, Release);
         let child = Forked::new(|| {

@@ -60,14 +60,8 @@ impl SweepPlan {
         };
         let mut scenarios: Vec<Scenario> = scenarios.into_iter().filter(wanted).collect();
         // Scenarios with the same first operation and store share a trace.
-        scenarios.sort_by_key(|scenario| {
-            (
-                scenario.first,
-                scenario.layout,
-                scenario.scrub,
-                scenario.value_len,
-            )
-        });
+        scenarios
+            .sort_by_key(|scenario| (scenario.first, scenario.layout, scenario.scrub, scenario.value_len));
         scenarios
     }
 
@@ -79,38 +73,22 @@ impl SweepPlan {
         {
             return true;
         }
-        let pair =
-            (scenario.first as u64 * 100 + scenario.second as u64) * 10 + scenario.how as u64;
+        let pair = (scenario.first as u64 * 100 + scenario.second as u64) * 10 + scenario.how as u64;
         let mut rng = Rng::new(self.seed, pair);
         let level = ScrubLevel::ALL[rng.below(3) as usize];
         let len = LENS[rng.index(LENS.len())];
         let every_other = rng.below(2) == 0;
-        let special =
-            scenario.heard || !matches!(scenario.layout, KeyLayout::Same | KeyLayout::Other);
+        let special = scenario.heard || !matches!(scenario.layout, KeyLayout::Same | KeyLayout::Other);
         if special {
             return every_other;
         }
         scenario.scrub == level && [LEN, len].contains(&scenario.value_len)
     }
 
-    fn of_pair(
-        &self,
-        first: Op,
-        second: Op,
-        how: Interruption,
-        scenarios: &mut BTreeSet<Scenario>,
-    ) {
+    fn of_pair(&self, first: Op, second: Op, how: Interruption, scenarios: &mut BTreeSet<Scenario>) {
         let is_plain = |op: Op| !op.waits() && op != Op::Create;
         let mut add = |layout, scrub, value_len, heard| {
-            let scenario = Scenario {
-                first,
-                second,
-                how,
-                scrub,
-                value_len,
-                layout,
-                heard,
-            };
+            let scenario = Scenario { first, second, how, scrub, value_len, layout, heard };
             if scenario.makes_sense() {
                 scenarios.insert(scenario);
             }

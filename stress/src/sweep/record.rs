@@ -111,15 +111,7 @@ impl Results {
     }
 
     pub(super) fn into_record(mut self, seed: u64, quick: bool, seconds: f64) -> SweepRecord {
-        self.pairs.sort_by_key(|pair| {
-            (
-                pair.first,
-                pair.second,
-                pair.how,
-                pair.layout,
-                pair.value_len,
-            )
-        });
+        self.pairs.sort_by_key(|pair| (pair.first, pair.second, pair.how, pair.layout, pair.value_len));
         let sum = |count: fn(&Pair) -> u64| self.pairs.iter().map(count).sum::<u64>();
         let points = sum(|pair| pair.points);
         let (missed, violations) = (sum(|pair| pair.missed), sum(|pair| pair.violations));
@@ -134,10 +126,7 @@ impl Results {
         }
         for pair in self.pairs.iter().filter(|pair| pair.points == 0) {
             let (first, second) = (pair.first, pair.second);
-            self.reasons.push(format!(
-                "no point of {first},{second},{} was tried",
-                pair.how
-            ));
+            self.reasons.push(format!("no point of {first},{second},{} was tried", pair.how));
         }
         let verdict = match (violations, self.reasons.is_empty()) {
             (1.., _) => Verdict::Fail,
@@ -177,10 +166,7 @@ pub fn sweep_summary(record: &SweepRecord) -> String {
     for pair in &record.pairs {
         let row = rows.entry(pair.first).or_default();
         row.0 = row.0.max(pair.instructions);
-        row.1[Interruption::ALL
-            .iter()
-            .position(|how| *how == pair.how)
-            .unwrap_or(0)] += pair.points;
+        row.1[Interruption::ALL.iter().position(|how| *how == pair.how).unwrap_or(0)] += pair.points;
         row.2 += pair.violations;
     }
     let _ = writeln!(
@@ -215,12 +201,7 @@ pub fn sweep_summary(record: &SweepRecord) -> String {
     for reason in &record.reasons {
         let _ = writeln!(text, "  - {reason}");
     }
-    let _ = write!(
-        text,
-        "\n{}: {} violations",
-        record.verdict.word(),
-        record.violations
-    );
+    let _ = write!(text, "\n{}: {} violations", record.verdict.word(), record.violations);
     text
 }
 
@@ -238,9 +219,6 @@ mod tests {
         let old = r#"{"scene":"a","point":1,"what":"b","address":"0x1","symbol":"c","line":"d:2","within":[],"replay":"e"}"#;
         let violation: Violation = serde_json::from_str(old).unwrap();
         let written = serde_json::to_value(&violation).unwrap();
-        assert_eq!(
-            written,
-            serde_json::from_str::<serde_json::Value>(old).unwrap()
-        );
+        assert_eq!(written, serde_json::from_str::<serde_json::Value>(old).unwrap());
     }
 }

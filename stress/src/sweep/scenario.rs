@@ -108,10 +108,7 @@ impl From<Scrub> for ScrubLevel {
 
 impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (scrub, heard) = (
-            self.scrub.level(),
-            if self.heard { "heard" } else { "quiet" },
-        );
+        let (scrub, heard) = (self.scrub.level(), if self.heard { "heard" } else { "quiet" });
         write!(
             f,
             "{},{},{},{scrub},{},{},{heard}",
@@ -136,15 +133,10 @@ impl FromStr for Scenario {
             first: parts[0].parse()?,
             second: parts[1].parse()?,
             how: parts[2].parse()?,
-            scrub: parts[3]
-                .parse::<Scrub>()
-                .map_err(|error| error.to_string())?
-                .into(),
+            scrub: parts[3].parse::<Scrub>().map_err(|error| error.to_string())?.into(),
             value_len: value_len
                 .ok_or_else(|| format!("'{}' is no length from 0 to {MAX_LEN} bytes", parts[4]))?,
-            layout: parts
-                .get(5)
-                .map_or(Ok(KeyLayout::Same), |text| text.parse())?,
+            layout: parts.get(5).map_or(Ok(KeyLayout::Same), |text| text.parse())?,
             heard: match parts.get(6).copied() {
                 None | Some("quiet") => false,
                 Some("heard") => true,
@@ -163,12 +155,7 @@ impl Scenario {
             vector_dim: VECTOR_DIM as u32,
             max_writers: MAX_WRITERS,
         };
-        Config {
-            geometry,
-            scrub: self.scrub.level(),
-            hash_seed: Some(HASH_SEED),
-            ..Config::default()
-        }
+        Config { geometry, scrub: self.scrub.level(), hash_seed: Some(HASH_SEED), ..Config::default() }
     }
 
     /// Tells whether the first operation takes many instructions of which few change shared memory: mostly in the kernel.
@@ -179,8 +166,7 @@ impl Scenario {
     /// Returns the stride of a full sweep: one of this many instructions is tried. It is 1 for pairs on one key at the default
     /// level, except for the longest operations and those in the kernel.
     pub(super) fn stride(&self) -> usize {
-        let plain =
-            self.scrub == ScrubLevel::HYBRID && self.layout == KeyLayout::Same && !self.heard;
+        let plain = self.scrub == ScrubLevel::HYBRID && self.layout == KeyLayout::Same && !self.heard;
         let long = self.first.is_of_tandem() || self.first == Op::Purge;
         match self.first {
             Op::Create => 2,
@@ -210,21 +196,13 @@ impl Scenario {
     /// Returns the arguments of the first and the second operation.
     pub(super) fn arguments(&self) -> [Arguments; 2] {
         let value = |tag: u8, numbers: bool| {
-            if numbers {
-                format!("{tag}00000{tag}").into_bytes()
-            } else {
-                bytes(tag, self.value_len)
-            }
+            if numbers { format!("{tag}00000{tag}").into_bytes() } else { bytes(tag, self.value_len) }
         };
         let numbers = self.is_of_numbers();
         let arguments = |key: String, tag: u8, numbers: bool| Arguments {
             key,
             value: value(tag, numbers),
-            tail: if numbers {
-                b"55".to_vec()
-            } else {
-                bytes(tag + 4, self.value_len - self.value_len / 2)
-            },
+            tail: if numbers { b"55".to_vec() } else { bytes(tag + 4, self.value_len - self.value_len / 2) },
             step: u64::from(tag) * 100,
             part: f32::from(tag),
             label: 1 << tag,
@@ -248,18 +226,10 @@ impl Scenario {
     pub(super) fn makes_sense(&self) -> bool {
         let same = self.layout.is_same();
         // A key can be created if it is missing, or if the first operation removes it.
-        let creatable = matches!(
-            self.first,
-            Op::FirstSet | Op::FirstTandem | Op::Unset | Op::Untandem
-        );
-        let small = matches!(
-            self.first,
-            Op::FirstSet | Op::Unset | Op::Update | Op::Get | Op::Append | Op::Purge
-        );
-        let narrow = matches!(
-            self.second,
-            Op::Unset | Op::Update | Op::Get | Op::Open | Op::Bump
-        );
+        let creatable = matches!(self.first, Op::FirstSet | Op::FirstTandem | Op::Unset | Op::Untandem);
+        let small =
+            matches!(self.first, Op::FirstSet | Op::Unset | Op::Update | Op::Get | Op::Append | Op::Purge);
+        let narrow = matches!(self.second, Op::Unset | Op::Update | Op::Get | Op::Open | Op::Bump);
         (!same || !self.second.creates() || creatable)
             && (!self.layout.is_full() || small && (narrow || same && self.second == Op::FirstSet))
     }
@@ -326,9 +296,7 @@ impl Scenario {
         }
         if self.heard {
             let lost = |_| Error::WrongType;
-            writer
-                .register_labels(first.label, LABEL_GROUP)
-                .map_err(lost)?;
+            writer.register_labels(first.label, LABEL_GROUP).map_err(lost)?;
             writer.watch_all().map_err(lost)?;
         }
         Ok(model)
@@ -389,11 +357,7 @@ mod tests {
         assert_eq!(scenario.to_string(), text);
         assert_eq!(
             "update,append,kill,full,64".parse(),
-            Ok(Scenario {
-                layout: KeyLayout::Same,
-                heard: false,
-                ..scenario
-            })
+            Ok(Scenario { layout: KeyLayout::Same, heard: false, ..scenario })
         );
         for text in ["", "update", "update,append,kill,full,193", "a,b,c,d,1"] {
             assert!(text.parse::<Scenario>().is_err(), "{text}");
@@ -405,11 +369,7 @@ mod tests {
         for tag in 1..10 {
             for other in 1..10 {
                 let pairs = bytes(tag, 200).into_iter().zip(bytes(other, 200));
-                assert!(
-                    pairs
-                        .into_iter()
-                        .all(|(a, b)| a != 0 && (tag == other || a != b))
-                );
+                assert!(pairs.into_iter().all(|(a, b)| a != 0 && (tag == other || a != b)));
             }
         }
     }

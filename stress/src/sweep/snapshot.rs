@@ -45,14 +45,10 @@ impl<'a> ArenaSnapshot<'a> {
             state: self.word(at),
             descriptor: self.word(at + 16),
             record: &self.0[at..at + SLOT_BYTES],
-            values: self.pair(
-                self.header(Field::ValuesAt) + number * self.header(Field::ValueStride),
-                value_len,
-            ),
-            vectors: self.pair(
-                self.header(Field::VectorsAt) + number * self.header(Field::VectorStride),
-                vector_len,
-            ),
+            values: self
+                .pair(self.header(Field::ValuesAt) + number * self.header(Field::ValueStride), value_len),
+            vectors: self
+                .pair(self.header(Field::VectorsAt) + number * self.header(Field::VectorStride), vector_len),
         }
     }
 
@@ -64,8 +60,7 @@ impl<'a> ArenaSnapshot<'a> {
     /// Tells whether any slot or bucket of the index is claimed.
     pub(super) fn is_claimed(&self) -> bool {
         let at = self.header(Field::BucketsAt);
-        let controls =
-            (0..self.header(Field::Buckets)).map(|n| self.word(at + n * BUCKET_WORDS * 8));
+        let controls = (0..self.header(Field::Buckets)).map(|n| self.word(at + n * BUCKET_WORDS * 8));
         let slots = (0..self.slots()).map(|number| self.slot(number));
         controls.into_iter().any(|word| word & CONTROL_CLAIMED != 0)
             || slots.into_iter().any(|slot| slot.is_claimed())
@@ -148,10 +143,7 @@ impl Slot<'_> {
                 let end = live.next_multiple_of(64).min(self.values[0].len());
                 dirt("the value", &self.values[current][..end], live)
             }
-            (Scrub::Hybrid, false) => self
-                .values
-                .iter()
-                .find_map(|value| dirt("a value buffer", value, 0)),
+            (Scrub::Hybrid, false) => self.values.iter().find_map(|value| dirt("a value buffer", value, 0)),
             (Scrub::Full, _) => {
                 let vector = (present && self.descriptor & HAS_VECTOR != 0)
                     .then_some(usize::from(self.descriptor & VECTOR_CURRENT != 0));
@@ -159,9 +151,7 @@ impl Slot<'_> {
                     .or_else(|| dirt("the retired value", self.values[1 - current], 0))
                     .or_else(|| {
                         let stale = (0..2).filter(|which| Some(*which) != vector);
-                        stale
-                            .into_iter()
-                            .find_map(|which| dirt("a retired vector", self.vectors[which], 0))
+                        stale.into_iter().find_map(|which| dirt("a retired vector", self.vectors[which], 0))
                     })
                     .or_else(|| {
                         let vacant = !present;

@@ -73,11 +73,7 @@ impl<'b> StoreRun<'b> {
     fn start_processes(&mut self) -> Result<(), Failure> {
         let scenario = self.checker.scenario;
         let [first, second] = self.checker.arguments.clone();
-        let party = |op: Op, arguments| Party {
-            op,
-            arguments,
-            subject: Subject::Store(self.store.clone()),
-        };
+        let party = |op: Op, arguments| Party { op, arguments, subject: Subject::Store(self.store.clone()) };
         if scenario.second.waits() {
             let channel = Channel::create()?;
             let sleeper = party(scenario.second, second.clone());
@@ -85,10 +81,7 @@ impl<'b> StoreRun<'b> {
             self.sleeper_server = Some((channel, fork_server));
         }
         let second = party(scenario.second, second).start_second(self.channel)?;
-        fail_if!(
-            !second.prepare(),
-            "{scenario}: the second process hangs before it works"
-        );
+        fail_if!(!second.prepare(), "{scenario}: the second process hangs before it works");
         self.second = Some(second);
         let fork_server = party(scenario.first, first).start_fork_server(self.channel)?;
         self.fork_server = Some(fork_server);
@@ -101,10 +94,7 @@ impl<'b> StoreRun<'b> {
     }
 
     fn lost(&self, error: &TraceError) -> Failure {
-        format!(
-            "{}: the first process cannot be traced: {error:?}",
-            self.checker.scenario
-        )
+        format!("{}: the first process cannot be traced: {error:?}", self.checker.scenario)
     }
 
     /// Restores the store, and prepares all processes.
@@ -215,13 +205,8 @@ impl<'b> StoreRun<'b> {
             bytes.copy_to(now);
             ArenaSnapshot(now).is_claimed()
         };
-        let states = self
-            .checker
-            .after_second(states, &answer, &contents, is_claimed)?;
-        if scenario.second == Op::Purge
-            && scenario.how != Interruption::Resume
-            && !answer.is_again()
-        {
+        let states = self.checker.after_second(states, &answer, &contents, is_claimed)?;
+        if scenario.second == Op::Purge && scenario.how != Interruption::Resume && !answer.is_again() {
             self.bytes.copy_to(&mut self.now);
             self.checker.check_purged(&ArenaSnapshot(&self.now))?;
         }
@@ -237,8 +222,7 @@ impl<'b> StoreRun<'b> {
             (_, first) => {
                 if let Some(first) = first {
                     self.bytes.copy_to(&mut self.now);
-                    self.checker
-                        .beside_the_stopped(&mut self.third, &ArenaSnapshot(&self.now))?;
+                    self.checker.beside_the_stopped(&mut self.third, &ArenaSnapshot(&self.now))?;
                     let contents = self.checker.read_all(&self.store)?;
                     self.checker.after_stop(&states, &contents)?;
                     first.kill();
@@ -249,13 +233,7 @@ impl<'b> StoreRun<'b> {
     }
 
     /// Lets a waiting process continue after a change: the change must have woken it, not its timeout.
-    fn check_noticed(
-        &self,
-        waiter: &Tracee,
-        asleep: bool,
-        channel: &Channel,
-        op: Op,
-    ) -> Result<(), String> {
+    fn check_noticed(&self, waiter: &Tracee, asleep: bool, channel: &Channel, op: Op) -> Result<(), String> {
         let scenario = self.checker.scenario;
         let overslept = waiter
             .run_until_woken(asleep)
@@ -271,11 +249,7 @@ impl<'b> StoreRun<'b> {
 
     /// Checks a sleeping second process. A first process that continues wakes it at its end; after the first one's death, the
     /// recovery wakes it if the change is in effect.
-    fn check_wakeup(
-        &mut self,
-        first: Option<Tracee>,
-        states: PossibleStates,
-    ) -> Result<(), String> {
+    fn check_wakeup(&mut self, first: Option<Tracee>, states: PossibleStates) -> Result<(), String> {
         let scenario = self.checker.scenario;
         let sleeper = self.sleeper.take().ok_or("no process sleeps")?;
         let check_woken = |run: &Self| match &run.sleeper_server {
@@ -284,9 +258,7 @@ impl<'b> StoreRun<'b> {
         };
         match first {
             Some(first) => {
-                first
-                    .run()
-                    .map_err(|error| format!("{} did not end: {error:?} (8)", scenario.first))?;
+                first.run().map_err(|error| format!("{} did not end: {error:?} (8)", scenario.first))?;
                 let answer = self.channel.answer(0);
                 let contents = self.checker.read_all(&self.store)?;
                 let states = self.checker.after_first(states, &answer, &contents)?;
@@ -298,10 +270,7 @@ impl<'b> StoreRun<'b> {
                 self.check_final(&states)
             }
             None => {
-                self.store
-                    .writer()
-                    .map(drop)
-                    .map_err(|error| error.to_string())?;
+                self.store.writer().map(drop).map_err(|error| error.to_string())?;
                 if states.iter().all(|(first, _)| *first) {
                     check_woken(self)?;
                 }
@@ -322,10 +291,7 @@ impl<'b> StoreRun<'b> {
     ) -> Result<(), String> {
         let scenario = self.checker.scenario;
         if let Err(error) = first.run() {
-            return Err(format!(
-                "{} did not end after it continued: {error:?} (8)",
-                scenario.first
-            ));
+            return Err(format!("{} did not end after it continued: {error:?} (8)", scenario.first));
         }
         let own = self.channel.answer(0);
         let contents = self.checker.read_all(&self.store)?;
@@ -338,12 +304,8 @@ impl<'b> StoreRun<'b> {
             self.checker.check_purged(&ArenaSnapshot(&self.now))?;
         }
         if let Some(watchers) = watchers {
-            let done = [
-                self.checker.is_change(0, &own),
-                self.checker.is_change(1, answer),
-            ];
-            self.checker
-                .check_notified(watchers, |key| self.slots_of(key), done)?;
+            let done = [self.checker.is_change(0, &own), self.checker.is_change(1, answer)];
+            self.checker.check_notified(watchers, |key| self.slots_of(key), done)?;
         }
         self.check_final(&states)?;
         self.first = Some(first);
@@ -357,16 +319,14 @@ impl<'b> StoreRun<'b> {
         answer: &Answer,
         watchers: Option<&mut Watchers>,
     ) -> Result<(), String> {
-        let take_writer_id =
-            |store: &Store| store.writer().map(drop).map_err(|error| error.to_string());
+        let take_writer_id = |store: &Store| store.writer().map(drop).map_err(|error| error.to_string());
         if let Some(watchers) = watchers {
             // The next owner of the dead process's writer id publishes the notifications that are missing.
             take_writer_id(&self.store)?;
             self.bytes.copy_to(&mut self.now);
             let sure = states.iter().all(|(first, _)| *first);
             let done = [sure, self.checker.is_change(1, answer)];
-            self.checker
-                .check_notified(watchers, |key| self.slots_of(key), done)?;
+            self.checker.check_notified(watchers, |key| self.slots_of(key), done)?;
         }
         self.checker.check_recovered(&mut self.third, states)?;
         take_writer_id(&self.store)?;
@@ -389,10 +349,7 @@ impl<'b> StoreRun<'b> {
 
     /// Returns the slots in which a key was at first and is now.
     fn slots_of(&self, key: &str) -> [Option<usize>; 2] {
-        [
-            ArenaSnapshot(&self.template).slot_of(key),
-            ArenaSnapshot(&self.now).slot_of(key),
-        ]
+        [ArenaSnapshot(&self.template).slot_of(key), ArenaSnapshot(&self.now).slot_of(key)]
     }
 }
 
@@ -436,9 +393,7 @@ impl Run for StoreRun<'_> {
     fn point(&mut self, trace: &Trace, at: usize) -> Result<Outcome, Failure> {
         match self.try_point(trace, at, false)? {
             // A waiting operation reads the clock: by single steps it takes the path of the trace.
-            Outcome::Missed if self.checker.scenario.first.waits() => {
-                self.try_point(trace, at, true)
-            }
+            Outcome::Missed if self.checker.scenario.first.waits() => self.try_point(trace, at, true),
             outcome => Ok(outcome),
         }
     }

@@ -62,43 +62,25 @@ impl Trace {
         let mut approaches: Vec<Approach> = Vec::with_capacity(rips.len());
         let mut met = std::collections::HashMap::new();
         for (at, rip) in rips.iter().enumerate() {
-            let stepped = approaches
-                .last()
-                .map_or(Approach::default(), |before| Approach {
-                    steps: before.steps + 1,
-                    cost: before.cost + STEP,
-                    ..*before
-                });
+            let stepped = approaches.last().map_or(Approach::default(), |before| Approach {
+                steps: before.steps + 1,
+                cost: before.cost + STEP,
+                ..*before
+            });
             // A breakpoint stops once at a repeated instruction, steps stop at each repetition.
             let repeats = at > 0 && rips[at - 1] == *rip;
             let passed = met.entry(*rip).or_insert(0_u32);
-            let broken = Approach {
-                anchor: Some((*rip, *passed)),
-                steps: 0,
-                cost: BREAK + *passed * PASS,
-            };
+            let broken = Approach { anchor: Some((*rip, *passed)), steps: 0, cost: BREAK + *passed * PASS };
             *passed += u32::from(!repeats);
             let usable = !repeats && at > 0 && text.contains(rip);
-            approaches.push(if usable && broken.cost < stepped.cost {
-                broken
-            } else {
-                stepped
-            });
+            approaches.push(if usable && broken.cost < stepped.cost { broken } else { stepped });
         }
-        Self {
-            rips,
-            calls,
-            approaches,
-        }
+        Self { rips, calls, approaches }
     }
 
     /// Returns the instruction of a point; a sleeping process is at the last one.
     pub(super) fn rip(&self, at: usize) -> u64 {
-        self.rips
-            .get(at)
-            .or(self.rips.last())
-            .copied()
-            .unwrap_or_default()
+        self.rips.get(at).or(self.rips.last()).copied().unwrap_or_default()
     }
 
     /// Returns the instructions that enter the kernel.
@@ -144,9 +126,8 @@ impl Tracee {
     fn attach(pid: Pid) -> Result<Self, TraceError> {
         let tracee = Self { pid, over: false };
         tracee.wait_for_trap()?;
-        let options = Options::PTRACE_O_EXITKILL
-            | Options::PTRACE_O_TRACEFORK
-            | Options::PTRACE_O_TRACESYSGOOD;
+        let options =
+            Options::PTRACE_O_EXITKILL | Options::PTRACE_O_TRACEFORK | Options::PTRACE_O_TRACESYSGOOD;
         ptrace::setoptions(pid, options)?;
         Ok(tracee)
     }
@@ -158,10 +139,7 @@ impl Tracee {
             WaitStatus::PtraceEvent(..) => {}
             other => return Err(TraceError::Ended(format!("{other:?}"))),
         }
-        let child = Self {
-            pid: Pid::from_raw(ptrace::getevent(self.pid)? as i32),
-            over: false,
-        };
+        let child = Self { pid: Pid::from_raw(ptrace::getevent(self.pid)? as i32), over: false };
         child.wait()?;
         self.resume()?;
         self.wait_for_trap()?;
@@ -203,14 +181,12 @@ impl Tracee {
     }
 
     pub(super) fn rip(&self) -> Result<u64, TraceError> {
-        let at = std::mem::offset_of!(libc::user, regs)
-            + std::mem::offset_of!(libc::user_regs_struct, rip);
+        let at = std::mem::offset_of!(libc::user, regs) + std::mem::offset_of!(libc::user_regs_struct, rip);
         Ok(ptrace::read_user(self.pid, at as AddressType)? as u64)
     }
 
     fn set_rip(&self, rip: u64) -> Result<(), TraceError> {
-        let at = std::mem::offset_of!(libc::user, regs)
-            + std::mem::offset_of!(libc::user_regs_struct, rip);
+        let at = std::mem::offset_of!(libc::user, regs) + std::mem::offset_of!(libc::user_regs_struct, rip);
         Ok(ptrace::write_user(self.pid, at as AddressType, rip as i64)?)
     }
 
@@ -323,11 +299,7 @@ impl Tracee {
     ) -> Result<(), TraceError> {
         let mut approach = trace.approaches[at];
         if slowly {
-            approach = Approach {
-                anchor: None,
-                steps: at as u32,
-                ..approach
-            };
+            approach = Approach { anchor: None, steps: at as u32, ..approach };
         }
         if let Some((anchor, passes)) = approach.anchor {
             let word = self.peek(anchor)?;

@@ -19,8 +19,7 @@ const LONGEST_NS: f64 = 30e6;
 
 /// How often the calling thread went to sleep, since it is there.
 fn sleeps() -> u64 {
-    getrusage(UsageWho::RUSAGE_THREAD)
-        .map_or(0, |usage| usage.voluntary_context_switches().unsigned_abs())
+    getrusage(UsageWho::RUSAGE_THREAD).map_or(0, |usage| usage.voluntary_context_switches().unsigned_abs())
 }
 
 /// The processor that the caller runs on, plus one; 0 where that is not told.
@@ -94,15 +93,8 @@ impl Exchange for Ping {
         shared.set_and_wake(Word::Command, self.command);
         self.responder_is(shared, Word::Ready)?;
 
-        let mut sample = Sample {
-            one_way: Vec::with_capacity(self.count as usize),
-            ..Sample::default()
-        };
-        let mut round_trips = RoundTrips {
-            shared,
-            link,
-            number: self.first,
-        };
+        let mut sample = Sample { one_way: Vec::with_capacity(self.count as usize), ..Sample::default() };
+        let mut round_trips = RoundTrips { shared, link, number: self.first };
         if !(0..UNCOUNTED).all(|_| round_trips.hop(false)) {
             return Err(Broken::Lost);
         }
@@ -115,10 +107,7 @@ impl Exchange for Ping {
                 hold_back(pause);
             }
             let start = splinter::cycles_fenced();
-            if !(0..together)
-                .rev()
-                .all(|turn| round_trips.hop(last && turn == 0))
-            {
+            if !(0..together).rev().all(|turn| round_trips.hop(last && turn == 0)) {
                 return Err(Broken::Lost);
             }
             now = splinter::cycles_fenced();

@@ -38,14 +38,9 @@ impl Waiters {
     /// One line that says why it could not.
     pub(crate) fn start(endpoint: &Endpoint, cpus: &[usize]) -> Result<Self, String> {
         let processes = (0..WAITER_PROCESSES)
-            .map(|process| {
-                HelperProcess::start(endpoint, Some((process, cpus[process % cpus.len()])))
-            })
+            .map(|process| HelperProcess::start(endpoint, Some((process, cpus[process % cpus.len()]))))
             .collect::<Result<_, _>>()?;
-        Ok(Self {
-            processes,
-            command: 0,
-        })
+        Ok(Self { processes, command: 0 })
     }
 
     /// Has all of it fall asleep, and wakes it with one write.
@@ -63,11 +58,9 @@ impl Waiters {
         shared.set(Word::WaitersMechanism, mechanism as u64);
         shared.set_and_wake(Word::WaitersCommand, command);
         let all = |waiter_word| {
-            (0..WAITERS)
-                .all(|waiter| shared.waiter_word(waiter, waiter_word).load(Acquire) == command)
+            (0..WAITERS).all(|waiter| shared.waiter_word(waiter, waiter_word).load(Acquire) == command)
         };
-        wait_until(|| all(WaiterWord::Waits) && self.is_asleep(endpoint))
-            .ok_or(Broken::NoResponse)?;
+        wait_until(|| all(WaiterWord::Waits) && self.is_asleep(endpoint)).ok_or(Broken::NoResponse)?;
 
         let start = splinter::cycles_fenced();
         if mechanism == Mechanism::Futex {
@@ -92,10 +85,7 @@ impl Waiters {
     fn is_asleep(&self, endpoint: &Endpoint) -> bool {
         (0..WAITERS).all(|waiter| {
             let process = self.processes[waiter % WAITER_PROCESSES].id();
-            let thread = endpoint
-                .shared
-                .waiter_word(waiter, WaiterWord::Thread)
-                .load(Acquire);
+            let thread = endpoint.shared.waiter_word(waiter, WaiterWord::Thread).load(Acquire);
             task::state(format_args!("{process}/task/{thread}")) == Some('S')
         })
     }

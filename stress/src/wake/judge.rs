@@ -57,11 +57,7 @@ pub(crate) fn judgement(ratio: Option<Middle>, target: Option<f64>) -> &'static 
     if ratio.is_too_fast() {
         return "inconclusive: faster than its limit";
     }
-    match (
-        ratio.median <= target,
-        ratio.q1 <= target,
-        ratio.q3 <= target,
-    ) {
+    match (ratio.median <= target, ratio.q1 <= target, ratio.q3 <= target) {
         (true, _, true) => "met",
         (true, _, false) => "met, closely",
         (false, true, _) => "missed, closely",
@@ -101,10 +97,7 @@ mod tests {
         assert_eq!(judge(middle(1.0, 1.2, 1.3), 1.15), "missed, closely");
         assert_eq!(judge(middle(1.2, 1.3, 1.4), 1.15), "MISSED");
         assert_eq!(judge(middle(0.93, 0.96, 1.01), 1.15), "met");
-        assert_eq!(
-            judge(middle(0.4, 0.5, 0.6), 1.15),
-            "inconclusive: faster than its limit"
-        );
+        assert_eq!(judge(middle(0.4, 0.5, 0.6), 1.15), "inconclusive: faster than its limit");
         assert_eq!(judge(None, 1.15), "");
         assert_eq!(judgement(middle(1.0, 1.0, 1.0), None), "");
     }

@@ -86,9 +86,8 @@ impl Endpoint {
         mechanism: Mechanism,
         exchange: G,
     ) -> Result<G::Output, String> {
-        let failed = |error: &dyn std::fmt::Display| {
-            format!("{} cannot be set up: {error}", mechanism.spec().name)
-        };
+        let failed =
+            |error: &dyn std::fmt::Display| format!("{} cannot be set up: {error}", mechanism.spec().name);
         let shared = &self.shared;
         // What one side writes the other reads.
         let (out, into) = match self.side {
@@ -96,11 +95,8 @@ impl Endpoint {
             Side::Pong => (1, 0),
         };
         let words = [Word::Ping, Word::Pong].map(|word| shared.word(word));
-        let store = |keys: [&'static str; 2]| StoreMessages {
-            store: &self.store,
-            out: keys[out],
-            into: keys[into],
-        };
+        let store =
+            |keys: [&'static str; 2]| StoreMessages { store: &self.store, out: keys[out], into: keys[into] };
         let watcher = |spin| -> Result<Watcher, String> {
             let mut watcher = self.store.watch(&[into as u8]).map_err(|e| failed(&e))?;
             watcher.set_spin(spin);
@@ -109,14 +105,8 @@ impl Endpoint {
         let deadline = Some(Instant::now() + PATIENCE);
         Ok(match mechanism {
             Mechanism::Futex | Mechanism::FutexPaused | Mechanism::FutexDeadline => {
-                let patience =
-                    (mechanism == Mechanism::FutexDeadline).then_some(Duration::from_secs(1));
-                let link = Futex {
-                    shared,
-                    out: words[out],
-                    into: words[into],
-                    patience,
-                };
+                let patience = (mechanism == Mechanism::FutexDeadline).then_some(Duration::from_secs(1));
+                let link = Futex { shared, out: words[out], into: words[into], patience };
                 exchange.run(shared, link)
             }
             Mechanism::Eventfd => {
@@ -129,11 +119,7 @@ impl Endpoint {
                 exchange.run(shared, link)
             }
             Mechanism::Line => {
-                let link = Line {
-                    shared,
-                    word: shared.word(Word::Line),
-                    side: self.side,
-                };
+                let link = Line { shared, word: shared.word(Word::Line), side: self.side };
                 exchange.run(shared, link)
             }
             Mechanism::Watcher | Mechanism::SpinWatcher | Mechanism::SpinTold => {
@@ -404,11 +390,7 @@ impl Link for Poll<'_> {
     fn receive(&mut self, number: u64) -> bool {
         loop {
             let into = self.messages.into;
-            match self
-                .messages
-                .store
-                .poll_after(into, self.epoch, self.deadline)
-            {
+            match self.messages.store.poll_after(into, self.epoch, self.deadline) {
                 Ok(epoch) => self.epoch = epoch,
                 Err(_) => return false,
             }

@@ -31,10 +31,7 @@ impl Load {
                 }
             })
         });
-        Self {
-            threads: threads.collect(),
-            over,
-        }
+        Self { threads: threads.collect(), over }
     }
 }
 

@@ -78,9 +78,7 @@ impl Mechanism {
     /// Returns the mechanism of this number.
     #[must_use]
     pub(crate) fn numbered(number: u64) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|&mechanism| mechanism as u64 == number)
+        Self::ALL.into_iter().find(|&mechanism| mechanism as u64 == number)
     }
 
     /// Says what is known of it.
@@ -94,24 +92,14 @@ impl Mechanism {
             Self::Line => ("cache line", Spinning, None, None),
             Self::FutexDeadline => ("bare futex, deadline", Asleep, Some(Self::Futex), None),
             Self::Watcher => ("watcher, asleep", Asleep, Some(Self::Futex), Some(1.15)),
-            Self::Ring => (
-                "descriptor, io_uring",
-                Asleep,
-                Some(Self::Eventfd),
-                Some(1.15),
-            ),
+            Self::Ring => ("descriptor, io_uring", Asleep, Some(Self::Eventfd), Some(1.15)),
             Self::Helper => ("descriptor, thread", Asleep, Some(Self::Eventfd), Some(1.6)),
             Self::PollPaused => ("poll, asleep", Paused, Some(Self::FutexPaused), None),
             Self::SpinWatcher => ("watcher, spinning", Spinning, Some(Self::Line), Some(2.0)),
             Self::SpinTold => ("  told, value unread", Spinning, Some(Self::Line), None),
             Self::SpinPoll => ("poll, spinning", Spinning, Some(Self::Line), None),
         };
-        Spec {
-            name,
-            style,
-            limit,
-            target,
-        }
+        Spec { name, style, limit, target }
     }
 
     /// Returns what makes its descriptor readable, if it has one.
@@ -183,9 +171,8 @@ mod tests {
 
     #[test]
     fn one_processor_is_enough_for_those_who_sleep() {
-        let there = |situation: Situation, mechanism, processors| {
-            situation.excludes(mechanism, processors).is_none()
-        };
+        let there =
+            |situation: Situation, mechanism, processors| situation.excludes(mechanism, processors).is_none();
         assert!(there(Situation::Same, Mechanism::Watcher, 1));
         assert!(!there(Situation::Same, Mechanism::Line, 1));
         assert!(!there(Situation::Idle, Mechanism::Watcher, 1));

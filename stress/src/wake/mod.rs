@@ -55,8 +55,7 @@ const QUICK_COUNT: u64 = 8;
 /// # Errors
 /// [`RunError`]: what kept it from measuring. A message that woke nobody is no error: the record says so.
 pub fn wake(plan: &WakePlan, progress: &mut dyn Progress) -> Result<WakeRecord, RunError> {
-    let failed =
-        |what: &str, error: &dyn std::fmt::Display| RunError::Failed(format!("{what}: {error}"));
+    let failed = |what: &str, error: &dyn std::fmt::Display| RunError::Failed(format!("{what}: {error}"));
     let clock = (splinter::cycles(), Instant::now());
     let mut environment = Environment::read();
     let taken = Taken::from_now();
@@ -70,10 +69,7 @@ pub fn wake(plan: &WakePlan, progress: &mut dyn Progress) -> Result<WakeRecord, 
     let responder = HelperProcess::start(&endpoint, None).map_err(RunError::Failed)?;
     let waiters = Waiters::start(&endpoint, &available).map_err(RunError::Failed)?;
     if !affinity::pin(cpus[0]) {
-        return Err(RunError::Usage(format!(
-            "processor {} cannot be had: change --cpu-a",
-            cpus[0]
-        )));
+        return Err(RunError::Usage(format!("processor {} cannot be had: change --cpu-a", cpus[0])));
     }
     let watchdog = Watchdog::over(&endpoint).map_err(|error| failed("no watchdog", &error))?;
     let cycle_ns = cycle_ns(clock);
@@ -157,8 +153,7 @@ impl Measurement<'_> {
                         return Ok(());
                     }
                     if of == situation {
-                        let broke =
-                            |broken| (broken, format!("{}, {}", mechanism.spec().name, of.name()));
+                        let broke = |broken| (broken, format!("{}, {}", mechanism.spec().name, of.name()));
                         let sample = self.sample(mechanism, situation).map_err(broke)?;
                         self.evidence.take(situation, mechanism, &sample, counts);
                     }
@@ -189,10 +184,7 @@ impl Measurement<'_> {
             count,
             cycle_ns: self.cycle_ns,
         };
-        let sample = self
-            .endpoint
-            .run(mechanism, ping)
-            .map_err(|_| Broken::NoResponse)??;
+        let sample = self.endpoint.run(mechanism, ping).map_err(|_| Broken::NoResponse)??;
         self.number = sample.next;
         Ok(sample)
     }
@@ -215,10 +207,7 @@ struct Watchdog {
 impl Watchdog {
     fn over(endpoint: &Endpoint) -> std::io::Result<Self> {
         let shared = SharedState::from_fd(endpoint.shared.fd().try_clone_to_owned()?)?;
-        let eventfds = [
-            endpoint.eventfds[0].try_clone()?,
-            endpoint.eventfds[1].try_clone()?,
-        ];
+        let eventfds = [endpoint.eventfds[0].try_clone()?, endpoint.eventfds[1].try_clone()?];
         let (progressed, over) = <(Arc<AtomicBool>, Arc<AtomicBool>)>::default();
         let thread = std::thread::spawn({
             let (progressed, over) = (Arc::clone(&progressed), Arc::clone(&over));
@@ -234,11 +223,7 @@ impl Watchdog {
                 }
             }
         });
-        Ok(Self {
-            progressed,
-            over,
-            thread: Some(thread),
-        })
+        Ok(Self { progressed, over, thread: Some(thread) })
     }
 
     /// Says that things go on.

@@ -47,20 +47,13 @@ impl HelperProcess {
     ///
     /// # Errors
     /// One line that says why it could not.
-    pub(crate) fn start(
-        endpoint: &Endpoint,
-        waiters: Option<(usize, usize)>,
-    ) -> Result<Self, String> {
-        let failed = |error: &dyn std::fmt::Display| {
-            format!("a second process could not be started: {error}")
-        };
+    pub(crate) fn start(endpoint: &Endpoint, waiters: Option<(usize, usize)>) -> Result<Self, String> {
+        let failed =
+            |error: &dyn std::fmt::Display| format!("a second process could not be started: {error}");
         // Copies without close-on-exec, open until the process has been started.
         let copy = |fd| nix::unistd::dup(fd).map_err(|error| failed(&refusal(error)));
         let (shared, store) = (copy(endpoint.shared.fd())?, copy(endpoint.store.fd())?);
-        let eventfds = [
-            copy(endpoint.eventfds[0].as_fd())?,
-            copy(endpoint.eventfds[1].as_fd())?,
-        ];
+        let eventfds = [copy(endpoint.eventfds[0].as_fd())?, copy(endpoint.eventfds[1].as_fd())?];
         let [ping, pong] = eventfds.each_ref().map(AsRawFd::as_raw_fd);
         let mut command = child::command("wake-responder")?;
         command
@@ -68,14 +61,9 @@ impl HelperProcess {
             .arg(format!("--store-fd={}", store.as_raw_fd()));
         match waiters {
             None => command.arg(format!("--event-fds={ping},{pong}")),
-            Some((process, cpu)) => command
-                .arg(format!("--waiters={process}"))
-                .arg(format!("--cpu={cpu}")),
+            Some((process, cpu)) => command.arg(format!("--waiters={process}")).arg(format!("--cpu={cpu}")),
         };
-        command
-            .spawn()
-            .map(Self)
-            .map_err(|error| failed(&refusal(error)))
+        command.spawn().map(Self).map_err(|error| failed(&refusal(error)))
     }
 
     /// Returns its process.
@@ -119,13 +107,10 @@ pub(crate) fn serve(handover: &Handover) -> Result<(), String> {
 /// Answers by the mechanism of each command, until everything is over.
 fn answer(mut endpoint: Endpoint) -> Result<(), String> {
     let (mut command, mut pinned) = (0, None);
-    while let Some(next) = endpoint
-        .shared
-        .wait_for_change(Word::Command, command, None)
-    {
+    while let Some(next) = endpoint.shared.wait_for_change(Word::Command, command, None) {
         command = next;
-        let mechanism = Mechanism::numbered(endpoint.shared.get(Word::Mechanism))
-            .ok_or("an unknown command")?;
+        let mechanism =
+            Mechanism::numbered(endpoint.shared.get(Word::Mechanism)).ok_or("an unknown command")?;
         let cpu = usize::try_from(endpoint.shared.get(Word::Cpu)).unwrap_or(usize::MAX);
         if pinned != Some(cpu) && !affinity::pin(cpu) {
             return Err(format!("the responder cannot have processor {cpu}"));
@@ -142,25 +127,16 @@ fn waiters_of(process: usize) -> impl Iterator<Item = usize> {
 }
 
 /// Is one of the waiters' processes: a thread for each waiter.
-fn waiters(
-    shared: &SharedState,
-    store: &Store,
-    process: usize,
-    cpu: Option<usize>,
-) -> Result<(), String> {
+fn waiters(shared: &SharedState, store: &Store, process: usize, cpu: Option<usize>) -> Result<(), String> {
     if cpu.is_some_and(|cpu| !affinity::pin(cpu)) {
         return Err(format!("the waiters cannot have processor {cpu:?}"));
     }
     let watch = |_| {
-        let mut watcher = store
-            .watch(&[WAITERS_GROUP])
-            .map_err(|error| error.to_string())?;
+        let mut watcher = store.watch(&[WAITERS_GROUP]).map_err(|error| error.to_string())?;
         watcher.set_spin(Duration::ZERO);
         Ok(watcher)
     };
-    let watchers: Vec<Watcher> = waiters_of(process)
-        .map(watch)
-        .collect::<Result<_, String>>()?;
+    let watchers: Vec<Watcher> = waiters_of(process).map(watch).collect::<Result<_, String>>()?;
     std::thread::scope(|scope| {
         for (waiter, watcher) in waiters_of(process).zip(watchers) {
             scope.spawn(move || wait_and_note(shared, store, waiter, watcher));
@@ -172,14 +148,9 @@ fn waiters(
 /// Is one waiter: waits in the way it is told to, and notes when it was woken.
 fn wait_and_note(shared: &SharedState, store: &Store, waiter: usize, mut watcher: Watcher) {
     let waiter_word = |waiter_word, value| {
-        shared
-            .waiter_word(waiter, waiter_word)
-            .store(value, Release);
+        shared.waiter_word(waiter, waiter_word).store(value, Release);
     };
-    waiter_word(
-        WaiterWord::Thread,
-        nix::unistd::gettid().as_raw().unsigned_abs().into(),
-    );
+    waiter_word(WaiterWord::Thread, nix::unistd::gettid().as_raw().unsigned_abs().into());
     let mut command = 0;
     while let Some(next) = shared.wait_for_change(Word::WaitersCommand, command, None) {
         command = next;

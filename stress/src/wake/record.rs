@@ -44,17 +44,13 @@ impl WakePlan {
         for (cpu, flag) in [(self.cpu_a, "--cpu-a"), (self.cpu_b, "--cpu-b")] {
             if let Some(cpu) = cpu.filter(|cpu| !available.contains(cpu)) {
                 let list = crate::cpulist::print(available);
-                return Err(format!(
-                    "processor {cpu} cannot be had: give {flag} one of {list}"
-                ));
+                return Err(format!("processor {cpu} cannot be had: give {flag} one of {list}"));
             }
         }
         if self.cpu_a.is_some() && self.cpu_a == self.cpu_b {
-            return Err(
-                "--cpu-a and --cpu-b are the same: both on one processor is measured anyway, give \
+            return Err("--cpu-a and --cpu-b are the same: both on one processor is measured anyway, give \
                  two"
-                .to_owned(),
-            );
+            .to_owned());
         }
         let other_than = |taken: Option<usize>| {
             let free = available.iter().find(|&&cpu| Some(cpu) != taken);
@@ -62,9 +58,7 @@ impl WakePlan {
         };
         let a = self.cpu_a.or_else(|| other_than(self.cpu_b));
         let b = self.cpu_b.or_else(|| other_than(a));
-        a.zip(b)
-            .map(|(a, b)| [a, b])
-            .ok_or_else(|| "there is no processor to measure on".to_owned())
+        a.zip(b).map(|(a, b)| [a, b]).ok_or_else(|| "there is no processor to measure on".to_owned())
     }
 }
 
@@ -190,9 +184,7 @@ impl Evidence {
             Mechanism::ALL.map(|mechanism| Cell {
                 situation,
                 mechanism,
-                not_measured: situation
-                    .excludes(mechanism, two)
-                    .or_else(|| unavailable(mechanism)),
+                not_measured: situation.excludes(mechanism, two).or_else(|| unavailable(mechanism)),
                 one_way: histogram(),
                 medians: Vec::new(),
                 waits: 0,
@@ -210,11 +202,7 @@ impl Evidence {
             plan: plan.clone(),
             cells: cells.collect(),
             calls: calls.into(),
-            placement: WakePlacement {
-                processors,
-                requested,
-                ..WakePlacement::default()
-            },
+            placement: WakePlacement { processors, requested, ..WakePlacement::default() },
             cycle_ns,
             broken: None,
             interrupted: false,
@@ -224,27 +212,16 @@ impl Evidence {
     /// Returns what is to be measured in each round.
     pub(super) fn cells(&self) -> Vec<(Situation, Mechanism)> {
         let measured = self.cells.iter().filter(|cell| cell.not_measured.is_none());
-        measured
-            .map(|cell| (cell.situation, cell.mechanism))
-            .collect()
+        measured.map(|cell| (cell.situation, cell.mechanism)).collect()
     }
 
     /// Takes a sample.
-    pub(super) fn take(
-        &mut self,
-        situation: Situation,
-        mechanism: Mechanism,
-        sample: &Sample,
-        counts: bool,
-    ) {
+    pub(super) fn take(&mut self, situation: Situation, mechanism: Mechanism, sample: &Sample, counts: bool) {
         let [a, b] = self.placement.requested;
         let asked = [a, if situation == Situation::Same { a } else { b }];
         for (side, (seen, asked)) in sample.observed.into_iter().zip(asked).enumerate() {
             // 0 is unknown.
-            let Some(cpu) = usize::try_from(seen)
-                .ok()
-                .and_then(|seen| seen.checked_sub(1))
-            else {
+            let Some(cpu) = usize::try_from(seen).ok().and_then(|seen| seen.checked_sub(1)) else {
                 continue;
             };
             if self.placement.observed[side].insert(cpu) && cpu != asked {
@@ -252,10 +229,8 @@ impl Evidence {
                 self.placement.misplaced.push(what);
             }
         }
-        let found = self
-            .cells
-            .iter_mut()
-            .find(|cell| cell.situation == situation && cell.mechanism == mechanism);
+        let found =
+            self.cells.iter_mut().find(|cell| cell.situation == situation && cell.mechanism == mechanism);
         let Some(cell) = found.filter(|_| counts) else {
             return;
         };
@@ -271,10 +246,7 @@ impl Evidence {
 
     /// Takes a call of the waiters.
     pub(super) fn take_call(&mut self, mechanism: Mechanism, call: FanOutSample, counts: bool) {
-        let found = self
-            .calls
-            .iter_mut()
-            .find(|calls| calls.mechanism == mechanism);
+        let found = self.calls.iter_mut().find(|calls| calls.mechanism == mechanism);
         let Some(calls) = found.filter(|_| counts) else {
             return;
         };
@@ -288,11 +260,7 @@ impl Evidence {
     /// Makes the record.
     pub(super) fn into_record(self, environment: Environment) -> WakeRecord {
         let mut reasons = self.placement.misplaced.clone();
-        let mut verdict = if reasons.is_empty() {
-            Verdict::Pass
-        } else {
-            Verdict::Fail
-        };
+        let mut verdict = if reasons.is_empty() { Verdict::Pass } else { Verdict::Fail };
         let mut invariants = WakeInvariants::default();
         match &self.broken {
             Some((Broken::Lost, whose)) => {
@@ -312,10 +280,7 @@ impl Evidence {
         }
         settle(&mut verdict, &mut reasons, &environment);
         let labels = [
-            (
-                environment.build.debug_assertions,
-                "debug build: figures mean nothing",
-            ),
+            (environment.build.debug_assertions, "debug build: figures mean nothing"),
             (environment.valgrind, VOID),
             (self.plan.quick, "quick: figures mean little"),
             (self.interrupted, "interrupted"),
@@ -344,8 +309,7 @@ impl Evidence {
     fn row(&self, cell: &Cell) -> Row {
         let spec = cell.mechanism.spec();
         let limit = spec.limit.and_then(|limit| {
-            let same =
-                |other: &&Cell| other.situation == cell.situation && other.mechanism == limit;
+            let same = |other: &&Cell| other.situation == cell.situation && other.mechanism == limit;
             self.cells.iter().find(same)
         });
         let middle = limit.and_then(|limit| ratios(&cell.medians, &limit.medians));
@@ -377,10 +341,7 @@ impl Evidence {
     }
 
     fn fan_out(&self, calls: &Calls) -> FanOut {
-        let limit = self
-            .calls
-            .first()
-            .filter(|limit| limit.mechanism != calls.mechanism);
+        let limit = self.calls.first().filter(|limit| limit.mechanism != calls.mechanism);
         let middle = limit.and_then(|limit| ratios(&calls.rounds, &limit.rounds));
         FanOut {
             name: calls.mechanism.spec().name.to_owned(),
@@ -405,13 +366,7 @@ mod tests {
     use super::*;
 
     fn plan(cpu_a: Option<usize>, cpu_b: Option<usize>) -> WakePlan {
-        WakePlan {
-            rounds: 3,
-            quick: true,
-            cpu_a,
-            cpu_b,
-            seed: 1,
-        }
+        WakePlan { rounds: 3, quick: true, cpu_a, cpu_b, seed: 1 }
     }
 
     fn evidence() -> Evidence {
@@ -445,31 +400,15 @@ mod tests {
     fn a_row_stands_beside_its_limit_and_says_how_many_slept() {
         let mut evidence = evidence();
         for (futex, watcher) in [(1000, 1100), (3000, 3300), (2000, 2200)] {
-            evidence.take(
-                Situation::Idle,
-                Mechanism::Futex,
-                &sample(&[futex; 4], 8),
-                true,
-            );
-            evidence.take(
-                Situation::Idle,
-                Mechanism::Watcher,
-                &sample(&[watcher; 4], 6),
-                true,
-            );
+            evidence.take(Situation::Idle, Mechanism::Futex, &sample(&[futex; 4], 8), true);
+            evidence.take(Situation::Idle, Mechanism::Watcher, &sample(&[watcher; 4], 6), true);
         }
         // What does not count is not seen.
-        evidence.take(
-            Situation::Idle,
-            Mechanism::Watcher,
-            &sample(&[90_000; 4], 0),
-            false,
-        );
+        evidence.take(Situation::Idle, Mechanism::Watcher, &sample(&[90_000; 4], 0), false);
         let record = evidence.into_record(Environment::read());
         let find = |name: &str| {
             let mut rows = record.rows.iter();
-            rows.find(|row| row.name == name && row.situation == Situation::Idle)
-                .unwrap()
+            rows.find(|row| row.name == name && row.situation == Situation::Idle).unwrap()
         };
         let row = find("watcher, asleep");
         assert!((row.value_ns.unwrap() - 1100.0).abs() < 2.0);
@@ -491,14 +430,8 @@ mod tests {
             (record.verdict, record.invariants.lost_wakes)
         };
         let whose = || "somebody".to_owned();
-        assert_eq!(
-            verdict(Some((Broken::Lost, whose())), false),
-            (Verdict::Fail, 1)
-        );
-        assert_eq!(
-            verdict(Some((Broken::NoResponse, whose())), false),
-            (Verdict::Inconclusive, 0)
-        );
+        assert_eq!(verdict(Some((Broken::Lost, whose())), false), (Verdict::Fail, 1));
+        assert_eq!(verdict(Some((Broken::NoResponse, whose())), false), (Verdict::Inconclusive, 0));
         assert_eq!(verdict(None, true), (Verdict::Inconclusive, 0));
         assert_eq!(verdict(None, false), (Verdict::Pass, 0));
     }
@@ -506,20 +439,14 @@ mod tests {
     #[test]
     fn a_disturbed_measurement_gives_no_verdict() {
         let mut environment = Environment::read();
-        environment.disturbances = vec![crate::Disturbance {
-            cause: crate::Cause::Steal,
-            ms: 100,
-            share: 0.05,
-        }];
+        environment.disturbances =
+            vec![crate::Disturbance { cause: crate::Cause::Steal, ms: 100, share: 0.05 }];
         let record = evidence().into_record(environment);
         assert_eq!(record.verdict, Verdict::Inconclusive);
         let [why] = &record.reasons[..] else {
             panic!("{:?}", record.reasons);
         };
-        assert!(
-            why.starts_with("DISTURBED because the hypervisor took 5.0 %"),
-            "{why}"
-        );
+        assert!(why.starts_with("DISTURBED because the hypervisor took 5.0 %"), "{why}");
     }
 
     #[test]
@@ -528,10 +455,6 @@ mod tests {
         evidence.take(Situation::Same, Mechanism::Futex, &sample(&[1], 0), true);
         let record = evidence.into_record(Environment::read());
         assert_eq!(record.verdict, Verdict::Fail);
-        assert!(
-            record.reasons[0].contains("ran on 1"),
-            "{:?}",
-            record.reasons
-        );
+        assert!(record.reasons[0].contains("ran on 1"), "{:?}", record.reasons);
     }
 }

@@ -9,11 +9,7 @@ use std::fmt::Write as _;
 #[must_use]
 pub fn wake_summary(record: &WakeRecord) -> String {
     let [a, b] = record.placement.requested;
-    let two = if a == b {
-        format!("processor {a}")
-    } else {
-        format!("processors {a} and {b}")
-    };
+    let two = if a == b { format!("processor {a}") } else { format!("processors {a} and {b}") };
     let mut text = format!(
         "until another process has the value: half of a round trip between two processes, {} rounds, \
          seed {}\n",
@@ -44,19 +40,7 @@ pub fn wake_summary(record: &WakeRecord) -> String {
 }
 
 fn table(text: &mut String, record: &WakeRecord, situation: Situation) {
-    let heads = [
-        "",
-        "p50",
-        "p90",
-        "p99",
-        "max",
-        "asleep %",
-        "limit",
-        "ratio",
-        "middle half",
-        "target",
-        "",
-    ];
+    let heads = ["", "p50", "p90", "p99", "max", "asleep %", "limit", "ratio", "middle half", "target", ""];
     let mut rows = vec![heads.map(str::to_owned).to_vec()];
     let mut absent = Vec::new();
     for row in record.rows.iter().filter(|row| row.situation == situation) {
@@ -75,11 +59,8 @@ fn table(text: &mut String, record: &WakeRecord, situation: Situation) {
     let mut reasons: Vec<&String> = absent.iter().map(|(_, why)| why).collect();
     reasons.dedup();
     for reason in reasons {
-        let names: Vec<&str> = absent
-            .iter()
-            .filter(|(_, why)| why == reason)
-            .map(|(name, _)| name.as_str())
-            .collect();
+        let names: Vec<&str> =
+            absent.iter().filter(|(_, why)| why == reason).map(|(name, _)| name.as_str()).collect();
         let _ = writeln!(text, "  not measured: {} ({reason})", names.join("; "));
     }
 }
@@ -92,19 +73,14 @@ fn cells(row: &Row) -> Vec<String> {
         0 => "-".to_owned(),
         _ => span(ns),
     }));
-    cells.push(
-        row.asleep_share
-            .map_or(String::new(), |share| format!("{:.0}", share * 100.0)),
-    );
+    cells.push(row.asleep_share.map_or(String::new(), |share| format!("{:.0}", share * 100.0)));
     cells.push(row.limit_name.clone().unwrap_or_default());
     cells.push(row.ratio.map_or(String::new(), times));
-    cells.push(row.ratio_quartiles.map_or(String::new(), |middle| {
-        format!("{} to {}", times(middle.q1), times(middle.q3))
-    }));
     cells.push(
-        row.target
-            .map_or(String::new(), |target| format!("<= {target:.2}")),
+        row.ratio_quartiles
+            .map_or(String::new(), |middle| format!("{} to {}", times(middle.q1), times(middle.q3))),
     );
+    cells.push(row.target.map_or(String::new(), |target| format!("<= {target:.2}")));
     cells.push(row.judgement.clone());
     cells
 }
@@ -143,9 +119,8 @@ fn waiters(text: &mut String, record: &WakeRecord) {
             format!("{} of {}", way.woken, way.calls * way.watchers as u64),
             way.limit_name.clone().unwrap_or_default(),
             way.ratio.map_or(String::new(), times),
-            way.ratio_quartiles.map_or(String::new(), |middle| {
-                format!("{} to {}", times(middle.q1), times(middle.q3))
-            }),
+            way.ratio_quartiles
+                .map_or(String::new(), |middle| format!("{} to {}", times(middle.q1), times(middle.q3))),
         ]);
     }
     align(text, &rows);
@@ -154,23 +129,14 @@ fn waiters(text: &mut String, record: &WakeRecord) {
 
 fn text_lines(record: &WakeRecord, line: &mut impl FnMut(&str, String)) {
     let lost = record.invariants.lost_wakes;
-    line(
-        "wakes",
-        if lost == 0 {
-            "none lost".to_owned()
-        } else {
-            format!("{lost} LOST")
-        },
-    );
+    line("wakes", if lost == 0 { "none lost".to_owned() } else { format!("{lost} LOST") });
     let [a, b] = record
         .placement
         .observed
         .each_ref()
         .map(|seen| crate::cpulist::print(&seen.iter().copied().collect::<Vec<_>>()));
-    let observed = format!(
-        "one was seen on {a}, its responder on {b}, of {} processors",
-        record.placement.processors
-    );
+    let observed =
+        format!("one was seen on {a}, its responder on {b}, of {} processors", record.placement.processors);
     line("placement", observed);
     line(
         "how",
@@ -190,11 +156,7 @@ fn text_lines(record: &WakeRecord, line: &mut impl FnMut(&str, String)) {
             environment.load_before
         ),
     );
-    if let Some(quota) = environment
-        .cpu_quota
-        .as_ref()
-        .filter(|it| it.throttled_ms > 0)
-    {
+    if let Some(quota) = environment.cpu_quota.as_ref().filter(|it| it.throttled_ms > 0) {
         line("quota", quota.told());
     }
     if !record.labels.is_empty() {

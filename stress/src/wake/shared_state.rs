@@ -135,12 +135,7 @@ impl SharedState {
     /// Sleeps until a word reads otherwise than `seen`. Returns what it reads; nothing once
     /// everything is abandoned, or `patience` is over.
     #[must_use]
-    pub(crate) fn wait_for_change(
-        &self,
-        word: Word,
-        seen: u64,
-        patience: Option<Duration>,
-    ) -> Option<u64> {
+    pub(crate) fn wait_for_change(&self, word: Word, seen: u64, patience: Option<Duration>) -> Option<u64> {
         let deadline = patience.map(|patience| Instant::now() + patience);
         let late = || deadline.is_some_and(|deadline| Instant::now() > deadline);
         wait_for_change(self.word(word), seen, || self.is_abandoned() || late())
@@ -192,16 +187,9 @@ mod tests {
     #[test]
     fn waiters_have_words_of_their_own() {
         let shared = SharedState::create().unwrap();
-        shared
-            .waiter_word(WAITERS - 1, WaiterWord::Notified)
-            .store(5, Release);
+        shared.waiter_word(WAITERS - 1, WaiterWord::Notified).store(5, Release);
         shared.waiter_word(0, WaiterWord::Thread).store(6, Release);
         assert_eq!(shared.get(Word::WaitersFutex), 0);
-        assert_eq!(
-            shared
-                .waiter_word(WAITERS - 1, WaiterWord::Thread)
-                .load(Acquire),
-            0
-        );
+        assert_eq!(shared.waiter_word(WAITERS - 1, WaiterWord::Thread).load(Acquire), 0);
     }
 }

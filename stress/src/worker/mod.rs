@@ -88,12 +88,7 @@ impl Assignment<'_> {
         }
     }
 
-    fn write_at<P: Pace>(
-        &self,
-        pace: impl FnOnce() -> P,
-        draw: &Draw,
-        target: &mut impl Writes,
-    ) -> Report {
+    fn write_at<P: Pace>(&self, pace: impl FnOnce() -> P, draw: &Draw, target: &mut impl Writes) -> Report {
         let mut recorder = self.recorder(pace, target, draw.ops());
         let mut writer = writer::WriterLoop::new(self);
         recorder.wait();
@@ -110,12 +105,7 @@ impl Assignment<'_> {
         }
     }
 
-    fn read_at<P: Pace>(
-        &self,
-        pace: impl FnOnce() -> P,
-        draw: &Draw,
-        target: &impl Reads,
-    ) -> Report {
+    fn read_at<P: Pace>(&self, pace: impl FnOnce() -> P, draw: &Draw, target: &impl Reads) -> Report {
         let mut recorder = self.recorder(pace, target, draw.ops());
         let mut reader = reader::ReaderLoop::new(self);
         recorder.wait();
@@ -152,11 +142,7 @@ impl Assignment<'_> {
 
     /// Says that the worker is ready, where it was asked to be or elsewhere.
     fn ready(&self, placed: bool) {
-        self.shared.cell(self.worker).set_state(if placed {
-            State::Ready
-        } else {
-            State::Misplaced
-        });
+        self.shared.cell(self.worker).set_state(if placed { State::Ready } else { State::Misplaced });
     }
 }
 

@@ -57,11 +57,7 @@ pub(crate) struct Open {
 
 impl Open {
     /// Makes the pace of a worker, whose workload has a rate.
-    pub(super) fn new(
-        assignment: &Assignment<'_>,
-        rate: u64,
-        ops: impl Iterator<Item = Op>,
-    ) -> Self {
+    pub(super) fn new(assignment: &Assignment<'_>, rate: u64, ops: impl Iterator<Item = Op>) -> Self {
         let workload = assignment.workload;
         let clock = assignment.shared.clock();
         let schedule = Schedule::new(
@@ -94,15 +90,12 @@ impl Pace for Open {
 
     #[inline]
     fn record(&mut self, op: Op, end: u64) {
-        self.latencies
-            .record(op, end.saturating_sub(self.pacer.planned()));
+        self.latencies.record(op, end.saturating_sub(self.pacer.planned()));
     }
 
     fn encode(&self) -> Vec<(String, Vec<u8>)> {
         let encoded = self.latencies.encode().into_iter();
-        encoded
-            .map(|(name, bytes)| (name + PLANNED, bytes))
-            .collect()
+        encoded.map(|(name, bytes)| (name + PLANNED, bytes)).collect()
     }
 
     fn sum_up(&self, end: u64, left: u64) -> Option<Paced> {

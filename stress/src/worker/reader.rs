@@ -45,25 +45,16 @@ impl Samplers {
     /// Makes those of a worker.
     pub(super) fn new(assignment: &Assignment<'_>) -> Self {
         let choice = assignment.workload.key_choice;
-        let lanes =
-            choice == crate::choice::KeyChoice::Lanes && assignment.role() == super::Role::Writer;
+        let lanes = choice == crate::choice::KeyChoice::Lanes && assignment.role() == super::Role::Writer;
         let keys = if lanes {
             assignment.workload.writer_keys(assignment.worker)
         } else {
             assignment.workload.key_sets()
         };
         let sampler = |keys: std::ops::Range<u64>| {
-            if lanes {
-                Sampler::Range(keys)
-            } else {
-                Sampler::shared(choice, keys.end)
-            }
+            if lanes { Sampler::Range(keys) } else { Sampler::shared(choice, keys.end) }
         };
-        Self {
-            values: sampler(keys.values),
-            counters: sampler(keys.counters),
-            groups: sampler(keys.groups),
-        }
+        Self { values: sampler(keys.values), counters: sampler(keys.counters), groups: sampler(keys.groups) }
     }
 
     /// Draws a key for an operation.
@@ -139,18 +130,12 @@ impl ReaderLoop {
         let got = if recorder.records() && self.wants_view() {
             recorder.attempt(Op::Get, || target.view(&key, &mut self.buf))
         } else {
-            recorder.attempt(Op::Get, || {
-                target.get(&key, &mut self.buf).map(|len| (len, 0))
-            })
+            recorder.attempt(Op::Get, || target.get(&key, &mut self.buf).map(|len| (len, 0)))
         };
         if got == Err(Miss::NotFound) {
-            recorder.record(|| {
-                self.objects
-                    .event(Family::Value, index, OpKind::NotFound, 0)
-            });
+            recorder.record(|| self.objects.event(Family::Value, index, OpKind::NotFound, 0));
         }
-        let (len, epoch) =
-            got.inspect_err(|miss| self.missed(Op::Get, &key, miss, self.may_miss))?;
+        let (len, epoch) = got.inspect_err(|miss| self.missed(Op::Get, &key, miss, self.may_miss))?;
         if self.oracle {
             let stamps = self.checks.value(index, &key, &self.buf[..len]);
             let last = stamps.map(|(_, last)| last);
@@ -197,10 +182,7 @@ impl ReaderLoop {
             .inspect_err(|miss| self.missed(Op::ReadInt, &key, miss, false))?;
         if self.oracle {
             self.checks.integer(index, &key, value);
-            recorder.record(|| {
-                self.objects
-                    .event(Family::Counter, index, OpKind::GetNumber, value)
-            });
+            recorder.record(|| self.objects.event(Family::Counter, index, OpKind::GetNumber, value));
         }
         Ok(())
     }
@@ -213,9 +195,7 @@ impl ReaderLoop {
     ) -> Result<(), Miss> {
         let key = keys::name(Family::Group, index);
         recorder
-            .attempt(Op::ReadTandem, || {
-                target.read_tandem(&key, &mut self.orders)
-            })
+            .attempt(Op::ReadTandem, || target.read_tandem(&key, &mut self.orders))
             .inspect_err(|miss| self.missed(Op::ReadTandem, &key, miss, false))?;
         if self.oracle {
             let stamp = self.checks.group(index, key, &self.orders);
@@ -234,9 +214,7 @@ impl ReaderLoop {
         let key = keys::name(Family::Value, index);
         // A set drops the vector, so it may well not be there.
         recorder
-            .attempt(Op::ReadVector, || {
-                target.read_vector(&key, &mut self.vector)
-            })
+            .attempt(Op::ReadVector, || target.read_vector(&key, &mut self.vector))
             .inspect_err(|miss| self.missed(Op::ReadVector, &key, miss, true))?;
         if self.oracle {
             let id = history::objects::name(self.checks.vector(&key, &self.vector));

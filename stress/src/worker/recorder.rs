@@ -55,11 +55,7 @@ impl<'a, P: Pace> Recorder<'a, P> {
         ops: impl Iterator<Item = Op>,
     ) -> Self {
         let ops: Vec<Op> = ops.collect();
-        let every = if assignment.workload.histogram {
-            assignment.workload.sample
-        } else {
-            0
-        };
+        let every = if assignment.workload.histogram { assignment.workload.sample } else { 0 };
         let tape = assignment.shared.tape(assignment.worker);
         if let Some(tape) = &tape {
             tape.touch();
@@ -126,11 +122,7 @@ impl<'a, P: Pace> Recorder<'a, P> {
 
     /// Makes one attempt: counts it, and times it when one is due and it succeeds.
     #[inline]
-    pub(super) fn attempt<R>(
-        &mut self,
-        op: Op,
-        call: impl FnOnce() -> Result<R, Miss>,
-    ) -> Result<R, Miss> {
+    pub(super) fn attempt<R>(&mut self, op: Op, call: impl FnOnce() -> Result<R, Miss>) -> Result<R, Miss> {
         self.counts[op as usize].attempts += 1;
         let due = self.latencies.due();
         let result = if due | self.tape.is_some() {
@@ -206,11 +198,7 @@ impl<'a, P: Pace> Recorder<'a, P> {
     pub(super) fn record(&mut self, what: impl FnOnce() -> Event) {
         if let Some(tape) = &mut self.tape {
             let (invoked, returned) = self.times;
-            tape.push(&Event {
-                invoked,
-                returned,
-                ..what()
-            });
+            tape.push(&Event { invoked, returned, ..what() });
         }
     }
 
@@ -253,15 +241,11 @@ impl<'a, P: Pace> Recorder<'a, P> {
             self.counts = [Counts::default(); Op::COUNT];
             self.latencies.reset();
             if let Span::Ops(ops) = self.assignment.workload.span {
-                self.share = self
-                    .assignment
-                    .workload
-                    .share_of(ops, self.assignment.worker);
+                self.share = self.assignment.workload.share_of(ops, self.assignment.worker);
             }
             // From when it began, not from when this worker came to see it.
             let at_hand = at_hand && self.share > 0;
-            self.pace
-                .restart(self.assignment.shared.measured_since(), at_hand);
+            self.pace.restart(self.assignment.shared.measured_since(), at_hand);
             self.measuring = true;
             self.worked_ns = processor_time_ns();
             self.window.0 = splinter::cycles();
@@ -272,9 +256,7 @@ impl<'a, P: Pace> Recorder<'a, P> {
     /// Ends the worker's window; whoever does not ends it with the report.
     pub(super) fn end_window(&mut self) {
         self.window.1 = splinter::cycles();
-        self.worked_ns = self
-            .worked_ns
-            .and_then(|start| Some(processor_time_ns()? - start));
+        self.worked_ns = self.worked_ns.and_then(|start| Some(processor_time_ns()? - start));
         self.ended = true;
     }
 
@@ -314,11 +296,7 @@ impl<'a, P: Pace> Recorder<'a, P> {
             worker: self.assignment.worker,
             role: self.assignment.role(),
             affinity: self.affinity,
-            counts: self
-                .ops
-                .iter()
-                .map(|&op| (op.name().to_owned(), self.counts[op as usize]))
-                .collect(),
+            counts: self.ops.iter().map(|&op| (op.name().to_owned(), self.counts[op as usize])).collect(),
             histograms,
             faults,
             window: self.window,

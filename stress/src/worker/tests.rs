@@ -28,19 +28,11 @@ fn drive_recording(workload: &Workload, broken: Broken) -> (Vec<Report>, Faults,
     crate::setup::fill_for_tests(workload, &mut &sound);
     fake.copy_from(sound);
     let shared = SharedState::create(workload).unwrap();
-    shared.set_clock(Tsc {
-        cycle_ns: 1.0,
-        sleeps: true,
-    });
+    shared.set_clock(Tsc { cycle_ns: 1.0, sleeps: true });
     let reports: Vec<Report> = std::thread::scope(|scope| {
         let handles: Vec<_> = (0..workload.worker_count())
             .map(|worker| {
-                let assignment = Assignment {
-                    workload,
-                    shared: &shared,
-                    worker,
-                    cpu: None,
-                };
+                let assignment = Assignment { workload, shared: &shared, worker, cpu: None };
                 let mut target = &fake;
                 scope.spawn(move || match assignment.role() {
                     Role::Writer => assignment.write(&mut target),
@@ -59,9 +51,7 @@ fn drive_recording(workload: &Workload, broken: Broken) -> (Vec<Report>, Faults,
         };
         (0..).zip(handles).map(home).collect()
     });
-    let ledgers: Vec<_> = (0..workload.writers)
-        .map_while(|writer| shared.ledger(writer))
-        .collect();
+    let ledgers: Vec<_> = (0..workload.writers).map_while(|writer| shared.ledger(writer)).collect();
     let mut faults = Faults::default();
     if workload.oracle {
         faults.merge(FinalCheck::new(workload, &ledgers, &vec![false; ledgers.len()]).run(&&fake));
@@ -104,13 +94,9 @@ fn a_sound_store_is_never_blamed() {
         "get=5,set=5,append=5,int=5,tandem=5,vector=5,label=5,unset=5",
     ];
     for mix in mixes {
-        for choice in [
-            KeyChoice::Lanes,
-            KeyChoice::Uniform,
-            KeyChoice::Zipf(1.1),
-            KeyChoice::Hot(2),
-            KeyChoice::Single,
-        ] {
+        for choice in
+            [KeyChoice::Lanes, KeyChoice::Uniform, KeyChoice::Zipf(1.1), KeyChoice::Hot(2), KeyChoice::Single]
+        {
             let (_, faults) = drive(&workload(mix, choice), Broken::Sound);
             assert_eq!(faults, Faults::default(), "{mix} by {choice}");
         }
@@ -124,20 +110,13 @@ fn an_open_loop_does_the_same_work_by_its_plan() {
             // Many times what can be done: nobody waits.
             rate: Some(1_000_000_000_000),
             arrivals,
-            ..workload(
-                "get=5,set=5,append=5,int=5,tandem=5,unset=5",
-                KeyChoice::Hot(2),
-            )
+            ..workload("get=5,set=5,append=5,int=5,tandem=5,unset=5", KeyChoice::Hot(2))
         };
         let (reports, faults) = drive(&open, Broken::Sound);
         assert_eq!(faults, Faults::default());
         for report in reports {
             let paced = report.paced.unwrap();
-            let done: u64 = report
-                .counts
-                .values()
-                .map(|counts| counts.successes + counts.failures)
-                .sum();
+            let done: u64 = report.counts.values().map(|counts| counts.successes + counts.failures).sum();
             // Whoever reads and meets a claim goes on to the next start.
             let again = match report.role {
                 Role::Reader => report.counts.values().map(|counts| counts.again).sum(),
@@ -145,16 +124,9 @@ fn an_open_loop_does_the_same_work_by_its_plan() {
             };
             assert_eq!(paced.started, done + again, "{:?}", report.role);
             assert_eq!(paced.planned, paced.started, "the share is done");
-            for (name, _) in report
-                .counts
-                .iter()
-                .filter(|(_, counts)| counts.successes > 0)
-            {
+            for (name, _) in report.counts.iter().filter(|(_, counts)| counts.successes > 0) {
                 let planned = format!("{name}-planned");
-                assert!(
-                    report.histograms.iter().any(|(known, _)| *known == planned),
-                    "{planned}"
-                );
+                assert!(report.histograms.iter().any(|(known, _)| *known == planned), "{planned}");
             }
         }
     }
@@ -165,10 +137,7 @@ fn an_open_loop_does_the_same_work_by_its_plan() {
 #[test]
 fn readers_of_batches_do_their_share_and_check_every_value() {
     for (batch, mix) in [(2, "set"), (7, "get=1,set=1,unset=1"), (256, "set=1,int=1")] {
-        let batched = Workload {
-            batch,
-            ..workload(mix, KeyChoice::Uniform)
-        };
+        let batched = Workload { batch, ..workload(mix, KeyChoice::Uniform) };
         let (reports, faults) = drive(&batched, Broken::Sound);
         assert_eq!(faults, Faults::default(), "{batch}");
         let mut completed = 0;
@@ -185,23 +154,11 @@ fn readers_of_batches_do_their_share_and_check_every_value() {
 
 #[test]
 fn a_sound_store_is_never_blamed_at_any_value_length() {
-    for text in [
-        "1",
-        "3",
-        "4..7",
-        "8..15",
-        "16..31",
-        "1..64",
-        "33",
-        "64,100,200",
-    ] {
+    for text in ["1", "3", "4..7", "8..15", "16..31", "1..64", "33", "64,100,200"] {
         let value_len: ValueLen = text.parse().unwrap();
         for mix in ["get=1,set=3", "get=1,set=3,unset=1,tandem=1"] {
             let (_, faults) = drive(
-                &Workload {
-                    value_len: value_len.clone(),
-                    ..workload(mix, KeyChoice::Hot(2))
-                },
+                &Workload { value_len: value_len.clone(), ..workload(mix, KeyChoice::Hot(2)) },
                 Broken::Sound,
             );
             assert_eq!(faults, Faults::default(), "{text}, {mix}");
@@ -218,29 +175,20 @@ fn every_break_is_caught_by_its_own_count() {
     let cases: [(Broken, &str, Count); 12] = [
         (Broken::TornReads, "set=1,get=3", torn),
         (Broken::ForeignValues, "set=1,get=3", torn),
-        (Broken::StaleReads, "set=1,get=3", |faults| {
-            faults.epoch_regressions
-        }),
+        (Broken::StaleReads, "set=1,get=3", |faults| faults.epoch_regressions),
         (Broken::StaleReads, "set=1,get=3", lost),
         (Broken::LostSets, "set", lost),
         (Broken::LostSets, "set=1,append=3,get=1", lost),
         (Broken::LostAdditions, "int", lost),
-        (Broken::Misses, "set=1,get=3", |faults| {
-            faults.spurious_misses
-        }),
-        (Broken::Misses, "set,unset,get", |faults| {
-            faults.spurious_misses
-        }),
+        (Broken::Misses, "set=1,get=3", |faults| faults.spurious_misses),
+        (Broken::Misses, "set,unset,get", |faults| faults.spurious_misses),
         (Broken::MixedGroups, "tandem", torn),
         (Broken::LostLabels, "set=8,label=1", lost),
         (Broken::LostVectors, "vector", lost),
     ];
     for (broken, mix, count) in cases {
         // Lanes: with one writer per key the end of the run is exact to the last write.
-        let workload = Workload {
-            keys: 300,
-            ..workload(mix, KeyChoice::Lanes)
-        };
+        let workload = Workload { keys: 300, ..workload(mix, KeyChoice::Lanes) };
         let (_, faults) = drive(&workload, broken);
         assert!(count(&faults) > 0, "{broken:?} under {mix}: {faults:?}");
         assert!(!faults.notes.is_empty());
@@ -249,10 +197,7 @@ fn every_break_is_caught_by_its_own_count() {
 
 #[test]
 fn lost_sets_of_shared_keys_are_caught_at_the_end() {
-    let workload = Workload {
-        keys: 300,
-        ..workload("set", KeyChoice::Uniform)
-    };
+    let workload = Workload { keys: 300, ..workload("set", KeyChoice::Uniform) };
     let (_, faults) = drive(&workload, Broken::LostSets);
     assert!(faults.lost_updates > 0);
 }
@@ -264,22 +209,13 @@ fn attempts_are_the_sum_of_what_became_of_them() {
     let mut completed = 0;
     for report in &reports {
         for counts in report.counts.values() {
-            assert_eq!(
-                counts.attempts,
-                counts.successes + counts.again + counts.failures
-            );
+            assert_eq!(counts.attempts, counts.successes + counts.again + counts.failures);
             completed += counts.successes + counts.failures;
         }
     }
-    assert_eq!(
-        completed, 6_000,
-        "the share of work was done, no more and no less"
-    );
-    let sets: u64 = reports
-        .iter()
-        .filter_map(|report| report.counts.get("set"))
-        .map(|counts| counts.again)
-        .sum();
+    assert_eq!(completed, 6_000, "the share of work was done, no more and no less");
+    let sets: u64 =
+        reports.iter().filter_map(|report| report.counts.get("set")).map(|counts| counts.again).sum();
     assert!(sets > 0, "the fake meets claims");
 }
 
@@ -327,11 +263,7 @@ fn notifications_that_never_come_are_caught() {
 
 #[test]
 fn without_oracle_and_histogram_nothing_is_checked_or_timed() {
-    let workload = Workload {
-        oracle: false,
-        histogram: false,
-        ..workload("set", KeyChoice::Uniform)
-    };
+    let workload = Workload { oracle: false, histogram: false, ..workload("set", KeyChoice::Uniform) };
     let (reports, faults) = drive(&workload, Broken::TornReads);
     assert_eq!(faults.torn_reads, 0);
     assert!(reports.iter().all(|report| report.histograms.is_empty()));
@@ -339,29 +271,17 @@ fn without_oracle_and_histogram_nothing_is_checked_or_timed() {
 
 #[test]
 fn the_same_seed_does_the_same_work() {
-    let workload = Workload {
-        writers: 1,
-        readers: 0,
-        ..workload("get=2,set=2,append=1,unset=1", KeyChoice::Zipf(0.9))
-    };
+    let workload =
+        Workload { writers: 1, readers: 0, ..workload("get=2,set=2,append=1,unset=1", KeyChoice::Zipf(0.9)) };
     let count = |workload: &Workload| drive(workload, Broken::Sound).0[0].counts.clone();
     assert_eq!(count(&workload), count(&workload));
-    assert_ne!(
-        count(&workload),
-        count(&Workload {
-            seed: 2,
-            ..workload.clone()
-        })
-    );
+    assert_ne!(count(&workload), count(&Workload { seed: 2, ..workload.clone() }));
 }
 
 /// Runs a workload with a history on a fake; returns what the history alone came to.
 fn explain(mix: &str, key_choice: KeyChoice, broken: Broken) -> crate::HistoryRecord {
-    let workload = Workload {
-        history: Some(20_000),
-        value_len: ValueLen::Fixed(64),
-        ..workload(mix, key_choice)
-    };
+    let workload =
+        Workload { history: Some(20_000), value_len: ValueLen::Fixed(64), ..workload(mix, key_choice) };
     let (_, _, history) = drive_recording(&workload, broken);
     crate::HistoryRecord::of(&history, "a fake".to_owned())
 }
@@ -398,14 +318,7 @@ fn the_history_alone_gives_away_every_break_of_a_value() {
         let record = explain(mix, KeyChoice::Hot(2), broken);
         // A vector that is not there is no answer that a history has.
         let missed = broken == Broken::LostVectors;
-        assert_eq!(
-            record.violations == 0,
-            missed,
-            "{broken:?} under {mix}: {record:?}"
-        );
-        assert!(
-            missed || (1..=4).contains(&record.window.len()),
-            "{record:?}"
-        );
+        assert_eq!(record.violations == 0, missed, "{broken:?} under {mix}: {record:?}");
+        assert!(missed || (1..=4).contains(&record.window.len()), "{record:?}");
     }
 }

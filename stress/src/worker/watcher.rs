@@ -52,9 +52,7 @@ impl Notices {
             wakes: self.wakes + other.wakes,
             lagged: self.lagged + other.lagged,
             missed: self.missed + other.missed,
-            signalled: self
-                .signalled
-                .and_then(|signals| Some(signals + other.signalled?)),
+            signalled: self.signalled.and_then(|signals| Some(signals + other.signalled?)),
             lost: self.lost + other.lost,
         }
     }
@@ -94,19 +92,12 @@ impl WatcherLoop {
     #[must_use]
     pub(crate) fn new(assignment: &Assignment<'_>, ears: &mut impl Hears) -> Self {
         let workload = assignment.workload;
-        let every = if workload.stamps_time() {
-            workload.sample
-        } else {
-            0
-        };
+        let every = if workload.stamps_time() { workload.sample } else { 0 };
         let mut watcher = Self {
             checks: Checks::new(workload),
             oracle: workload.oracle,
             notices: Notices::default(),
-            groups: workload
-                .signal_groups()
-                .map(|group| (ears.signals(group), 0))
-                .collect(),
+            groups: workload.signal_groups().map(|group| (ears.signals(group), 0)).collect(),
             epochs: Vec::new(),
             before: 0,
             window: Window::Before,
@@ -125,12 +116,7 @@ impl WatcherLoop {
     }
 
     /// Takes notifications until the writers have ended and there are no more.
-    pub(super) fn run(
-        &mut self,
-        recorder: &mut Recorder<'_>,
-        target: &impl Reads,
-        ears: &mut impl Hears,
-    ) {
+    pub(super) fn run(&mut self, recorder: &mut Recorder<'_>, target: &impl Reads, ears: &mut impl Hears) {
         let mut left = 0;
         loop {
             if left == 0 {
@@ -159,9 +145,7 @@ impl WatcherLoop {
         self.notices.lost = self.checks.faults.lost_notifications;
         let mut report = recorder.report(self.checks.faults);
         if self.window != Window::Before {
-            report
-                .histograms
-                .extend(encode(NOTIFICATION, &self.latencies));
+            report.histograms.extend(encode(NOTIFICATION, &self.latencies));
             report.histograms.extend(encode(WAKE, &self.wakes));
         }
         report.notices = Some(self.notices);
@@ -268,9 +252,8 @@ impl WatcherLoop {
     fn prove(&mut self, ears: &mut impl Hears) {
         let Notices { taken, missed, .. } = self.notices;
         let groups = (0..).zip(self.groups.iter());
-        let signals: Vec<(u64, u64)> = groups
-            .map(|(group, &(start, taken))| (ears.signals(group) - start, taken))
-            .collect();
+        let signals: Vec<(u64, u64)> =
+            groups.map(|(group, &(start, taken))| (ears.signals(group) - start, taken)).collect();
         if !signals.is_empty() {
             let all: u64 = signals.iter().map(|(signals, _)| signals).sum();
             self.notices.signalled = Some(all);

@@ -85,11 +85,7 @@ impl<'a> WriterLoop<'a> {
     }
 
     /// Works until told to stop.
-    pub(super) fn run<P: Pace>(
-        &mut self,
-        recorder: &mut Recorder<'_, P>,
-        target: &mut impl Writes,
-    ) {
+    pub(super) fn run<P: Pace>(&mut self, recorder: &mut Recorder<'_, P>, target: &mut impl Writes) {
         loop {
             let task = self.next();
             self.prepare(&task);
@@ -110,9 +106,7 @@ impl<'a> WriterLoop<'a> {
                 Err(miss) => {
                     if miss == Miss::NotFound && family(task.op) == Family::Value {
                         let objects = &self.objects;
-                        recorder.record(|| {
-                            objects.event(Family::Value, task.index, OpKind::NotFound, 0)
-                        });
+                        recorder.record(|| objects.event(Family::Value, task.index, OpKind::NotFound, 0));
                     }
                     self.missed(&task, &miss);
                 }
@@ -139,14 +133,7 @@ impl<'a> WriterLoop<'a> {
             }
         };
         let key = keys::name(family(op), index);
-        let mut task = Task {
-            op,
-            index,
-            key,
-            seq: 0,
-            len: 0,
-            amount: 0,
-        };
+        let mut task = Task { op, index, key, seq: 0, len: 0, amount: 0 };
         match op {
             Op::Set | Op::Append => task.len = self.value_len.draw(&mut self.rng),
             Op::Tandem => task.len = self.value_len.draw(&mut self.rng).max(SHORTEST_ORDER),
@@ -155,11 +142,7 @@ impl<'a> WriterLoop<'a> {
             _ => {}
         }
         if let Some(entry) = self.entry(op, index) {
-            task.seq = 1 + if op == Op::Vector {
-                entry.vector().0
-            } else {
-                entry.last()
-            };
+            task.seq = 1 + if op == Op::Vector { entry.vector().0 } else { entry.last() };
         }
         task
     }
@@ -180,12 +163,7 @@ impl<'a> WriterLoop<'a> {
                     value::fill(value, hash, self.id, task.seq);
                 }
             }
-            Op::Vector => vector::fill(
-                &mut self.vector,
-                splinter::hash_key(&task.key),
-                self.id,
-                task.seq,
-            ),
+            Op::Vector => vector::fill(&mut self.vector, splinter::hash_key(&task.key), self.id, task.seq),
             Op::Tandem => {
                 for (order, value) in self.orders.iter_mut().enumerate() {
                     let hash = splinter::hash_key(keys::order_name(task.key, order).as_ref());
@@ -221,9 +199,7 @@ impl<'a> WriterLoop<'a> {
                 let sum = recorder.attempt(Op::Int, || target.add(key, task.amount))?;
                 let size = u32::try_from(task.amount).unwrap_or(u32::MAX);
                 recorder.record(|| {
-                    self.objects
-                        .event(Family::Counter, task.index, OpKind::Add, sum)
-                        .sized(0, size)
+                    self.objects.event(Family::Counter, task.index, OpKind::Add, sum).sized(0, size)
                 });
                 Ok(())
             }
@@ -244,9 +220,7 @@ impl<'a> WriterLoop<'a> {
                 for (place, order) in few.iter_mut().zip(&self.orders) {
                     *place = &order[..task.len];
                 }
-                recorder.attempt(Op::Tandem, || {
-                    target.set_tandem(key, &few[..self.orders.len()])
-                })?;
+                recorder.attempt(Op::Tandem, || target.set_tandem(key, &few[..self.orders.len()]))?;
                 self.record_group(recorder, task);
                 Ok(())
             }
@@ -275,11 +249,7 @@ impl<'a> WriterLoop<'a> {
         let Some(entry) = self.entry(Op::Get, task.index).filter(|_| self.alone) else {
             return Some(last);
         };
-        let (writer, seq) = if entry.last() == 0 {
-            (PREFILL, 1)
-        } else {
-            (self.id, entry.last())
-        };
+        let (writer, seq) = if entry.last() == 0 { (PREFILL, 1) } else { (self.id, entry.last()) };
         if entry.was_unset() || !last.is(writer, seq) {
             self.stale(&task.key, last, writer, seq);
         }
@@ -302,21 +272,14 @@ impl<'a> WriterLoop<'a> {
             let id = history::id(self.id, task.seq);
             let event = self.objects.event(Family::Value, task.index, act, id);
             let size = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
-            Event {
-                slot: version.slot,
-                epoch: version.epoch,
-                ..event.sized(size(len), size(task.len))
-            }
+            Event { slot: version.slot, epoch: version.epoch, ..event.sized(size(len), size(task.len)) }
         });
     }
 
     /// Records that a group was written.
     fn record_group<P: Pace>(&self, recorder: &mut Recorder<'_, P>, task: &Task) {
         let id = history::id(self.id, task.seq);
-        recorder.record(|| {
-            self.objects
-                .event(Family::Group, task.index, OpKind::Write, id)
-        });
+        recorder.record(|| self.objects.event(Family::Group, task.index, OpKind::Write, id));
     }
 
     #[cold]
@@ -353,10 +316,8 @@ impl<'a> WriterLoop<'a> {
         match miss {
             Miss::Again => {}
             Miss::NotFound if self.may_miss && family(task.op) == Family::Value => {
-                let there = self.alone
-                    && self
-                        .entry(task.op, task.index)
-                        .is_some_and(|entry| !entry.was_unset());
+                let there =
+                    self.alone && self.entry(task.op, task.index).is_some_and(|entry| !entry.was_unset());
                 if there || task.op == Op::Set {
                     self.checks.faults.spurious_miss(task.op, key);
                 }
@@ -364,19 +325,14 @@ impl<'a> WriterLoop<'a> {
             }
             Miss::NotFound => self.checks.faults.spurious_miss(task.op, key),
             Miss::TooLong if task.op == Op::Append => self.wants_set = Some(task.index),
-            Miss::TooLong => self
-                .checks
-                .faults
-                .unexpected(task.op, key, "value too long"),
+            Miss::TooLong => self.checks.faults.unexpected(task.op, key, "value too long"),
             Miss::Other(error) => self.checks.faults.unexpected(task.op, key, error),
         }
     }
 
     #[inline(always)]
     fn entry(&self, op: Op, index: u64) -> Option<KeyAcks<'a>> {
-        self.ledger
-            .as_ref()
-            .map(|ledger| ledger.entry(family(op), index))
+        self.ledger.as_ref().map(|ledger| ledger.entry(family(op), index))
     }
 }
 

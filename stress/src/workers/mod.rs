@@ -48,16 +48,11 @@ impl RunningWorkers {
         store: &Store,
         shared: &Arc<SharedState>,
     ) -> Result<Self, String> {
-        let mut workers = Self {
-            shared: Arc::clone(shared),
-            members: Vec::new(),
-            operators: workload.operators(),
-        };
+        let mut workers =
+            Self { shared: Arc::clone(shared), members: Vec::new(), operators: workload.operators() };
         for (worker, &cpu) in (0..).zip(&plan.cpus) {
             workers.members.push(match workload.workers {
-                Workers::Threads => {
-                    Member::Thread(Some(thread(workload, worker, cpu, store, shared)?))
-                }
+                Workers::Threads => Member::Thread(Some(thread(workload, worker, cpu, store, shared)?)),
                 Workers::Processes => {
                     Member::Process(processes::start(workload, worker, cpu, store, shared)?)
                 }
@@ -104,17 +99,10 @@ impl RunningWorkers {
             .collect()
     }
 
-    fn join_worker(
-        &self,
-        worker: u32,
-        member: Member,
-        deadline: Instant,
-    ) -> Result<Report, String> {
+    fn join_worker(&self, worker: u32, member: Member, deadline: Instant) -> Result<Report, String> {
         let end = match member {
             Member::Thread(None) => Ok(()),
-            Member::Thread(Some(handle)) => {
-                handle.join().unwrap_or_else(|_| Err("panicked".to_owned()))
-            }
+            Member::Thread(Some(handle)) => handle.join().unwrap_or_else(|_| Err("panicked".to_owned())),
             Member::Process(child) => processes::wait(child, deadline),
         };
         end.map_err(|reason| format!("worker {worker} {reason}"))?;
@@ -144,17 +132,7 @@ fn thread(
     let (workload, store, shared) = (Arc::clone(workload), store.clone(), Arc::clone(shared));
     std::thread::Builder::new()
         .name(format!("worker-{worker}"))
-        .spawn(move || {
-            work(
-                &Assignment {
-                    workload: &workload,
-                    shared: &shared,
-                    worker,
-                    cpu,
-                },
-                &store,
-            )
-        })
+        .spawn(move || work(&Assignment { workload: &workload, shared: &shared, worker, cpu }, &store))
         .map_err(|error| {
             format!("worker {worker} could not be started: {error}; lower --writers, --readers or --watchers")
         })
@@ -164,9 +142,7 @@ fn thread(
 fn work(assignment: &Assignment<'_>, store: &Store) -> Result<(), String> {
     let report = match assignment.role() {
         Role::Writer => {
-            let mut writer = store
-                .writer()
-                .map_err(|error| format!("got no lane: {error}"))?;
+            let mut writer = store.writer().map_err(|error| format!("got no lane: {error}"))?;
             assignment.write(&mut writer)
         }
         Role::Reader => assignment.read(store),
@@ -180,12 +156,8 @@ fn work(assignment: &Assignment<'_>, store: &Store) -> Result<(), String> {
             assignment.watch(store, &mut Ears::new(store, watcher))
         }
     };
-    let report =
-        serde_json::to_vec(&report).map_err(|error| format!("could not report: {error}"))?;
+    let report = serde_json::to_vec(&report).map_err(|error| format!("could not report: {error}"))?;
     assignment.shared.put_report(assignment.worker, &report);
-    assignment
-        .shared
-        .cell(assignment.worker)
-        .set_state(State::Done);
+    assignment.shared.cell(assignment.worker).set_state(State::Done);
     Ok(())
 }

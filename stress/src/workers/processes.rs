@@ -44,30 +44,20 @@ pub(super) fn start(
     store: &Store,
     shared: &SharedState,
 ) -> Result<Child, String> {
-    let failed =
-        |error: &dyn std::fmt::Display| format!("worker {worker} could not be started: {error}");
+    let failed = |error: &dyn std::fmt::Display| format!("worker {worker} could not be started: {error}");
     // Copies without close-on-exec, open until the worker has been started.
     let state_fd = nix::unistd::dup(shared.fd()).map_err(|error| failed(&refusal(error)))?;
     let store_fd = match workload.backing {
-        Backing::Anonymous => {
-            Some(nix::unistd::dup(store.fd()).map_err(|error| failed(&refusal(error)))?)
-        }
+        Backing::Anonymous => Some(nix::unistd::dup(store.fd()).map_err(|error| failed(&refusal(error)))?),
         Backing::Shared(_) | Backing::File(_) => None,
     };
     let mut command = child::command("worker")?;
     command
         .arg(format!("--worker={worker}"))
         .arg(format!("--state-fd={}", state_fd.as_raw_fd()))
-        .arg(format!(
-            "--workload={}",
-            serde_json::to_string(workload).map_err(|error| failed(&error))?
-        ))
+        .arg(format!("--workload={}", serde_json::to_string(workload).map_err(|error| failed(&error))?))
         .args(cpu.map(|cpu| format!("--cpu={cpu}")))
-        .args(
-            store_fd
-                .as_ref()
-                .map(|fd| format!("--store-fd={}", fd.as_raw_fd())),
-        );
+        .args(store_fd.as_ref().map(|fd| format!("--store-fd={}", fd.as_raw_fd())));
     command.spawn().map_err(|error| failed(&refusal(error)))
 }
 
@@ -77,29 +67,21 @@ pub(super) fn start(
 /// One line that says what kept it from working.
 pub(crate) fn serve(handover: &Handover) -> Result<(), String> {
     child::follow(handover.parent)?;
-    let workload: Workload =
-        serde_json::from_str(&handover.workload).map_err(|error| error.to_string())?;
+    let workload: Workload = serde_json::from_str(&handover.workload).map_err(|error| error.to_string())?;
     // For as long as this process lives.
     let tuning = workload.tuning(Tuning::current());
     tuning.apply().map_err(|error| error.to_string())?;
     let shared = SharedState::from_fd(child::inherited(handover.state_fd)?, &workload)
         .map_err(|error| error.to_string())?;
     let store = match (&workload.backing, handover.store_fd) {
-        (Backing::Shared(name), _) => {
-            Location::shared(name).and_then(|location| Store::open(&location))
-        }
+        (Backing::Shared(name), _) => Location::shared(name).and_then(|location| Store::open(&location)),
         (Backing::File(path), _) => Store::open(&Location::file(path)),
         (Backing::Anonymous, Some(fd)) => Store::from_fd(child::inherited(fd)?),
         (Backing::Anonymous, None) => return Err("no store was handed over".to_owned()),
     };
     let store = store.map_err(|error| format!("cannot open the store: {error}"))?;
     super::work(
-        &Assignment {
-            workload: &workload,
-            shared: &shared,
-            worker: handover.worker,
-            cpu: handover.cpu,
-        },
+        &Assignment { workload: &workload, shared: &shared, worker: handover.worker, cpu: handover.cpu },
         &store,
     )
 }

@@ -24,10 +24,7 @@ impl Workload {
         let keys = self.keys;
         let longest = u64::from(self.value_len.longest());
         let header = value::HEADER;
-        refuse(
-            self.operators() == 0,
-            "nobody to run: give --writers or --readers at least 1".to_owned(),
-        )?;
+        refuse(self.operators() == 0, "nobody to run: give --writers or --readers at least 1".to_owned())?;
         FIELDS.iter().try_for_each(|field| field.check(self))?;
         refuse(
             self.watchers > 0 && self.writers == 0,
@@ -52,10 +49,7 @@ impl Workload {
             format!("zipf draws from {MOST_ZIPF_KEYS} keys at most: lower --keys"),
         )?;
         if let KeyChoice::Hot(hot) = self.key_choice {
-            refuse(
-                hot > keys,
-                format!("hot:{hot} wants more keys than the {keys} there are: raise --keys"),
-            )?;
+            refuse(hot > keys, format!("hot:{hot} wants more keys than the {keys} there are: raise --keys"))?;
         }
         let pinned_lanes = self.key_choice == KeyChoice::Lanes && self.pin != Pin::None;
         refuse(
@@ -77,14 +71,10 @@ impl Workload {
         )?;
         refuse(
             self.max_value_len.is_some_and(|most| most < longest),
-            format!(
-                "values of {longest} bytes do not fit: raise --max-value-len or shorten --value-len"
-            ),
+            format!("values of {longest} bytes do not fit: raise --max-value-len or shorten --value-len"),
         )?;
         refuse(
-            self.mix.has(Op::Append)
-                && self.oracle
-                && (self.value_len.shortest() as usize) < header,
+            self.mix.has(Op::Append) && self.oracle && (self.value_len.shortest() as usize) < header,
             format!(
                 "append with the oracle needs values of {header} bytes or more: raise --value-len \
                  or give --no-oracle"
@@ -95,12 +85,8 @@ impl Workload {
             format!("vectors need --dim {} or more", vector::MIN_DIM),
         )?;
         refuse(
-            self.mix.has(Op::Tandem)
-                && !(2..=splinter::MAX_ORDERS as u64).contains(&u64::from(self.orders)),
-            format!(
-                "a tandem group has 2 to {} orders: change --orders",
-                splinter::MAX_ORDERS
-            ),
+            self.mix.has(Op::Tandem) && !(2..=splinter::MAX_ORDERS as u64).contains(&u64::from(self.orders)),
+            format!("a tandem group has 2 to {} orders: change --orders", splinter::MAX_ORDERS),
         )?;
         refuse(
             matches!(self.span, Span::DurationMs(0) | Span::Ops(0)),
@@ -119,9 +105,7 @@ impl Workload {
         self.tuning(Tuning::default()).check().map_err(|error| {
             format!("{error}: change --claim-patience, --back-off-pauses or --prefetch-depth")
         })?;
-        let ledgers: u64 = (0..self.writers)
-            .map(|writer| self.writer_keys(writer).count() * 32)
-            .sum();
+        let ledgers: u64 = (0..self.writers).map(|writer| self.writer_keys(writer).count() * 32).sum();
         refuse(
             self.oracle && ledgers > MAX_LEDGER_BYTES,
             format!(
@@ -142,9 +126,7 @@ impl Workload {
             return Ok(());
         }
         if !self.oracle {
-            return Err(
-                "a history needs values that name their write: leave out --no-oracle".to_owned(),
-            );
+            return Err("a history needs values that name their write: leave out --no-oracle".to_owned());
         }
         let (shortest, longest) = (self.value_len.shortest(), self.value_len.longest());
         if self.mix.uses_values() && (shortest as usize) < SHORTEST_ORDER {
@@ -199,17 +181,11 @@ mod tests {
             "history=9 value_len=1",
             "keys=100000000 key_choice=uniform",
         ] {
-            let fields = broken
-                .split(' ')
-                .map(|field| field.split_once('=').unwrap());
-            let workload = fields.fold(Workload::default(), |workload, (name, text)| {
-                workload.with_field(name, text).unwrap()
-            });
+            let fields = broken.split(' ').map(|field| field.split_once('=').unwrap());
+            let workload = fields
+                .fold(Workload::default(), |workload, (name, text)| workload.with_field(name, text).unwrap());
             let error = workload.validate().unwrap_err();
-            assert!(
-                error.contains("--") && !error.contains('\n'),
-                "{broken}: {error}"
-            );
+            assert!(error.contains("--") && !error.contains('\n'), "{broken}: {error}");
         }
     }
 }

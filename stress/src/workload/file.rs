@@ -78,9 +78,7 @@ pub(crate) fn parse(text: &str, listable: &[&str]) -> Result<Loaded, Mistake> {
         if Field::named(name).is_none() {
             return Err(Mistake {
                 line: line_at(text, key.span().start),
-                what: format!(
-                    "there is no field '{name}'; 'run --print-workload' prints all that there are"
-                ),
+                what: format!("there is no field '{name}'; 'run --print-workload' prints all that there are"),
             });
         }
     }
@@ -104,10 +102,9 @@ pub(crate) fn parse(text: &str, listable: &[&str]) -> Result<Loaded, Mistake> {
                     }
                 })
                 .collect::<Result<Vec<_>, _>>()?,
-            DeValue::String(all) if field == "scrub" && all == "all" => Scrub::ALL
-                .iter()
-                .map(|level| (level.to_string(), line))
-                .collect(),
+            DeValue::String(all) if field == "scrub" && all == "all" => {
+                Scrub::ALL.iter().map(|level| (level.to_string(), line)).collect()
+            }
             single => match scalar(single) {
                 Some(text) => vec![(text, line)],
                 None => continue,
@@ -119,10 +116,7 @@ pub(crate) fn parse(text: &str, listable: &[&str]) -> Result<Loaded, Mistake> {
                 what: format!("the list of '{field}' is empty: give at least one value"),
             });
         }
-        lists.push(List {
-            field: field.to_owned(),
-            values,
-        });
+        lists.push(List { field: field.to_owned(), values });
         table.get_mut().remove(field);
     }
     let workload = Workload::deserialize(toml::de::Deserializer::from(table)).map_err(wrong)?;
@@ -210,14 +204,8 @@ pub(crate) mod tests {
             ("scrub", &["none", "hybrid", "full"]),
             ("workers", &["threads", "processes"]),
             ("value_len", &["7", "1..2097152", "3,77,5"]),
-            (
-                "key_choice",
-                &["lanes", "uniform", "zipf:0.12345", "hot:99", "single"],
-            ),
-            (
-                "mix",
-                &["set=1", "int=3,append=999999", "vector=5,unset=6,label=0"],
-            ),
+            ("key_choice", &["lanes", "uniform", "zipf:0.12345", "hot:99", "single"]),
+            ("mix", &["set=1", "int=3,append=999999", "vector=5,unset=6,label=0"]),
             ("arrivals", &["uniform", "poisson"]),
             ("span", &["5s", "77ms", "123456ops"]),
             ("warmup", &["auto", "0s", "1234ms"]),
@@ -254,10 +242,7 @@ pub(crate) mod tests {
             };
             // A value that is not there is one of those that are to be read back, and a number may be too much.
             if rng.below(3) > 0 {
-                workload = workload
-                    .clone()
-                    .with_field(field.name, &text)
-                    .unwrap_or(workload);
+                workload = workload.clone().with_field(field.name, &text).unwrap_or(workload);
             }
         }
         workload
@@ -269,8 +254,7 @@ pub(crate) mod tests {
         for _ in 0..500 {
             let workload = random(&mut rng);
             let text = print(&workload, &[workload.scrub]);
-            let loaded =
-                parse(&text, &[]).unwrap_or_else(|mistake| panic!("{mistake:?} in {text}"));
+            let loaded = parse(&text, &[]).unwrap_or_else(|mistake| panic!("{mistake:?} in {text}"));
             assert_eq!(loaded.workload, workload, "{text}");
             assert_eq!(loaded.lists, []);
         }
@@ -311,11 +295,7 @@ pub(crate) mod tests {
     fn what_a_file_leaves_out_is_as_by_default() {
         assert_eq!(parse("", &[]).unwrap().workload, Workload::default());
         let loaded = parse("keys = 20_000\nspan = { ops = 7 }\n", &[]).unwrap();
-        let expected = Workload {
-            keys: 20_000,
-            span: Span::Ops(7),
-            ..Workload::default()
-        };
+        let expected = Workload { keys: 20_000, span: Span::Ops(7), ..Workload::default() };
         assert_eq!(loaded.workload, expected);
     }
 
@@ -325,10 +305,7 @@ pub(crate) mod tests {
         let loaded = parse(text, &["scrub", "writers", "value_len", "pin"]).unwrap();
         let list = |field: &str, values: &[(&str, usize)]| List {
             field: field.to_owned(),
-            values: values
-                .iter()
-                .map(|&(text, line)| (text.to_owned(), line))
-                .collect(),
+            values: values.iter().map(|&(text, line)| (text.to_owned(), line)).collect(),
         };
         assert_eq!(
             loaded.lists,
@@ -341,11 +318,7 @@ pub(crate) mod tests {
         assert_eq!(loaded.workload, Workload::default());
         assert!(print(&loaded.workload, &Scrub::ALL).contains("\nscrub = \"all\"\n"));
         let two = print(&loaded.workload, &[Scrub::None, Scrub::Full]);
-        assert_eq!(
-            parse(&two, &["scrub"]).unwrap().lists[0].values.len(),
-            2,
-            "{two}"
-        );
+        assert_eq!(parse(&two, &["scrub"]).unwrap().lists[0].values.len(), 2, "{two}");
     }
 
     #[test]
@@ -366,10 +339,7 @@ pub(crate) mod tests {
             let mistake = parse(text, &["scrub"]).unwrap_err();
             assert_eq!(mistake.line, line, "{text}: {mistake:?}");
             let said = mistake.of(Path::new("some.toml"));
-            assert!(
-                said.contains(word) && !said.contains('\n'),
-                "{text}: {said}"
-            );
+            assert!(said.contains(word) && !said.contains('\n'), "{text}: {said}");
         }
     }
 }

@@ -36,10 +36,7 @@ impl KeySets {
     /// Returns how many there are, all families together.
     #[must_use]
     pub fn count(&self) -> u64 {
-        [&self.values, &self.counters, &self.groups]
-            .into_iter()
-            .map(|keys| keys.end - keys.start)
-            .sum()
+        [&self.values, &self.counters, &self.groups].into_iter().map(|keys| keys.end - keys.start).sum()
     }
 }
 
@@ -70,11 +67,7 @@ impl Workload {
     /// with the number `index % groups`.
     #[must_use]
     pub fn signal_groups(&self) -> Range<u8> {
-        if self.watchers == 0 || self.watch_all {
-            0..0
-        } else {
-            0..self.watch_groups
-        }
+        if self.watchers == 0 || self.watch_all { 0..0 } else { 0..self.watch_groups }
     }
 
     /// Tells whether values carry the time at which they were written, for watchers to read.
@@ -86,9 +79,7 @@ impl Workload {
     /// Returns the keys of the store.
     #[must_use]
     pub fn key_sets(&self) -> KeySets {
-        let special = self
-            .keys
-            .min(MOST_SPECIAL_KEYS.max(u64::from(self.writers)));
+        let special = self.keys.min(MOST_SPECIAL_KEYS.max(u64::from(self.writers)));
         let only_if = |has: bool, count| 0..if has { count } else { 0 };
         KeySets {
             values: only_if(self.mix.uses_values(), self.keys),
@@ -105,11 +96,7 @@ impl Workload {
             return all;
         }
         let own = |keys: Range<u64>| lane(keys.end, writer, self.writers);
-        KeySets {
-            values: own(all.values),
-            counters: own(all.counters),
-            groups: own(all.groups),
-        }
+        KeySets { values: own(all.values), counters: own(all.counters), groups: own(all.groups) }
     }
 
     /// Returns how many operations each worker has room for in a history, where there is to be one.
@@ -145,11 +132,7 @@ impl Workload {
     /// Returns how many slots the keys take.
     #[must_use]
     pub fn slots_needed(&self) -> u64 {
-        let KeySets {
-            values,
-            counters,
-            groups,
-        } = self.key_sets();
+        let KeySets { values, counters, groups } = self.key_sets();
         // All begin at 0.
         values.end + counters.end + groups.end * u64::from(self.orders)
     }
@@ -158,15 +141,9 @@ impl Workload {
     #[must_use]
     pub fn geometry(&self) -> Geometry {
         let used = self.slots_needed();
-        let dim = if self.mix.has(Op::Vector) {
-            DEFAULT_DIM
-        } else {
-            0
-        };
+        let dim = if self.mix.has(Op::Vector) { DEFAULT_DIM } else { 0 };
         Geometry {
-            slots: self
-                .slots
-                .unwrap_or((used + used / 3 + 64).next_multiple_of(64)),
+            slots: self.slots.unwrap_or((used + used / 3 + 64).next_multiple_of(64)),
             max_value_len: self.longest_value(),
             vector_dim: self.dim.unwrap_or(dim),
             // One per writer; the threads that fill the store give theirs back before.
@@ -181,16 +158,11 @@ mod scrub_text {
     use serde::{Deserialize, Deserializer, Serializer};
     use splinter::Scrub;
 
-    pub(super) fn serialize<S: Serializer>(
-        scrub: &Scrub,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(scrub: &Scrub, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(scrub)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Scrub, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Scrub, D::Error> {
         let text = String::deserialize(deserializer)?;
         Text::parse(&text).map_err(serde::de::Error::custom)
     }
@@ -211,18 +183,11 @@ mod tests {
     #[test]
     fn shares_of_the_operations_are_all_of_them_and_even() {
         for (writers, readers) in [(1, 0), (1, 1), (8, 8), (3, 4), (32, 32)] {
-            let workload = Workload {
-                writers,
-                readers,
-                ..Workload::default()
-            };
+            let workload = Workload { writers, readers, ..Workload::default() };
             for ops in [1, 2, 10, 63, 64, 4000, u64::MAX] {
                 let workers = 0..workload.operators();
                 let shares: Vec<u64> = workers.map(|it| workload.share_of(ops, it)).collect();
-                assert_eq!(
-                    shares.iter().map(|&it| u128::from(it)).sum::<u128>(),
-                    ops.into()
-                );
+                assert_eq!(shares.iter().map(|&it| u128::from(it)).sum::<u128>(), ops.into());
                 let least = shares.iter().min().unwrap();
                 assert!(shares.iter().max().unwrap() - least <= 1, "{shares:?}");
                 let (of_writers, of_readers) = shares.split_at(writers as usize);
@@ -235,10 +200,7 @@ mod tests {
 
     #[test]
     fn the_store_has_room_for_all_keys() {
-        let workload = Workload {
-            mix: "set,int,tandem,append".parse().unwrap(),
-            ..Workload::default()
-        };
+        let workload = Workload { mix: "set,int,tandem,append".parse().unwrap(), ..Workload::default() };
         let geometry = workload.geometry();
         assert!(geometry.slots >= 4096 + 1024 + 3 * 1024);
         assert_eq!(geometry.max_value_len, 256);
@@ -248,16 +210,10 @@ mod tests {
 
     #[test]
     fn writers_share_keys_unless_they_have_lanes() {
-        let lanes = Workload {
-            mix: "set,int".parse().unwrap(),
-            ..Workload::default()
-        };
+        let lanes = Workload { mix: "set,int".parse().unwrap(), ..Workload::default() };
         assert_eq!(lanes.writer_keys(1).values, 128..256);
         assert_eq!(lanes.writer_keys(1).counters, 32..64);
-        let shared = Workload {
-            key_choice: KeyChoice::Uniform,
-            ..lanes
-        };
+        let shared = Workload { key_choice: KeyChoice::Uniform, ..lanes };
         assert_eq!(shared.writer_keys(1), shared.key_sets());
     }
 }

@@ -28,10 +28,7 @@ pub(crate) fn on_many_processors(command: &mut Command) -> &mut Command {
         step(answer, libc::SECCOMP_RET_ERRNO | libc::EINVAL as u32, 0, 0),
     ];
     let install = move || {
-        let program = libc::sock_fprog {
-            len: filter.len() as u16,
-            filter: filter.as_ptr().cast_mut(),
-        };
+        let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_ptr().cast_mut() };
         // SAFETY: takes numbers alone.
         if unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) } != 0 {
             return Err(io::Error::last_os_error());

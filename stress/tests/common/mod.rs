@@ -41,8 +41,8 @@ pub(crate) fn record(line: &str) -> (Option<i32>, Value) {
     let output = stress(&format!("{line} --json"));
     let text = String::from_utf8(output.stdout).expect("a record is text");
     let errors = String::from_utf8_lossy(&output.stderr);
-    let record = serde_json::from_str(&text)
-        .unwrap_or_else(|error| panic!("{line}: {error}: {text} {errors}"));
+    let record =
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{line}: {error}: {text} {errors}"));
     (output.status.code(), record)
 }
 
@@ -72,11 +72,7 @@ pub(crate) fn refuses(verb: &str, cases: &[(&str, &str)]) {
         let output = stress(&format!("{verb} {flags}"));
         let error = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{verb} {flags}: {error}");
-        assert_eq!(
-            error.trim_end().lines().count(),
-            1,
-            "{verb} {flags}: {error}"
-        );
+        assert_eq!(error.trim_end().lines().count(), 1, "{verb} {flags}: {error}");
         assert!(error.contains(word), "{verb} {flags}: {error}");
         assert!(output.stdout.is_empty(), "{verb} {flags}");
     }
@@ -96,11 +92,8 @@ pub(crate) fn scratch(name: &str) -> PathBuf {
 
 /// Returns the worker processes of a run.
 pub(crate) fn children(parent: u32) -> Vec<u32> {
-    let text = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"))
-        .unwrap_or_default();
-    text.split_whitespace()
-        .filter_map(|pid| pid.parse().ok())
-        .collect()
+    let text = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
+    text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
 /// Tells whether a process has ended, waited for or not.

@@ -8,20 +8,10 @@ pub(crate) fn without_proc(program: &str) -> Option<Command> {
         let hide = r#"mount -t tmpfs none /proc && exec "$0" "$@""#;
         let mut command = Command::new("unshare");
         // As root of a namespace of its own, since not everybody may mount.
-        command.args([
-            "--user",
-            "--map-root-user",
-            "--mount",
-            "sh",
-            "-c",
-            hide,
-            program,
-        ]);
+        command.args(["--user", "--map-root-user", "--mount", "sh", "-c", hide, program]);
         command.stdin(Stdio::null());
         command
     };
     let possible = start("true").stderr(Stdio::null()).status();
-    possible
-        .is_ok_and(|status| status.success())
-        .then(|| start(program))
+    possible.is_ok_and(|status| status.success()).then(|| start(program))
 }

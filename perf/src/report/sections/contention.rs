@@ -14,12 +14,7 @@ const MOST_BARS: usize = 12;
 
 pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
     let groups = runs(input.found);
-    let kills: Vec<&Record> = input
-        .found
-        .records
-        .iter()
-        .filter(|it| it.kind == "kill")
-        .collect();
+    let kills: Vec<&Record> = input.found.records.iter().filter(|it| it.kind == "kill").collect();
     if groups.is_empty() && kills.is_empty() {
         return Err("none of the records counts operations".to_owned());
     }
@@ -28,15 +23,7 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
     let mut section = Section::new("contention", "", lead);
     let mut table = Table::new(
         "Attempts that met a claim",
-        &[
-            "configuration",
-            "operation",
-            ">attempts",
-            ">again",
-            ">share",
-            "then",
-            ">failures",
-        ],
+        &["configuration", "operation", ">attempts", ">again", ">share", "then", ">failures"],
     );
     let mut bars: Vec<(f64, Bar)> = Vec::new();
     for (group, label) in groups.iter().zip(labels(&groups)) {
@@ -96,11 +83,7 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
             &["writers, which retry", "readers, which go on"],
             bars.into_iter().map(|(_, bar)| bar).collect(),
         );
-        section.chart(
-            "Share of attempts that met a claim",
-            caption,
-            Chart::Bars(bars),
-        );
+        section.chart("Share of attempts that met a claim", caption, Chart::Bars(bars));
     }
     section.table(table);
     Ok(section)
@@ -110,9 +93,7 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
 fn of_kills(table: &mut Table, record: &Record) {
     type Counts = (u64, u64);
     let operations: BTreeMap<String, Counts> = record.part(&["operations"]).unwrap_or_default();
-    let writes = operations
-        .into_iter()
-        .map(|(name, counts)| (name, counts, "retries"));
+    let writes = operations.into_iter().map(|(name, counts)| (name, counts, "retries"));
     let reads: Option<Counts> = record.part(&["reads"]);
     let reads = reads.map(|counts| ("read".to_owned(), counts, "gives up"));
     for (name, (done, again), then) in writes.chain(reads) {
@@ -121,9 +102,7 @@ fn of_kills(table: &mut Table, record: &Record) {
             name.into(),
             (done + again).to_string().into(),
             again.to_string().into(),
-            Unit::Share
-                .show(again as f64 / (done + again).max(1) as f64)
-                .into(),
+            Unit::Share.show(again as f64 / (done + again).max(1) as f64).into(),
             then.into(),
             "-".into(),
         ]);

@@ -22,31 +22,19 @@ struct Kind {
 const KINDS: [Kind; 3] = [
     Kind {
         title: "Core to core",
-        paths: [
-            ["core_to_core", "processors"],
-            ["core_to_core", "processors"],
-            ["core_to_core", "ns"],
-        ],
+        paths: [["core_to_core", "processors"], ["core_to_core", "processors"], ["core_to_core", "ns"]],
         ends: ["from", "to processor"],
         unit: Unit::Nanoseconds,
     },
     Kind {
         title: "Node to node, one load",
-        paths: [
-            ["node_to_node", "from"],
-            ["node_to_node", "to"],
-            ["node_to_node", "load_ns"],
-        ],
+        paths: [["node_to_node", "from"], ["node_to_node", "to"], ["node_to_node", "load_ns"]],
         ends: ["processors of node", "memory of node"],
         unit: Unit::Nanoseconds,
     },
     Kind {
         title: "Node to node, reading",
-        paths: [
-            ["node_to_node", "from"],
-            ["node_to_node", "to"],
-            ["node_to_node", "read_bytes_per_s"],
-        ],
+        paths: [["node_to_node", "from"], ["node_to_node", "to"], ["node_to_node", "read_bytes_per_s"]],
         ends: ["processors of node", "memory of node"],
         unit: Unit::BytesPerSecond,
     },
@@ -76,10 +64,7 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
     if section.blocks.len() > 1 {
         Ok(section)
     } else {
-        Err(
-            "none of the records has such a matrix; 'splinter-perf limits --json' makes them"
-                .to_owned(),
-        )
+        Err("none of the records has such a matrix; 'splinter-perf limits --json' makes them".to_owned())
     }
 }
 
@@ -103,11 +88,7 @@ impl Matrix {
             return None;
         }
         let measured = cells.iter().flatten().flatten().count();
-        (cells.len() == rows.len() && measured > 0).then_some(Self {
-            rows,
-            columns,
-            cells,
-        })
+        (cells.len() == rows.len() && measured > 0).then_some(Self { rows, columns, cells })
     }
 
     fn chart(self, kind: &Kind, record: &Record) -> Chart {
@@ -129,8 +110,7 @@ impl Matrix {
         let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
         let mut table = Table::new(title, &heads);
         for (name, row) in self.rows.iter().zip(&self.cells) {
-            let cell =
-                |value: &Option<f64>| value.map_or("-".to_owned(), |value| kind.unit.show(value));
+            let cell = |value: &Option<f64>| value.map_or("-".to_owned(), |value| kind.unit.show(value));
             let row = row.iter().map(|value| cell(value).into());
             table.row(std::iter::once(name.clone().into()).chain(row));
         }

@@ -34,7 +34,8 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
     if section.blocks.len() > 1 {
         Ok(section)
     } else {
-        Err("none of the records has costs of single operations; 'splinter-perf micro --json' makes one".to_owned())
+        Err("none of the records has costs of single operations; 'splinter-perf micro --json' makes one"
+            .to_owned())
     }
 }
 
@@ -95,22 +96,11 @@ fn table(record: &Record, list: &str, rows: &[Row]) -> Table {
         }
         return table;
     }
-    let heads = [
-        "operation",
-        ">measured",
-        "limit",
-        ">at",
-        ">ratio",
-        ">middle half",
-        ">target",
-        "judgement",
-    ];
+    let heads = ["operation", ">measured", "limit", ">at", ">ratio", ">middle half", ">target", "judgement"];
     let mut table = Table::new(&title, &heads);
     for (row, (unit, value)) in valued {
         let half = row.ratio_quartiles.map(Quartiles::ends);
-        let bound = row
-            .bound()
-            .map_or(String::new(), |bound| format!("{bound} "));
+        let bound = row.bound().map_or(String::new(), |bound| format!("{bound} "));
         table.row([
             row.title().into(),
             unit.show(value).into(),

@@ -32,22 +32,11 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
     let mut section = Section::new("environment", "", &lead);
     let several = machines.len() > 1;
     let heads: Vec<String> = (1..=machines.len())
-        .map(|number| {
-            if several {
-                number.to_string()
-            } else {
-                "value".to_owned()
-            }
-        })
+        .map(|number| if several { number.to_string() } else { "value".to_owned() })
         .collect();
-    let heads: Vec<&str> = std::iter::once("field")
-        .chain(heads.iter().map(String::as_str))
-        .collect();
+    let heads: Vec<&str> = std::iter::once("field").chain(heads.iter().map(String::as_str)).collect();
     let mut table = Table::new("Machine and build", &heads);
-    let mut names: Vec<&String> = machines
-        .iter()
-        .flat_map(|(fields, _)| fields.keys())
-        .collect();
+    let mut names: Vec<&String> = machines.iter().flat_map(|(fields, _)| fields.keys()).collect();
     names.sort_by_key(|name| (!differing.contains(*name), (*name).clone()));
     names.dedup();
     for name in names {
@@ -60,11 +49,7 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
         let of = |(_, names): &(Fields, Vec<String>)| {
             let shown = names.iter().take(6).cloned().collect::<Vec<_>>().join(", ");
             let more = names.len().saturating_sub(6);
-            Cell::from(if more > 0 {
-                format!("{shown} and {more} more")
-            } else {
-                shown
-            })
+            Cell::from(if more > 0 { format!("{shown} and {more} more") } else { shown })
         };
         table.row(std::iter::once("records".into()).chain(machines.iter().map(of)));
     }
@@ -75,13 +60,7 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
 
 /// Says what passed while the records of each file were made, from the least to the greatest.
 fn transient(input: &Input<'_>) -> Table {
-    let heads = [
-        "file",
-        ">load before (1 min)",
-        ">steal ms",
-        ">counter GHz",
-        ">own share of processors %",
-    ];
+    let heads = ["file", ">load before (1 min)", ">steal ms", ">counter GHz", ">own share of processors %"];
     let mut table = Table::new("While it was measured", &heads);
     let mut rest = input.found.records.as_slice();
     for file in &input.found.files {
@@ -93,9 +72,7 @@ fn transient(input: &Input<'_>) -> Table {
             range(records, 2, Record::load_before),
             range(records, 0, |it| it.number(&["environment", "steal_ms"])),
             range(records, 3, |it| it.number(&["environment", "tsc_ghz"])),
-            range(records, 0, |it| {
-                Some(it.number(&["window", "processor_share"])? * 100.0)
-            }),
+            range(records, 0, |it| Some(it.number(&["window", "processor_share"])? * 100.0)),
         ]);
     }
     table
@@ -107,9 +84,5 @@ fn range(records: &[Record], decimals: usize, of: impl Fn(&Record) -> Option<f64
         return "-".into();
     };
     let (low, high) = (format!("{low:.decimals$}"), format!("{high:.decimals$}"));
-    if low == high {
-        low.into()
-    } else {
-        format!("{low} to {high}").into()
-    }
+    if low == high { low.into() } else { format!("{low} to {high}").into() }
 }

@@ -44,12 +44,7 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
             if elsewhere || (record.kind == "wake" && name == "rows") {
                 continue;
             }
-            let title = format!(
-                "{} {}: {}",
-                record.kind,
-                name.replace('_', " "),
-                record.name()
-            );
+            let title = format!("{} {}: {}", record.kind, name.replace('_', " "), record.name());
             match value {
                 Value::Array(list) => list_of(&mut section, &title, list),
                 Value::Object(object) => object_of(&mut section, &title, object),
@@ -57,11 +52,7 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
             }
         }
     }
-    if section.blocks.is_empty() {
-        Err("the records hold nothing else".to_owned())
-    } else {
-        Ok(section)
-    }
+    if section.blocks.is_empty() { Err("the records hold nothing else".to_owned()) } else { Ok(section) }
 }
 
 /// Shows a list of objects as rows; columns are the fields that hold a value of one line.
@@ -86,17 +77,9 @@ fn list_of(section: &mut Section, title: &str, list: &[Value]) {
             let numeric = of().all(|(_, value)| value.is_number() || value.is_null());
             let sign = if numeric { ">" } else { "" };
             // The unit stands beside each value; it is left out where that is not needed to tell columns apart.
-            let bare =
-                |column: &str| unit(column).map_or(column.to_owned(), |(name, _)| name.to_owned());
-            let alike = columns
-                .iter()
-                .filter(|other| bare(other) == bare(column))
-                .count();
-            let column = if alike > 1 {
-                column.clone()
-            } else {
-                bare(column)
-            };
+            let bare = |column: &str| unit(column).map_or(column.to_owned(), |(name, _)| name.to_owned());
+            let alike = columns.iter().filter(|other| bare(other) == bare(column)).count();
+            let column = if alike > 1 { column.clone() } else { bare(column) };
             format!("{sign}{}", column.replace(['_', '.'], " "))
         })
         .collect();
@@ -111,9 +94,7 @@ fn list_of(section: &mut Section, title: &str, list: &[Value]) {
     let hidden = rows.len().saturating_sub(MOST_ROWS);
     let more = [(hidden, "rows"), (left_out, "columns")];
     let more = more.into_iter().filter(|(count, _)| *count > 0);
-    let more: Vec<String> = more
-        .map(|(count, what)| format!("{count} more {what}"))
-        .collect();
+    let more: Vec<String> = more.map(|(count, what)| format!("{count} more {what}")).collect();
     let title = if more.is_empty() {
         title.to_owned()
     } else {
@@ -153,9 +134,7 @@ fn unit(column: &str) -> Option<(&str, Unit)> {
         ("_ns", Unit::Nanoseconds),
         ("_bytes", Unit::Bytes),
     ];
-    units
-        .into_iter()
-        .find_map(|(end, unit)| Some((column.strip_suffix(end)?, unit)))
+    units.into_iter().find_map(|(end, unit)| Some((column.strip_suffix(end)?, unit)))
 }
 
 /// Returns the fields of a row, those of objects within it as well.
@@ -220,14 +199,8 @@ fn cell(name: &str, value: &Value) -> Cell {
         (Some(number), None) if number.fract() != 0.0 => format!("{number:.2}"),
         (None, _) if numbers(value) > MOST_NUMBERS => format!("{} values", numbers(value)),
         (None, Some((_, unit))) if value.is_array() => {
-            let all = value
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_f64);
-            all.map(|number| unit.show(number))
-                .collect::<Vec<_>>()
-                .join(" to ")
+            let all = value.as_array().into_iter().flatten().filter_map(Value::as_f64);
+            all.map(|number| unit.show(number)).collect::<Vec<_>>().join(" to ")
         }
         _ => text(value),
     };

@@ -22,11 +22,7 @@ pub(in crate::report) fn tiles(found: &Collection) -> Vec<Tile> {
     let records = &found.records;
     let mut tiles = Vec::new();
     tiles.extend(goodput(records));
-    tiles.extend(
-        ["get", "set"]
-            .into_iter()
-            .filter_map(|operation| latency(records, operation)),
-    );
+    tiles.extend(["get", "set"].into_iter().filter_map(|operation| latency(records, operation)));
     tiles.extend(wake(records));
     tiles.extend(rivals(records));
     tiles
@@ -37,21 +33,14 @@ fn goodput(records: &[Record]) -> Option<Tile> {
     let mut all: Vec<Found<'_>> = Vec::new();
     for record in records {
         let mut add = |value: Option<f64>, detail: String| {
-            all.extend(value.map(|value| Found {
-                record,
-                value,
-                detail,
-            }));
+            all.extend(value.map(|value| Found { record, value, detail }));
         };
         if record.kind == "run" {
             add(record.goodput_per_s(), record.what());
         }
         for Load { load, entrants } in record.loads() {
             for entrant in entrants.iter().filter(|it| it.is_splinter()) {
-                add(
-                    entrant.goodput_per_s,
-                    format!("load \"{load}\", {}", entrant.name),
-                );
+                add(entrant.goodput_per_s, format!("load \"{load}\", {}", entrant.name));
             }
         }
         for claim in record.claims() {
@@ -88,9 +77,7 @@ fn latency(records: &[Record], operation: &str) -> Option<Tile> {
         }
     }
     all.retain(|(_, latency, ..)| latency.samples > 0);
-    let best = all
-        .into_iter()
-        .min_by_key(|(alone, it, ..)| (!alone, it.p50, it.p99));
+    let best = all.into_iter().min_by_key(|(alone, it, ..)| (!alone, it.p50, it.p99));
     let (_, latency, detail, disturbed_by) = best?;
     let ns = |value: u64| Unit::Nanoseconds.show(value as f64).replace(".0 ", " ");
     let (median, tail) = (ns(latency.p50), ns(latency.p99));
@@ -115,10 +102,7 @@ fn wake(records: &[Record]) -> Option<Tile> {
         Some((record, row.value_ns?, row))
     };
     let (record, ns, row) = records.iter().filter(|it| it.kind == "wake").find_map(of)?;
-    let beside = row
-        .limit_name
-        .zip(row.ratio)
-        .map(|(name, ratio)| format!("{} of {name}", times(ratio)));
+    let beside = row.limit_name.zip(row.ratio).map(|(name, ratio)| format!("{} of {name}", times(ratio)));
     Some(Tile {
         title: "Wake of a sleeping watcher".to_owned(),
         value: Unit::Nanoseconds.show(ns),
@@ -129,11 +113,8 @@ fn wake(records: &[Record]) -> Option<Tile> {
 
 /// Compares with rivals under the last load, which mixes reads and writes.
 fn rivals(records: &[Record]) -> Option<Tile> {
-    let (record, load) = records
-        .iter()
-        .find_map(|it| Some((it, it.loads().pop()?)))?;
-    let ratio =
-        |entrant: &Entrant| Some((entrant.name.clone(), times(entrant.ratio.as_ref()?.median)));
+    let (record, load) = records.iter().find_map(|it| Some((it, it.loads().pop()?)))?;
+    let ratio = |entrant: &Entrant| Some((entrant.name.clone(), times(entrant.ratio.as_ref()?.median)));
     let ratios: Vec<(String, String)> = load.entrants.iter().filter_map(ratio).collect();
     let find = |name: &&str| ratios.iter().find(|(it, _)| it.starts_with(*name));
     let mut chosen: Vec<&(String, String)> = RIVALS.iter().filter_map(find).collect();

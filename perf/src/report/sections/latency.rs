@@ -42,12 +42,7 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
     let mut section = Section::new("latency", "", lead);
     for (label, said) in LABELS {
         let mut records = groups.iter().flat_map(|group| &group.records);
-        let has = |record: &&Record| {
-            record
-                .texts(&["labels"])
-                .iter()
-                .any(|it| it.contains(label))
-        };
+        let has = |record: &&Record| record.texts(&["labels"]).iter().any(|it| it.contains(label));
         if records.any(has) {
             section.say(said);
         }
@@ -57,11 +52,7 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
     kinds.dedup();
     let several = kinds.len() > 1;
     for kind in kinds {
-        let of: Vec<Group<'_>> = groups
-            .iter()
-            .filter(|it| it.kind() == kind)
-            .cloned()
-            .collect();
+        let of: Vec<Group<'_>> = groups.iter().filter(|it| it.kind() == kind).cloned().collect();
         kind_of_record(&mut section, &of, if several { kind } else { "" });
     }
     Ok(section)
@@ -79,17 +70,8 @@ fn kind_of_record(section: &mut Section, groups: &[Group<'_>], kind: &str) {
             operations.push(&curve.name);
         }
     }
-    let heads = [
-        "operation",
-        "configuration",
-        ">samples",
-        ">p50",
-        ">p90",
-        ">p99",
-        ">p99.9",
-        ">p99.99",
-        ">max",
-    ];
+    let heads =
+        ["operation", "configuration", ">samples", ">p50", ">p90", ">p99", ">p99.9", ">p99.99", ">max"];
     let mut table = Table::new(&join("Percentiles", kind), &heads);
     // Those that have a colour, in all charts the same.
     let mut names: Vec<String> = Vec::new();
@@ -98,11 +80,7 @@ fn kind_of_record(section: &mut Section, groups: &[Group<'_>], kind: &str) {
         let find = |curves: &[Curve]| curves.iter().find(|it| it.name == operation).cloned();
         for (group, name, curves) in &all {
             let Some(curve) = find(curves) else { continue };
-            let mut row = vec![
-                operation.into(),
-                name.clone().into(),
-                curve.samples.to_string().into(),
-            ];
+            let mut row = vec![operation.into(), name.clone().into(), curve.samples.to_string().into()];
             row.extend(PERCENTILES.map(|percentile| {
                 let median = spread(group, |record| latency(record, operation, percentile));
                 let shown = median.map(|it| Unit::Nanoseconds.show(it.median));
@@ -110,10 +88,7 @@ fn kind_of_record(section: &mut Section, groups: &[Group<'_>], kind: &str) {
             }));
             table.row(row);
         }
-        let mut timed: Vec<_> = all
-            .iter()
-            .filter(|(.., curves)| find(curves).is_some())
-            .collect();
+        let mut timed: Vec<_> = all.iter().filter(|(.., curves)| find(curves).is_some()).collect();
         is_cut |= timed.len() > MOST_LINES;
         let rate = |group: &Group<'_>| group.records[0].goodput_per_s().unwrap_or(0.0);
         timed.sort_by(|a, b| rate(b.0).total_cmp(&rate(a.0)));
@@ -159,11 +134,7 @@ fn kind_of_record(section: &mut Section, groups: &[Group<'_>], kind: &str) {
             groups.len()
         );
     }
-    if all
-        .iter()
-        .flat_map(|(.., curves)| curves)
-        .any(|curve| curve.sparse)
-    {
+    if all.iter().flat_map(|(.., curves)| curves).any(|curve| curve.sparse) {
         caption.push_str(" Dots are all that is known where a record has no histogram.");
     }
     section.charts(join("Latency by operation", kind), caption.trim(), charts);
@@ -193,11 +164,7 @@ fn title_of(operation: &str) -> String {
 }
 
 fn join(text: &str, kind: &str) -> String {
-    if kind.is_empty() {
-        text.to_owned()
-    } else {
-        format!("{text} ({kind})")
-    }
+    if kind.is_empty() { text.to_owned() } else { format!("{text} ({kind})") }
 }
 
 /// Finds a percentile of what was timed, wherever its kind of record has it.

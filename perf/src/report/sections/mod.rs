@@ -30,12 +30,7 @@ pub(super) type Make = fn(&Input<'_>) -> Result<Section, String>;
 
 /// Returns the records with operations, grouped.
 fn runs(found: &Collection) -> Vec<Group<'_>> {
-    groups(
-        found
-            .records
-            .iter()
-            .filter(|record| !record.operations().is_empty()),
-    )
+    groups(found.records.iter().filter(|record| !record.operations().is_empty()))
 }
 
 /// Returns the spread of a figure over the records of a group.
@@ -61,11 +56,7 @@ fn about_intervals(groups: &[Group<'_>]) -> String {
             .to_owned();
     }
     let coverage = Spread::of((0..most).map(|it| it as f64)).map_or(0.0, |it| it.coverage);
-    let single = if least < 2 {
-        " Where there is one record only, there is no interval."
-    } else {
-        ""
-    };
+    let single = if least < 2 { " Where there is one record only, there is no interval." } else { "" };
     format!(
         "Values are medians over the records of a configuration, intervals hold the median by order statistics: from \
          the least to the greatest up to seven records ({:.0} % coverage with {most}).{single}",
@@ -99,14 +90,8 @@ fn evenly<T>(list: Vec<T>, most: usize) -> Vec<T> {
     if count <= most {
         return list;
     }
-    let chosen: Vec<usize> = (0..most)
-        .map(|index| index * (count - 1) / (most - 1))
-        .collect();
-    list.into_iter()
-        .enumerate()
-        .filter(|(index, _)| chosen.contains(index))
-        .map(|(_, one)| one)
-        .collect()
+    let chosen: Vec<usize> = (0..most).map(|index| index * (count - 1) / (most - 1)).collect();
+    list.into_iter().enumerate().filter(|(index, _)| chosen.contains(index)).map(|(_, one)| one).collect()
 }
 
 #[cfg(test)]
@@ -125,10 +110,7 @@ mod tests {
 
     fn report(values: &[Value]) -> Report {
         let each = |value: &Value| records("x.json", value);
-        let found = Collection {
-            records: values.iter().flat_map(each).collect(),
-            ..Collection::default()
-        };
+        let found = Collection { records: values.iter().flat_map(each).collect(), ..Collection::default() };
         super::super::build(&found, "a title", Path::new("."))
     }
 
@@ -140,21 +122,16 @@ mod tests {
             Block::Table(table) if table.title == title => Some(table),
             _ => None,
         });
-        let table = tables
-            .next()
-            .unwrap_or_else(|| panic!("no table '{title}'"));
-        let texts = |row: &Vec<_>| {
-            row.iter()
-                .map(|cell: &super::super::document::Cell| cell.text.clone())
-                .collect()
-        };
+        let table = tables.next().unwrap_or_else(|| panic!("no table '{title}'"));
+        let texts =
+            |row: &Vec<_>| row.iter().map(|cell: &super::super::document::Cell| cell.text.clone()).collect();
         table.rows.iter().map(texts).collect()
     }
 
     #[test]
     fn repetitions_are_one_bar_with_an_interval() {
-        let runs = [1.0e6, 3.0e6, 2.0e6]
-            .map(|goodput| run(&json!({"scrub": "none", "seed": goodput}), goodput));
+        let runs =
+            [1.0e6, 3.0e6, 2.0e6].map(|goodput| run(&json!({"scrub": "none", "seed": goodput}), goodput));
         let report = report(&runs);
         let rows = rows(&report, "throughput", "Goodput by configuration");
         assert_eq!(rows.len(), 1);
@@ -165,18 +142,8 @@ mod tests {
     #[test]
     fn what_is_not_there_is_left_out_with_a_reason() {
         let report = report(&[run(&json!({"scrub": "none"}), 1e6)]);
-        let left_out: Vec<&str> = report
-            .left_out
-            .iter()
-            .map(|(title, _)| title.as_str())
-            .collect();
-        for title in [
-            "Latency",
-            "Scaling",
-            "Scrub level and value size",
-            "Core to core",
-            "Placement",
-        ] {
+        let left_out: Vec<&str> = report.left_out.iter().map(|(title, _)| title.as_str()).collect();
+        for title in ["Latency", "Scaling", "Scrub level and value size", "Core to core", "Placement"] {
             assert!(left_out.contains(&title), "{title}: {left_out:?}");
         }
         assert!(report.left_out.iter().all(|(_, why)| !why.is_empty()));
@@ -185,44 +152,20 @@ mod tests {
 
     #[test]
     fn a_line_of_scaling_has_only_what_differs_in_nothing_else() {
-        let at = |writers: u32, len: &str, goodput| {
-            run(&json!({"writers": writers, "value_len": len}), goodput)
-        };
-        let report = report(&[
-            at(1, "64", 1e6),
-            at(4, "64", 2e6),
-            at(2, "64", 1.6e6),
-            at(1, "256", 9e5),
-        ]);
+        let at =
+            |writers: u32, len: &str, goodput| run(&json!({"writers": writers, "value_len": len}), goodput);
+        let report = report(&[at(1, "64", 1e6), at(4, "64", 2e6), at(2, "64", 1.6e6), at(1, "256", 9e5)]);
         let rows = rows(&report, "scaling", "Scaling over writers");
-        let told: Vec<[&str; 3]> = rows
-            .iter()
-            .map(|row| [row[1].as_str(), &row[2], &row[4]])
-            .collect();
-        assert_eq!(
-            told,
-            [
-                ["1", "1.00 M/s", "100"],
-                ["2", "1.60 M/s", "80"],
-                ["4", "2.00 M/s", "50"]
-            ]
-        );
+        let told: Vec<[&str; 3]> = rows.iter().map(|row| [row[1].as_str(), &row[2], &row[4]]).collect();
+        assert_eq!(told, [["1", "1.00 M/s", "100"], ["2", "1.60 M/s", "80"], ["4", "2.00 M/s", "50"]]);
     }
 
     #[test]
     fn writers_and_readers_may_grow_together() {
-        let at =
-            |count: u32, goodput| run(&json!({"writers": count, "readers": 3 * count}), goodput);
+        let at = |count: u32, goodput| run(&json!({"writers": count, "readers": 3 * count}), goodput);
         let report = report(&[at(1, 1e6), at(2, 1.5e6)]);
         let rows = rows(&report, "scaling", "Scaling over writers and readers");
-        assert_eq!(
-            (
-                rows[0][1].as_str(),
-                rows[1][1].as_str(),
-                rows[1][4].as_str()
-            ),
-            ("4", "8", "75")
-        );
+        assert_eq!((rows[0][1].as_str(), rows[1][1].as_str(), rows[1][4].as_str()), ("4", "8", "75"));
     }
 
     #[test]
@@ -232,25 +175,14 @@ mod tests {
         let mut broken = claim.clone();
         broken["broken"] = json!(2);
         let of = |claim: &Value| {
-            report(&[
-                json!({"schema_version": 1, "kind": "reproduce", "verdict": "pass", "cells": [claim]}),
-            ])
+            report(&[json!({"schema_version": 1, "kind": "reproduce", "verdict": "pass", "cells": [claim]})])
         };
         let table = rows(&of(&claim), "scaling", "Scaling of claims: x");
-        assert_eq!(
-            table[1],
-            ["500 M/s", "2", "10.0 M/s", "50"].map(str::to_owned)
-        );
+        assert_eq!(table[1], ["500 M/s", "2", "10.0 M/s", "50"].map(str::to_owned));
         let top = rows(&of(&broken), "verdicts", "Not passed");
         assert_eq!(top[0][3], "2 broken invariants");
         let further = rows(&of(&claim), "further", "reproduce cells: x");
-        let start = [
-            "500 M/s",
-            "not comparable",
-            "2.00 M/s",
-            "1.00 M/s to 3.00 M/s",
-            "0",
-        ];
+        let start = ["500 M/s", "not comparable", "2.00 M/s", "1.00 M/s to 3.00 M/s", "0"];
         assert_eq!(further[0], start.map(str::to_owned));
     }
 
@@ -261,40 +193,20 @@ mod tests {
                 "ratio": ratio, "latency_ns": {"get": {"p50": 50, "p99": 70, "samples": 9}}})
         };
         let ratio = json!({"of": "splinter", "median": 400.0, "low": 390.0, "high": 410.0});
-        let stores = [
-            entrant("splinter", 3e7, Value::Null),
-            entrant("Redis", 7.5e4, ratio),
-        ];
+        let stores = [entrant("splinter", 3e7, Value::Null), entrant("Redis", 7.5e4, ratio)];
         let absent = json!({"name": "LMDB", "problem": "not installed"});
         let load = json!({"load": "all get and set", "entrants": [stores[0], stores[1], absent]});
-        let report = report(&[
-            json!({"schema_version": 1, "kind": "peers", "verdict": "pass", "cells": [load],
-            "environment": {"processors": 2, "load_before": "6.5 1 1"}}),
-        ]);
-        let rows = rows(
-            &report,
-            "rivals",
-            "Goodput and latency beside other stores: x",
-        );
+        let report =
+            report(&[json!({"schema_version": 1, "kind": "peers", "verdict": "pass", "cells": [load],
+            "environment": {"processors": 2, "load_before": "6.5 1 1"}})]);
+        let rows = rows(&report, "rivals", "Goodput and latency beside other stores: x");
         assert_eq!(
             rows[1][1..],
-            [
-                "Redis (1)",
-                "75.0 k/s",
-                "75.0 k/s to 82.5 k/s",
-                "400×",
-                "390× to 410×",
-                "50.0 ns",
-                "70.0 ns"
-            ]
-            .map(str::to_owned)
+            ["Redis (1)", "75.0 k/s", "75.0 k/s to 82.5 k/s", "400×", "390× to 410×", "50.0 ns", "70.0 ns"]
+                .map(str::to_owned)
         );
         assert_eq!(rows[2][1..3], ["LMDB", "-"].map(str::to_owned));
-        let tiles: Vec<[&str; 2]> = report
-            .tiles
-            .iter()
-            .map(|it| [it.title.as_str(), &it.value])
-            .collect();
+        let tiles: Vec<[&str; 2]> = report.tiles.iter().map(|it| [it.title.as_str(), &it.value]).collect();
         assert_eq!(
             tiles,
             [
@@ -310,23 +222,10 @@ mod tests {
 
     #[test]
     fn a_heat_map_needs_several_levels_and_several_sizes() {
-        let at = |scrub: &str, len: &str| {
-            run(
-                &json!({"scrub": scrub, "value_len": len, "slots": len.len()}),
-                1e6,
-            )
-        };
-        let has = |values: &[Value]| {
-            report(values)
-                .sections
-                .iter()
-                .any(|section| section.id == "sizes")
-        };
-        assert!(has(&[
-            at("none", "64"),
-            at("full", "64"),
-            at("none", "1024")
-        ]));
+        let at =
+            |scrub: &str, len: &str| run(&json!({"scrub": scrub, "value_len": len, "slots": len.len()}), 1e6);
+        let has = |values: &[Value]| report(values).sections.iter().any(|section| section.id == "sizes");
+        assert!(has(&[at("none", "64"), at("full", "64"), at("none", "1024")]));
         assert!(!has(&[at("none", "64"), at("full", "64")]));
         assert!(!has(&[at("none", "64"), at("none", "1024")]));
     }
@@ -335,10 +234,7 @@ mod tests {
     fn the_share_of_attempts_that_met_a_claim_is_told() {
         let report = report(&[run(&json!({"scrub": "none"}), 1e6)]);
         let rows = rows(&report, "contention", "Attempts that met a claim");
-        assert_eq!(
-            rows[0][1..],
-            ["set", "100", "7", "7.000 %", "retries", "0"].map(str::to_owned)
-        );
+        assert_eq!(rows[0][1..], ["set", "100", "7", "7.000 %", "retries", "0"].map(str::to_owned));
     }
 
     #[test]

@@ -20,16 +20,7 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
     let mut section = Section::new("placement", "", lead);
     let mut table = Table::new(
         "Workers and memory",
-        &[
-            "record",
-            "asked",
-            ">workers",
-            ">pinned",
-            ">migrations",
-            "memory",
-            "pages by node",
-            "misplaced",
-        ],
+        &["record", "asked", ">workers", ">pinned", ">migrations", "memory", "pages by node", "misplaced"],
     );
     // Many records are placed alike: each map is drawn once.
     let mut maps: Vec<(Map, Vec<String>)> = Vec::new();
@@ -63,9 +54,7 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
         section.chart("Workers on processors", caption, Chart::Places(places));
     }
     if count > MOST {
-        section.say(format!(
-            "{MOST} of {count} different placements are drawn; all are in the table."
-        ));
+        section.say(format!("{MOST} of {count} different placements are drawn; all are in the table."));
     }
     section.table(table);
     Ok(section)
@@ -76,52 +65,27 @@ fn frame(node: &Node) -> (String, Vec<Place>) {
         name: format!("cpu {}", processor.id),
         marks: processor.workers.iter().map(mark).collect(),
     };
-    (
-        node.name.clone(),
-        node.processors.iter().map(place).collect(),
-    )
+    (node.name.clone(), node.processors.iter().map(place).collect())
 }
 
 fn mark(worker: &Worker) -> Mark {
-    let asked = worker
-        .requested()
-        .map_or("left to the scheduler".to_owned(), |cpu| {
-            format!("asked for cpu {cpu}")
-        });
-    let seen = worker
-        .seen()
-        .map_or("not seen".to_owned(), |cpu| format!("seen on cpu {cpu}"));
+    let asked =
+        worker.requested().map_or("left to the scheduler".to_owned(), |cpu| format!("asked for cpu {cpu}"));
+    let seen = worker.seen().map_or("not seen".to_owned(), |cpu| format!("seen on cpu {cpu}"));
     Mark {
-        key: ROLES
-            .iter()
-            .position(|role| *role == worker.role)
-            .unwrap_or(ROLES.len()),
+        key: ROLES.iter().position(|role| *role == worker.role).unwrap_or(ROLES.len()),
         ringed: worker.is_misplaced() || (worker.requested().is_some() && worker.migrations > 0),
-        hint: format!(
-            "{} {}: {asked}, {seen}, {} migrations",
-            worker.role, worker.number, worker.migrations
-        ),
+        hint: format!("{} {}: {asked}, {seen}, {} migrations", worker.role, worker.number, worker.migrations),
     }
 }
 
 fn row(input: &Input<'_>, record: &Record, placed: &[Node]) -> Vec<Cell> {
-    let workers = || {
-        placed
-            .iter()
-            .flat_map(|node| &node.processors)
-            .flat_map(|processor| &processor.workers)
-    };
-    let pinned = workers()
-        .filter(|worker| worker.requested().is_some())
-        .count();
+    let workers = || placed.iter().flat_map(|node| &node.processors).flat_map(|processor| &processor.workers);
+    let pinned = workers().filter(|worker| worker.requested().is_some()).count();
     let migrations: u64 = workers().map(|worker| worker.migrations).sum();
-    let nodes: Option<BTreeMap<String, u64>> =
-        record.part(&["placement", "memory", "after", "nodes"]);
+    let nodes: Option<BTreeMap<String, u64>> = record.part(&["placement", "memory", "after", "nodes"]);
     let nodes = nodes.unwrap_or_default();
-    let pages: Vec<String> = nodes
-        .iter()
-        .map(|(node, pages)| format!("{pages} on {node}"))
-        .collect();
+    let pages: Vec<String> = nodes.iter().map(|(node, pages)| format!("{pages} on {node}")).collect();
     let misplaced = record.texts(&["placement", "misplaced"]);
     vec![
         Cell::link(record.name(), input.link(record)),
@@ -129,19 +93,8 @@ fn row(input: &Input<'_>, record: &Record, placed: &[Node]) -> Vec<Cell> {
         workers().count().to_string().into(),
         pinned.to_string().into(),
         migrations.to_string().into(),
-        record
-            .text(&["placement", "memory", "requested"])
-            .unwrap_or("-")
-            .into(),
-        if pages.is_empty() {
-            "-".into()
-        } else {
-            pages.join(", ").into()
-        },
-        if misplaced.is_empty() {
-            "nothing".into()
-        } else {
-            Cell::toned(misplaced.join("; "), Tone::Bad)
-        },
+        record.text(&["placement", "memory", "requested"]).unwrap_or("-").into(),
+        if pages.is_empty() { "-".into() } else { pages.join(", ").into() },
+        if misplaced.is_empty() { "nothing".into() } else { Cell::toned(misplaced.join("; "), Tone::Bad) },
     ]
 }

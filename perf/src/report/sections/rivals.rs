@@ -22,9 +22,7 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
             [entrant.goodput_per_s, low, high]
         };
         let all: Vec<f64> = all.flat_map(ends).flatten().collect();
-        let charts = loads
-            .iter()
-            .filter_map(|load| chart(load, &all, is_hatched));
+        let charts = loads.iter().filter_map(|load| chart(load, &all, is_hatched));
         let title = format!("Goodput by load: {}", record.name());
         section.charts(title, notes(&loads), charts.collect());
         if !loads.is_empty() {
@@ -87,20 +85,9 @@ fn notes(loads: &[Load]) -> String {
 }
 
 fn table(name: &str, loads: &[Load]) -> Table {
-    let heads = [
-        "load",
-        "store",
-        ">goodput",
-        ">interval",
-        ">Splinter is",
-        ">interval of that",
-        ">p50",
-        ">p99",
-    ];
-    let mut table = Table::new(
-        &format!("Goodput and latency beside other stores: {name}"),
-        &heads,
-    );
+    let heads =
+        ["load", "store", ">goodput", ">interval", ">Splinter is", ">interval of that", ">p50", ">p99"];
+    let mut table = Table::new(&format!("Goodput and latency beside other stores: {name}"), &heads);
     let dash = |text: Option<String>| Cell::from(text.unwrap_or_else(|| "-".to_owned()));
     let rate = |value: f64| Unit::PerSecond.show(value);
     for load in loads {
@@ -117,11 +104,7 @@ fn table(name: &str, loads: &[Load]) -> Table {
                 load.load.clone().into(),
                 version.into(),
                 dash(entrant.goodput_per_s.map(rate)),
-                dash(
-                    entrant
-                        .interval()
-                        .map(|(low, high)| format!("{} to {}", rate(low), rate(high))),
-                ),
+                dash(entrant.interval().map(|(low, high)| format!("{} to {}", rate(low), rate(high)))),
                 dash(ratio.map(|ratio| times(ratio.median))),
                 dash(ratio.map(|it| format!("{} to {}", times(it.low), times(it.high)))),
                 dash(slowest.map(|it| ns(it.p50))),

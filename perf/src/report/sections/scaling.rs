@@ -49,10 +49,7 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
     if section.blocks.len() > 1 {
         Ok(section)
     } else {
-        Err(
-            "no two records differ in the number of writers, readers or processors alone"
-                .to_owned(),
-        )
+        Err("no two records differ in the number of writers, readers or processors alone".to_owned())
     }
 }
 
@@ -62,15 +59,9 @@ fn of_claims(section: &mut Section, record: &Record) {
     let heads = ["claim", ">processors", ">goodput", ">efficiency %"];
     let mut table = Table::new(&format!("Scaling of claims: {name}"), &heads);
     let mut charts = Vec::new();
-    for claim in record
-        .claims()
-        .into_iter()
-        .filter(|claim| claim.scaling.len() > 1)
-    {
+    for claim in record.claims().into_iter().filter(|claim| claim.scaling.len() > 1) {
         for point in &claim.scaling {
-            let efficiency = point
-                .efficiency
-                .map(|share| format!("{:.0}", share * 100.0));
+            let efficiency = point.efficiency.map(|share| format!("{:.0}", share * 100.0));
             table.row([
                 claim.claim.clone().into(),
                 format!("{:.0}", point.processors).into(),
@@ -78,26 +69,15 @@ fn of_claims(section: &mut Section, record: &Record) {
                 efficiency.unwrap_or_else(|| "-".to_owned()).into(),
             ]);
         }
-        let points = claim
-            .scaling
-            .iter()
-            .map(|it| (it.processors, it.goodput_per_s));
-        let line = Line {
-            name: "measured".to_owned(),
-            points: points.collect(),
-            marked: true,
-            ..Line::default()
-        };
+        let points = claim.scaling.iter().map(|it| (it.processors, it.goodput_per_s));
+        let line =
+            Line { name: "measured".to_owned(), points: points.collect(), marked: true, ..Line::default() };
         let ideal = ideal(&line, f64::INFINITY);
         let lines = std::iter::once(line).chain(ideal).collect();
         let chart = chart("processors", lines, record.disturbed_by().is_some());
         charts.push((format!("claim \"{}\"", claim.claim), chart));
     }
-    section.charts(
-        format!("Goodput over processors in use: {name}"),
-        "",
-        charts,
-    );
+    section.charts(format!("Goodput over processors in use: {name}"), "", charts);
     if !table.rows.is_empty() {
         section.table(table);
     }
@@ -137,9 +117,7 @@ fn rows<'a>(groups: &[Group<'a>], dimension: &Dimension) -> Vec<Row<'a>> {
         for name in dimension.counts.iter().chain(dimension.follow) {
             sample.config.remove(*name);
             sample.environment.remove(*name);
-            sample
-                .environment
-                .retain(|field, _| !field.starts_with(&format!("{name}.")));
+            sample.environment.retain(|field, _| !field.starts_with(&format!("{name}.")));
         }
         // Of several counts the proportion stays the same.
         let share = counts[0] / counts.iter().sum::<f64>();
@@ -151,15 +129,12 @@ fn rows<'a>(groups: &[Group<'a>], dimension: &Dimension) -> Vec<Row<'a>> {
             sample.config.insert("share of writers".to_owned(), share);
         }
         let point = (counts.iter().sum(), goodput);
-        let same = rows.iter_mut().find(|row| {
-            row.sample.config == sample.config && row.sample.environment == sample.environment
-        });
+        let same = rows
+            .iter_mut()
+            .find(|row| row.sample.config == sample.config && row.sample.environment == sample.environment);
         match same {
             Some(row) => row.points.push(point),
-            None => rows.push(Row {
-                sample,
-                points: vec![point],
-            }),
+            None => rows.push(Row { sample, points: vec![point] }),
         }
     }
     rows.retain_mut(|row| {
@@ -176,14 +151,7 @@ fn draw(section: &mut Section, dimension: &Dimension, rows: &[Row<'_>], groups: 
     let rate = Unit::PerSecond;
     let mut table = Table::new(
         &format!("Scaling over {}", dimension.name),
-        &[
-            "configuration",
-            ">count",
-            ">goodput",
-            ">for each",
-            ">efficiency %",
-            ">processors",
-        ],
+        &["configuration", ">count", ">goodput", ">for each", ">efficiency %", ">processors"],
     );
     let mut lines = Vec::new();
     for (row, name) in rows.iter().zip(names) {
@@ -203,11 +171,7 @@ fn draw(section: &mut Section, dimension: &Dimension, rows: &[Row<'_>], groups: 
         let several = row.points.iter().any(|(_, goodput)| goodput.samples > 1);
         lines.push(Line {
             name,
-            points: row
-                .points
-                .iter()
-                .map(|(count, it)| (*count, it.median))
-                .collect(),
+            points: row.points.iter().map(|(count, it)| (*count, it.median)).collect(),
             intervals: if several {
                 row.points.iter().map(|(_, it)| (it.low, it.high)).collect()
             } else {
@@ -219,22 +183,14 @@ fn draw(section: &mut Section, dimension: &Dimension, rows: &[Row<'_>], groups: 
     }
     let count = lines.len();
     let mut lines = evenly(lines, COLOURS);
-    let top = lines
-        .iter()
-        .flat_map(|line| &line.points)
-        .map(|it| it.1)
-        .fold(0.0, f64::max);
-    let best = lines
-        .iter()
-        .max_by(|a, b| a.points[0].1.total_cmp(&b.points[0].1));
+    let top = lines.iter().flat_map(|line| &line.points).map(|it| it.1).fold(0.0, f64::max);
+    let best = lines.iter().max_by(|a, b| a.points[0].1.total_cmp(&b.points[0].1));
     // Not beyond what was measured: it would make everything else small.
     let ideal = best.and_then(|best| ideal(best, top));
     lines.extend(ideal);
     let mut caption = about_intervals(groups);
     if lines.len() < count {
-        caption.push_str(&format!(
-            " {COLOURS} of {count} lines are drawn; all are in the table."
-        ));
+        caption.push_str(&format!(" {COLOURS} of {count} lines are drawn; all are in the table."));
     }
     let records = || groups.iter().flat_map(|group| &group.records);
     let is_hatched = records().any(|record| record.disturbed_by().is_some());

@@ -21,8 +21,7 @@ struct Family<'a> {
 pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
     let mut families: Vec<Family<'_>> = Vec::new();
     for group in runs(input.found) {
-        let (Some(scrub), Some(len)) = (group.config.get("scrub"), group.config.get("value_len"))
-        else {
+        let (Some(scrub), Some(len)) = (group.config.get("scrub"), group.config.get("value_len")) else {
             continue;
         };
         let Some(goodput) = spread(&group, Record::goodput_per_s) else {
@@ -43,24 +42,20 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
                 family.cells.push(cell);
                 family.is_hatched |= is_hatched;
             }
-            None => families.push(Family {
-                sample,
-                cells: vec![cell],
-                is_hatched,
-            }),
+            None => families.push(Family { sample, cells: vec![cell], is_hatched }),
         }
     }
     families.retain(|family| family.scrubs().len() > 1 && family.lengths().len() > 1);
     if families.is_empty() {
-        return Err("no set of records has several scrub levels and several value sizes, all else being the same".to_owned());
+        return Err(
+            "no set of records has several scrub levels and several value sizes, all else being the same"
+                .to_owned(),
+        );
     }
     families.sort_by_key(|family| std::cmp::Reverse(family.cells.len()));
     let mut section = Section::new("sizes", "", "Goodput, all operations together.");
     if families.len() > MOST {
-        section.say(format!(
-            "{MOST} of {} sets of records are drawn, the largest.",
-            families.len()
-        ));
+        section.say(format!("{MOST} of {} sets of records are drawn, the largest.", families.len()));
         families.truncate(MOST);
     }
     let samples: Vec<Group<'_>> = families.iter().map(|it| it.sample.clone()).collect();
@@ -68,16 +63,11 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
         let (scrubs, lengths) = (family.scrubs(), family.lengths());
         let find = |scrub: &String, len: &String| {
             let mut cells = family.cells.iter();
-            cells
-                .find(|it| it.0 == *scrub && it.1 == *len)
-                .map(|it| it.2)
+            cells.find(|it| it.0 == *scrub && it.1 == *len).map(|it| it.2)
         };
         let row = |scrub: &String| lengths.iter().map(|len| find(scrub, len)).collect();
-        let title = if samples.len() == 1 {
-            "Goodput by scrub level and value size".to_owned()
-        } else {
-            name
-        };
+        let title =
+            if samples.len() == 1 { "Goodput by scrub level and value size".to_owned() } else { name };
         let heat = Heat {
             row_title: "scrub".to_owned(),
             column_title: "bytes of a value".to_owned(),
@@ -96,11 +86,7 @@ impl Family<'_> {
     /// Returns the scrub levels, from the one that does least.
     fn scrubs(&self) -> Vec<String> {
         let mut all: Vec<String> = self.cells.iter().map(|it| it.0.clone()).collect();
-        let order = |scrub: &str| {
-            ["none", "hybrid", "full"]
-                .iter()
-                .position(|it| *it == scrub)
-        };
+        let order = |scrub: &str| ["none", "hybrid", "full"].iter().position(|it| *it == scrub);
         all.sort_by_key(|scrub| (order(scrub).unwrap_or(usize::MAX), scrub.clone()));
         all.dedup();
         all
@@ -111,9 +97,7 @@ impl Family<'_> {
         let mut all: Vec<String> = self.cells.iter().map(|it| it.1.clone()).collect();
         let number = |len: &str| {
             let digits = len.split(|c: char| !c.is_ascii_digit()).next();
-            digits
-                .and_then(|digits| digits.parse::<u64>().ok())
-                .unwrap_or(u64::MAX)
+            digits.and_then(|digits| digits.parse::<u64>().ok()).unwrap_or(u64::MAX)
         };
         all.sort_by_key(|len| (number(len), len.clone()));
         all.dedup();

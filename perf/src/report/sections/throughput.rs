@@ -23,16 +23,7 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
     let rate = Unit::PerSecond;
     let mut table = Table::new(
         "Goodput by configuration",
-        &[
-            "configuration",
-            ">records",
-            ">goodput",
-            ">interval",
-            ">attempts",
-            ">writes",
-            ">reads",
-            ">cpu %",
-        ],
+        &["configuration", ">records", ">goodput", ">interval", ">attempts", ">writes", ">reads", ">cpu %"],
     );
     let mut names: Vec<String> = Vec::new();
     let mut bars = Vec::new();
@@ -45,9 +36,7 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
             let found = spread(group, |record| record.number(&["totals", field]));
             found.map_or("-".to_owned(), |spread| rate.show(spread.median))
         };
-        let share = spread(group, |record| {
-            record.number(&["window", "processor_share"])
-        });
+        let share = spread(group, |record| record.number(&["window", "processor_share"]));
         table.row([
             label.clone().into(),
             goodput.samples.to_string().into(),
@@ -56,18 +45,13 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
             rate.show(attempts).into(),
             of("writes_per_s").into(),
             of("reads_per_s").into(),
-            share.map_or("-".into(), |share| {
-                format!("{:.0}", share.median * 100.0).into()
-            }),
+            share.map_or("-".into(), |share| format!("{:.0}", share.median * 100.0).into()),
         ]);
         bars.push(bar(group, label, &goodput, attempts, &mut names));
     }
     let all = bars.len();
     bars.sort_by(|a: &(f64, Bar), b| b.0.total_cmp(&a.0));
-    let bars: Vec<Bar> = evenly(bars, MOST_BARS)
-        .into_iter()
-        .map(|(_, bar)| bar)
-        .collect();
+    let bars: Vec<Bar> = evenly(bars, MOST_BARS).into_iter().map(|(_, bar)| bar).collect();
     let mut caption = about_intervals(&groups);
     if bars.len() < all {
         caption.push_str(&format!(
@@ -87,18 +71,8 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
 
 fn attempts(group: &Group<'_>) -> Option<f64> {
     let found = spread(group, |record| {
-        let sum = || {
-            record
-                .operations()
-                .iter()
-                .map(Operation::attempts_per_s)
-                .sum()
-        };
-        Some(
-            record
-                .number(&["totals", "attempts_per_s"])
-                .unwrap_or_else(sum),
-        )
+        let sum = || record.operations().iter().map(Operation::attempts_per_s).sum();
+        Some(record.number(&["totals", "attempts_per_s"]).unwrap_or_else(sum))
     });
     found.map(|spread| spread.median)
 }
@@ -138,10 +112,8 @@ fn bar(
     if goodput.samples > 1 {
         text.push_str(&format!(" (n = {})", goodput.samples));
     }
-    let shares: Vec<String> = parts
-        .iter()
-        .map(|&(colour, length)| format!("{} {}", names[colour], rate.show(length)))
-        .collect();
+    let shares: Vec<String> =
+        parts.iter().map(|&(colour, length)| format!("{} {}", names[colour], rate.show(length))).collect();
     let bar = Bar {
         hint: format!("{name}: {text}; {}", shares.join(", ")),
         name,

@@ -15,24 +15,12 @@ pub(in crate::report) fn tallies(found: &Collection) -> Vec<Tally> {
         let all = found.records.iter().filter(counts);
         all.filter(|record| record.verdict() == verdict).count()
     };
-    let broken = found
-        .records
-        .iter()
-        .filter(|it| !it.broken().is_empty())
-        .count();
-    let checked = found
-        .records
-        .iter()
-        .filter(|it| !it.invariants().is_empty())
-        .count();
+    let broken = found.records.iter().filter(|it| !it.broken().is_empty()).count();
+    let checked = found.records.iter().filter(|it| !it.invariants().is_empty()).count();
     let mut tallies = vec![
         (count(Some(Verdict::Pass)), "passed", Tone::Good),
         (count(Some(Verdict::Fail)), "failed", Tone::Bad),
-        (
-            count(Some(Verdict::Inconclusive)),
-            "inconclusive",
-            Tone::Doubtful,
-        ),
+        (count(Some(Verdict::Inconclusive)), "inconclusive", Tone::Doubtful),
         (count(None), "without a verdict", Tone::Plain),
         (broken, "with broken invariants", Tone::Bad),
     ];
@@ -54,19 +42,10 @@ pub(in crate::report) fn tallies(found: &Collection) -> Vec<Tally> {
 pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
     let found = input.found;
     let mut section = Section::new("verdicts", "", "");
-    let mut bad = Table::new(
-        "Not passed",
-        &[
-            "record",
-            "verdict",
-            "what was run",
-            "broken invariants",
-            "reasons",
-        ],
-    );
+    let mut bad =
+        Table::new("Not passed", &["record", "verdict", "what was run", "broken invariants", "reasons"]);
     for file in &found.files {
-        if !file.reasons.is_empty() && file.verdict.is_some_and(|verdict| verdict != Verdict::Pass)
-        {
+        if !file.reasons.is_empty() && file.verdict.is_some_and(|verdict| verdict != Verdict::Pass) {
             let name = file.path.file_name().unwrap_or_default();
             bad.row([
                 Cell::from(name.to_string_lossy()),
@@ -80,19 +59,11 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
     for record in &found.records {
         let verdict = record.verdict();
         let broken = record.broken();
-        let said: Vec<String> = broken
-            .iter()
-            .map(|(name, count)| format!("{count} {name}"))
-            .collect();
+        let said: Vec<String> = broken.iter().map(|(name, count)| format!("{count} {name}")).collect();
         // Not all kinds have a verdict.
         if verdict.is_some_and(|verdict| verdict != Verdict::Pass) || !broken.is_empty() {
             let reasons = record.reasons();
-            let mut shown = reasons
-                .iter()
-                .take(6)
-                .cloned()
-                .collect::<Vec<_>>()
-                .join("; ");
+            let mut shown = reasons.iter().take(6).cloned().collect::<Vec<_>>().join("; ");
             if reasons.len() > 6 {
                 shown.push_str(&format!("; {} more in the record", reasons.len() - 6));
             }
@@ -100,16 +71,8 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
                 Cell::link(record.name(), input.link(record)),
                 Cell::toned(word(verdict), tone(verdict)),
                 record.what().into(),
-                if broken.is_empty() {
-                    "none".into()
-                } else {
-                    Cell::toned(said.join(", "), Tone::Bad)
-                },
-                if shown.is_empty() {
-                    "it gives none".into()
-                } else {
-                    shown.into()
-                },
+                if broken.is_empty() { "none".into() } else { Cell::toned(said.join(", "), Tone::Bad) },
+                if shown.is_empty() { "it gives none".into() } else { shown.into() },
             ]);
         }
     }
@@ -134,15 +97,7 @@ const MOST_FILES: usize = 20;
 
 /// Lists all files, also those of which everything passed; many by their folders, kinds and verdicts.
 fn files(input: &Input<'_>) -> Table {
-    let heads = [
-        "file",
-        "kind",
-        ">records",
-        "verdict",
-        "invariants",
-        "labels",
-        "what was run",
-    ];
+    let heads = ["file", "kind", ">records", "verdict", "invariants", "labels", "what was run"];
     let mut table = Table::new("All files", &heads);
     let together = input.found.files.len() > MOST_FILES;
     let mut rows: Vec<(&Path, &File, usize, Vec<&Record>)> = Vec::new();
@@ -186,33 +141,20 @@ fn files(input: &Input<'_>) -> Table {
             [first, ..] => format!("{}; and {} more", first.what(), cells(&records) - 1),
         };
         let name = match files {
-            1 => file
-                .path
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned(),
+            1 => file.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             files => {
                 let folder = place.file_name().unwrap_or_default().to_string_lossy();
                 format!("{files} files in {folder}/")
             }
         };
-        let way = if files == 1 {
-            file.path.as_path()
-        } else {
-            place
-        };
+        let way = if files == 1 { file.path.as_path() } else { place };
         table.row([
             Cell::link(name, link(input.folder, way)),
             file.kind.clone().into(),
             cells(&records).to_string().into(),
             Cell::toned(word(file.verdict), tone(file.verdict)),
             held,
-            if labels.is_empty() {
-                "-".into()
-            } else {
-                labels.join(", ").into()
-            },
+            if labels.is_empty() { "-".into() } else { labels.join(", ").into() },
             what.into(),
         ]);
     }

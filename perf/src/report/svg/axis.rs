@@ -58,10 +58,7 @@ impl Axis {
     /// Takes an axis to the ends that some values need.
     pub(super) fn over(&self, values: impl Iterator<Item = f64>) -> Scale<'_> {
         let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
-        for value in values
-            .map(|value| self.place(value))
-            .filter(|it| it.is_finite())
-        {
+        for value in values.map(|value| self.place(value)).filter(|it| it.is_finite()) {
             (low, high) = (low.min(value), high.max(value));
         }
         if low > high {
@@ -81,11 +78,7 @@ impl Axis {
             }
             Self::Percentile => (0.0, high.max(1.0)),
         };
-        Scale {
-            axis: self,
-            low,
-            high,
-        }
+        Scale { axis: self, low, high }
     }
 
     fn has_unit(&self) -> bool {
@@ -143,9 +136,7 @@ impl Scale<'_> {
                     2 => "99".to_owned(),
                     more => format!("99.{}", "9".repeat(more - 2)),
                 };
-                (0..=nines)
-                    .map(|nines| (share(nines as f64), name(nines)))
-                    .collect()
+                (0..=nines).map(|nines| (share(nines as f64), name(nines))).collect()
             }
         }
     }
@@ -169,11 +160,7 @@ fn step(top: f64, has_unit: bool) -> f64 {
     let nice = [1.0, 2.0, if has_unit { 2.5 } else { 5.0 }, 5.0, 10.0];
     let fits = nice.into_iter().find(|nice| *nice >= factor * 0.9999);
     let step = power * fits.unwrap_or(10.0);
-    if has_unit || top < 2.0 {
-        step
-    } else {
-        step.max(1.0)
-    }
+    if has_unit || top < 2.0 { step } else { step.max(1.0) }
 }
 
 /// Writes a round value: as the suite does, without digits that say nothing.
@@ -193,10 +180,7 @@ mod tests {
     use super::*;
 
     fn linear() -> Axis {
-        Axis::Linear {
-            title: String::new(),
-            unit: Some(Unit::PerSecond),
-        }
+        Axis::Linear { title: String::new(), unit: Some(Unit::PerSecond) }
     }
 
     fn written(scale: &Scale<'_>) -> Vec<String> {
@@ -207,31 +191,17 @@ mod tests {
     fn linear_axes_begin_at_zero_and_end_at_a_round_number() {
         let axis = linear();
         let scale = axis.over([3.1e6, 9.6e6].into_iter());
-        assert_eq!(
-            written(&scale),
-            ["0", "2 M/s", "4 M/s", "6 M/s", "8 M/s", "10 M/s"]
-        );
-        assert_eq!(
-            (scale.at(0.0), scale.at(5e6), scale.at(99e6)),
-            (0.0, 0.5, 1.0)
-        );
+        assert_eq!(written(&scale), ["0", "2 M/s", "4 M/s", "6 M/s", "8 M/s", "10 M/s"]);
+        assert_eq!((scale.at(0.0), scale.at(5e6), scale.at(99e6)), (0.0, 0.5, 1.0));
         let scale = axis.over([0.0].into_iter());
         assert!(scale.ticks().len() > 1, "an axis of nothing has ends, too");
     }
 
     #[test]
     fn log_axes_mark_the_powers_of_ten() {
-        let axis = Axis::Log {
-            title: String::new(),
-            unit: Unit::Nanoseconds,
-        };
+        let axis = Axis::Log { title: String::new(), unit: Unit::Nanoseconds };
         let scale = axis.over([40.0, 3.7e8].into_iter());
-        assert_eq!(
-            written(&scale),
-            [
-                "100 ns", "1 us", "10 us", "100 us", "1 ms", "10 ms", "100 ms", "1 s"
-            ]
-        );
+        assert_eq!(written(&scale), ["100 ns", "1 us", "10 us", "100 us", "1 ms", "10 ms", "100 ms", "1 s"]);
         // From half a decade below 40 to half a decade above 370 million.
         assert!((scale.at(10_f64.powf(1.5)) - 0.0).abs() < 1e-9);
         assert!((scale.at(10_f64.powf(9.0)) - 1.0).abs() < 1e-9);

@@ -62,10 +62,7 @@ impl Bars {
     }
 
     pub(super) fn legend(&self) -> Vec<Key> {
-        let key = |class: String, name: &String| Key {
-            class,
-            name: name.clone(),
-        };
+        let key = |class: String, name: &String| Key { class, name: name.clone() };
         let mut keys = Vec::new();
         if self.parts.len() > 1 {
             let parts = self.parts.iter().enumerate();
@@ -83,33 +80,19 @@ impl Bars {
         let (bar, row) = if is_wide { (16.0, 24.0) } else { (9.0, 28.0) };
         let values = self.bars.iter().flat_map(|bar| {
             let ends = bar.interval.map(|(low, high)| [low, high]);
-            [Some(bar.whole()), bar.mark]
-                .into_iter()
-                .flatten()
-                .chain(ends.into_iter().flatten())
+            [Some(bar.whole()), bar.mark].into_iter().flatten().chain(ends.into_iter().flatten())
         });
         let scale = self.axis.over(values.chain(self.reached.iter().copied()));
-        let widest = |texts: &mut dyn Iterator<Item = &String>| {
-            texts.map(|text| width_of(text)).fold(0.0, f64::max)
-        };
+        let widest =
+            |texts: &mut dyn Iterator<Item = &String>| texts.map(|text| width_of(text)).fold(0.0, f64::max);
         let names = widest(&mut self.bars.iter().map(|bar| &bar.name));
         let texts = widest(&mut self.bars.iter().map(|bar| &bar.text));
         let mut ticks = scale.ticks();
         let first = ticks.first().map_or(0.0, |(_, text)| width_of(text) / 2.0);
-        let left = if is_wide {
-            names.min(width * 0.38) + 12.0
-        } else {
-            first.max(14.0)
-        };
+        let left = if is_wide { names.min(width * 0.38) + 12.0 } else { first.max(14.0) };
         // On a narrow page the value stands above the bar as well; the last mark of the axis needs its room in any case.
-        let last = ticks
-            .last()
-            .map_or(0.0, |(_, text)| width_of(text) / 2.0 + 4.0);
-        let beside = if is_wide {
-            texts.min(width * 0.3) + 14.0
-        } else {
-            14.0
-        };
+        let last = ticks.last().map_or(0.0, |(_, text)| width_of(text) / 2.0 + 4.0);
+        let beside = if is_wide { texts.min(width * 0.3) + 14.0 } else { 14.0 };
         let right = width - beside.max(last);
         thin(&mut ticks, right - left);
         let (top, bottom) = (6.0, 6.0 + row * self.bars.len() as f64);
@@ -124,29 +107,14 @@ impl Bars {
             canvas.text("tick", [along, bottom + LINE], Anchor::Middle, &text);
         }
         let middle = f64::midpoint(left, right);
-        canvas.text(
-            "axis",
-            [middle, height - 6.0],
-            Anchor::Middle,
-            self.axis.title(),
-        );
+        canvas.text("axis", [middle, height - 6.0], Anchor::Middle, self.axis.title());
 
         for (index, one) in self.bars.iter().enumerate() {
             let above = top + row * index as f64;
-            let base = if is_wide {
-                above + (row - bar) / 2.0
-            } else {
-                above + row - bar - 3.0
-            };
+            let base = if is_wide { above + (row - bar) / 2.0 } else { above + row - bar - 3.0 };
             if is_wide {
                 let text = base + bar / 2.0 + 4.0;
-                canvas.text_within(
-                    "name",
-                    [left - 8.0, text],
-                    Anchor::End,
-                    &one.name,
-                    left - 8.0,
-                );
+                canvas.text_within("name", [left - 8.0, text], Anchor::End, &one.name, left - 8.0);
                 canvas.text_within(
                     "value",
                     [right + 8.0, text],
@@ -158,13 +126,7 @@ impl Bars {
                 let value = width_of(&one.text).min(width * 0.6);
                 let room = right - left - value - 8.0;
                 canvas.text_within("name", [left, base - 4.0], Anchor::Start, &one.name, room);
-                canvas.text_within(
-                    "value",
-                    [right, base - 4.0],
-                    Anchor::End,
-                    &one.text,
-                    value + 7.0,
-                );
+                canvas.text_within("value", [right, base - 4.0], Anchor::End, &one.text, value + 7.0);
             }
             let mut from = 0.0;
             for &(colour, length) in &one.parts {
@@ -209,16 +171,10 @@ mod tests {
             ..Bar::default()
         };
         let chart = Chart::Bars(Bars {
-            axis: Axis::Linear {
-                title: "goodput".to_owned(),
-                unit: None,
-            },
+            axis: Axis::Linear { title: "goodput".to_owned(), unit: None },
             parts: vec!["get".to_owned(), "set".to_owned()],
             mark: String::new(),
-            bars: vec![
-                bar(&[(0, 2.0), (1, 6.0)], Some((7.0, 9.0))),
-                bar(&[(0, 4.0)], None),
-            ],
+            bars: vec![bar(&[(0, 2.0), (1, 6.0)], Some((7.0, 9.0))), bar(&[(0, 4.0)], None)],
             reached: Vec::new(),
         });
         for width in [340.0, 860.0] {
@@ -227,18 +183,9 @@ mod tests {
             assert_eq!(lengths.len(), 3);
             assert!((lengths[1] / lengths[0] - 3.0).abs() < 0.01, "{lengths:?}");
             assert!((lengths[2] / lengths[0] - 2.0).abs() < 0.01, "{lengths:?}");
-            assert!(
-                (starts[0] + lengths[0] - starts[1]).abs() < 0.2,
-                "{starts:?}"
-            );
-            let ends = [
-                values(&svg, "whisker", "x1")[0],
-                values(&svg, "whisker", "x2")[0],
-            ];
-            assert!(
-                ((ends[1] - ends[0]) / lengths[0] - 1.0).abs() < 0.01,
-                "{ends:?}"
-            );
+            assert!((starts[0] + lengths[0] - starts[1]).abs() < 0.2, "{starts:?}");
+            let ends = [values(&svg, "whisker", "x1")[0], values(&svg, "whisker", "x2")[0]];
+            assert!(((ends[1] - ends[0]) / lengths[0] - 1.0).abs() < 0.01, "{ends:?}");
         }
         let names: Vec<String> = chart.legend().into_iter().map(|key| key.name).collect();
         assert_eq!(names, ["get", "set"]);

@@ -27,11 +27,7 @@ pub(super) struct Canvas {
 
 impl Canvas {
     pub(super) fn new(width: f64, height: f64) -> Self {
-        Self {
-            width,
-            height,
-            body: String::new(),
-        }
+        Self { width, height, body: String::new() }
     }
 
     fn add(&mut self, element: std::fmt::Arguments<'_>) {
@@ -56,9 +52,7 @@ impl Canvas {
         strength: Option<f64>,
         hint: &str,
     ) {
-        let strength = strength.map_or(String::new(), |strength| {
-            format!(r#" fill-opacity="{strength:.3}""#)
-        });
+        let strength = strength.map_or(String::new(), |strength| format!(r#" fill-opacity="{strength:.3}""#));
         let (width, height) = (width.max(0.0), height.max(0.0));
         self.add(format_args!(
             r#"<rect class="{class}" x="{x:.1}" y="{y:.1}" width="{width:.1}" height="{height:.1}"{strength}>{}</rect>"#,
@@ -89,10 +83,7 @@ impl Canvas {
         for (at, [x, y]) in points.iter().enumerate() {
             let _ = write!(way, "{}{x:.1} {y:.1}", if at == 0 { "M" } else { "L" });
         }
-        self.add(format_args!(
-            r#"<path class="{class}" d="{way}">{}</path>"#,
-            title(hint)
-        ));
+        self.add(format_args!(r#"<path class="{class}" d="{way}">{}</path>"#, title(hint)));
     }
 
     /// Draws a dot.
@@ -141,11 +132,7 @@ impl Canvas {
 
     /// Returns the element, with a name and a description for readers who do not see it.
     pub(super) fn finish(self, label: &str, description: &str) -> String {
-        let Self {
-            width,
-            height,
-            body,
-        } = self;
+        let Self { width, height, body } = self;
         format!(
             "<svg viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" height=\"{height:.0}\" role=\"img\" aria-label=\"{label}\">\n<title>{label}</title>\n<desc>{description}</desc>\n{body}</svg>\n",
             label = escape(label),
@@ -155,11 +142,7 @@ impl Canvas {
 }
 
 fn title(hint: &str) -> String {
-    if hint.is_empty() {
-        String::new()
-    } else {
-        format!("<title>{}</title>", escape(hint))
-    }
+    if hint.is_empty() { String::new() } else { format!("<title>{}</title>", escape(hint)) }
 }
 
 /// Returns the room that a text takes, by estimate.
@@ -193,12 +176,7 @@ mod tests {
     #[test]
     fn no_text_becomes_markup() {
         let mut canvas = Canvas::new(10.0, 10.0);
-        canvas.text(
-            "t",
-            [0.0, 0.0],
-            Anchor::Start,
-            "<script>alert('a & b')</script>\u{1}",
-        );
+        canvas.text("t", [0.0, 0.0], Anchor::Start, "<script>alert('a & b')</script>\u{1}");
         let svg = canvas.finish("\"><b>", "</desc><b>");
         assert!(!svg.contains("<script") && !svg.contains("<b>"), "{svg}");
         assert!(svg.contains("a &amp; b") && !svg.contains('\u{1}'), "{svg}");
@@ -209,13 +187,7 @@ mod tests {
         let mut canvas = Canvas::new(50.0, 50.0);
         canvas.hatch([10.0, 20.0], [30.0, 8.0]);
         let svg = canvas.finish("x", "");
-        let way = svg
-            .split(" d=\"")
-            .nth(1)
-            .unwrap()
-            .split('"')
-            .next()
-            .unwrap();
+        let way = svg.split(" d=\"").nth(1).unwrap().split('"').next().unwrap();
         let points = way.split(['M', 'L']).filter(|point| !point.is_empty());
         let points: Vec<(f64, f64)> = points
             .map(|point| point.split_once(' ').unwrap())
@@ -223,27 +195,15 @@ mod tests {
             .collect();
         assert_eq!(points.len(), 10, "five lines: {way}");
         for (x, y) in points {
-            assert!(
-                (10.0..=40.0).contains(&x) && (20.0..=28.0).contains(&y),
-                "{x} {y}"
-            );
+            assert!((10.0..=40.0).contains(&x) && (20.0..=28.0).contains(&y), "{x} {y}");
         }
     }
 
     #[test]
     fn a_text_that_is_too_long_is_cut_and_kept_as_a_hint() {
         let mut canvas = Canvas::new(10.0, 10.0);
-        canvas.text_within(
-            "t",
-            [0.0, 0.0],
-            Anchor::Start,
-            "a rather long name",
-            10.0 * CHARACTER,
-        );
+        canvas.text_within("t", [0.0, 0.0], Anchor::Start, "a rather long name", 10.0 * CHARACTER);
         let svg = canvas.finish("x", "");
-        assert!(
-            svg.contains(">a rather…<") && svg.contains("<title>a rather long name</title>"),
-            "{svg}"
-        );
+        assert!(svg.contains(">a rather…<") && svg.contains("<title>a rather long name</title>"), "{svg}");
     }
 }

@@ -34,11 +34,7 @@ impl Heat {
     }
 
     fn strength(value: f64, (low, high): (f64, f64)) -> f64 {
-        let share = if high > low {
-            (value - low) / (high - low)
-        } else {
-            0.5
-        };
+        let share = if high > low { (value - low) / (high - low) } else { 0.5 };
         STRENGTHS.0 + share * (STRENGTHS.1 - STRENGTHS.0)
     }
 
@@ -47,56 +43,21 @@ impl Heat {
         let text = |value: f64| self.unit.show(value);
         let columns = self.columns.len().max(1) as f64;
         let names = self.rows.iter().chain([&self.row_title]);
-        let left = names
-            .map(|name| width_of(name))
-            .fold(0.0, f64::max)
-            .min(width * 0.35)
-            + 10.0;
+        let left = names.map(|name| width_of(name)).fold(0.0, f64::max).min(width * 0.35) + 10.0;
         let across = ((width - left - 4.0) / columns).min(170.0);
-        let widest = self
-            .cells
-            .iter()
-            .flatten()
-            .flatten()
-            .map(|&value| width_of(&text(value)))
-            .fold(0.0, f64::max);
+        let widest =
+            self.cells.iter().flatten().flatten().map(|&value| width_of(&text(value))).fold(0.0, f64::max);
         let is_written = widest + 4.0 <= across;
-        let down = if is_written {
-            34.0
-        } else {
-            across.clamp(3.0, 30.0)
-        };
+        let down = if is_written { 34.0 } else { across.clamp(3.0, 30.0) };
         let top = 2.0 * LINE + 8.0;
         let bottom = top + down * self.rows.len() as f64;
         let height = bottom + 2.0 * LINE + 18.0;
         let mut canvas = Canvas::new(width, height);
 
-        canvas.rect(
-            "plot",
-            [left, top],
-            [across * columns, bottom - top],
-            None,
-            "",
-        );
-        canvas.text_within(
-            "axis",
-            [0.0, 2.0 * LINE],
-            Anchor::Start,
-            &self.row_title,
-            left - 8.0,
-        );
-        canvas.text_within(
-            "axis",
-            [left, LINE - 2.0],
-            Anchor::Start,
-            &self.column_title,
-            width - left,
-        );
-        let longest = self
-            .columns
-            .iter()
-            .map(|name| width_of(name))
-            .fold(0.0, f64::max);
+        canvas.rect("plot", [left, top], [across * columns, bottom - top], None, "");
+        canvas.text_within("axis", [0.0, 2.0 * LINE], Anchor::Start, &self.row_title, left - 8.0);
+        canvas.text_within("axis", [left, LINE - 2.0], Anchor::Start, &self.column_title, width - left);
+        let longest = self.columns.iter().map(|name| width_of(name)).fold(0.0, f64::max);
         let every = ((longest + 8.0) / across).ceil().max(1.0) as usize;
         for (index, name) in self.columns.iter().enumerate().step_by(every) {
             let middle = left + across * (index as f64 + 0.5);
@@ -113,24 +74,12 @@ impl Heat {
                 let at = [left + across * column as f64, above];
                 let middle = at[0] + across / 2.0;
                 let Some(value) = *value else {
-                    canvas.rect(
-                        "cell none",
-                        at,
-                        [across - 1.0, down - 1.0],
-                        None,
-                        "not measured",
-                    );
+                    canvas.rect("cell none", at, [across - 1.0, down - 1.0], None, "not measured");
                     continue;
                 };
                 let strength = Self::strength(value, ends);
                 let hint = format!("{name}, {of}: {}", text(value));
-                canvas.rect(
-                    "cell",
-                    at,
-                    [across - 1.0, down - 1.0],
-                    Some(strength),
-                    &hint,
-                );
+                canvas.rect("cell", at, [across - 1.0, down - 1.0], Some(strength), &hint);
                 if is_written {
                     let class = format!("in h{:.0}", (strength * 10.0).floor());
                     canvas.text(&class, [middle, base], Anchor::Middle, &text(value));
@@ -179,9 +128,7 @@ mod tests {
             column_title: "to".to_owned(),
             rows: (0..size).map(name).collect(),
             columns: (0..size).map(name).collect(),
-            cells: (0..size)
-                .map(|row| (0..size).map(|column| cell(row, column)).collect())
-                .collect(),
+            cells: (0..size).map(|row| (0..size).map(|column| cell(row, column)).collect()).collect(),
             unit: Unit::Nanoseconds,
             is_hatched: false,
         })

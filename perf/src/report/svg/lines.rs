@@ -52,10 +52,7 @@ impl Lines {
     }
 
     pub(super) fn legend(&self) -> Vec<Key> {
-        let key = |(index, line): (usize, &Line)| Key {
-            class: self.class(index),
-            name: line.name.clone(),
-        };
+        let key = |(index, line): (usize, &Line)| Key { class: self.class(index), name: line.name.clone() };
         self.lines.iter().enumerate().map(key).collect()
     }
 
@@ -67,30 +64,19 @@ impl Lines {
         let points = || self.lines.iter().flat_map(|line| &line.points);
         let ends = self.lines.iter().flat_map(|line| &line.intervals);
         let x = self.x.over(points().map(|&(x, _)| x));
-        let y = self.y.over(
-            points()
-                .map(|&(_, y)| y)
-                .chain(ends.flat_map(|&(low, high)| [low, high])),
-        );
+        let y = self.y.over(points().map(|&(_, y)| y).chain(ends.flat_map(|&(low, high)| [low, high])));
         let (mut x_ticks, y_ticks) = (x.ticks(), y.ticks());
-        let widest = |texts: &mut dyn Iterator<Item = &String>| {
-            texts.map(|text| width_of(text)).fold(0.0, f64::max)
-        };
+        let widest =
+            |texts: &mut dyn Iterator<Item = &String>| texts.map(|text| width_of(text)).fold(0.0, f64::max);
         let left = 12.0 + widest(&mut y_ticks.iter().map(|(_, text)| text));
         let labels = widest(&mut self.lines.iter().map(|line| &line.name)).min(MOST_LABEL);
-        let last = x_ticks
-            .last()
-            .map_or(0.0, |(_, text)| width_of(text) / 2.0 + 4.0);
+        let last = x_ticks.last().map_or(0.0, |(_, text)| width_of(text) / 2.0 + 4.0);
         let beside = if is_named { labels + 26.0 } else { 14.0 };
         let right = width - beside.max(last);
         thin(&mut x_ticks, right - left);
         let (top, bottom) = (LINE + 10.0, height - 2.0 * LINE - 10.0);
-        let at = |(px, py): (f64, f64)| {
-            [
-                left + x.at(px) * (right - left),
-                bottom - y.at(py) * (bottom - top),
-            ]
-        };
+        let at =
+            |(px, py): (f64, f64)| [left + x.at(px) * (right - left), bottom - y.at(py) * (bottom - top)];
 
         canvas.rect("plot", [left, top], [right - left, bottom - top], None, "");
         if self.is_hatched {
@@ -108,12 +94,7 @@ impl Lines {
             canvas.text("tick", [along, bottom + LINE], Anchor::Middle, text);
         }
         let middle = f64::midpoint(left, right);
-        canvas.text(
-            "axis",
-            [middle, height - 6.0],
-            Anchor::Middle,
-            self.x.title(),
-        );
+        canvas.text("axis", [middle, height - 6.0], Anchor::Middle, self.x.title());
 
         for (index, line) in self.lines.iter().enumerate() {
             let class = self.class(index);
@@ -186,10 +167,7 @@ mod tests {
         };
         Chart::Lines(Lines {
             x: Axis::Percentile,
-            y: Axis::Log {
-                title: "latency".to_owned(),
-                unit: Unit::Nanoseconds,
-            },
+            y: Axis::Log { title: "latency".to_owned(), unit: Unit::Nanoseconds },
             lines: ends.iter().map(line).collect(),
             is_hatched: false,
         })
@@ -201,10 +179,7 @@ mod tests {
         let svg = chart.draw(860.0, "latency");
         assert_eq!(svg.matches("<path class=\"line k").count(), 2);
         assert_eq!(svg.matches("<text class=\"label k").count(), 2);
-        assert!(
-            !chart.draw(340.0, "latency").contains("class=\"label"),
-            "no room on a narrow page"
-        );
+        assert!(!chart.draw(340.0, "latency").contains("class=\"label"), "no room on a narrow page");
         let classes: Vec<String> = chart.legend().into_iter().map(|key| key.class).collect();
         assert_eq!(classes, ["k0", "k1"]);
     }
@@ -215,20 +190,13 @@ mod tests {
         let mut heights = values(&svg, "label", "y");
         heights.sort_by(f64::total_cmp);
         assert_eq!(heights.len(), 6);
-        assert!(
-            heights
-                .windows(2)
-                .all(|pair| pair[1] - pair[0] >= LINE - 0.11),
-            "{heights:?}"
-        );
+        assert!(heights.windows(2).all(|pair| pair[1] - pair[0] >= LINE - 0.11), "{heights:?}");
         assert!(*heights.last().unwrap() < 340.0);
     }
 
     #[test]
     fn a_reference_takes_no_colour() {
-        let Chart::Lines(mut lines) = lines(&[1e3, 1e4]) else {
-            unreachable!()
-        };
+        let Chart::Lines(mut lines) = lines(&[1e3, 1e4]) else { unreachable!() };
         lines.lines[0].is_reference = true;
         let classes: Vec<String> = lines.legend().into_iter().map(|key| key.class).collect();
         assert_eq!(classes, ["reference", "k0"]);

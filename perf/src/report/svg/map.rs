@@ -46,17 +46,11 @@ impl Places {
         };
         let key = |(index, name): (usize, &String)| {
             let used = marks().any(|mark| mark.key == index);
-            used.then(|| Key {
-                class: format!("k{}", index % COLOURS),
-                name: name.clone(),
-            })
+            used.then(|| Key { class: format!("k{}", index % COLOURS), name: name.clone() })
         };
         let mut keys: Vec<Key> = self.keys.iter().enumerate().filter_map(key).collect();
         if marks().any(|mark| mark.ringed) {
-            keys.push(Key {
-                class: "ring".to_owned(),
-                name: self.ring.clone(),
-            });
+            keys.push(Key { class: "ring".to_owned(), name: self.ring.clone() });
         }
         keys
     }
@@ -64,9 +58,7 @@ impl Places {
     pub(super) fn draw(&self, width: f64) -> Canvas {
         let places = || self.frames.iter().flat_map(|(_, places)| places);
         let most = places().map(|place| place.marks.len()).max().unwrap_or(0);
-        let name = places()
-            .map(|place| width_of(&place.name))
-            .fold(0.0, f64::max);
+        let name = places().map(|place| width_of(&place.name)).fold(0.0, f64::max);
         // Wider than high, so that rows of few places fill the page.
         let wanted = ((most as f64 * 3.0).sqrt().ceil() * STEP).max(name) + 16.0;
         let inner = width - 20.0;
@@ -85,33 +77,20 @@ impl Places {
                 rows.map(|places| (row(places), places)).collect()
             })
             .collect();
-        let frame = |rows: &[(f64, &[Place])]| {
-            LINE + 16.0 + rows.iter().map(|(height, _)| height).sum::<f64>()
-        };
+        let frame =
+            |rows: &[(f64, &[Place])]| LINE + 16.0 + rows.iter().map(|(height, _)| height).sum::<f64>();
         let height: f64 = rows.iter().map(|rows| frame(rows) + 10.0).sum();
         let mut canvas = Canvas::new(width, height.max(1.0));
         let mut top = 0.0;
         for ((name, _), rows) in self.frames.iter().zip(&rows) {
             let high = frame(rows);
-            canvas.rect(
-                "plot frame",
-                [0.5, top + 0.5],
-                [width - 1.0, high - 1.0],
-                None,
-                "",
-            );
+            canvas.rect("plot frame", [0.5, top + 0.5], [width - 1.0, high - 1.0], None, "");
             canvas.text("axis", [10.0, top + LINE + 2.0], Anchor::Start, name);
             let mut above = top + LINE + 10.0;
             for (down, places) in rows {
                 for (column, place) in places.iter().enumerate() {
                     let left = 10.0 + across * column as f64;
-                    Self::place(
-                        &mut canvas,
-                        place,
-                        [left, above],
-                        [across - 6.0, down - 6.0],
-                        in_row,
-                    );
+                    Self::place(&mut canvas, place, [left, above], [across - 6.0, down - 6.0], in_row);
                 }
                 above += down;
             }
@@ -120,26 +99,10 @@ impl Places {
         canvas
     }
 
-    fn place(
-        canvas: &mut Canvas,
-        place: &Place,
-        [left, top]: [f64; 2],
-        size: [f64; 2],
-        in_row: usize,
-    ) {
-        let class = if place.marks.is_empty() {
-            "place empty"
-        } else {
-            "place"
-        };
+    fn place(canvas: &mut Canvas, place: &Place, [left, top]: [f64; 2], size: [f64; 2], in_row: usize) {
+        let class = if place.marks.is_empty() { "place empty" } else { "place" };
         canvas.rect(class, [left, top], size, None, "");
-        canvas.text_within(
-            "name",
-            [left + 5.0, top + LINE - 2.0],
-            Anchor::Start,
-            &place.name,
-            size[0] - 5.0,
-        );
+        canvas.text_within("name", [left + 5.0, top + LINE - 2.0], Anchor::Start, &place.name, size[0] - 5.0);
         for (index, mark) in place.marks.iter().enumerate() {
             let at = [
                 left + 5.0 + STEP * (index % in_row) as f64,
@@ -175,23 +138,10 @@ mod tests {
             let svg = chart.draw(width, "x");
             let (along, down) = (values(&svg, "spot", "x"), values(&svg, "spot", "y"));
             assert_eq!(along.len(), marks);
-            let height: f64 = svg
-                .split(" height=\"")
-                .nth(1)
-                .unwrap()
-                .split('"')
-                .next()
-                .unwrap()
-                .parse()
-                .unwrap();
-            assert!(
-                along.iter().all(|x| *x >= 0.0 && x + MARK <= width),
-                "at {width}"
-            );
-            assert!(
-                down.iter().all(|y| *y >= 0.0 && y + MARK <= height),
-                "at {width}"
-            );
+            let height: f64 =
+                svg.split(" height=\"").nth(1).unwrap().split('"').next().unwrap().parse().unwrap();
+            assert!(along.iter().all(|x| *x >= 0.0 && x + MARK <= width), "at {width}");
+            assert!(down.iter().all(|y| *y >= 0.0 && y + MARK <= height), "at {width}");
         }
         assert_eq!(chart.legend().len(), 1, "none has a ring");
     }

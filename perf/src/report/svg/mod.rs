@@ -62,13 +62,7 @@ impl Chart {
                 format!("Cells by {row} and {column}, each with its value")
             }
             Self::Places(places) => {
-                let names = joined(
-                    places
-                        .frames
-                        .iter()
-                        .map(|(name, _)| name.as_str())
-                        .collect(),
-                );
+                let names = joined(places.frames.iter().map(|(name, _)| name.as_str()).collect());
                 format!("Workers by processor: {names}")
             }
         };
@@ -110,10 +104,7 @@ impl Chart {
             Self::Places(places) => places.legend(),
         };
         if self.is_hatched() {
-            keys.push(Key {
-                class: "hatch".to_owned(),
-                name: HATCHED.to_owned(),
-            });
+            keys.push(Key { class: "hatch".to_owned(), name: HATCHED.to_owned() });
         }
         keys
     }

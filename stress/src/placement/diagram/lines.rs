@@ -43,21 +43,14 @@ pub(super) fn plural(count: usize) -> &'static str {
 /// Prints a size, in the largest unit of which it has one or more.
 pub(super) fn of_bytes(bytes: u64) -> String {
     let units = ["bytes", "KiB", "MiB", "GiB", "TiB"];
-    let unit = (0..units.len() - 1)
-        .take_while(|unit| bytes >> (10 * (unit + 1)) > 0)
-        .count();
+    let unit = (0..units.len() - 1).take_while(|unit| bytes >> (10 * (unit + 1)) > 0).count();
     let whole = bytes as f64 / (1_u64 << (10 * unit)) as f64;
     let digits = usize::from(whole.fract() != 0.0);
     format!("{whole:.digits$} {}", units[unit])
 }
 
 /// Adds a line of cells.
-pub(super) fn line(
-    text: &mut String,
-    what: &str,
-    cell: usize,
-    cells: impl Iterator<Item = String>,
-) {
+pub(super) fn line(text: &mut String, what: &str, cell: usize, cells: impl Iterator<Item = String>) {
     let mut line = format!("{what:<MARGIN$}");
     for content in cells {
         let _ = write!(line, "{content:<cell$}");
@@ -72,15 +65,7 @@ mod tests {
     #[test]
     fn sizes_have_the_largest_unit_that_fits() {
         let printed = [0, 512, 1 << 10, 48 << 10, 3 << 29, 1 << 40, 1 << 50].map(of_bytes);
-        let expected = [
-            "0 bytes",
-            "512 bytes",
-            "1 KiB",
-            "48 KiB",
-            "1.5 GiB",
-            "1 TiB",
-            "1024 TiB",
-        ];
+        let expected = ["0 bytes", "512 bytes", "1 KiB", "48 KiB", "1.5 GiB", "1 TiB", "1024 TiB"];
         assert_eq!(printed, expected);
     }
 }

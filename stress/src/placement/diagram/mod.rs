@@ -31,12 +31,7 @@ fn draw(machine: &Machine, placement: Option<&PlannedPlacement>) -> String {
     let workers = placement.map(by_processor).unwrap_or_default();
     if let Some(placement) = placement {
         paragraph(&mut text, "placement", &words(placement));
-        let anywhere = names(
-            placement
-                .workers
-                .iter()
-                .filter(|worker| worker.processor.is_none()),
-        );
+        let anywhere = names(placement.workers.iter().filter(|worker| worker.processor.is_none()));
         if !anywhere.is_empty() {
             paragraph(&mut text, "not pinned", &anywhere.join(" "));
         }
@@ -81,13 +76,7 @@ fn size(machine: &Machine) -> String {
 
 /// Says who is placed, and how.
 fn words(placement: &PlannedPlacement) -> String {
-    let count = |role| {
-        placement
-            .workers
-            .iter()
-            .filter(|worker| worker.role == role)
-            .count()
-    };
+    let count = |role| placement.workers.iter().filter(|worker| worker.role == role).count();
     let pin_readers = placement.pin_readers.as_ref().unwrap_or(&placement.pin);
     let roles = [
         (Role::Writer, "writer", &placement.pin),
@@ -110,11 +99,7 @@ fn words(placement: &PlannedPlacement) -> String {
 /// Draws a node: a grid for each part of it that shares a cache.
 fn part(text: &mut String, machine: &Machine, node: &MachineNode, workers: &WorkerNames) {
     text.push('\n');
-    let here: Vec<&Processor> = node
-        .processors
-        .iter()
-        .filter_map(|&id| machine.processor(id))
-        .collect();
+    let here: Vec<&Processor> = node.processors.iter().filter_map(|&id| machine.processor(id)).collect();
     let packages: BTreeSet<usize> = here.iter().map(|cpu| cpu.package).collect();
     let packages: Vec<usize> = packages.into_iter().collect();
     let mut line = vec![memory(node)];
@@ -132,10 +117,7 @@ fn part(text: &mut String, machine: &Machine, node: &MachineNode, workers: &Work
         let cache = cache.and_then(|id| machine.caches.get(id));
         let (name, mut what) = match cache {
             Some(cache) => (format!("  llc:{}", cache.id), level(machine, cache, node)),
-            None => (
-                "  no llc".to_owned(),
-                "no last-level cache is known".to_owned(),
-            ),
+            None => ("  no llc".to_owned(), "no last-level cache is known".to_owned()),
         };
         if packages.len() > 1 {
             let _ = write!(what, ", package {package}");
@@ -155,15 +137,9 @@ fn memory(node: &MachineNode) -> String {
 
 /// Says what a cache is, and with which other nodes this one shares it.
 fn level(machine: &Machine, cache: &MachineCache, node: &MachineNode) -> String {
-    let owners = cache
-        .processors
-        .iter()
-        .filter_map(|&id| machine.processor(id));
+    let owners = cache.processors.iter().filter_map(|&id| machine.processor(id));
     let others: BTreeSet<usize> = owners.map(|cpu| cpu.node as usize).collect();
-    let others: Vec<usize> = others
-        .into_iter()
-        .filter(|&id| id != node.id as usize)
-        .collect();
+    let others: Vec<usize> = others.into_iter().filter(|&id| id != node.id as usize).collect();
     let mut text = format!("L{}", cache.level);
     if cache.bytes > 0 {
         let _ = write!(text, ", {}", of_bytes(cache.bytes));
@@ -192,11 +168,7 @@ fn distances(text: &mut String, machine: &Machine) {
         let _ = writeln!(text, "{head}{}", columns.collect::<String>());
         for node in nodes {
             let head = format!("{:<MARGIN$}", format!("  from node {}", node.id));
-            let row = node
-                .distances
-                .iter()
-                .skip(part * MOST_DISTANCES)
-                .take(MOST_DISTANCES);
+            let row = node.distances.iter().skip(part * MOST_DISTANCES).take(MOST_DISTANCES);
             let row = row.map(|distance| format!("{distance:>5}"));
             let _ = writeln!(text, "{head}{}", row.collect::<String>());
         }
@@ -231,14 +203,7 @@ mod tests {
     #[test]
     fn a_machine_and_its_workers_are_drawn_core_by_core() {
         let mut machine = restricted(
-            made_up(&[
-                (0, 0, 0, 0),
-                (0, 0, 0, 1),
-                (3, 1, 1, 2),
-                (0, 0, 0, 0),
-                (0, 0, 0, 1),
-                (3, 1, 1, 2),
-            ]),
+            made_up(&[(0, 0, 0, 0), (0, 0, 0, 1), (3, 1, 1, 2), (0, 0, 0, 0), (0, 0, 0, 1), (3, 1, 1, 2)]),
             &[0, 1, 2, 3, 4],
         );
         for (node, distances) in machine.nodes.iter_mut().zip([[10, 21], [21, 10]]) {
@@ -269,10 +234,7 @@ distances   to      0    3
   from node 3      21   10
 
 legend          W writer, R reader, H watcher; (n) not for this process";
-        assert_eq!(
-            drawn(&machine, [5, 2, 1], "compact", Some("none")),
-            expected
-        );
+        assert_eq!(drawn(&machine, [5, 2, 1], "compact", Some("none")), expected);
     }
 
     #[test]
@@ -292,9 +254,7 @@ legend          W writer, R reader, H watcher; (n) not for this process";
             seen
         };
         for machine in [two_sockets(true), made_up(&[(0, 0, 0, 0), (0, 0, 0, 1)])] {
-            for pin in [
-                "compact", "scatter", "per-node", "per-llc", "per-core", "node:0", "0",
-            ] {
+            for pin in ["compact", "scatter", "per-node", "per-llc", "per-core", "node:0", "0"] {
                 for workers in [[1, 0, 0], [32, 32, 0], [64, 100, 7]] {
                     let text = drawn(&machine, workers, pin, None);
                     assert_eq!(everyone(&text), workers, "{pin}:\n{text}");
@@ -315,14 +275,8 @@ legend          W writer, R reader, H watcher; (n) not for this process";
         });
         let text = draw(&machine, None);
         assert!(text.contains("L3, 32 MiB, shared with node 1\n"), "{text}");
-        assert!(
-            text.contains("node 1          no memory, package 0\n"),
-            "{text}"
-        );
-        assert!(
-            text.contains("packages 1-2\n") && text.contains("32 MiB, package 2\n"),
-            "{text}"
-        );
+        assert!(text.contains("node 1          no memory, package 0\n"), "{text}");
+        assert!(text.contains("packages 1-2\n") && text.contains("32 MiB, package 2\n"), "{text}");
         assert!(text.contains("memory 1.5 GiB, no processors\n"), "{text}");
         assert!(text.ends_with("distances       nobody tells"), "{text}");
     }

@@ -18,9 +18,7 @@ pub(super) fn by_processor(placement: &PlannedPlacement) -> WorkerNames {
         }
     }
     let firsts = firsts(placement.workers.iter());
-    on.into_iter()
-        .map(|(cpu, workers)| (cpu, name(workers.into_iter(), &firsts)))
-        .collect()
+    on.into_iter().map(|(cpu, workers)| (cpu, name(workers.into_iter(), &firsts))).collect()
 }
 
 /// Names workers of a run, in which each role begins at 0.
@@ -37,10 +35,7 @@ fn firsts<'a>(workers: impl Iterator<Item = &'a PlannedWorker>) -> BTreeMap<char
     firsts
 }
 
-fn name<'a>(
-    workers: impl Iterator<Item = &'a PlannedWorker>,
-    firsts: &BTreeMap<char, u32>,
-) -> Vec<String> {
+fn name<'a>(workers: impl Iterator<Item = &'a PlannedWorker>, firsts: &BTreeMap<char, u32>) -> Vec<String> {
     let mut numbers: Vec<(char, Vec<usize>)> = Vec::new();
     for worker in workers {
         let letter = letter(worker.role);
@@ -52,10 +47,7 @@ fn name<'a>(
     }
     let runs = numbers.into_iter().flat_map(|(letter, numbers)| {
         let list = cpulist::print(&numbers);
-        let runs: Vec<String> = list
-            .split(',')
-            .map(|run| format!("{letter}{run}"))
-            .collect();
+        let runs: Vec<String> = list.split(',').map(|run| format!("{letter}{run}")).collect();
         runs
     });
     runs.collect()

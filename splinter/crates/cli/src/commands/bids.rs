@@ -107,9 +107,9 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         "release" => {
             let bids = session.store()?.bids();
             if call.has("--force") {
-                bids.release_as_supervisor(id)?
+                bids.release_as_supervisor(id)?;
             } else {
-                bids.release(id)?
+                bids.release(id)?;
             };
             print_done(session, "released", id)
         }
