@@ -1,4 +1,4 @@
-//! The result of a run, as it is written to JSON. `results/README.md` documents every field; names
+//! The result of a run, as it is written to JSON. `results/schema.md` documents every field; names
 //! that scripts rely on never change within a schema version.
 
 use crate::environment::Environment;
@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 
 /// The record of one run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)] // Documented in results/README.md, field by field.
+#[allow(missing_docs)] // Documented in results/schema.md, field by field.
 pub struct Record {
     pub schema_version: u32,
     pub kind: String,

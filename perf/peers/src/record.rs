@@ -1,4 +1,4 @@
-//! What came of a comparison, as it is written to JSON. `results/README.md` documents every field.
+//! What came of a comparison, as it is written to JSON. `results/schema.md` documents every field.
 
 use crate::contender::Contender;
 use serde::{Deserialize, Serialize};

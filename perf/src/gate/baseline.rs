@@ -11,7 +11,7 @@ use std::path::Path;
 
 /// The file's content.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)] // Documented in results/README.md, field by field.
+#[allow(missing_docs)] // Documented in results/schema.md, field by field.
 pub struct Baseline {
     pub schema_version: u32,
     pub kind: String,

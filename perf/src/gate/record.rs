@@ -1,4 +1,4 @@
-//! What a gate found, as it is written to JSON: the verdict, and a table for each tier. `results/README.md` documents every
+//! What a gate found, as it is written to JSON: the verdict, and a table for each tier. `results/schema.md` documents every
 //! field. Knows nothing of how it was found out.
 
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ pub const SCHEMA_VERSION: u32 = 1;
 
 /// The record of one gate.
 #[derive(Clone, Debug, Serialize)]
-#[allow(missing_docs)] // Documented in results/README.md, field by field.
+#[allow(missing_docs)] // Documented in results/schema.md, field by field.
 pub struct Record {
     pub schema_version: u32,
     pub kind: &'static str,

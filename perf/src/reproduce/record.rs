@@ -1,4 +1,4 @@
-//! What came of trying the claims, as it is written to JSON. `results/README.md` documents every field.
+//! What came of trying the claims, as it is written to JSON. `results/schema.md` documents every field.
 
 use super::claims::Claim;
 use super::judge::{Finding, Judgement, Way};

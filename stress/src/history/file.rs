@@ -1,5 +1,5 @@
 //! Histories in files: one JSON object a line, first a header, then an operation each, in any order. What the fields
-//! mean is in `results/README.md`.
+//! mean is in `results/schema.md`.
 
 use super::{Event, History, ObjectKind, OpKind};
 use crate::files::{self, cannot_write};

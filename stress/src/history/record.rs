@@ -13,7 +13,7 @@ use std::time::Instant;
 
 /// The verdict on a history.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)] // Documented in results/README.md, field by field.
+#[allow(missing_docs)] // Documented in results/schema.md, field by field.
 pub struct HistoryRecord {
     pub operations: u64,
     pub keys: u64,

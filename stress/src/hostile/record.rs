@@ -1,4 +1,4 @@
-//! What a hostile run counts, and the record of it. `results/README.md` documents every field.
+//! What a hostile run counts, and the record of it. `results/schema.md` documents every field.
 
 use super::calls::CALLS;
 use super::shared_state::HostileState;
@@ -51,7 +51,7 @@ impl HostilePlan {
 
 /// The record of one run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)] // Documented in results/README.md, field by field.
+#[allow(missing_docs)] // Documented in results/schema.md, field by field.
 pub struct HostileRecord {
     pub schema_version: u32,
     pub kind: String,

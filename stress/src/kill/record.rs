@@ -1,4 +1,4 @@
-//! What a kill test counts, and the record of it. `results/README.md` documents every field.
+//! What a kill test counts, and the record of it. `results/schema.md` documents every field.
 
 use super::ops::Op;
 use super::shared_state::{FAULTS, Fault, KillState};
@@ -54,7 +54,7 @@ impl KillPlan {
 
 /// The record of one kill test.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)] // Documented in results/README.md, field by field.
+#[allow(missing_docs)] // Documented in results/schema.md, field by field.
 pub struct KillRecord {
     pub schema_version: u32,
     pub kind: String,

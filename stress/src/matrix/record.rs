@@ -1,4 +1,4 @@
-//! The result of a matrix. `results/README.md` documents every field.
+//! The result of a matrix. `results/schema.md` documents every field.
 
 use super::axis::Axis;
 use super::cell::Cell;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 /// The record of a matrix.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)] // Documented in results/README.md, field by field.
+#[allow(missing_docs)] // Documented in results/schema.md, field by field.
 pub struct MatrixRecord {
     pub schema_version: u32,
     pub kind: String,

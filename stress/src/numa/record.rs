@@ -1,4 +1,4 @@
-//! What was asked and what was found: the plan, the rows and the record. `results/README.md` documents
+//! What was asked and what was found: the plan, the rows and the record. `results/schema.md` documents
 //! every field.
 
 use super::expected::{Expected, balancing, may_move_all};
@@ -55,7 +55,7 @@ pub enum Plant {
 
 /// One thing asked, and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs)] // Documented in results/README.md, field by field.
+#[allow(missing_docs)] // Documented in results/schema.md, field by field.
 pub struct NumaRow {
     pub check: String,
     pub asked: String,

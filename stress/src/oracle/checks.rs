@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// Descriptions that one worker keeps; the counts go on.
 const MOST_NOTES: usize = 4;
 
-/// What was wrong, by kind; see `results/README.md`.
+/// What was wrong, by kind; see `results/schema.md`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Faults {
     /// Values, vectors or groups that no single write published for that key.

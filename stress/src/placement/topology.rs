@@ -22,7 +22,7 @@ pub struct TopologyPlan {
 
 /// A machine, and a placement on it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs)] // Documented in results/README.md, field by field.
+#[allow(missing_docs)] // Documented in results/schema.md, field by field.
 pub struct TopologyRecord {
     pub schema_version: u32,
     pub kind: String,

@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 
 /// One pair of operations in one scenario.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs)] // Documented in results/README.md, field by field.
+#[allow(missing_docs)] // Documented in results/schema.md, field by field.
 pub struct Pair {
     pub first: Op,
     pub second: Op,

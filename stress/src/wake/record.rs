@@ -1,4 +1,4 @@
-//! What is gathered, and the record that it becomes. `results/README.md` documents every field.
+//! What is gathered, and the record that it becomes. `results/schema.md` documents every field.
 
 use super::exchange::{Broken, Sample};
 use super::fan_out::FanOutSample;
@@ -64,7 +64,7 @@ impl WakePlan {
 
 /// The record of one measurement.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)] // Documented in results/README.md, field by field.
+#[allow(missing_docs)] // Documented in results/schema.md, field by field.
 pub struct WakeRecord {
     pub schema_version: u32,
     pub kind: String,

@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_millis(20);
 
 /// What a watcher was told, from before the first write to after the last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs)] // Documented in results/README.md.
+#[allow(missing_docs)] // Documented in results/schema.md.
 pub struct Notices {
     pub taken: u64,
     pub measured: u64,
