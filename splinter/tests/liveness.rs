@@ -296,6 +296,8 @@ fn registering_takes_no_descriptor_no_rights_and_no_proc() {
         std::thread::scope(|scope| {
             scope.spawn(|| store.writer().unwrap().set("thread", b"v").unwrap());
         });
+        // Later it could not be removed.
+        drop(name);
         // SAFETY: geteuid takes nothing.
         if unsafe { libc::geteuid() } == 0 {
             // SAFETY: the path is a string that ends in a zero byte.
@@ -312,7 +314,6 @@ fn registering_takes_no_descriptor_no_rights_and_no_proc() {
         std::thread::scope(|scope| {
             scope.spawn(|| store.writer().unwrap().set("thread", b"v").unwrap());
         });
-        drop(name);
     });
 }
 

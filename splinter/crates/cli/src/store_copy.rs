@@ -10,7 +10,7 @@ use crate::retry::retry_busy;
 use crate::store_file;
 use nix::errno::Errno;
 use nix::unistd::{Whence, lseek};
-use splinter::{Config, Draft, Error, LABELS, Location, Store, StoreError};
+use splinter::{Config, Draft, Error, LABELS, Location, Reserve, Store, StoreError};
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -39,7 +39,9 @@ pub fn copy_to(from: &Store, path: &Path, force: bool) -> Result<Copied, Failure
         let name = shown(path.as_os_str().as_bytes());
         return Err(Failure::new(format!("{name} is the store itself; give another name")));
     }
-    let config = Config { geometry: from.geometry(), scrub: from.scrub(), ..Config::default() };
+    // A copy takes the memory that its keys need, and no more.
+    let reserve = Reserve::Nothing;
+    let config = Config { geometry: from.geometry(), scrub: from.scrub(), reserve, ..Config::default() };
     let make = if force { Draft::replacing } else { Draft::new };
     let draft = make(&Location::file(path), &config).map_err(|error| refused(path, error))?;
     let _guard = draft.temporary().map(RemoveOnSigbus::new);
