@@ -38,7 +38,7 @@ impl WakeWord {
 pub(crate) struct IdleCall {
     /// How long it waits for a wake before each call.
     pub(crate) every: Duration,
-    /// The function to call. It must not own the [`Pollable`] that calls it.
+    /// The function to call. It must not own the [`Pollable`](super::Pollable) that calls it.
     pub(crate) call: Arc<dyn Fn() + Send + Sync>,
 }
 
