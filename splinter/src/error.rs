@@ -40,7 +40,7 @@ pub enum Error {
     TimedOut,
     /// The writer was inherited across a fork; the child registers one of its own.
     Forked,
-    /// The thread that used the writer before has ended, and no lane is free for this one, or the kernel has no memory
+    /// The thread that used the writer before has ended, and no writer id is free for this one, or the kernel has no memory
     /// for it. Try again, or register another.
     Unregistered,
 }
@@ -65,7 +65,7 @@ impl fmt::Display for Error {
             Self::TimedOut => f.write_str("the deadline passed"),
             Self::Forked => f.write_str("the writer belongs to the parent process; register another"),
             Self::Unregistered => f.write_str(
-                "the writer has no lane in this thread, and none is free; drop writers that are not needed",
+                "the writer has no writer id in this thread, and none is free; drop writers that are not needed",
             ),
         }
     }
@@ -101,9 +101,9 @@ pub enum StoreError {
         /// What is wrong with it.
         reason: String,
     },
-    /// Every lane is taken by a live writer.
+    /// Every writer id is taken by a live writer.
     TooManyWriters {
-        /// How many lanes the store has.
+        /// How many writer ids the store has.
         max_writers: u32,
     },
     /// There is no signal group of that number; they are 0 to 63.

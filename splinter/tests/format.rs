@@ -224,7 +224,7 @@ fn committed(version: u32) -> Vec<u8> {
 /// Writes a store's bytes down as [`committed`] reads them.
 fn described(bytes: &[u8], version: u32) -> String {
     let mut text = format!(
-        "# A store of format version {version}: 16 slots, values of up to 100 bytes, vectors of 5 components, 3 lanes.\n\
+        "# A store of format version {version}: 16 slots, values of up to 100 bytes, vectors of 5 components, 3 writers.\n\
          # Made by tests/format.rs. Each word of its {} bytes that is not zero: the offset, the bytes in\n\
          # their order, and what they are by the tables in docs/format.md.\n",
         bytes.len(),

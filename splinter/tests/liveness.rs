@@ -156,55 +156,6 @@ fn kills_in_a_claim(store: &Store, act: fn(), writer: &mut Writer, wanted: u64) 
 }
 
 #[test]
-fn a_death_that_the_kernel_did_not_mark_is_found_by_a_waiter() {
-    alone("a_death_that_the_kernel_did_not_mark_is_found_by_a_waiter", || {
-        let name = Named::new();
-        let store = Store::create(&name.0, &config(geometry(8, LEN as u64, 0, 4), Scrub::Hybrid)).unwrap();
-        let mut writer = store.writer().unwrap();
-        let body = value("key", 1, LEN);
-        writer.set("key", &body).unwrap();
-        let begun = shared_words(1);
-        let mut rng = Rng(5);
-        for _ in 0..3_000 {
-            begun[0].store(0, Relaxed);
-            let victim = Forked::new(|| {
-                let store = Store::open(&name.0).unwrap();
-                let mut writer = store.writer().unwrap();
-                lose_robust_list();
-                loop {
-                    let _ = writer.set("key", &body);
-                    begun[0].store(1, Relaxed);
-                }
-            });
-            wait_until("it writes", || begun[0].load(Relaxed) == 1);
-            spin(rng.below(1_000));
-            victim.kill();
-            if writer.set("key", &body) == Err(Error::Again) {
-                // Nobody marked the death, so the claim looks alive, until a caller that waits asks the kernel.
-                assert_eq!(writer.set("key", &body), Err(Error::Again));
-                let late = Instant::now() + Duration::from_secs(60);
-                store.poll_after("key", store.epoch("key").unwrap(), Some(late)).unwrap();
-                writer.set("key", &body).unwrap();
-                assert_eq!(takeovers(&store), 1);
-                return;
-            }
-        }
-        panic!("no claim of a dead writer was met");
-    });
-}
-
-/// Has the kernel know of no robust futex of this thread, as when it has taken the memory in which they are listed.
-fn lose_robust_list() {
-    // An empty list leads to itself. It stays until the process ends.
-    let head = Box::leak(Box::new([0_usize; 3])).as_mut_ptr();
-    // SAFETY: the head is this thread's alone.
-    unsafe { head.write(head as usize) };
-    // SAFETY: the head lives as long as the process.
-    let answer = unsafe { libc::syscall(libc::SYS_set_robust_list, head, size_of::<[usize; 3]>()) };
-    assert_eq!(answer, 0);
-}
-
-#[test]
 fn a_file_of_the_programs_own_is_neither_locked_nor_closed() {
     alone("a_file_of_the_programs_own_is_neither_locked_nor_closed", || {
         let name = Named::new();

@@ -1,23 +1,28 @@
 //! Whether the store is open that an owner came by: asked of the kernel by locks, on every file system, by every thread, and
-//! whatever locks others hold. Where that cannot be known, nobody loses a lane.
+//! whatever locks others hold. Where that cannot be known, nobody loses a writer id.
 
 #![allow(unsafe_code, reason = "mounts, locks and descriptors have no safe interface")]
 
 mod common;
 
-use common::process::alone;
-use common::{Directory, Named, config, geometry, skipped};
-use splinter::{BidTerms, Location, Scrub, Store, StoreError};
+use common::process::{Forked, alone, shared_words, spin, wait_until};
+use common::{Directory, Named, Rng, config, geometry, skipped, value};
+use splinter::{BidTerms, Error, Location, Scrub, Store, StoreError};
 use std::ffi::CString;
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::path::Path;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
-fn no_lane_is_left(location: &Location) {
+/// Long enough that a writer is nearly always in the middle of one.
+const LEN: usize = 1 << 18;
+
+fn no_writer_id_is_left(location: &Location) {
     let store = Store::open(location).unwrap();
     assert!(
         matches!(store.writer(), Err(StoreError::TooManyWriters { max_writers: 2 })),
-        "a lane was robbed"
+        "a living writer was robbed"
     );
 }
 
@@ -26,7 +31,7 @@ fn two_who_open_it_have_a_lane_each(location: &Location) {
     let store = Store::create(location, &config(geometry(8, 64, 0, 2), Scrub::Hybrid)).unwrap();
     let mut first = store.writer().unwrap();
     let mut second = Store::open(location).unwrap().writer().unwrap();
-    no_lane_is_left(location);
+    no_writer_id_is_left(location);
     first.set("first", b"v").unwrap();
     second.set("second", b"v").unwrap();
     drop(first);
@@ -85,7 +90,7 @@ fn a_thread_with_descriptors_of_its_own_robs_nobody() {
                 opened.wait();
                 // Its numbers are those of other files in the process's own table.
                 let _second = Store::open(&name.0).unwrap().writer().unwrap();
-                no_lane_is_left(&name.0);
+                no_writer_id_is_left(&name.0);
             });
             forked.wait();
             let others = [0; 16].map(|_| File::create(directory.join("log")).unwrap());
@@ -115,7 +120,7 @@ fn a_lock_on_the_whole_file_keeps_nobody_from_registering() {
     writer.set("k", b"v").unwrap();
     let _other = Store::open(&name.0).unwrap().writer().unwrap();
     drop(file);
-    no_lane_is_left(&name.0);
+    no_writer_id_is_left(&name.0);
     writer.set("k", b"w").unwrap();
 }
 
@@ -134,4 +139,53 @@ fn a_descriptor_of_the_same_file_that_is_for_reading_is_no_way_to_write() {
             scope.spawn(|| writer.set("k", b"w").unwrap());
         });
     });
+}
+
+#[test]
+fn a_death_that_the_kernel_did_not_mark_is_found_by_a_waiter() {
+    alone("a_death_that_the_kernel_did_not_mark_is_found_by_a_waiter", || {
+        let name = Named::new();
+        let store = Store::create(&name.0, &config(geometry(8, LEN as u64, 0, 4), Scrub::Hybrid)).unwrap();
+        let mut writer = store.writer().unwrap();
+        let body = value("key", 1, LEN);
+        writer.set("key", &body).unwrap();
+        let begun = shared_words(1);
+        let mut rng = Rng(5);
+        for _ in 0..3_000 {
+            begun[0].store(0, Relaxed);
+            let victim = Forked::new(|| {
+                let store = Store::open(&name.0).unwrap();
+                let mut writer = store.writer().unwrap();
+                lose_robust_list();
+                loop {
+                    let _ = writer.set("key", &body);
+                    begun[0].store(1, Relaxed);
+                }
+            });
+            wait_until("it writes", || begun[0].load(Relaxed) == 1);
+            spin(rng.below(1_000));
+            victim.kill();
+            if writer.set("key", &body) == Err(Error::Again) {
+                // Nobody marked the death, so the claim looks alive, until a caller that waits asks the kernel.
+                assert_eq!(writer.set("key", &body), Err(Error::Again));
+                let late = Instant::now() + Duration::from_secs(60);
+                store.poll_after("key", store.epoch("key").unwrap(), Some(late)).unwrap();
+                writer.set("key", &body).unwrap();
+                assert_eq!(store.header().recoveries, 1);
+                return;
+            }
+        }
+        panic!("no claim of a dead writer was met");
+    });
+}
+
+/// Has the kernel know of no robust futex of this thread, as when it has taken the memory in which they are listed.
+fn lose_robust_list() {
+    // An empty list leads to itself. It stays until the process ends.
+    let head = Box::leak(Box::new([0_usize; 3])).as_mut_ptr();
+    // SAFETY: the head is this thread's alone.
+    unsafe { head.write(head as usize) };
+    // SAFETY: the head lives as long as the process.
+    let answer = unsafe { libc::syscall(libc::SYS_set_robust_list, head, size_of::<[usize; 3]>()) };
+    assert_eq!(answer, 0);
 }

@@ -24,7 +24,7 @@ pub struct Geometry {
 }
 
 impl Default for Geometry {
-    /// 1,024 slots of 4,096 bytes, 768-component vectors, 64 lanes.
+    /// 1,024 slots of 4,096 bytes, 768-component vectors, 64 writers.
     fn default() -> Self {
         Self { slots: 1024, max_value_len: 4096, vector_dim: 768, max_writers: 64 }
     }
