@@ -50,7 +50,7 @@
 #[macro_use]
 mod mutants;
 
-// The folders from the lowest layer to the highest: each names only those above it in this list.
+// docs/architecture.md says which folder may name which, and ci/layers checks it.
 mod error;
 mod sync;
 mod tuning;

@@ -44,7 +44,7 @@ mod made {
     /// Every mistake: its name, the numbers of the invariants that it breaks (`docs/protocol.md`), and what it does.
     /// One line each, which `ci/mutants` reads as well.
     #[rustfmt::skip]
-    const MISTAKES: [(&str, &str, &str); 42] = [
+    const MISTAKES: [(&str, &str, &str); 43] = [
         ("read-unvalidated", "1", "a read returns its copy without a second look at the state"),
         ("validation-unfenced", "1", "a read's second look at the state is not ordered behind its copy"),
         ("claim-unfenced", "1", "writes under a claim are not ordered behind the claim"),
@@ -59,6 +59,7 @@ mod made {
         ("busy-diverted", "3 5", "a key whose slot is held goes to another slot"),
         ("living-recovered", "1 5", "a writer recovers a claim without asking whether its owner lives"),
         ("keeper-overruled", "1 5", "a thread takes a writer id that another store's writer is about to take, so that the kernel is later asked about the wrong store"),
+        ("keeper-outdated", "1 5", "a thread that was stopped while it took a writer id replaces the keeper of a later owner"),
         ("number-load-store", "10", "an integer operation overwrites changes made since it read the number"),
         ("epoch-restarted", "6", "the epoch of a removed key's slot starts over"),
         ("epoch-unraised", "1", "a writer wipes bytes that readers may still be copying"),

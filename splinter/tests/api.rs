@@ -378,3 +378,27 @@ fn the_content_of_a_key_is_all_that_was_put_there() {
     assert!(number.vector.is_empty());
     assert_eq!(store.content("missing"), Err(Error::NotFound));
 }
+
+#[test]
+fn a_key_that_is_removed_by_its_handle_leaves_nothing_in_the_index() {
+    // Invariant 9: more keys than one bucket has room for, so that some are displaced.
+    let store = store(geometry(64, 16, 0, 2));
+    let mut writer = store.writer().unwrap();
+    let keys: Vec<String> = (0..48).map(|number| format!("key{number}")).collect();
+    for round in 0..100 {
+        for key in &keys {
+            writer.set(key, b"v").unwrap();
+        }
+        for key in keys.iter().skip(round % 3).step_by(3) {
+            let handle = store.resolve(key).unwrap();
+            assert_eq!(store.snapshot(handle).unwrap().hash, store.hash_key(key.as_bytes()));
+            writer.label(handle, 1).unwrap();
+            writer.append(handle, b"w").unwrap();
+            assert_eq!(writer.unset(handle), Ok(2));
+            assert_eq!(writer.unset(handle), Err(Error::NotFound));
+            assert_eq!(writer.set(handle, b"v"), Err(Error::NotFound));
+            assert!(!store.contains(key).unwrap());
+        }
+        assert_sound(&store, 32);
+    }
+}

@@ -5,7 +5,7 @@ mod common;
 use common::process::{alone, is_asleep, thread_id, wait_until};
 use common::told::{CHANGES, KEY, grouped, late, name_of, soon};
 use common::{Named, config, geometry};
-use splinter::{Error, IntegerOp, Scrub, Store, StoreError};
+use splinter::{Error, IntegerOp, Scrub, Store, StoreError, Tuning};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
@@ -35,6 +35,17 @@ fn a_wait_ends_at_its_deadline_however_it_spins() {
                 assert_eq!(heard.is_some(), groups == [3]);
             }
         }
+    });
+}
+
+#[test]
+fn a_poll_ends_at_its_deadline_however_long_the_tuning_spins() {
+    alone("a_poll_ends_at_its_deadline_however_long_the_tuning_spins", || {
+        Tuning { spin: Duration::MAX, ..Tuning::current() }.apply().unwrap();
+        let (store, _writer) = grouped(Scrub::Hybrid);
+        let deadline = soon().unwrap();
+        assert_eq!(store.poll(KEY, Some(deadline)), Err(Error::TimedOut));
+        assert!(deadline.elapsed() < Duration::from_secs(30));
     });
 }
 

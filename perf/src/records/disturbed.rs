@@ -1,6 +1,7 @@
 //! What disturbed a measurement, as far as its record says so.
 
 use super::record::Record;
+use serde_json::Value;
 
 /// Labels of runs whose figures other load, a quota or a missed rate changed.
 const LABELS: [&str; 4] = ["disturbed", "throttled", "saturated", "interrupted"];
@@ -11,6 +12,15 @@ impl Record {
     /// Runs have labels. For records without labels, a load above the number of processors before the start counts.
     #[must_use]
     pub fn disturbed_by(&self) -> Option<String> {
+        let found = self.at(&["environment", "disturbances"]).and_then(Value::as_array);
+        if let Some(worst) = found.into_iter().flatten().max_by_key(|it| it["ms"].as_u64()) {
+            let (cause, share) = (worst["cause"].as_str()?, worst["share"].as_f64()?);
+            return Some(format!("{} {:.0} %", cause.replace('_', " "), share * 100.0));
+        }
+        // Records that were checked by the doctor name what disturbed them.
+        if self.at(&["doctor"]).is_some() {
+            return None;
+        }
         if self.at(&["labels"]).is_some() {
             let labels = self.texts(&["labels"]).into_iter();
             let mut found = labels.filter(|label| LABELS.iter().any(|it| label.starts_with(it)));

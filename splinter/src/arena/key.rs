@@ -141,6 +141,11 @@ impl<'k> KeyRef<'k> {
         Self { first: 0, second: 0, hash, bytes: &[], slot: None }
     }
 
+    /// Returns the key's hash. A handle has none of its own, since that would be another in another store.
+    pub(crate) fn hash_by(&self, hash: &KeyHash) -> u64 {
+        if self.slot.is_some() { hash.of(self.bytes) } else { self.hash }
+    }
+
     /// Checks and hashes a key for a store that places its keys by `hash`.
     #[inline(always)]
     pub(crate) fn new(bytes: &'k [u8], hash: &KeyHash) -> Result<Self, Error> {

@@ -117,6 +117,12 @@ impl Ownership<'_> {
 
     fn begin_generation(self, seen: Owner, thread: u32, stores: &impl Stores) -> Option<Owner> {
         let keeper = Keeper(self.keeper.load(Acquire));
+        // The keeper of a later owner is not this thread's to replace: it was read while `seen` was the owner, or not at all.
+        let is_outdated = self.owner() != seen;
+        mutant!("keeper-outdated", let is_outdated = false);
+        if is_outdated {
+            return None;
+        }
         let wanted = Keeper::new(seen.next_generation(), stores.own());
         if keeper != wanted {
             // A writer of another store that stopped here keeps the writer id; one whose store is closed does not.

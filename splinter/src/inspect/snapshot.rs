@@ -157,7 +157,7 @@ impl Store {
         };
         SlotSnapshot {
             key: (*key).into(),
-            hash: key.hash,
+            hash: key.hash_by(arena.hash),
             epoch: read.stable_epoch(),
             value_offset,
             value_len: payload.len(),

@@ -82,7 +82,10 @@ impl<'a> Present<'a> {
         if byte == 0 || byte == self.own {
             return true;
         }
-        let asking = self.asking.get_or_init(|| reopen(self.backing).ok());
+        let asking = self.asking.get_or_init(|| {
+            // Where mappings keep no locks, a byte that nobody has locked says nothing.
+            reopen(self.backing).ok().filter(|fd| sys::keeps_descriptions(fd.as_fd()))
+        });
         let ask = |fd: &OwnedFd| sys::is_lockable(fd.as_fd(), offset(byte), ByteLock::Alone);
         !matches!(asking.as_ref().map(ask), Some(Ok(true)))
     }

@@ -4,11 +4,13 @@
 use super::store::{Inner, Store};
 use crate::arena::Arena;
 use crate::arena::owner::{Owner, Stores};
-use crate::arena::records::OWNERS_A_PAGE;
+use crate::arena::records::{EVERY_SLOT, OWNERS_A_PAGE, WriterEntry};
+use crate::arena::state::{Control, State};
 use crate::error::StoreError;
 use crate::kernel::Present;
 use crate::kernel::robust::{self, RobustLink, thread_mark};
 use crate::protocol::Claimant;
+use crate::sync::{Acquire, Word};
 use std::sync::Arc;
 
 impl Stores for Present<'_> {
@@ -135,16 +137,16 @@ impl Store {
         if self.is_read_only() || !self.inner.timer.is_due() {
             return;
         }
-        let mut unfinished =
-            (0..).zip(self.arena().writer_table).filter(|(_, entry)| !entry.is_at_rest()).peekable();
-        if unfinished.peek().is_none() {
-            return;
-        }
-        let present = self.inner.present();
-        for (writer_id, _) in unfinished {
-            // The kernel marks no death of a process whose memory it took first, as its out-of-memory killer does.
-            if let Some(words) = self.arena().ownership(writer_id) {
-                words.correct(&present);
+        for (writer_id, entry) in (0..).zip(self.arena().writer_table) {
+            if entry.is_at_rest() {
+                continue;
+            }
+            // The kernel marks no death of a process whose memory it took first, as its out-of-memory killer does. Only an
+            // id that holds a claim is looked at: a living writer's holds one for less than a call.
+            if holds_claim(self.arena(), writer_id, entry)
+                && let Some(words) = self.arena().ownership(writer_id)
+            {
+                words.correct(&self.inner.present());
             }
             if let Ok(Some(registration)) = Registration::take(&self.inner, writer_id) {
                 drop(self.claimant(&registration));
@@ -152,6 +154,21 @@ impl Store {
             }
         }
     }
+}
+
+/// Tells whether a writer id seems to hold a claim on the slot or the bucket that its entry names.
+fn holds_claim(arena: &Arena<'_>, writer_id: u32, entry: &WriterEntry) -> bool {
+    let place = |intent: &Word| intent.load(Acquire).wrapping_sub(1);
+    let has_slot = |number: u64| {
+        let state = arena.slot(number as u32).map(|slot| State(slot.state_number.first_acquire()));
+        state.is_some_and(|state| state.is_claimed() && state.writer_id() == writer_id)
+    };
+    let bucket = arena.buckets.get(place(&entry.bucket_intent) as usize);
+    let control = bucket.map(|bucket| Control(bucket.control.load(Acquire)));
+    entry.slot_intent.load(Acquire) == EVERY_SLOT
+        || has_slot(place(&entry.slot_intent))
+        || has_slot(place(&entry.recovery_intent))
+        || control.is_some_and(|control| control.is_claimed() && control.writer_id() == writer_id)
 }
 
 /// Which of its page's words a writer id's owner is.

@@ -84,7 +84,7 @@ impl<'a> Claimant<'a> {
     pub(crate) fn unset(&mut self, key: &KeyRef<'_>) -> Versioned<usize> {
         let claim = self.claim(key)?;
         let len = self.arena.len_of(claim.descriptor);
-        let version = self.remove(claim, key.hash);
+        let version = self.remove(claim, key.hash_by(self.arena.hash));
         self.compact_deferred();
         Ok((len, version))
     }

@@ -9,7 +9,8 @@ use crate::error::Error;
 use crate::open::Store;
 use crate::read::{AsKey, Plain};
 use crate::signals::PreparedWait;
-use crate::wait::spin::{Backoff, Spin};
+use crate::tuning;
+use crate::wait::spin::{Backoff, CLAIM_SPIN, Spin};
 use std::time::Instant;
 
 impl Store {
@@ -69,7 +70,7 @@ impl Store {
         let number = arena.locate(&key).ok_or(Error::NotFound)?;
         let read = arena.begin_read(number, &key).ok_or(Error::NotFound)?;
         let (slot, epoch) = (read.slot, epoch.unwrap_or(read.stable_epoch()));
-        let mut spin = Spin::default();
+        let mut spin = Spin::new(tuning::spin(), deadline);
         loop {
             if let Some(now) = arena.moved_from(slot, epoch) {
                 return Ok(now);
@@ -77,8 +78,11 @@ impl Store {
             if !spin.spin_once() {
                 break;
             }
+            if spin.is_check_due() {
+                self.look_after();
+            }
         }
-        let (mut backoff, mut claimed_spin) = (Backoff::new(self, deadline), Spin::default());
+        let (mut backoff, mut claimed_spin) = (Backoff::new(self, deadline), Spin::new(CLAIM_SPIN, deadline));
         let state = slot.state_number.first_word();
         loop {
             if self.is_read_only() {

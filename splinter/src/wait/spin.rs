@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 /// The first and the longest pause of a caller that no writer can wake.
 const PAUSES: [Duration; 2] = [Duration::from_micros(20), Duration::from_millis(1)];
 
+/// How long to wait for the end of a claim: nearly all end sooner, and the owner of another may be stopped.
+pub(crate) const CLAIM_SPIN: Duration = Duration::from_micros(10);
+
 /// A spin loop of bounded time.
 pub(crate) struct Spin {
     iterations: u32,

@@ -1,6 +1,6 @@
 //! Watches groups of keys or the whole store: sleeps until slots change, and returns the changes in order.
 
-use super::spin::{Backoff, Spin};
+use super::spin::{Backoff, CLAIM_SPIN, Spin};
 use crate::arena::key::Key;
 use crate::arena::prefetch;
 use crate::arena::records::{GROUPS, WHOLE_STORE};
@@ -305,7 +305,7 @@ impl Watcher {
         for which in 0..2 {
             prefetch::<false, _>(&arena.value(number, which)[0]);
         }
-        let mut spin = Spin::default();
+        let mut spin = Spin::new(CLAIM_SPIN, None);
         loop {
             let is_free = !State(slot.state_number.first_acquire()).is_claimed();
             let read = arena.open(number, slot);

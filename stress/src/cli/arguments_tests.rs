@@ -224,3 +224,9 @@ fn a_wrong_file_is_refused_with_its_line() {
     let missing = parsed("--workload /nowhere/at-all.toml").workloads().unwrap_err();
     assert!(missing.contains("/nowhere/at-all.toml"), "{missing}");
 }
+
+#[test]
+fn a_number_out_of_range_is_refused_with_its_range() {
+    let error = parsed("--writers 4096").workloads().unwrap_err().to_string();
+    assert!(error.contains("--writers 4096 is out of range: give at most "), "{error}");
+}

@@ -188,7 +188,7 @@ impl Field {
         };
         let name = self.flags().last().map_or(self.name, |flag| flag.name);
         let bounds = self.bounds();
-        Err(format!("--{} {number} is out of range{bounds}", dashed(name)))
+        Err(format!("--{} {number} is out of range: give {bounds}", dashed(name)))
     }
 }
 

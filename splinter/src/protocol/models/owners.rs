@@ -222,3 +222,25 @@ fn a_thread_that_dies_while_it_takes_a_copys_writer_id_leaves_it_to_the_next() {
         });
     }
 }
+
+#[test]
+fn a_taker_that_is_stopped_between_its_looks_takes_the_keeper_of_no_later_owner() {
+    let seen = explore(|| {
+        let entry = Arc::new(WriterEntry::default());
+        [1, 2, 3].map(|store| entry.enter(store));
+        let others = spawn(&entry, |entry| {
+            let first = entry.take(1)?;
+            entry.words().give_back(first);
+            entry.take(3)
+        });
+        let slow = spawn(&entry, |entry| entry.take(2));
+        let (later, slow) = (others.join().unwrap(), slow.join().unwrap());
+        assert!(later.is_none() || slow.is_none(), "a writer id has one owner");
+        for owner in later.iter().chain(&slow) {
+            entry.words().correct(&Seen(&entry, 0));
+            assert!(entry.is_owned_by(*owner), "the owner keeps it: its store is open");
+        }
+        (later.is_some(), slow.is_some())
+    });
+    assert!(seen.contains(&(true, false)) && seen.contains(&(false, true)), "{seen:?}");
+}

@@ -104,10 +104,16 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
             }
         }
         // Take the changes that are already there as well, up to a limit, so that the clock is checked in between.
-        while changes.len() < 1000
-            && let Ok(Some(change)) = watcher.try_next()
-        {
-            changes.push(change);
+        while changes.len() < 1000 {
+            match watcher.try_next() {
+                Ok(Some(change)) => changes.push(change),
+                Ok(None) => break,
+                Err(_) => {
+                    watcher.resync(|change| changes.push(change));
+                    log.miss()?;
+                    break;
+                }
+            }
         }
     }
 }
