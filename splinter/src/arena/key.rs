@@ -142,8 +142,15 @@ impl<'k> KeyRef<'k> {
     }
 
     /// Returns the key's hash. A handle has none of its own, since that would be another in another store.
+    #[inline(always)]
     pub(crate) fn hash_by(&self, hash: &KeyHash) -> u64 {
-        if self.slot.is_some() { hash.of(self.bytes) } else { self.hash }
+        if self.slot.is_some() { self.hash_again(hash) } else { self.hash }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn hash_again(&self, hash: &KeyHash) -> u64 {
+        hash.of(self.bytes)
     }
 
     /// Checks and hashes a key for a store that places its keys by `hash`.

@@ -120,10 +120,9 @@ impl<'a> Claimant<'a> {
     /// Compacts the home of `key` after a change: another writer may have wanted to move its entry while this one held
     /// the slot. Then does what was deferred.
     pub(super) fn compact_for(&mut self, key: &KeyRef<'_>) {
-        let home = self.arena.home(key.hash_by(self.arena.hash));
-        if self.arena.control(home).max_distance() > 0 {
+        if key.slot.is_none() && self.arena.control(self.arena.home(key.hash)).max_distance() > 0 {
             fence(SeqCst);
-            self.to_compact.push((home, false));
+            self.to_compact.push((self.arena.home(key.hash), false));
         }
         if !self.to_compact.is_empty() {
             self.compact_deferred();
