@@ -3,6 +3,8 @@
 mod common;
 mod rig;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use rig::{Bounded, Rig, Running, bad, fed, good, small, wait_until};
 use serde_json::Value;
 use splinter_cli::envelope::{Envelope, Type, now_ms};
@@ -218,4 +220,31 @@ fn logtee_follows_changes_and_removals() {
     writer.unset("log.a").unwrap();
     assert_eq!(good(tee.end()), "");
     assert_eq!(written(), "log.a 3:one\nlog.a 3:two\nlog.n 2:42\nlog.a was removed\n");
+}
+
+#[test]
+fn logtee_misses_no_last_value_wherever_it_is_stopped() {
+    // While logtee takes changes of other keys, it is stopped, and the ring of 64 entries is lapped.
+    let rig = Rig::new();
+    let store = rig.store(small());
+    let mut writer = store.writer().unwrap();
+    let mut tee = Running::start(&mut rig.ctl(&["logtee", "file", "^log", "--timeout", "60s"]));
+    let id = tee.child().id();
+    let pid = Pid::from_raw(id as i32);
+    let state = || std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+    wait_until("logtee is there", || rig.path("file").exists());
+    let mut set = |key: String, value: &str| while writer.set(&key, value.as_bytes()).is_err() {};
+    for round in 0..50 {
+        let value = format!("{round:03}");
+        (0..200 + round * 37 % 1000).for_each(|number| set(format!("other.{}", number % 20), &value));
+        kill(pid, Signal::SIGSTOP).unwrap();
+        wait_until("it is stopped", || state().contains(") T "));
+        (0..40).for_each(|number| set(format!("log.{number}"), &value));
+        (0..100).for_each(|number| set(format!("other.{}", number % 20), &value));
+        kill(pid, Signal::SIGCONT).unwrap();
+        wait_until("each key's last value is written", || {
+            let written = std::fs::read_to_string(rig.path("file")).unwrap();
+            (0..40).all(|key| written.contains(&format!("log.{key} 3:{value}\n")))
+        });
+    }
 }

@@ -95,25 +95,23 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
             return Ok(());
         }
         store_check.run_if_due(&log.store)?;
-        match watcher.wait(Some(next_check(session, end))) {
-            Ok(change) => changes.extend(change),
-            // Changes were missed, perhaps removals.
-            Err(_) => {
-                watcher.resync(|change| changes.push(change));
-                log.miss()?;
-            }
-        }
-        // Take the changes that are already there as well, up to a limit, so that the clock is checked in between.
-        while changes.len() < 1000 {
-            match watcher.try_next() {
+        let mut next = watcher.wait(Some(next_check(session, end)));
+        loop {
+            match next {
                 Ok(Some(change)) => changes.push(change),
                 Ok(None) => break,
+                // Changes were missed, perhaps removals.
                 Err(_) => {
                     watcher.resync(|change| changes.push(change));
                     log.miss()?;
                     break;
                 }
             }
+            // Take the changes that are already there as well, up to a limit, so that the clock is checked in between.
+            if changes.len() >= 1000 {
+                break;
+            }
+            next = watcher.try_next();
         }
     }
 }
