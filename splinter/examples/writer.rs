@@ -32,7 +32,7 @@ fn run(location: &Location, changes: u64) -> Result<(), Box<dyn std::error::Erro
     let mut writer = store.writer()?;
     println!("{location}: {} on lane {}", if made { "made" } else { "opened" }, writer.id());
 
-    // Whoever made the store removes its name; those who have it open keep what they have.
+    // The process that made the store removes its name. Processes that have it open keep it.
     let written = write(&mut writer, changes);
     if made {
         location.unlink()?;
