@@ -1,6 +1,6 @@
 //! The caches of the machine, by which the limits choose how much memory they go through.
 
-use splinter_stress::Cache;
+use splinter_harness::environment::Cache;
 
 /// Caches of the first processor; none where the kernel does not tell.
 #[derive(Clone, Debug, Default)]
@@ -10,7 +10,7 @@ impl Caches {
     /// Reads them.
     #[must_use]
     pub fn read() -> Self {
-        Self(splinter_stress::caches())
+        Self(splinter_harness::environment::caches())
     }
 
     /// Makes caches up, of levels, kinds and sizes as the kernel writes them.

@@ -1,7 +1,7 @@
 //! Which processor a thread runs on. The processors are read once, before anything is pinned: a pinned thread
 //! sees, and hands to the threads it starts, only its own.
 
-use splinter_stress::affinity;
+use splinter_harness::affinity;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, OnceLock, PoisonError};
 

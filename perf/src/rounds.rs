@@ -4,8 +4,8 @@
 //! number, and the tests run it without timing anything.
 
 use crate::stats::Summary;
-use splinter_stress::Progress;
-use splinter_stress::rng::Rng;
+use splinter_harness::progress::Progress;
+use splinter_harness::rng::Rng;
 
 /// Why a probe could not give a sample, in words for the user.
 pub type ProbeError = String;

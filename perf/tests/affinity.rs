@@ -17,7 +17,7 @@ fn a_sample_is_pinned_however_many_processors_the_kernel_has_room_for() {
     let code = output.status.code();
     assert!(matches!(code, Some(0 | 4)), "{errors}");
     let record: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let usable = splinter_stress::affinity::allowed();
+    let usable = splinter_harness::affinity::allowed();
     assert_eq!(record["environment"]["processors"], usable.len());
     assert_eq!(record["config"]["pinned_to"], *usable.last().unwrap());
 }

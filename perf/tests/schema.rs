@@ -21,7 +21,7 @@ fn printed(arguments: &[&str]) -> Value {
 /// Runs a workload that has something for every field of a record.
 fn full_run(workload: &str) -> Value {
     let workload: splinter_stress::Workload = serde_json::from_str(workload).expect("it is a workload");
-    let record = splinter_stress::run(&workload, &mut splinter_stress::Silent).expect("it runs");
+    let record = splinter_stress::run(&workload, &mut splinter_harness::progress::Silent).expect("it runs");
     serde_json::to_value(record).expect("it is JSON")
 }
 

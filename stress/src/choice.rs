@@ -1,7 +1,7 @@
 //! Which key a worker takes next: the key choices of a workload, how often two workers meet under
 //! each, and the samplers that draw. Knows nothing of stores.
 
-use crate::rng::Rng;
+use splinter_harness::rng::Rng;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::Range;
@@ -94,7 +94,7 @@ impl FromStr for KeyChoice {
     }
 }
 
-crate::as_text!(KeyChoice);
+splinter_harness::as_text!(KeyChoice);
 
 /// Returns the keys of `writer` out of `writers` when `keys` are dealt out in lanes: contiguous, as
 /// even as possible.

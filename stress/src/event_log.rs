@@ -10,7 +10,7 @@
 //! | 4 | epoch |
 //! | 5 | slot in bits 0–31, length in 32–63 |
 
-use crate::named::named_enum;
+use splinter_harness::named_enum;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 

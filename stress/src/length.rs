@@ -1,6 +1,6 @@
 //! How long values are: fixed, uniform over a range, or one of a list.
 
-use crate::rng::Rng;
+use splinter_harness::rng::Rng;
 use serde::{Deserialize, Serialize};
 use splinter::units;
 use std::fmt;
@@ -88,7 +88,7 @@ impl FromStr for ValueLen {
     }
 }
 
-crate::as_text!(ValueLen);
+splinter_harness::as_text!(ValueLen);
 
 #[cfg(test)]
 mod tests {

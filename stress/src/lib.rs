@@ -6,34 +6,19 @@
 //! checks what it reads, and at the end every key is compared with what its writers were
 //! acknowledged.
 
-pub mod affinity;
 mod aggregate;
 mod child;
 mod choice;
 pub mod cli;
-mod clock_cost;
-pub mod console;
-mod cpu_quota;
-mod cpulist;
-mod cycles;
-mod disturbance;
-mod environment;
-mod error;
 mod event_log;
-pub mod files;
-mod forked;
-pub mod futex;
 mod history;
 mod hostile;
-pub mod input;
-pub mod interrupt;
 mod keys;
 mod kill;
 mod latency;
 mod length;
 mod matrix;
 mod mix;
-mod named;
 mod numa;
 mod observer;
 mod open_loop;
@@ -42,25 +27,16 @@ mod oracle;
 pub mod peer;
 mod placement;
 mod profile;
-mod progress;
 mod proof;
 mod raw;
 mod record;
 mod report;
-pub mod rng;
 mod run;
 mod setup;
-mod shared;
 mod shared_state;
-pub mod stats;
 mod steady;
 mod sweep;
-pub mod table;
 mod target;
-mod task;
-mod text;
-mod valgrind;
-mod verdict;
 mod wake;
 mod worker;
 mod workers;
@@ -70,14 +46,6 @@ mod workload;
 mod testing;
 
 pub use choice::KeyChoice;
-pub use clock_cost::ClockCost;
-pub use cpu_quota::CpuQuota;
-pub use disturbance::{Cause, Disturbance, RoundWatch, disturbed};
-pub use environment::{
-    Build, Cache, Environment, Node, Taken, available_memory, caches, load_average, require_proc,
-    resident_memory, settle,
-};
-pub use error::RunError;
 pub use history::record::{HistoryRecord, Shown};
 pub use history::{ObjectKind as HistoryObject, OpKind as HistoryOp};
 pub use hostile::{HostilePlan, HostileRecord, Target, hostile};
@@ -94,12 +62,8 @@ pub use options::Role;
 pub use options::{Backing, Huge, Memory, Pin, Span, Warmup, Workers};
 pub use placement::Affinity;
 pub use placement::diagram::topology_summary;
-pub use placement::kernel::nodes_of as page_nodes;
-pub use placement::machine::{Machine, MachineCache, MachineNode, Processor};
-pub use placement::source::{MachineSource, this_machine};
 pub use placement::topology::{PlannedPlacement, PlannedWorker, TopologyPlan, TopologyRecord, topology};
 pub use placement::writer_memory::WriterPages;
-pub use progress::{Line, Progress, Silent, left_in_words};
 pub use record::{
     Cells, Invariants, MemoryPlacement, Notifications, Operation, Output, Pages, Placement, Record,
     StoreFacts, Totals, TuningFacts, Window, WorkerPlacement,
@@ -112,7 +76,6 @@ pub use sweep::{
     CodeLocation, Interruption, KeyLayout, Op as SweepOp, Pair, Scenario, ScrubLevel, SweepPlan, SweepRecord,
     Violation, sweep, sweep_summary,
 };
-pub use verdict::{SCHEMA_VERSION, USAGE, Verdict};
 pub use wake::{FanOut, Middle, Row, Situation, WakePlan, WakeRecord, wake, wake_summary};
 pub use worker::watcher::Notices;
 pub use workload::Workload;

@@ -1,43 +1,40 @@
 //! What workers do: the operations, the weights of a writer's mix, and how a worker draws its next
 //! one.
 
-use crate::rng::Rng;
-use crate::text::named;
+use splinter_harness::rng::Rng;
+use splinter_harness::named_enum;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-named!(Op, "operation": Get = "get", Set = "set", Append = "append", Int = "int", Tandem = "tandem",
-    Vector = "vector", Label = "label", Unset = "unset", ReadInt = "read_int", ReadTandem = "read_tandem",
-    ReadVector = "read_vector");
-
-/// An operation, as it is counted and timed: those of a writer's mix first, in the order of its weights. One call is one
-/// attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Op {
-    /// Reads a value.
-    Get,
-    /// Writes a value.
-    Set,
-    /// Appends to a value.
-    Append,
-    /// Adds to an integer.
-    Int,
-    /// Writes a tandem group.
-    Tandem,
-    /// Writes a vector.
-    Vector,
-    /// Sets a label.
-    Label,
-    /// Removes a key.
-    Unset,
-    /// Reads an integer.
-    ReadInt,
-    /// Reads a tandem group.
-    ReadTandem,
-    /// Reads a vector.
-    ReadVector,
+named_enum! {
+    /// An operation, as it is counted and timed: those of a writer's mix first, in the order of its weights. One call is one
+    /// attempt.
+    #[repr(u8)]
+    pub enum Op: "operation" {
+        /// Reads a value.
+        Get = "get",
+        /// Writes a value.
+        Set = "set",
+        /// Appends to a value.
+        Append = "append",
+        /// Adds to an integer.
+        Int = "int",
+        /// Writes a tandem group.
+        Tandem = "tandem",
+        /// Writes a vector.
+        Vector = "vector",
+        /// Sets a label.
+        Label = "label",
+        /// Removes a key.
+        Unset = "unset",
+        /// Reads an integer.
+        ReadInt = "read_int",
+        /// Reads a tandem group.
+        ReadTandem = "read_tandem",
+        /// Reads a vector.
+        ReadVector = "read_vector",
+    }
 }
 
 impl Op {
@@ -167,7 +164,7 @@ impl FromStr for Mix {
     }
 }
 
-crate::as_text!(Mix);
+splinter_harness::as_text!(Mix);
 
 /// Draws operations by weight.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 //! the run, so that a reader of the record can tell the store's share of an operation from the
 //! harness's.
 
-use crate::clock_cost::ClockCost;
+use splinter_harness::clock_cost::ClockCost;
 use crate::keys::{self, Family};
 use crate::latency::histogram;
 use crate::open_loop::{Arrivals, Pacer, Schedule, Tsc};

@@ -1,8 +1,10 @@
 //! The smaller choices of a workload: how workers run, for how long, where, and where the store
 //! lives. Each has one text form.
 
-use crate::text::{named, parse_count, parse_duration, print_duration};
-use crate::{as_text, cpulist};
+use splinter_harness::named_enum;
+use splinter_harness::text::{parse_count, parse_duration, print_duration};
+use splinter_harness::as_text;
+use splinter_harness::cpulist;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
@@ -21,14 +23,14 @@ pub enum Role {
     Watcher,
 }
 
-/// What a worker is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Workers {
-    /// Threads of one process.
-    Threads,
-    /// A process each.
-    Processes,
+named_enum! {
+    /// What a worker is.
+    pub enum Workers: "kind of worker" {
+        /// Threads of one process.
+        Threads = "threads",
+        /// A process each.
+        Processes = "processes",
+    }
 }
 
 /// When a run ends.
@@ -90,18 +92,18 @@ pub enum Memory {
     PerLane,
 }
 
-/// Whether the store asks for huge pages, and how.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Huge {
-    /// Not at all.
-    Off,
-    /// By advice, which the kernel may follow.
-    Advise,
-    /// By collapsing what is there.
-    Collapse,
-    /// From the kernel's pool.
-    Hugetlb,
+named_enum! {
+    /// Whether the store asks for huge pages, and how.
+    pub enum Huge: "way to get huge pages" {
+        /// Not at all.
+        Off = "off",
+        /// By advice, which the kernel may follow.
+        Advise = "advise",
+        /// By collapsing what is there.
+        Collapse = "collapse",
+        /// From the kernel's pool.
+        Hugetlb = "hugetlb",
+    }
 }
 
 /// Where the store lives.
@@ -267,8 +269,6 @@ impl FromStr for Backing {
     }
 }
 
-named!(Workers, "kind of worker": Threads = "threads", Processes = "processes");
-named!(Huge, "way to get huge pages": Off = "off", Advise = "advise", Collapse = "collapse", Hugetlb = "hugetlb");
 as_text!(Warmup);
 as_text!(Pin);
 as_text!(Memory);

@@ -3,21 +3,21 @@
 //! there for its goodput to be held against that of another.
 
 use crate::aggregate::{add_up, operations, totals};
-use crate::cycles::cycle_ns;
-use crate::error::RunError;
-use crate::interrupt;
+use splinter_harness::cycles::cycle_ns;
+use splinter_harness::error::RunError;
+use splinter_harness::interrupt;
 use crate::keys::{self, Family};
 use crate::mix::Op;
 use crate::open_loop::Tsc;
 use crate::options::Role;
 use crate::options::{Span, Warmup, Workers};
 use crate::placement::plan::Plan;
-use crate::placement::source;
+use splinter_harness::machine::source;
 use crate::record::{Operation, Totals};
 use crate::setup::fill_part;
 use crate::shared_state::{Phase, SharedState, State};
 use crate::target::{Reads, Version, Writes};
-use crate::text::refusal;
+use splinter_harness::text::refusal;
 use crate::worker::{Assignment, Report};
 use crate::workload::Workload;
 use serde::{Deserialize, Serialize};
@@ -266,7 +266,7 @@ impl<L: Link> Writes for Linked<L> {
 #[cfg(test)]
 mod tests {
     use super::{Drive, Link, Miss, Peer, drive, fill};
-    use crate::error::RunError;
+    use splinter_harness::error::RunError;
     use crate::options::{Pin, Span, Warmup, Workers};
     use crate::workload::Workload;
     use std::collections::HashMap;

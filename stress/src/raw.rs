@@ -2,7 +2,7 @@
 //! as `splinter/docs/format.md` describes it. The kill test reads a dead writer's claims by it, and the hostile run does its
 //! damage.
 
-use crate::shared::SharedWords;
+use splinter_harness::shared::SharedWords;
 use splinter::Store;
 use std::ops::Range;
 use std::sync::atomic::AtomicU64;

@@ -2,10 +2,10 @@
 //! it uses lies in modules of its own; nothing here is measured.
 
 use crate::aggregate::{Evidence, Timing};
-use crate::clock_cost::ClockCost;
-use crate::cycles::{clock_step, cycle_ns};
-use crate::environment::{Environment, Taken};
-use crate::error::RunError;
+use splinter_harness::clock_cost::ClockCost;
+use splinter_harness::cycles::{clock_step, cycle_ns};
+use splinter_harness::environment::{Environment, Taken};
+use splinter_harness::error::RunError;
 use crate::history::collect::{Before, collect};
 use crate::history::record::HistoryRecord;
 use crate::observer::Observer;
@@ -14,20 +14,22 @@ use crate::options::{Memory, Span, Warmup};
 use crate::oracle::acks::AckTable;
 use crate::oracle::checks::Faults;
 use crate::oracle::final_check::FinalCheck;
-use crate::placement::machine::Machine;
+use splinter_harness::machine::Machine;
 use crate::placement::plan::Plan;
-use crate::placement::{source, writer_memory};
+use crate::placement::writer_memory;
+use splinter_harness::machine::source;
 use crate::profile::InForce;
-use crate::progress::Progress;
+use splinter_harness::progress::Progress;
 use crate::record::{MemoryPlacement, Record};
 use crate::setup::Setup;
 use crate::shared_state::{Phase, SharedState, State};
 use crate::steady::{self, Steadiness};
-use crate::text::refusal;
-use crate::valgrind;
+use splinter_harness::text::refusal;
+use splinter_harness::valgrind;
 use crate::workers::RunningWorkers;
 use crate::workload::Workload;
-use crate::{history, interrupt};
+use splinter_harness::interrupt;
+use crate::history;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -58,7 +60,7 @@ const LONGEST_WARMUP: Duration = Duration::from_secs(2);
 /// let record = run(&workload, &mut Silent)?;
 /// assert_eq!(record.verdict, Verdict::Pass);
 /// assert!(record.operations["set"].goodput_per_s > 0.0);
-/// # Ok::<(), splinter_stress::RunError>(())
+/// # Ok::<(), splinter_harness::error::RunError>(())
 /// ```
 ///
 /// # Errors
@@ -93,7 +95,7 @@ pub(crate) fn run_on(
 ) -> Result<Record, RunError> {
     workload.validate().map_err(RunError::Usage)?;
     let mut workload = workload.clone();
-    let cut = valgrind::is_running().then(|| valgrind::cut(&mut workload));
+    let cut = valgrind::is_running().then(|| crate::workload::under_valgrind::cut(&mut workload));
     let workload = &workload;
     let failed = |what: &str, error: &dyn fmt::Display| RunError::Failed(format!("{what}: {error}"));
     let clock = (splinter::cycles(), Instant::now());

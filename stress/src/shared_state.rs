@@ -8,11 +8,11 @@
 //! done (release), or has ended.
 
 use crate::event_log::{self, EventLog};
-use crate::futex::{store_and_wake, wait_for_change};
+use splinter_harness::futex::{store_and_wake, wait_for_change};
 use crate::mix::Op;
 use crate::open_loop::Tsc;
 use crate::oracle::acks::{AckTable, words_for};
-use crate::shared::SharedWords;
+use splinter_harness::shared::SharedWords;
 use crate::workload::Workload;
 use std::io;
 use std::ops::Deref;

@@ -2,7 +2,7 @@
 //! fooled by noise: the least-squares line through the last looks hardly rises or falls, and the older half of them has
 //! about the same middle value as the newer one.
 
-use crate::stats::median;
+use splinter_harness::stats::median;
 use serde::{Deserialize, Serialize};
 
 /// Looks that are judged, the last of all; none is steady before there are so many.
@@ -51,7 +51,7 @@ pub(crate) fn judge(looks: &[f64]) -> Option<Steadiness> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng::Rng;
+    use splinter_harness::rng::Rng;
 
     /// Tells at which look, from 1, a series is first called steady.
     fn steady_at(series: &[f64]) -> Option<usize> {

@@ -418,7 +418,7 @@ fn a_killed_run_takes_its_worker_processes_with_it() {
 
 /// Returns a processor that this process may use.
 fn this_processor() -> u64 {
-    splinter_stress::affinity::allowed()[0] as u64
+    splinter_harness::affinity::allowed()[0] as u64
 }
 
 #[test]

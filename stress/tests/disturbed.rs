@@ -31,7 +31,7 @@ impl Drop for Burners {
 
 #[test]
 fn a_run_of_fixed_work_beside_other_load_is_labelled_and_gives_no_verdict_on_its_figures() {
-    let _burners = Burners::start(2 * splinter_stress::affinity::allowed().len());
+    let _burners = Burners::start(2 * splinter_harness::affinity::allowed().len());
     let line = "run --writers 1 --readers 1 --keys 64 --scrub none --pin none --ops 400k";
     let (code, run) = record(line);
     assert_eq!((code, &run["verdict"]), (Some(0), &"pass".into()));

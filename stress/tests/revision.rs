@@ -19,11 +19,11 @@ impl Tree {
             ("notes", "text\n"),
             (".gitignore", "target\nCargo.lock\n"),
             (
-                "stress/Cargo.toml",
+                "stress/harness/Cargo.toml",
                 "[package]\nname = \"revision\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[workspace]\n",
             ),
-            ("stress/src/main.rs", "fn main() { println!(\"{}\", env!(\"SPLINTER_BUILD_REVISION\")); }\n"),
-            ("stress/build.rs", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/build.rs"))),
+            ("stress/harness/src/main.rs", "fn main() { println!(\"{}\", env!(\"SPLINTER_BUILD_REVISION\")); }\n"),
+            ("stress/harness/build.rs", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/harness/build.rs"))),
         ] {
             let path = root.join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -47,7 +47,7 @@ impl Tree {
     /// Builds and runs the program. Returns what it prints, and whether anything was built.
     fn run(&self) -> (String, bool) {
         let output = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()))
-            .current_dir(self.0.join("stress"))
+            .current_dir(self.0.join("stress/harness"))
             .args(["run", "--offline", "--verbose", "--target-dir"])
             .arg(self.0.join("target"))
             .output()

@@ -5,7 +5,7 @@ mod common;
 
 use common::{passes, refuses, scratch, stress};
 use serde_json::Value;
-use splinter_stress::affinity;
+use splinter_harness::affinity;
 
 /// A run as short as it can be.
 const SHORT: &str = "run --scrub hybrid --writers 2 --readers 2 --keys 64 --ops 400";

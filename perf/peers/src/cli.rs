@@ -8,8 +8,15 @@ use clap::Parser;
 use splinter_perf::cli::PeersOptions;
 use splinter_perf::environment::EnvironmentWatch;
 use splinter_perf::only;
-use splinter_stress::files::{as_json, try_files, write_file};
-use splinter_stress::{ClockCost, Line, RoundWatch, SCHEMA_VERSION, USAGE, Verdict, console, interrupt};
+use splinter_harness::files::{as_json, try_files, write_file};
+use splinter_harness::clock_cost::ClockCost;
+use splinter_harness::progress::Line;
+use splinter_harness::disturbance::RoundWatch;
+use splinter_harness::verdict::SCHEMA_VERSION;
+use splinter_harness::verdict::USAGE;
+use splinter_harness::verdict::Verdict;
+use splinter_harness::console;
+use splinter_harness::interrupt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 

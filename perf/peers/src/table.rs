@@ -2,9 +2,9 @@
 
 use crate::record::{Cell, Comparison, Entrant};
 use splinter_perf::unit::Unit;
-use splinter_stress::ClockCost;
-use splinter_stress::table::Flush::{Left, Right};
-use splinter_stress::table::columns;
+use splinter_harness::clock_cost::ClockCost;
+use splinter_harness::table::Flush::{Left, Right};
+use splinter_harness::table::columns;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 

@@ -5,8 +5,10 @@ use crate::contender::{Contender, Make};
 use crate::record::{Cell, Entrant, Plan, Ratio};
 use splinter_perf::stats::{Summary, bootstrap::bootstrap, median};
 use splinter_stress::peer::Drive;
-use splinter_stress::rng::Rng;
-use splinter_stress::{KeyChoice, Percentiles, Pin, Progress, RunError, Span, ValueLen, Warmup, Workload};
+use splinter_harness::rng::Rng;
+use splinter_harness::progress::Progress;
+use splinter_harness::error::RunError;
+use splinter_stress::{KeyChoice, Percentiles, Pin, Span, ValueLen, Warmup, Workload};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -203,7 +205,8 @@ mod tests {
     use crate::contender::{Contender, Make};
     use crate::record::Plan;
     use splinter_stress::peer::{Link, Miss, Peer};
-    use splinter_stress::{Progress, Workload};
+    use splinter_harness::progress::Progress;
+    use splinter_stress::Workload;
     use std::cell::RefCell;
     use std::time::Duration;
 

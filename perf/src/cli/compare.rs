@@ -5,7 +5,7 @@ use crate::compare::compare;
 use crate::records;
 use crate::report::{markdown::markdown, plain::plain};
 use clap::Args;
-use splinter_stress::Verdict;
+use splinter_harness::verdict::Verdict;
 use std::path::PathBuf;
 use std::process::ExitCode;
 

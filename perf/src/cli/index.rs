@@ -4,7 +4,7 @@ use super::{Failure, complain, print, write};
 use crate::records;
 use crate::report::index;
 use clap::Args;
-use splinter_stress::input::read_text;
+use splinter_harness::input::read_text;
 use std::path::PathBuf;
 use std::process::ExitCode;
 

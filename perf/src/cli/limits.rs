@@ -12,7 +12,13 @@ use crate::pinning;
 use crate::rounds::{self, Schedule, Series};
 use clap::Args;
 use serde_json::json;
-use splinter_stress::{Line, Progress, RoundWatch, Verdict, interrupt, settle, this_machine};
+use splinter_harness::progress::Line;
+use splinter_harness::progress::Progress;
+use splinter_harness::disturbance::RoundWatch;
+use splinter_harness::verdict::Verdict;
+use splinter_harness::interrupt;
+use splinter_harness::environment::settle;
+use splinter_harness::machine::source::this_machine;
 use std::process::ExitCode;
 
 /// Measures what the machine's caches, memory, copies, atomic instructions, system calls and wakes cost, and a line's
@@ -128,7 +134,7 @@ impl Found {
 /// Samples limits and pairs, of processors and of nodes, in the same rounds.
 fn measure(
     wanted: &Wanted,
-    machine: &splinter_stress::Machine,
+    machine: &splinter_harness::machine::Machine,
     setup: &Setup,
     schedule: &Schedule,
     watch: &mut RoundWatch,

@@ -135,7 +135,7 @@ impl Comparison {
     #[must_use]
     pub fn record(&self) -> Value {
         let mut record = json!(self);
-        record["schema_version"] = splinter_stress::SCHEMA_VERSION.into();
+        record["schema_version"] = splinter_harness::verdict::SCHEMA_VERSION.into();
         record["kind"] = "compare".into();
         record
     }

@@ -5,8 +5,8 @@ use super::build_directory::{Compiler, probe_fingerprint};
 use super::instructions::Count;
 use super::record::SCHEMA_VERSION;
 use serde::{Deserialize, Serialize};
-use splinter_stress::files::{as_json, write_file};
-use splinter_stress::input::read_text;
+use splinter_harness::files::{as_json, write_file};
+use splinter_harness::input::read_text;
 use std::path::Path;
 
 /// The file's content.

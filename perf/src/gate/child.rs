@@ -1,7 +1,7 @@
 //! Programs that the gate starts: compilers, probes, stress runs. Each is waited for within a limit, ends when the gate is
 //! interrupted, and leaves what it printed in files. Knows nothing of what they do.
 
-use splinter_stress::interrupt;
+use splinter_harness::interrupt;
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;

@@ -2,7 +2,7 @@
 //! is nothing to it.
 
 use super::record::{InstructionRow, Tier, gravest};
-use splinter_stress::Verdict;
+use splinter_harness::verdict::Verdict;
 
 /// Growth that is let pass on any machine, in percent.
 pub const LEAST_LIMIT_PERCENT: f64 = 0.2;
@@ -94,7 +94,7 @@ pub fn judge(base: &[Count], head: &[Count]) -> Tier<InstructionRow> {
 #[cfg(test)]
 mod tests {
     use super::{Count, judge};
-    use splinter_stress::Verdict;
+    use splinter_harness::verdict::Verdict;
 
     fn count(name: &str, instructions: f64, band_percent: f64) -> Count {
         Count { name: name.to_owned(), instructions, band_percent }

@@ -4,7 +4,7 @@
 use super::child::{self, Stop};
 use super::record::{InvariantRow, Tier, gravest};
 use serde_json::Value;
-use splinter_stress::Verdict;
+use splinter_harness::verdict::Verdict;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
@@ -120,7 +120,7 @@ fn judge(name: &str, out: &str, code: Option<i32>, said: &str) -> InvariantRow {
 #[cfg(test)]
 mod tests {
     use super::judge;
-    use splinter_stress::Verdict;
+    use splinter_harness::verdict::Verdict;
 
     fn cell(verdict: &str, torn: u64, successes: u64) -> String {
         format!(

@@ -2,7 +2,7 @@
 //! is an error there, which no tool takes for a pass; a regression is a failure.
 
 use super::record::Record;
-use splinter_stress::Verdict;
+use splinter_harness::verdict::Verdict;
 use std::fmt::Write;
 
 /// One row of any tier.

@@ -27,7 +27,8 @@ use child::Stop;
 use instructions::Count;
 use processes::{Probe, Processes};
 use record::{Record, SCHEMA_VERSION, Subject, Tier, Tiers};
-use splinter_stress::{Progress, Verdict};
+use splinter_harness::progress::Progress;
+use splinter_harness::verdict::Verdict;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -179,7 +180,7 @@ fn run(
     }
     if let (true, Some(head), Some(base)) = (has(TierName::Time), head_probe, base_probe) {
         let tier = timed(plan, &builds, base, head, progress)?;
-        let interrupted = splinter_stress::interrupt::requested();
+        let interrupted = splinter_harness::interrupt::requested();
         tiers.time = Some(tier);
         if interrupted {
             return Err(Stop::Interrupted);

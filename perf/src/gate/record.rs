@@ -3,7 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use splinter_stress::{Environment, Verdict};
+use splinter_harness::environment::Environment;
+use splinter_harness::verdict::Verdict;
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 

@@ -6,7 +6,7 @@
 
 use super::pages::{PageKind, Pages};
 use crate::clock;
-use splinter_stress::rng::Rng;
+use splinter_harness::rng::Rng;
 use std::io;
 use std::ptr::NonNull;
 use std::time::Duration;

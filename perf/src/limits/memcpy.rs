@@ -3,7 +3,7 @@
 use super::chase::LINE;
 use super::pages::{PageKind, Pages};
 use crate::clock;
-use splinter_stress::rng::Rng;
+use splinter_harness::rng::Rng;
 use std::hint::black_box;
 use std::io;
 use std::time::Duration;

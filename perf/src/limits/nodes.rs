@@ -10,8 +10,10 @@ use crate::pinning;
 use crate::rounds::{Probe, Series};
 use crate::unit::Unit;
 use serde_json::{Value, json};
-use splinter_stress::table::{Flush, columns};
-use splinter_stress::{Machine, available_memory, page_nodes};
+use splinter_harness::table::{Flush, columns};
+use splinter_harness::machine::Machine;
+use splinter_harness::environment::available_memory;
+use splinter_harness::machine::kernel::nodes_of;
 use std::hint::black_box;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -266,7 +268,8 @@ mod tests {
     use crate::caches::Caches;
     use crate::limits::Setup;
     use crate::rounds::Series;
-    use splinter_stress::{Machine, MachineNode};
+    use splinter_harness::machine::Machine;
+    use splinter_harness::machine::MachineNode;
     use std::time::Duration;
 
     /// Two nodes with both, one without memory, one without processors.
@@ -320,7 +323,7 @@ mod tests {
 
     #[test]
     fn this_machine_is_measured_where_it_has_the_memory() {
-        let this = splinter_stress::this_machine();
+        let this = splinter_harness::machine::source::this_machine();
         let setup = Setup { caches: Caches::default(), budget: Duration::from_micros(50), seed: 1 };
         let own = pairs(&this)[0];
         for probe in probes_over(&[own], &this, &setup, 4 << 20) {

@@ -7,7 +7,7 @@ use crate::pinning;
 use crate::rounds::{Probe, Series};
 use crate::unit::Unit;
 use serde_json::{Value, json};
-use splinter_stress::table::{Flush, columns};
+use splinter_harness::table::{Flush, columns};
 use std::time::Duration;
 
 /// The longest sample of a pair: there are many.

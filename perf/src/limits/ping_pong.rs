@@ -4,7 +4,7 @@
 use crate::clock;
 use crate::pinning;
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use splinter_stress::futex::{sleep_on, wake_sleepers};
+use splinter_harness::futex::{sleep_on, wake_sleepers};
 use std::convert::Infallible;
 use std::hint::spin_loop;
 use std::sync::atomic::AtomicU64;

@@ -2,7 +2,7 @@
 
 use super::fixture::{self, Buffer, Key, consume};
 use splinter::{Error, Store};
-use splinter_stress::rng::Rng;
+use splinter_harness::rng::Rng;
 use std::hint::black_box;
 
 /// Keys of the large store.

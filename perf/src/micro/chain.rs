@@ -3,7 +3,7 @@
 
 use super::fixture::{self, Buffer, KEY_LEN, KEYS, Key, SLOTS};
 use splinter::{Error, Store};
-use splinter_stress::rng::Rng;
+use splinter_harness::rng::Rng;
 
 /// A filled store, and the key that is got next.
 pub struct Chain {

@@ -2,7 +2,7 @@
 
 use super::fixture::say;
 use splinter::{Config, Geometry, Store};
-use splinter_stress::resident_memory;
+use splinter_harness::environment::resident_memory;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;

@@ -4,7 +4,9 @@
 use super::fixture::{KEYS, say};
 use crate::limits::CROWD;
 use crate::pinning;
-use splinter_stress::{Counts, Mix, Op, Pin, Silent, Span, Totals, ValueLen, Verdict, Warmup, Workload, run};
+use splinter_harness::progress::Silent;
+use splinter_harness::verdict::Verdict;
+use splinter_stress::{Counts, Mix, Op, Pin, Span, Totals, ValueLen, Warmup, Workload, run};
 use std::time::Duration;
 
 /// Time that the crowd works before it is counted.

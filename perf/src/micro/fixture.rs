@@ -2,7 +2,7 @@
 //! and the criterion benches, so that both measure the same thing.
 
 use splinter::{Config, Geometry, Store, Writer};
-use splinter_stress::rng::Rng;
+use splinter_harness::rng::Rng;
 use std::fmt::Display;
 use std::hint::black_box;
 

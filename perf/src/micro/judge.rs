@@ -5,7 +5,9 @@ use crate::counters::PerOperation;
 use crate::limits::Limit;
 use crate::rounds::Series;
 use crate::stats::Summary;
-use splinter_stress::{Environment, Verdict, settle};
+use splinter_harness::environment::Environment;
+use splinter_harness::verdict::Verdict;
+use splinter_harness::environment::settle;
 
 /// One row of the table, measured.
 #[derive(Clone, Debug, PartialEq)]
@@ -183,7 +185,8 @@ mod tests {
     use crate::limits::Limit;
     use crate::rounds::Series;
     use crate::unit::Unit;
-    use splinter_stress::{Cause, Disturbance};
+    use splinter_harness::disturbance::Cause;
+    use splinter_harness::disturbance::Disturbance;
 
     fn get(goal: Goal) -> Claim {
         Claim::new("get", Unit::Nanoseconds, goal)

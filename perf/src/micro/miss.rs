@@ -2,7 +2,7 @@
 
 use super::fixture::{self, Buffer, KEYS, Key};
 use splinter::{Error, Store};
-use splinter_stress::rng::Rng;
+use splinter_harness::rng::Rng;
 
 /// Slots of a store that misses are measured on.
 const SLOTS: u64 = 4096;

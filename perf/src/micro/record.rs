@@ -6,7 +6,8 @@ use crate::rounds::{Schedule, Series};
 use crate::unit::Unit;
 use serde_json::{Map, Value, json};
 use splinter::Tuning;
-use splinter_stress::{Environment, TuningFacts};
+use splinter_harness::environment::Environment;
+use splinter_stress::TuningFacts;
 use std::time::Duration;
 
 /// Version of the record's schema.
@@ -122,7 +123,7 @@ mod tests {
     use super::{Measured, Method, record};
     use crate::rounds::{Schedule, Series};
     use crate::unit::Unit;
-    use splinter_stress::Environment;
+    use splinter_harness::environment::Environment;
     use std::time::Duration;
 
     fn method() -> Method {

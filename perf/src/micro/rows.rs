@@ -12,7 +12,7 @@ use super::paired::Paired;
 use crate::clock::ns_per_op;
 use crate::limits::{CROWD, Limit, crowd_window};
 use crate::unit::Unit;
-use splinter_stress::available_memory;
+use splinter_harness::environment::available_memory;
 use std::cell::{OnceCell, RefCell};
 use std::fmt::Display;
 use std::rc::Rc;

@@ -3,8 +3,8 @@
 use super::goal::{Bound, Goal};
 use super::judge::Row;
 use super::record::Measured;
-use splinter_stress::table::Flush::{self, Left, Right};
-use splinter_stress::table::columns;
+use splinter_harness::table::Flush::{self, Left, Right};
+use splinter_harness::table::columns;
 
 /// Lays the judged rows out as text.
 #[must_use]

@@ -4,8 +4,9 @@
 use super::record::{Record, Source, verdict};
 use super::schema;
 use serde_json::Value;
-use splinter_stress::input::read_text;
-use splinter_stress::{SCHEMA_VERSION, Verdict};
+use splinter_harness::input::read_text;
+use splinter_harness::verdict::SCHEMA_VERSION;
+use splinter_harness::verdict::Verdict;
 use std::fs;
 use std::path::{Path, PathBuf};
 

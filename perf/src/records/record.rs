@@ -6,7 +6,8 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use splinter_stress::{Percentiles, Verdict};
+use splinter_harness::verdict::Verdict;
+use splinter_stress::Percentiles;
 use std::collections::BTreeMap;
 
 /// Where a record was read from.

@@ -2,7 +2,7 @@
 //! knows neither records nor how anything looks.
 
 use super::svg::Chart;
-use splinter_stress::table::Flush;
+use splinter_harness::table::Flush;
 
 /// A whole report.
 #[derive(Clone, Debug, Default)]

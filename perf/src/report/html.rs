@@ -3,7 +3,7 @@
 
 use super::document::{Block, Cell, Figure, Report, Section, Table, Tone};
 use super::svg::{Chart, Key, escape};
-use splinter_stress::table::Flush;
+use splinter_harness::table::Flush;
 use std::fmt::Write as _;
 
 /// Widths at which each chart is drawn: for wide pages and print, and for narrow pages.

@@ -10,7 +10,7 @@ use crate::records::record::date_and_time;
 use crate::records::rows::Row;
 use crate::records::{Collection, File, Record};
 use crate::unit::Unit;
-use splinter_stress::Verdict;
+use splinter_harness::verdict::Verdict;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

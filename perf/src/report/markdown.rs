@@ -1,7 +1,7 @@
 //! A report as Markdown: the same sentences and tables; charts are named, and their figures are in the tables.
 
 use super::document::{Block, Cell, Figure, Report, Table, Tone};
-use splinter_stress::table::Flush;
+use splinter_harness::table::Flush;
 use std::fmt::Write as _;
 
 /// Writes a report.

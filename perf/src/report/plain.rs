@@ -1,7 +1,7 @@
 //! A document as text for a terminal: sentences, and tables whose columns line up.
 
 use super::document::{Block, Report};
-use splinter_stress::table::{Flush, columns};
+use splinter_harness::table::{Flush, columns};
 use std::fmt::Write as _;
 
 /// Texts of table cells longer than this are cut.

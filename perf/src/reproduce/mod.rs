@@ -16,7 +16,10 @@ use record::{Bound, Cell, Figures, Reproduction, Run};
 use scaling::Point;
 use serde::{Deserialize, Serialize};
 use splinter::Scrub;
-use splinter_stress::{Environment, Verdict, Workload, settle};
+use splinter_harness::environment::Environment;
+use splinter_harness::verdict::Verdict;
+use splinter_harness::environment::settle;
+use splinter_stress::Workload;
 use std::collections::BTreeMap;
 
 /// How thoroughly the claims are tried.

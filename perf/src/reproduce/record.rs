@@ -8,7 +8,9 @@ use crate::doctor::Doctor;
 use crate::micro::record::SCHEMA_VERSION;
 use crate::stats::Summary;
 use serde::Serialize;
-use splinter_stress::{Environment, Record, Verdict, Workload};
+use splinter_harness::environment::Environment;
+use splinter_harness::verdict::Verdict;
+use splinter_stress::{Record, Workload};
 
 /// The record of one reproduction.
 #[derive(Clone, Debug, Serialize)]

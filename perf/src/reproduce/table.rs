@@ -3,8 +3,8 @@
 use super::record::{Cell, Figures, Reproduction};
 use super::scaling::Point;
 use crate::unit::Unit;
-use splinter_stress::table::Flush::{Left, Right};
-use splinter_stress::table::columns;
+use splinter_harness::table::Flush::{Left, Right};
+use splinter_harness::table::columns;
 use std::fmt::Write as _;
 
 /// Lays out all of it.

@@ -4,7 +4,11 @@ use super::claims::{CLAIMS, Needs};
 use super::judge::{Finding, Has, Way};
 use super::record::Run;
 use super::{Costs, Executor, GET, Implausible, Plan, Woken, reproduce};
-use splinter_stress::{Cause, Disturbance, Environment, Span, Verdict, Workload};
+use splinter_harness::disturbance::Cause;
+use splinter_harness::disturbance::Disturbance;
+use splinter_harness::environment::Environment;
+use splinter_harness::verdict::Verdict;
+use splinter_stress::{Span, Workload};
 
 /// A machine whose processors all do the same, up to a ceiling that they share.
 struct Made {

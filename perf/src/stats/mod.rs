@@ -6,7 +6,7 @@ pub mod holm;
 pub mod power;
 pub mod wilcoxon;
 
-pub use splinter_stress::stats::{median, quantile, sorted};
+pub use splinter_harness::stats::{median, quantile, sorted};
 
 use serde::Serialize;
 

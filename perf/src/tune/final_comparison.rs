@@ -9,7 +9,7 @@ use crate::stats::bootstrap::bootstrap;
 use crate::stats::median;
 use crate::stats::power::minimum_detectable_effect;
 use crate::stats::wilcoxon::{least_p, signed_rank};
-use splinter_stress::rng::Rng;
+use splinter_harness::rng::Rng;
 
 /// Level of the test.
 const ALPHA: f64 = 0.05;

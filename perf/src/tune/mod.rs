@@ -19,7 +19,8 @@ use search::{Entry, Found, Rules, Runs};
 use serde::Serialize;
 use space::{Candidate, Space};
 use splinter::Scrub;
-use splinter_stress::{Verdict, Workload};
+use splinter_harness::verdict::Verdict;
+use splinter_stress::Workload;
 
 /// What is tuned, and how thoroughly.
 #[derive(Clone, Debug, PartialEq, Serialize)]

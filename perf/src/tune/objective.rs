@@ -1,7 +1,7 @@
 //! What is to be reached and what must be kept, as numbers of one run held against those of the default. Pure.
 
 use serde::{Deserialize, Serialize};
-use splinter_stress::as_text;
+use splinter_harness::as_text;
 use std::fmt;
 use std::str::FromStr;
 

@@ -7,7 +7,8 @@ use crate::doctor::Doctor;
 use crate::micro::record::SCHEMA_VERSION;
 use crate::stats::Summary;
 use serde::Serialize;
-use splinter_stress::{Environment, Verdict};
+use splinter_harness::environment::Environment;
+use splinter_harness::verdict::Verdict;
 
 /// The record of one search.
 #[derive(Clone, Debug, Serialize)]

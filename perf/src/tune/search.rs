@@ -7,7 +7,7 @@
 use super::objective::{Constraints, Objective, Trial};
 use super::space::{Axis, Candidate};
 use crate::stats::median;
-use splinter_stress::rng::Rng;
+use splinter_harness::rng::Rng;
 
 /// One of so many candidates is kept after each rung, and is run so many times as often on the next.
 const THIRD: usize = 3;

@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 use splinter::{Scrub, Tuning};
-use splinter_stress::rng::Rng;
+use splinter_harness::rng::Rng;
 use splinter_stress::{Backing, Huge, KeyChoice, Memory, Op, Workload};
 use std::fmt;
 

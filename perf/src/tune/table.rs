@@ -4,8 +4,8 @@ use super::Finding;
 use super::objective::Objective;
 use super::record::{Row, Tried, Tuned};
 use crate::unit::Unit;
-use splinter_stress::table::Flush::{Left, Right};
-use splinter_stress::table::columns;
+use splinter_harness::table::Flush::{Left, Right};
+use splinter_harness::table::columns;
 use std::fmt::Write as _;
 
 /// The most candidates that are told of.

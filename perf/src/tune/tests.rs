@@ -5,8 +5,9 @@ use super::record::Tuned;
 use super::space::{Axis, Candidate, Choices, Space};
 use super::{Executor, Finding, Plan, Step, Stop, runs, table, tune};
 use splinter::{Profile, Scrub};
-use splinter_stress::rng::Rng;
-use splinter_stress::{Verdict, Workload};
+use splinter_harness::rng::Rng;
+use splinter_harness::verdict::Verdict;
+use splinter_stress::Workload;
 
 /// Makes figures up: what a choice is worth, times noise and a drift that all share.
 struct Made<F> {

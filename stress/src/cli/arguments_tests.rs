@@ -3,7 +3,7 @@
 use super::*;
 use crate::open_loop::Arrivals;
 use crate::options::{Huge, Memory, Pin};
-use crate::text::parse_count;
+use splinter_harness::text::parse_count;
 use crate::workload::table::HISTORY_LIMIT;
 
 fn parsed(flags: &str) -> WorkloadFlags {
@@ -191,7 +191,7 @@ fn what_flags_stand_for_is_printed_and_read_back_the_same() {
 
 #[test]
 fn flags_that_repeat_a_workload_stand_for_it() {
-    let mut rng = crate::rng::Rng::new(5, 3);
+    let mut rng = splinter_harness::rng::Rng::new(5, 3);
     for _ in 0..50 {
         let mut workload = file::tests::random(&mut rng);
         if workload.watch_all {

@@ -1,11 +1,11 @@
 //! The verb `history`: a saved history, checked.
 
 use super::{complain, end_with};
-use crate::files::as_json;
+use splinter_harness::files::as_json;
 use crate::history::file::load;
 use crate::history::record::HistoryRecord;
-use crate::verdict::SCHEMA_VERSION;
-use crate::verdict::{USAGE, Verdict};
+use splinter_harness::verdict::SCHEMA_VERSION;
+use splinter_harness::verdict::{USAGE, Verdict};
 use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;

@@ -2,7 +2,7 @@
 
 use super::output::OutputArguments;
 use crate::hostile::{HostilePlan, Target, hostile, hostile_summary};
-use crate::text::parse_duration;
+use splinter_harness::text::parse_duration;
 use clap::Args;
 use std::process::ExitCode;
 use std::time::Duration;

@@ -2,7 +2,7 @@
 
 use super::output::OutputArguments;
 use crate::kill::{KillPlan, KillRecord, kill, kill_summary};
-use crate::text::parse_count;
+use splinter_harness::text::parse_count;
 use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -5,7 +5,7 @@ use super::complain;
 use super::output::OutputArguments;
 use crate::matrix::axis::DEFAULT;
 use crate::matrix::{Axis, MatrixPlan, matrix, matrix_summary};
-use crate::verdict::USAGE;
+use splinter_harness::verdict::USAGE;
 use clap::Args;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;

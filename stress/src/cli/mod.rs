@@ -2,7 +2,6 @@
 //! carries results only, JSON and nothing else with `--json`; everything else goes to stderr.
 
 mod arguments;
-pub mod documentation;
 mod history;
 mod hostile;
 mod kill;
@@ -13,17 +12,17 @@ mod sweep;
 mod topology;
 mod wake;
 
-use crate::console;
-use crate::environment::require_proc;
-use crate::environment::settle;
-use crate::error::RunError;
-use crate::files::{as_json, try_files, write_file};
-use crate::interrupt;
-use crate::progress::Line;
+use splinter_harness::console;
+use splinter_harness::environment::require_proc;
+use splinter_harness::environment::settle;
+use splinter_harness::error::RunError;
+use splinter_harness::files::{as_json, try_files, write_file};
+use splinter_harness::interrupt;
+use splinter_harness::progress::Line;
 use crate::record::{Output, Record};
 use crate::report::{comparison, summary};
 use crate::run::run_keeping;
-use crate::verdict::{USAGE, Verdict};
+use splinter_harness::verdict::{USAGE, Verdict};
 use crate::workers;
 use crate::workload::file;
 use arguments::RunArguments;
@@ -300,12 +299,12 @@ mod tests {
             span: crate::Span::Ops(200),
             ..crate::Workload::default()
         };
-        let record = crate::run(&workload, &mut crate::Silent).unwrap();
+        let record = crate::run(&workload, &mut splinter_harness::progress::Silent).unwrap();
         let run = |again, disturbed_runs| {
             let mut runs = 0;
             let record = undisturbed(again, || {
                 let mut record = record.clone();
-                let disturbance = crate::Disturbance { cause: crate::Cause::OtherLoad, ms: 900, share: 0.45 };
+                let disturbance = splinter_harness::disturbance::Disturbance { cause: splinter_harness::disturbance::Cause::OtherLoad, ms: 900, share: 0.45 };
                 record.environment.disturbances = vec![disturbance; (runs < disturbed_runs).into()];
                 runs += 1;
                 Ok(record)

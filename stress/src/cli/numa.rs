@@ -3,7 +3,7 @@
 use super::complain;
 use super::output::OutputArguments;
 use crate::numa::{NumaPlan, numa, numa_summary};
-use crate::verdict::USAGE;
+use splinter_harness::verdict::USAGE;
 use clap::Args;
 use std::process::ExitCode;
 

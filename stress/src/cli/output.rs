@@ -2,11 +2,11 @@
 //! it works, prints and keeps the record, and ends with the code of its verdict. `run` keeps several records.
 
 use super::{complain, say};
-use crate::error::RunError;
-use crate::files::{as_json, try_files, write_file};
-use crate::interrupt;
-use crate::progress::Line;
-use crate::verdict::{USAGE, Verdict};
+use splinter_harness::error::RunError;
+use splinter_harness::files::{as_json, try_files, write_file};
+use splinter_harness::interrupt;
+use splinter_harness::progress::Line;
+use splinter_harness::verdict::{USAGE, Verdict};
 use clap::Args;
 use serde::Serialize;
 use std::path::{Path, PathBuf};

@@ -3,7 +3,7 @@
 use super::complain;
 use super::output::OutputArguments;
 use crate::sweep::{Interruption, Op, Scenario, ScrubLevel, SweepPlan, sweep, sweep_summary};
-use crate::verdict::USAGE;
+use splinter_harness::verdict::USAGE;
 use clap::Args;
 use splinter::Scrub;
 use std::process::ExitCode;

@@ -2,11 +2,11 @@
 
 use super::arguments::{Flags, WORKERS};
 use super::output::OutputArguments;
-use crate::error::RunError;
+use splinter_harness::error::RunError;
 use crate::placement::diagram::topology_summary;
-use crate::placement::source::MachineSource;
+use splinter_harness::machine::source::MachineSource;
 use crate::placement::topology::{TopologyPlan, topology};
-use crate::verdict::Verdict;
+use splinter_harness::verdict::Verdict;
 use crate::workload::Workload;
 use clap::Args;
 use std::process::ExitCode;

@@ -164,7 +164,7 @@ mod tests {
     use super::super::check::check;
     use super::super::record::HistoryRecord;
     use super::*;
-    use crate::verdict::Verdict;
+    use splinter_harness::verdict::Verdict;
 
     /// A store that answers every read with the same error.
     struct Gone(Miss);

@@ -2,9 +2,9 @@
 //! mean is in `results/schema.md`.
 
 use super::{Event, History, ObjectKind, OpKind};
-use crate::files::{self, cannot_write};
-use crate::input;
-use crate::verdict::SCHEMA_VERSION;
+use splinter_harness::files::{self, cannot_write};
+use splinter_harness::input;
+use splinter_harness::verdict::SCHEMA_VERSION;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fs::File;

@@ -63,7 +63,7 @@ mod zones;
 
 pub use crate::event_log::OpKind;
 pub(crate) use crate::event_log::{AFTER, BEFORE, Event};
-use crate::named::named_enum;
+use splinter_harness::named_enum;
 
 named_enum! {
     /// The kind of an object, which decides how it is checked.

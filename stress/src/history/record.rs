@@ -3,8 +3,8 @@
 use super::check::{Contradiction, check, extent, shrink};
 use super::objects::UNKNOWN;
 use super::{AFTER, BEFORE, Event, History, ObjectKind, OpKind};
-use crate::table::{align, grouped, rate};
-use crate::verdict::Verdict;
+use splinter_harness::table::{align, grouped, rate};
+use splinter_harness::verdict::Verdict;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;

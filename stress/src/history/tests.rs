@@ -4,7 +4,7 @@
 use super::check::{check, shrink};
 use super::search::is_linearizable;
 use super::{Event, ObjectKind, OpKind};
-use crate::rng::Rng;
+use splinter_harness::rng::Rng;
 
 /// An object that performs one operation at a time, and remembers its versions.
 struct Simulation {

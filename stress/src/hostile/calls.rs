@@ -353,7 +353,7 @@ mod tests {
     use crate::hostile::shared_state::HostileState;
     use crate::hostile::{geometry, store};
     use crate::raw::Raw;
-    use crate::rng::Rng;
+    use splinter_harness::rng::Rng;
     use splinter::Writer;
     use std::path::Path;
 

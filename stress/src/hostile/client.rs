@@ -3,7 +3,7 @@
 
 use super::shared_state::HostileState;
 use crate::raw::Raw;
-use crate::rng::Rng;
+use splinter_harness::rng::Rng;
 use splinter::{
     BidTerms, Error, Handle, IntegerOp, Intent, PollableWatcher, Store, Version, Watcher, Writer,
 };

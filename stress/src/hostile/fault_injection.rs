@@ -4,7 +4,7 @@
 use super::shared_state::HostileState;
 use super::target::Target;
 use crate::raw::{Field, Raw};
-use crate::rng::Rng;
+use splinter_harness::rng::Rng;
 use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;

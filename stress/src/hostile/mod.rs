@@ -15,14 +15,14 @@ pub use target::Target;
 
 pub(crate) use record::hostile_summary;
 
-use crate::environment::Taken;
-use crate::error::RunError;
-use crate::forked::{End, Forked, PANICKED};
-use crate::interrupt;
-use crate::progress::Progress;
+use splinter_harness::environment::Taken;
+use splinter_harness::error::RunError;
+use splinter_harness::forked::{End, Forked, PANICKED};
+use splinter_harness::interrupt;
+use splinter_harness::progress::Progress;
 use crate::raw::Raw;
-use crate::rng::Rng;
-use crate::task;
+use splinter_harness::rng::Rng;
+use splinter_harness::task;
 use calls::{CALLS, call_all};
 use client::{Client, FILLED};
 use fault_injection::FaultInjector;

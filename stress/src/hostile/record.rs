@@ -3,9 +3,9 @@
 use super::calls::CALLS;
 use super::shared_state::HostileState;
 use super::target::Target;
-use crate::environment::{Environment, Taken};
-use crate::verdict::SCHEMA_VERSION;
-use crate::verdict::Verdict;
+use splinter_harness::environment::{Environment, Taken};
+use splinter_harness::verdict::SCHEMA_VERSION;
+use splinter_harness::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -2,7 +2,7 @@
 //! and how they ended. It lies apart from the store, so that no damage reaches it.
 
 use super::target::Target;
-use crate::shared::{Layout, SharedState};
+use splinter_harness::shared::{Layout, SharedState};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 

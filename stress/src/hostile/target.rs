@@ -1,6 +1,6 @@
 //! The parts of a store that can be damaged.
 
-use crate::named::named_enum;
+use splinter_harness::named_enum;
 
 named_enum! {
     /// A part of a store.

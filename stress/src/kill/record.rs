@@ -2,10 +2,10 @@
 
 use super::ops::Op;
 use super::shared_state::{FAULTS, Fault, KillState};
-use crate::environment::Environment;
+use splinter_harness::environment::Environment;
 use crate::latency::{Merged, Percentiles, encode, histogram};
-use crate::verdict::SCHEMA_VERSION;
-use crate::verdict::Verdict;
+use splinter_harness::verdict::SCHEMA_VERSION;
+use splinter_harness::verdict::Verdict;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

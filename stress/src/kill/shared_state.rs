@@ -3,7 +3,7 @@
 //! next one goes on where the killed one stopped.
 
 use super::ops::{OWN_KEYS, Op, OwnKey};
-use crate::shared::{Layout, SharedState};
+use splinter_harness::shared::{Layout, SharedState};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 

@@ -130,7 +130,7 @@ impl FromStr for Axis {
     }
 }
 
-crate::as_text!(Axis);
+splinter_harness::as_text!(Axis);
 
 impl Setting {
     /// Returns a workload with this in place of what it had.

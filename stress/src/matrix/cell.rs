@@ -1,7 +1,7 @@
 //! The cells of a matrix: every combination of settings, what each is called, and the order in which they are run. Pure.
 
 use super::axis::{Axis, Setting};
-use crate::rng::Rng;
+use splinter_harness::rng::Rng;
 use crate::workload::Workload;
 
 /// Stream of random numbers for the order: no worker's.

@@ -4,9 +4,9 @@ use super::axis::Axis;
 use super::record::{AxisSettings, MatrixRecord};
 use crate::record::Record;
 use crate::report::{main_operation, told};
-use crate::stats;
-use crate::table::{align, grouped, percent, rate};
-use crate::verdict::Verdict;
+use splinter_harness::stats;
+use splinter_harness::table::{align, grouped, percent, rate};
+use splinter_harness::verdict::Verdict;
 use std::fmt::Write as _;
 
 /// Shades from little to much.

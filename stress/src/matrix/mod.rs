@@ -12,14 +12,14 @@ pub use axis::Axis;
 pub use map::matrix_summary;
 pub use record::{AxisSettings, MatrixRecord, NotRun};
 
-use crate::error::RunError;
-use crate::interrupt;
-use crate::progress::Progress;
+use splinter_harness::error::RunError;
+use splinter_harness::interrupt;
+use splinter_harness::progress::Progress;
 use crate::record::Record;
 use crate::run::run;
-use crate::table::rate;
-use crate::text::print_duration;
-use crate::valgrind;
+use splinter_harness::table::rate;
+use splinter_harness::text::print_duration;
+use splinter_harness::valgrind;
 use crate::workload::Workload;
 use axis::Setting;
 use cell::Cell;
@@ -177,7 +177,7 @@ fn look_up(folder: &Folder, again: bool, cells: &[Cell], found: &mut [Outcome]) 
         }
         let mut expected = cell.workload.clone();
         if valgrind::is_running() {
-            valgrind::cut(&mut expected);
+            crate::workload::under_valgrind::cut(&mut expected);
         }
         match folder.find(cell, &expected) {
             Ok(None) => {}

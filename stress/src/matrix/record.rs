@@ -3,11 +3,11 @@
 use super::axis::Axis;
 use super::cell::Cell;
 use super::{MatrixPlan, Outcome};
-use crate::environment::settle;
-use crate::error::RunError;
+use splinter_harness::environment::settle;
+use splinter_harness::error::RunError;
 use crate::record::Record;
-use crate::verdict::SCHEMA_VERSION;
-use crate::verdict::Verdict;
+use splinter_harness::verdict::SCHEMA_VERSION;
+use splinter_harness::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 
 /// The record of a matrix.

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::options::{Pin, Span, Warmup};
-use crate::progress::Silent;
-use crate::verdict::Verdict;
+use splinter_harness::progress::Silent;
+use splinter_harness::verdict::Verdict;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicU32;
@@ -59,7 +59,7 @@ impl Executor for Mock {
         let mut record = record_of(workload);
         record.window.interrupted = self.interrupted();
         record.verdict = self.verdict.unwrap_or(record.verdict);
-        let disturbance = crate::Disturbance { cause: crate::Cause::OtherLoad, ms: 900, share: 0.45 };
+        let disturbance = splinter_harness::disturbance::Disturbance { cause: splinter_harness::disturbance::Cause::OtherLoad, ms: 900, share: 0.45 };
         record.environment.disturbances = vec![disturbance; self.disturbed.into()];
         Ok(record)
     }

@@ -1,7 +1,7 @@
 //! What the nodes of the machine are said to be like, and what the kernel does, and lets this process do, with
 //! pages. Compares nothing.
 
-use crate::cpulist;
+use splinter_harness::cpulist;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs;
@@ -66,7 +66,7 @@ impl FromStr for Expected {
     }
 }
 
-crate::as_text!(Expected);
+splinter_harness::as_text!(Expected);
 
 /// Prints distances.
 pub(super) fn list(numbers: &[u32]) -> String {

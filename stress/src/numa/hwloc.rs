@@ -3,10 +3,10 @@
 
 use super::expected::list;
 use super::record::NumaRow;
-use crate::cpulist;
-use crate::placement::hwloc::this_machine;
-use crate::placement::machine::{Machine, MachineNode};
-use crate::placement::sysfs;
+use splinter_harness::cpulist;
+use splinter_harness::machine::hwloc::this_machine;
+use splinter_harness::machine::{Machine, MachineNode};
+use splinter_harness::machine::sysfs;
 
 /// Compares hwloc's nodes, their processors and distances with the kernel's.
 pub(super) fn rows(machine: &Machine) -> Vec<NumaRow> {
@@ -44,7 +44,7 @@ fn compare(machine: &Machine, seen: &Machine) -> Vec<NumaRow> {
 mod tests {
     use super::super::verdict;
     use super::*;
-    use crate::verdict::Verdict;
+    use splinter_harness::verdict::Verdict;
 
     #[test]
     fn another_view_of_the_nodes_is_found() {

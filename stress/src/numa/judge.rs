@@ -4,8 +4,8 @@
 use super::expected::list;
 use super::maps::MapsLine;
 use super::record::{NumaPlan, NumaRow};
-use crate::cpulist;
-use crate::placement::machine::Machine;
+use splinter_harness::cpulist;
+use splinter_harness::machine::Machine;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How far from an even share a node's part of interleaved pages may be: only touched pages count, and
@@ -120,8 +120,8 @@ fn enough(what: &str, asked: Option<usize>, found: usize) -> NumaRow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::placement::machine::MachineNode;
-    use crate::verdict::Verdict;
+    use splinter_harness::machine::MachineNode;
+    use splinter_harness::verdict::Verdict;
 
     fn pages(pages: &[(u32, u64)]) -> BTreeMap<u32, u64> {
         pages.iter().copied().collect()

@@ -4,11 +4,12 @@
 use super::judge::{Accounts, Wanted};
 use super::maps;
 use super::record::{NumaPlan, NumaRow, Plant};
-use crate::cpulist;
+use splinter_harness::cpulist;
 use crate::keys::{self, Family};
-use crate::placement::machine::Machine;
-use crate::placement::{Affinity, kernel};
-use crate::progress::Progress;
+use splinter_harness::machine::Machine;
+use crate::placement::Affinity;
+use splinter_harness::machine::kernel;
+use splinter_harness::progress::Progress;
 use splinter::{Config, Geometry, Location, Placement, Store};
 use std::collections::BTreeMap;
 

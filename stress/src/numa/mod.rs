@@ -23,12 +23,12 @@ pub use expected::Expected;
 pub use record::{NumaPlan, NumaRecord, NumaRow, Plant};
 pub use report::numa_summary;
 
-use crate::environment::Environment;
-use crate::interrupt;
-use crate::placement::machine::Machine;
-use crate::placement::sysfs;
-use crate::progress::Progress;
-use crate::verdict::Verdict;
+use splinter_harness::environment::Environment;
+use splinter_harness::interrupt;
+use splinter_harness::machine::Machine;
+use splinter_harness::machine::sysfs;
+use splinter_harness::progress::Progress;
+use splinter_harness::verdict::Verdict;
 
 /// Checks everything that can be checked on this machine, and returns the record.
 #[must_use]

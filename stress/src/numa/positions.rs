@@ -3,7 +3,7 @@
 
 use crate::options::Pin;
 use crate::options::Role;
-use crate::placement::machine::{Machine, Processor};
+use splinter_harness::machine::{Machine, Processor};
 use crate::record::WorkerPlacement;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -167,7 +167,7 @@ fn crowded(processors: usize, positions: &[Position]) -> Option<String> {
 mod tests {
     use super::*;
     use crate::placement::Affinity;
-    use crate::placement::machine::tests::made_up;
+    use splinter_harness::machine::made_up::made_up;
 
     /// Two nodes of two processors each, 0 and 1 on the first, each a core of its own.
     fn four() -> Machine {

@@ -3,11 +3,11 @@
 
 use super::expected::{Expected, balancing, may_move_all};
 use super::verdict;
-use crate::environment::Environment;
-use crate::placement::machine::Machine;
-use crate::text::parse_count;
-use crate::verdict::SCHEMA_VERSION;
-use crate::verdict::Verdict;
+use splinter_harness::environment::Environment;
+use splinter_harness::machine::Machine;
+use splinter_harness::text::parse_count;
+use splinter_harness::verdict::SCHEMA_VERSION;
+use splinter_harness::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

@@ -1,8 +1,8 @@
 //! The proof table: what was asked, what the kernel says, pages by node, and whether that is it.
 
 use super::record::NumaRecord;
-use crate::table::{Flush, indent};
-use crate::verdict::Verdict;
+use splinter_harness::table::{Flush, indent};
+use splinter_harness::verdict::Verdict;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -63,8 +63,8 @@ pub fn numa_summary(record: &NumaRecord) -> String {
 mod tests {
     use super::super::record::{NumaPlan, NumaRow};
     use super::*;
-    use crate::environment::Environment;
-    use crate::placement::machine::{Machine, MachineNode};
+    use splinter_harness::environment::Environment;
+    use splinter_harness::machine::{Machine, MachineNode};
 
     #[test]
     fn the_table_has_every_row_and_a_column_for_every_node_with_pages() {

@@ -4,13 +4,13 @@
 use super::judge;
 use super::positions;
 use super::record::{NumaPlan, NumaRow, Plant};
-use crate::cpulist;
+use splinter_harness::cpulist;
 use crate::options::{Memory, Pin, Span};
-use crate::placement::machine::{Machine, MachineCache};
-use crate::progress::{Progress, Silent};
+use splinter_harness::machine::{Machine, MachineCache};
+use splinter_harness::progress::{Progress, Silent};
 use crate::record::Record;
 use crate::run::run;
-use crate::verdict::Verdict;
+use splinter_harness::verdict::Verdict;
 use crate::workload::Workload;
 use splinter::Scrub;
 use std::collections::BTreeMap;

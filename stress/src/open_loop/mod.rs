@@ -4,7 +4,8 @@
 
 pub(crate) mod judge;
 
-use crate::rng::Rng;
+use splinter_harness::named_enum;
+use splinter_harness::rng::Rng;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -18,17 +19,15 @@ const SLEEP_UNTIL_NS: f64 = 100_000.0;
 /// Longest sleep: the run may end meanwhile.
 const LONGEST_SLEEP_NS: f64 = 5e6;
 
-/// How planned starts follow each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Arrivals {
-    /// At even distances, the workers' in turn.
-    Uniform,
-    /// At random, independent of each other: gaps are exponentially distributed.
-    Poisson,
+named_enum! {
+    /// How planned starts follow each other.
+    pub enum Arrivals: "kind of arrivals" {
+        /// At even distances, the workers' in turn.
+        Uniform = "uniform",
+        /// At random, independent of each other: gaps are exponentially distributed.
+        Poisson = "poisson",
+    }
 }
-
-crate::text::named!(Arrivals, "kind of arrivals": Uniform = "uniform", Poisson = "poisson");
 
 /// One worker's planned starts, in cycles of some clock.
 #[derive(Clone, Debug)]

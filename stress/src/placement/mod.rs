@@ -5,20 +5,14 @@
 //! of each writer lie. [`topology`] makes a record of a machine and a plan, and [`diagram`] a picture.
 
 pub(crate) mod diagram;
-#[cfg(feature = "hwloc")]
-pub(crate) mod hwloc;
-pub(crate) mod kernel;
-pub(crate) mod machine;
 pub(crate) mod plan;
 pub(crate) mod policy;
 #[cfg(test)]
 mod run_tests;
-pub(crate) mod source;
-pub(crate) mod sysfs;
 pub(crate) mod topology;
 pub(crate) mod writer_memory;
 
-use crate::affinity;
+use splinter_harness::affinity;
 use nix::sched::sched_getcpu;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -91,7 +85,7 @@ impl Affinity {
     /// Notes the end.
     pub fn end(&mut self) {
         self.look();
-        self.observed_node = kernel::node_here();
+        self.observed_node = splinter_harness::machine::kernel::node_here();
         if self.migrations_source == "kernel" {
             self.migrations = kernel_migrations().unwrap_or(self.migrations).saturating_sub(self.migrations);
         }
@@ -108,7 +102,7 @@ impl Affinity {
         if !elsewhere.is_empty() {
             return Some(format!(
                 "asked for processor {cpu}, also ran on {}",
-                crate::cpulist::print(&elsewhere)
+                splinter_harness::cpulist::print(&elsewhere)
             ));
         }
         (self.migrations > 0).then(|| format!("asked for processor {cpu}, moved {} times", self.migrations))

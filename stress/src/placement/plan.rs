@@ -1,7 +1,7 @@
 //! Which worker runs where: turns a workload's policies into one processor per worker. Pure, so
 //! that it can plan for machines other than this one.
 
-use super::machine::Machine;
+use splinter_harness::machine::Machine;
 use super::policy::positions;
 use crate::options::Pin;
 use crate::workload::Workload;
@@ -75,7 +75,7 @@ impl Plan {
 
 #[cfg(test)]
 mod tests {
-    use super::super::machine::tests::{made_up, restricted, two_sockets};
+    use splinter_harness::machine::made_up::{made_up, restricted, two_sockets};
     use super::*;
 
     fn planned(workload: &Workload, machine: &Machine) -> Plan {

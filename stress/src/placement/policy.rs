@@ -1,8 +1,8 @@
 //! What each placement policy makes of a machine: one processor for each worker of some roles. Pure, so that
 //! it plans for machines other than this one as well. Knows machines, not workloads.
 
-use super::machine::{Machine, Processor};
-use crate::cpulist;
+use splinter_harness::machine::{Machine, Processor};
+use splinter_harness::cpulist;
 use crate::options::Pin;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -149,7 +149,7 @@ fn next<K: Ord>(counts: &mut BTreeMap<K, usize>, key: K) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::machine::tests::{made_up, restricted, two_sockets};
+    use splinter_harness::machine::made_up::{made_up, restricted, two_sockets};
     use super::*;
 
     /// Nodes 1 and 4 of two cores with two threads each: siblings last.
@@ -276,7 +276,7 @@ mod tests {
     #[test]
     fn nodes_without_processors_get_no_share_and_cannot_be_asked_for() {
         let mut machine = small();
-        machine.nodes.push(super::super::machine::MachineNode { id: 6, memory: true, ..Default::default() });
+        machine.nodes.push(splinter_harness::machine::MachineNode { id: 6, memory: true, ..Default::default() });
         assert_eq!(taken("per-node", &machine, &[2]), [0, 2]);
         assert!(refused("node:6", &machine).contains("may be used"));
     }

@@ -1,11 +1,11 @@
 //! Tests that a run whose workers are not where a policy had them fails, whatever the policy: it is planned for a
 //! machine that this one is not.
 
-use super::machine::{Found, FoundCache, Machine, MachineNode, Processor};
+use splinter_harness::machine::{Found, FoundCache, Machine, MachineNode, Processor};
 use crate::options::Span;
-use crate::progress::Silent;
+use splinter_harness::progress::Silent;
 use crate::run::run_on;
-use crate::verdict::Verdict;
+use splinter_harness::verdict::Verdict;
 use crate::workload::Workload;
 
 #[test]

@@ -1,13 +1,13 @@
 //! What `topology` makes: a machine, and the placement that a run of some workers would have there. Runs
 //! nothing.
 
-use super::machine::Machine;
+use splinter_harness::machine::Machine;
 use super::plan::Plan;
-use super::source::{MachineSource, this_machine};
-use crate::error::RunError;
+use splinter_harness::machine::source::{MachineSource, this_machine};
+use splinter_harness::error::RunError;
 use crate::options::Pin;
 use crate::options::Role;
-use crate::verdict::SCHEMA_VERSION;
+use splinter_harness::verdict::SCHEMA_VERSION;
 use crate::workload::Workload;
 use serde::{Deserialize, Serialize};
 

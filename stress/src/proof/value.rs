@@ -23,7 +23,7 @@
 //! | 4 to 7 | writer 1, sequence 1 (lower bits), check 2 to 5 bytes | the same to 16 bits and more |
 //! | 1 to 3 | check of key and length alone | that it was written for this key |
 
-use crate::rng::splitmix64;
+use splinter_harness::rng::splitmix64;
 
 /// Shortest value that holds writer and whole sequence: every order must prove its generation.
 pub(crate) const SHORTEST_ORDER: usize = 16;

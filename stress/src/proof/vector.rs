@@ -2,7 +2,7 @@
 //! on key, writer and sequence.
 
 use super::value::{Flaw, Stamp};
-use crate::rng::splitmix64;
+use splinter_harness::rng::splitmix64;
 
 /// Fewest dimensions that hold writer, sequence and one element to check.
 pub(crate) const MIN_DIM: u32 = 4;

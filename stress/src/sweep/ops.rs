@@ -1,7 +1,7 @@
 //! The operations that are swept, and how a process performs them.
 
 use super::answer::{Answer, MAX_LEN, StoreErrorKind};
-use crate::named::named_enum;
+use splinter_harness::named_enum;
 use splinter::{IntegerOp, Store, Writer};
 
 /// Components of a vector.

@@ -3,7 +3,7 @@
 
 use super::ops::Op;
 use super::scenario::{Interruption, KeyLayout, Scenario, ScrubLevel};
-use crate::rng::Rng;
+use splinter_harness::rng::Rng;
 use std::collections::BTreeSet;
 
 /// What to sweep.

@@ -3,9 +3,9 @@
 use super::code_location::CodeLocation;
 use super::ops::Op;
 use super::scenario::{Interruption, KeyLayout, Scenario};
-use crate::environment::Environment;
-use crate::verdict::SCHEMA_VERSION;
-use crate::verdict::Verdict;
+use splinter_harness::environment::Environment;
+use splinter_harness::verdict::SCHEMA_VERSION;
+use splinter_harness::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

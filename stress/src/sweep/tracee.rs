@@ -2,8 +2,8 @@
 //! of them at once. This module knows instructions, not what they are for.
 
 use super::process::{is_overdue, kill_and_wait, ticks};
-use crate::forked::Forked;
-use crate::task;
+use splinter_harness::forked::Forked;
+use splinter_harness::task;
 use nix::errno::Errno;
 use nix::sys::ptrace::{self, AddressType, Options};
 use nix::sys::signal::Signal;

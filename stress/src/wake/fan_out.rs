@@ -6,7 +6,7 @@ use super::link::{Endpoint, KEYS, send};
 use super::mechanism::Mechanism;
 use super::processes::HelperProcess;
 use super::shared_state::{PATIENCE, WAITER_PROCESSES, WAITERS, WaiterWord, Word};
-use crate::task;
+use splinter_harness::task;
 use std::sync::atomic::Ordering::Acquire;
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
 //! From samples to rows: percentiles of all messages, and ratios taken round by round, value and limit
 //! from the same round, so that what disturbs a round disturbs both. Pure.
 
-use crate::stats::{quantile, sorted};
+use splinter_harness::stats::{quantile, sorted};
 use serde::{Deserialize, Serialize};
 
 /// The middle of some figures.

@@ -3,7 +3,7 @@
 
 use super::mechanism::Mechanism;
 use super::shared_state::{PATIENCE, SharedState, Word};
-use crate::futex::{sleep_on, wake_sleepers};
+use splinter_harness::futex::{sleep_on, wake_sleepers};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use splinter::{Error, PollableWatcher, Store, WatchError, Watcher, Writer};
 use std::os::fd::{AsFd, OwnedFd};

@@ -1,7 +1,7 @@
 //! Other work for the processors: a thread each, at ordinary priority, that never has enough.
 
-use crate::affinity;
-use crate::rng::splitmix64;
+use splinter_harness::affinity;
+use splinter_harness::rng::splitmix64;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;

@@ -1,6 +1,7 @@
 //! What is measured: the ways of telling another process, what each is held against, and what else
 //! the processors do meanwhile. Pure tables.
 
+use splinter_harness::named_enum;
 use serde::{Deserialize, Serialize};
 use splinter::{Notifier, Store};
 
@@ -121,19 +122,17 @@ impl Mechanism {
     }
 }
 
-/// What else the two processors do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Situation {
-    /// Two processors, and nothing else to do on them.
-    Idle,
-    /// One processor for both.
-    Same,
-    /// Two processors, each with a loop that never ends beside.
-    Busy,
+named_enum! {
+    /// What else the two processors do.
+    pub enum Situation: "situation" {
+        /// Two processors, and nothing else to do on them.
+        Idle = "idle",
+        /// One processor for both.
+        Same = "same",
+        /// Two processors, each with a loop that never ends beside.
+        Busy = "busy",
+    }
 }
-
-crate::text::named!(Situation, "situation": Idle = "idle", Same = "same", Busy = "busy");
 
 impl Situation {
     /// Says why a mechanism cannot be measured in it, with so many processors.

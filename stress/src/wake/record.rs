@@ -5,12 +5,12 @@ use super::fan_out::FanOutSample;
 use super::judge::{Middle, judgement, ratios};
 use super::mechanism::{Mechanism, Situation, Style};
 use super::shared_state::{WAITER_PROCESSES, WAITERS};
-use crate::environment::Environment;
-use crate::environment::settle;
+use splinter_harness::environment::Environment;
+use splinter_harness::environment::settle;
 use crate::latency::{Percentiles, histogram, to_ns};
-use crate::valgrind::VOID;
-use crate::verdict::SCHEMA_VERSION;
-use crate::verdict::Verdict;
+use splinter_harness::valgrind::VOID;
+use splinter_harness::verdict::SCHEMA_VERSION;
+use splinter_harness::verdict::Verdict;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -43,7 +43,7 @@ impl WakePlan {
     pub(super) fn processors(&self, available: &[usize]) -> Result<[usize; 2], String> {
         for (cpu, flag) in [(self.cpu_a, "--cpu-a"), (self.cpu_b, "--cpu-b")] {
             if let Some(cpu) = cpu.filter(|cpu| !available.contains(cpu)) {
-                let list = crate::cpulist::print(available);
+                let list = splinter_harness::cpulist::print(available);
                 return Err(format!("processor {cpu} cannot be had: give {flag} one of {list}"));
             }
         }
@@ -440,7 +440,7 @@ mod tests {
     fn a_disturbed_measurement_gives_no_verdict() {
         let mut environment = Environment::read();
         environment.disturbances =
-            vec![crate::Disturbance { cause: crate::Cause::Steal, ms: 100, share: 0.05 }];
+            vec![splinter_harness::disturbance::Disturbance { cause: splinter_harness::disturbance::Cause::Steal, ms: 100, share: 0.05 }];
         let record = evidence().into_record(environment);
         assert_eq!(record.verdict, Verdict::Inconclusive);
         let [why] = &record.reasons[..] else {

@@ -2,7 +2,7 @@
 
 use super::mechanism::{Mechanism, Situation};
 use super::record::{Row, WakeRecord};
-use crate::table::{align, span};
+use splinter_harness::table::{align, span};
 use std::fmt::Write as _;
 
 /// Summarises a record.
@@ -134,7 +134,7 @@ fn text_lines(record: &WakeRecord, line: &mut impl FnMut(&str, String)) {
         .placement
         .observed
         .each_ref()
-        .map(|seen| crate::cpulist::print(&seen.iter().copied().collect::<Vec<_>>()));
+        .map(|seen| splinter_harness::cpulist::print(&seen.iter().copied().collect::<Vec<_>>()));
     let observed =
         format!("one was seen on {a}, its responder on {b}, of {} processors", record.placement.processors);
     line("placement", observed);

@@ -2,8 +2,8 @@
 //! answers, the words of the mechanisms that need no store, and a cell for each waiter. Every
 //! word has two cache lines to itself.
 
-use crate::futex::{store_and_wake, wait_for_change, wake_sleepers};
-use crate::shared::SharedWords;
+use splinter_harness::futex::{store_and_wake, wait_for_change, wake_sleepers};
+use splinter_harness::shared::SharedWords;
 use std::io;
 use std::ops::Deref;
 use std::os::fd::OwnedFd;

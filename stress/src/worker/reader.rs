@@ -9,7 +9,7 @@ use crate::history::{self, OpKind, objects::Objects};
 use crate::keys::{self, Family};
 use crate::mix::{Draw, Op};
 use crate::oracle::checks::{Checks, Faults};
-use crate::rng::Rng;
+use splinter_harness::rng::Rng;
 use crate::target::{Miss, Reads};
 
 /// Reads by copying between two reads by a view.

@@ -16,7 +16,7 @@ use crate::oracle::acks::{AckTable, KeyAcks};
 use crate::oracle::checks::{Checks, Faults};
 use crate::proof::value::{self, PREFILL, SHORTEST_ORDER, Stamp};
 use crate::proof::vector;
-use crate::rng::Rng;
+use splinter_harness::rng::Rng;
 use crate::target::{Miss, Version, Writes};
 
 /// Orders of a tandem group that need no list on the heap.

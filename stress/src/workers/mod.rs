@@ -10,7 +10,7 @@ use crate::options::Workers;
 use crate::placement::plan::Plan;
 use crate::shared_state::{Phase, SharedState, State};
 use crate::target::Ears;
-use crate::valgrind;
+use splinter_harness::valgrind;
 use crate::worker::{Assignment, Report};
 use crate::workload::Workload;
 use splinter::Store;

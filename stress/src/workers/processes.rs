@@ -4,7 +4,7 @@
 use crate::child;
 use crate::options::Backing;
 use crate::shared_state::SharedState;
-use crate::text::refusal;
+use splinter_harness::text::refusal;
 use crate::worker::Assignment;
 use crate::workload::Workload;
 use splinter::{Location, Store, Tuning};

@@ -8,7 +8,7 @@ use crate::length::ValueLen;
 use crate::mix::Mix;
 use crate::open_loop::Arrivals;
 use crate::options::{Backing, Huge, Memory, Pin, Span, Warmup, Workers};
-use crate::text::parse_count;
+use splinter_harness::text::parse_count;
 use splinter::Scrub;
 
 /// A field of a workload.

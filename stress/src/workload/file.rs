@@ -4,8 +4,8 @@
 
 use super::field::Field;
 use super::{FIELDS, Workload};
-use crate::input::read_text;
-use crate::text::refusal;
+use splinter_harness::input::read_text;
+use splinter_harness::text::refusal;
 use serde::Deserialize;
 use serde_json::Value;
 use splinter::Scrub;
@@ -196,7 +196,7 @@ fn one_line(text: &str) -> String {
 pub(crate) mod tests {
     use super::*;
     use crate::options::Span;
-    use crate::rng::Rng;
+    use splinter_harness::rng::Rng;
 
     /// Draws every field, sound or not: a number if it can be one, or else one of some texts that it can be.
     pub(crate) fn random(rng: &mut Rng) -> Workload {

@@ -6,6 +6,7 @@ mod check;
 pub(crate) mod field;
 pub(crate) mod file;
 pub(crate) mod table;
+pub(crate) mod under_valgrind;
 
 use crate::choice::{KeyChoice, lane};
 use crate::mix::Op;

@@ -23,7 +23,7 @@ use crate::records::paths::link;
 use crate::records::spread::Spread;
 use crate::records::{Collection, Record};
 use crate::unit::Unit;
-use splinter_stress::Verdict;
+use splinter_harness::verdict::Verdict;
 
 /// Makes a section, or says why there is none.
 pub(super) type Make = fn(&Input<'_>) -> Result<Section, String>;

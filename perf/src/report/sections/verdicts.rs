@@ -4,7 +4,7 @@ use super::super::document::{Cell, Section, Table, Tally, Tone};
 use super::{Input, tone, word};
 use crate::records::paths::link;
 use crate::records::{Collection, File, Record};
-use splinter_stress::Verdict;
+use splinter_harness::verdict::Verdict;
 use std::path::Path;
 
 /// Counts the records by verdict, and the invariants that were broken.

@@ -3,7 +3,7 @@
 
 use super::lines::{MARGIN, WIDTH, line, wrap};
 use super::names::WorkerNames;
-use crate::placement::machine::Processor;
+use splinter_harness::machine::Processor;
 use std::collections::BTreeMap;
 
 /// Draws processors: a column for each core.

@@ -5,9 +5,9 @@ mod grid;
 mod lines;
 mod names;
 
-use super::machine::{Machine, MachineCache, MachineNode, Processor};
+use splinter_harness::machine::{Machine, MachineCache, MachineNode, Processor};
 use super::topology::{PlannedPlacement, TopologyRecord};
-use crate::cpulist;
+use splinter_harness::cpulist;
 use crate::options::Role;
 use grid::grid;
 use lines::{MARGIN, WIDTH, of_bytes, paragraph, plural};
@@ -177,7 +177,7 @@ fn distances(text: &mut String, machine: &Machine) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::machine::tests::{made_up, restricted, two_sockets};
+    use splinter_harness::machine::made_up::{made_up, restricted, two_sockets};
     use super::super::topology::place;
     use super::*;
     use crate::workload::Workload;

@@ -25,44 +25,8 @@ macro_rules! as_text {
     };
 }
 
-/// Gives the values of an enum names, by which they are printed and parsed.
-macro_rules! named {
-    ($type:ident, $what:literal: $($value:ident = $name:literal),+) => {
-        impl $type {
-            /// All of them, in order.
-            pub const ALL: [Self; [$($name),+].len()] = [$(Self::$value),+];
-
-            /// Returns the name used on the command line and in records.
-            #[must_use]
-            pub fn name(self) -> &'static str {
-                match self {
-                    $(Self::$value => $name,)+
-                }
-            }
-        }
-
-        impl std::fmt::Display for $type {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(self.name())
-            }
-        }
-
-        impl std::str::FromStr for $type {
-            type Err = String;
-
-            fn from_str(text: &str) -> Result<Self, String> {
-                Self::ALL.into_iter().find(|value| value.name() == text).ok_or_else(|| {
-                    let names = Self::ALL.map(Self::name);
-                    format!("'{text}' is no {}: use {}", $what, $crate::text::either(&names))
-                })
-            }
-        }
-    };
-}
-pub(crate) use named;
-
 /// Lists names of which one can be chosen.
-pub(crate) fn either(names: &[&str]) -> String {
+pub fn either(names: &[&str]) -> String {
     match names {
         [all @ .., last] if !all.is_empty() => format!("{} or {last}", all.join(", ")),
         few => few.concat(),
@@ -70,7 +34,7 @@ pub(crate) fn either(names: &[&str]) -> String {
 }
 
 /// Says what the kernel answered, and what to do about it where that is a limit.
-pub(crate) fn refusal(error: impl Into<std::io::Error>) -> String {
+pub fn refusal(error: impl Into<std::io::Error>) -> String {
     let error = error.into();
     match advice(&error) {
         Some(advice) => format!("{error}; {advice}"),
@@ -79,7 +43,7 @@ pub(crate) fn refusal(error: impl Into<std::io::Error>) -> String {
 }
 
 /// Says what the kernel answered, and what to do about it: as [`refusal`] does, or else as the caller knows.
-pub(crate) fn refusal_or(error: impl Into<std::io::Error>, otherwise: &str) -> String {
+pub fn refusal_or(error: impl Into<std::io::Error>, otherwise: &str) -> String {
     let error = error.into();
     let advice = advice(&error).unwrap_or(otherwise);
     format!("{error}; {advice}")
@@ -101,7 +65,7 @@ fn advice(error: &std::io::Error) -> Option<&'static str> {
 ///
 /// # Errors
 /// One line that says what would do.
-pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let span = units::span(text).or_else(|| units::span(&format!("{text}s")));
     span.filter(|span| span.as_secs_f64() <= 1e7)
         .ok_or_else(|| format!("'{text}' is no time span: give a number and a unit, as in 500ms, 5s or 2m"))
@@ -109,7 +73,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
 
 /// Prints a time span in the form that [`parse_duration`] reads.
 #[must_use]
-pub(crate) fn print_duration(span: Duration) -> String {
+pub fn print_duration(span: Duration) -> String {
     let millis = span.as_millis();
     if millis.is_multiple_of(1000) { format!("{}s", millis / 1000) } else { format!("{millis}ms") }
 }
@@ -118,7 +82,7 @@ pub(crate) fn print_duration(span: Duration) -> String {
 ///
 /// # Errors
 /// One line that says what would do.
-pub(crate) fn parse_count(text: &str) -> Result<u64, String> {
+pub fn parse_count(text: &str) -> Result<u64, String> {
     units::count(text)
         .ok_or_else(|| format!("'{text}' is no count: give a whole number, as in 20000, 20k, 1M or 64KiB"))
 }

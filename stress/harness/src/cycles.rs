@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 /// Returns the length of a cycle of the time-stamp counter, measured since `start`.
-pub(crate) fn cycle_ns((cycles, time): (u64, Instant)) -> f64 {
+pub fn cycle_ns((cycles, time): (u64, Instant)) -> f64 {
     // Long enough for the clock's own precision not to matter.
     let shortest = Duration::from_millis(20);
     std::thread::sleep(shortest.saturating_sub(time.elapsed()));
@@ -14,7 +14,7 @@ pub(crate) fn cycle_ns((cycles, time): (u64, Instant)) -> f64 {
 
 /// Returns the step of the time-stamp counter, in its own cycles: some virtual machines round it.
 #[must_use]
-pub(crate) fn clock_step() -> u64 {
+pub fn clock_step() -> u64 {
     let differences: Vec<u64> = (0..4_000)
         .map(|turn| {
             let start = splinter::cycles_fenced();

@@ -8,7 +8,7 @@ const HIGHEST: usize = 65_535;
 ///
 /// # Errors
 /// One line that says what is wrong with the text. An empty list is one.
-pub(crate) fn parse(text: &str) -> Result<Vec<usize>, String> {
+pub fn parse(text: &str) -> Result<Vec<usize>, String> {
     let number = |part: &str| {
         part.trim().parse::<usize>().ok().filter(|&cpu| cpu <= HIGHEST).ok_or_else(|| {
             format!(
@@ -36,7 +36,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<usize>, String> {
 
 /// Prints processors in the same form, runs shortened.
 #[must_use]
-pub(crate) fn print(cpus: &[usize]) -> String {
+pub fn print(cpus: &[usize]) -> String {
     let mut parts = Vec::new();
     let mut at = 0;
     while at < cpus.len() {

@@ -21,7 +21,7 @@ const NAP: Duration = Duration::from_millis(500);
 
 /// A mapping of a memfd as 64-bit atomic words.
 #[derive(Debug)]
-pub(crate) struct SharedWords {
+pub struct SharedWords {
     map: MmapRaw,
     fd: OwnedFd,
 }
@@ -31,7 +31,7 @@ impl SharedWords {
     ///
     /// # Errors
     /// What the kernel says.
-    pub(crate) fn create(count: usize) -> io::Result<Self> {
+    pub fn create(count: usize) -> io::Result<Self> {
         let fd = memfd_create(c"splinter-stress", MFdFlags::MFD_CLOEXEC)?;
         File::from(fd.try_clone()?).set_len(count as u64 * 8)?;
         Self::from_fd(fd, count)
@@ -41,7 +41,7 @@ impl SharedWords {
     ///
     /// # Errors
     /// What the kernel says, and `InvalidData` if there are not `count` words.
-    pub(crate) fn from_fd(fd: OwnedFd, count: usize) -> io::Result<Self> {
+    pub fn from_fd(fd: OwnedFd, count: usize) -> io::Result<Self> {
         let file = File::from(fd.try_clone()?);
         if file.metadata()?.len() != count as u64 * 8 {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "control block of another run"));
@@ -52,14 +52,14 @@ impl SharedWords {
 
     /// Lends the descriptor, for handing it to another process.
     #[must_use]
-    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+    pub fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
 
     /// Returns the words.
     #[inline]
     #[must_use]
-    pub(crate) fn words(&self) -> &[AtomicU64] {
+    pub fn words(&self) -> &[AtomicU64] {
         let start: *const AtomicU64 = self.map.as_ptr().cast();
         // SAFETY: the mapping is page-aligned, readable and writable, `len` bytes long (a multiple
         // of 8) and lives as long as `self`; the memfd is never shrunk; every process accesses it
@@ -70,9 +70,10 @@ impl SharedWords {
 
 /// The sizes of a [`SharedState`].
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Layout {
+pub struct Layout {
     /// Words that all workers use.
     pub global_words: usize,
+    /// Number of workers.
     pub workers: usize,
     /// Words of each worker's cell.
     pub cell_words: usize,
@@ -99,7 +100,7 @@ impl Layout {
 /// What a coordinator shares with its workers: a stop flag, words of all, and for each worker a cell of words and one
 /// message. No two workers share a cache line, or a pair of them.
 #[derive(Debug)]
-pub(crate) struct SharedState {
+pub struct SharedState {
     words: SharedWords,
     layout: Layout,
 }
@@ -109,7 +110,7 @@ impl SharedState {
     ///
     /// # Errors
     /// What the kernel says.
-    pub(crate) fn create(layout: Layout) -> io::Result<Self> {
+    pub fn create(layout: Layout) -> io::Result<Self> {
         let layout = layout.aligned();
         let each = layout.cell_words + layout.message_bytes / 8;
         let words = SharedWords::create(layout.global_words + layout.workers * each)?;
@@ -117,33 +118,33 @@ impl SharedState {
     }
 
     /// Tells all workers to end.
-    pub(crate) fn stop(&self) {
+    pub fn stop(&self) {
         store_and_wake(&self.words.words()[0], 1);
     }
 
     /// Tells whether the workers are to end.
-    pub(crate) fn is_stopped(&self) -> bool {
+    pub fn is_stopped(&self) -> bool {
         self.words.words()[0].load(Acquire) != 0
     }
 
     /// Returns the words of all.
-    pub(crate) fn global(&self) -> &[AtomicU64] {
+    pub fn global(&self) -> &[AtomicU64] {
         &self.words.words()[1..self.layout.global_words]
     }
 
     /// Returns a worker's cell.
-    pub(crate) fn cell(&self, worker: usize) -> &[AtomicU64] {
+    pub fn cell(&self, worker: usize) -> &[AtomicU64] {
         let Layout { global_words, cell_words, .. } = self.layout;
         &self.words.words()[global_words + worker * cell_words..][..cell_words]
     }
 
     /// Returns the cells of all workers.
-    pub(crate) fn cells(&self) -> impl Iterator<Item = &[AtomicU64]> {
+    pub fn cells(&self) -> impl Iterator<Item = &[AtomicU64]> {
         (0..self.layout.workers).map(|worker| self.cell(worker))
     }
 
     /// Publishes a worker's message, cut down to what there is room for. Only the worker itself may call this.
-    pub(crate) fn publish(&self, worker: usize, message: &[u8]) {
+    pub fn publish(&self, worker: usize, message: &[u8]) {
         let (len, bytes) = self.message_words(worker);
         let message = &message[..message.len().min(bytes.len() * 8)];
         for (word, chunk) in bytes.iter().zip(message.chunks(8)) {
@@ -155,7 +156,7 @@ impl SharedState {
     }
 
     /// Returns a worker's message, empty if it published none.
-    pub(crate) fn message(&self, worker: usize) -> Vec<u8> {
+    pub fn message(&self, worker: usize) -> Vec<u8> {
         let (len, bytes) = self.message_words(worker);
         let len = len.load(Acquire) as usize;
         let words = bytes.iter().take(len.div_ceil(8));
@@ -173,13 +174,13 @@ impl SharedState {
 }
 
 /// Changes a word and wakes all that sleep on it.
-pub(crate) fn store_and_wake(word: &AtomicU64, value: u64) {
+pub fn store_and_wake(word: &AtomicU64, value: u64) {
     word.store(value, Release);
     wake_sleepers(word, i32::MAX);
 }
 
 /// Sleeps until a word reads otherwise than `seen`, and returns what it reads; `None` once `give_up` says so.
-pub(crate) fn wait_while(word: &AtomicU64, seen: u64, give_up: impl Fn() -> bool) -> Option<u64> {
+pub fn wait_while(word: &AtomicU64, seen: u64, give_up: impl Fn() -> bool) -> Option<u64> {
     loop {
         let now = word.load(Acquire);
         if now != seen {

@@ -26,14 +26,14 @@ pub fn wake_sleepers(word: &AtomicU64, most: i32) {
 }
 
 /// Stores a value (release), and wakes all who sleep on the word.
-pub(crate) fn store_and_wake(word: &AtomicU64, value: u64) {
+pub fn store_and_wake(word: &AtomicU64, value: u64) {
     word.store(value, Release);
     wake_sleepers(word, i32::MAX);
 }
 
 /// Sleeps until the word reads otherwise than `seen` (acquire), and returns what it reads; `None` once `given_up` holds,
 /// which is asked before each sleep and once a second.
-pub(crate) fn wait_for_change(word: &AtomicU64, seen: u64, given_up: impl Fn() -> bool) -> Option<u64> {
+pub fn wait_for_change(word: &AtomicU64, seen: u64, given_up: impl Fn() -> bool) -> Option<u64> {
     loop {
         let now = word.load(Acquire);
         if now != seen {

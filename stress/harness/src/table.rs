@@ -35,7 +35,7 @@ pub fn columns(flush: &[Flush], rows: &[Vec<String>]) -> String {
 }
 
 /// Writes rows as [`columns`], indented: the first column to the left, the others, numbers, to the right.
-pub(crate) fn align(text: &mut String, rows: &[Vec<String>]) {
+pub fn align(text: &mut String, rows: &[Vec<String>]) {
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
     let mut flush = vec![Flush::Right; count];
     flush.iter_mut().take(1).for_each(|it| *it = Flush::Left);
@@ -43,14 +43,14 @@ pub(crate) fn align(text: &mut String, rows: &[Vec<String>]) {
 }
 
 /// Writes rows as [`columns`], two blanks further in.
-pub(crate) fn indent(text: &mut String, flush: &[Flush], rows: &[Vec<String>]) {
+pub fn indent(text: &mut String, flush: &[Flush], rows: &[Vec<String>]) {
     for line in columns(flush, rows).lines() {
         let _ = writeln!(text, "{}", format!("  {line}").trim_end());
     }
 }
 
 /// Prints nanoseconds with a unit that keeps them short.
-pub(crate) fn span(ns: u64) -> String {
+pub fn span(ns: u64) -> String {
     let ns = ns as f64;
     match ns {
         ..1e3 => format!("{ns:.0} ns"),
@@ -64,7 +64,7 @@ pub(crate) fn span(ns: u64) -> String {
 
 /// Prints a rate with three to four digits and a unit.
 #[must_use]
-pub(crate) fn rate(per_s: f64) -> String {
+pub fn rate(per_s: f64) -> String {
     match per_s {
         ..1e3 => format!("{per_s:.0}"),
         ..1e6 => format!("{:.1} k", per_s / 1e3),
@@ -74,12 +74,12 @@ pub(crate) fn rate(per_s: f64) -> String {
 }
 
 /// Prints a share in percent.
-pub(crate) fn percent(part: u64, whole: u64) -> String {
+pub fn percent(part: u64, whole: u64) -> String {
     format!("{:.3}", part as f64 / whole.max(1) as f64 * 100.0)
 }
 
 /// Prints a count with commas between thousands.
-pub(crate) fn grouped(count: u64) -> String {
+pub fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {

@@ -2,6 +2,14 @@
 //! this process may use. Knows no reader of it and no policy. Nodes need not start at 0 nor be dense,
 //! may have no memory or no processors; what a reader was not told counts as one node and one package.
 
+#[cfg(feature = "hwloc")]
+pub mod hwloc;
+pub mod kernel;
+#[doc(hidden)]
+pub mod made_up;
+pub mod source;
+pub mod sysfs;
+
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -67,17 +75,21 @@ pub struct Processor {
 
 /// What a reader found of a last-level cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct FoundCache {
+pub struct FoundCache {
     /// Whatever tells it from the others.
     pub key: u64,
+    /// Its level.
     pub level: u32,
+    /// Its size in bytes.
     pub bytes: u64,
 }
 
 /// What a reader found of a processor. The cache's number is not known yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Found {
+pub struct Found {
+    /// The processor.
     pub processor: Processor,
+    /// Its last-level cache.
     pub cache: Option<FoundCache>,
 }
 
@@ -85,7 +97,7 @@ impl Machine {
     /// Puts together what a reader found: numbers the caches, and gives the nodes, of which only their own
     /// facts need be known, their processors. Processors of an unknown node are of the first.
     #[must_use]
-    pub(crate) fn assemble(source: String, mut found: Vec<Found>, mut nodes: Vec<MachineNode>) -> Self {
+    pub fn assemble(source: String, mut found: Vec<Found>, mut nodes: Vec<MachineNode>) -> Self {
         found.sort_by_key(|found| found.processor.id);
         found.dedup_by_key(|found| found.processor.id);
         if nodes.is_empty() {
@@ -123,29 +135,29 @@ impl Machine {
     }
 
     /// Returns the nodes that have memory.
-    pub(crate) fn with_memory(&self) -> impl Iterator<Item = &MachineNode> + Clone {
+    pub fn with_memory(&self) -> impl Iterator<Item = &MachineNode> + Clone {
         self.nodes.iter().filter(|node| node.memory)
     }
 
     /// Returns the nodes on which this process may run.
-    pub(crate) fn with_processors(&self) -> impl Iterator<Item = &MachineNode> + Clone {
+    pub fn with_processors(&self) -> impl Iterator<Item = &MachineNode> + Clone {
         self.nodes.iter().filter(|node| !node.usable.is_empty())
     }
 
     /// Returns the processors that this process may use.
-    pub(crate) fn usable(&self) -> impl Iterator<Item = &Processor> + Clone {
+    pub fn usable(&self) -> impl Iterator<Item = &Processor> + Clone {
         self.processors.iter().filter(|processor| processor.usable)
     }
 
     /// Returns a processor by its number.
-    pub(crate) fn processor(&self, id: usize) -> Option<&Processor> {
+    pub fn processor(&self, id: usize) -> Option<&Processor> {
         let at = self.processors.binary_search_by_key(&id, |known| known.id);
         at.ok().map(|at| &self.processors[at])
     }
 
     /// Returns a processor to touch memory from: of another node than `node` if there is one, so that
     /// nothing gets to `node` by itself.
-    pub(crate) fn processor_off(&self, node: u32) -> Option<usize> {
+    pub fn processor_off(&self, node: u32) -> Option<usize> {
         let mut others = self.with_processors();
         let other = others.find(|other| other.id != node && other.memory);
         let any = || self.with_processors().find(|other| other.id != node);
@@ -154,7 +166,7 @@ impl Machine {
     }
 
     /// Counts packages and cores.
-    pub(crate) fn packages_and_cores(&self) -> (usize, usize) {
+    pub fn packages_and_cores(&self) -> (usize, usize) {
         let count = |of: fn(&Processor) -> usize| {
             let all: BTreeSet<usize> = self.processors.iter().map(of).collect();
             all.len()
@@ -164,43 +176,9 @@ impl Machine {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
+    use super::made_up::{made_up, two_sockets};
     use super::*;
-
-    /// A machine for tests: its usable processors as `(node, package, cache, core)`, numbered from 0 on,
-    /// on nodes with memory.
-    pub(crate) fn made_up(processors: &[(u32, usize, usize, usize)]) -> Machine {
-        let found = processors.iter().enumerate();
-        let found = found.map(|(id, &(node, package, cache, core))| Found {
-            processor: Processor { id, usable: true, node, package, cache: None, core },
-            cache: Some(FoundCache { key: cache as u64, level: 3, bytes: 32 << 20 }),
-        });
-        let nodes: BTreeSet<u32> = processors.iter().map(|&(node, ..)| node).collect();
-        let node = |id| MachineNode { id, memory: true, memory_bytes: 1 << 30, ..MachineNode::default() };
-        Machine::assemble("a test".to_owned(), found.collect(), nodes.into_iter().map(node).collect())
-    }
-
-    /// Two sockets of two nodes each, four cores a node with two threads each, 32 processors. Siblings are
-    /// numbered last, as most firmware does, or next to each other.
-    pub(crate) fn two_sockets(siblings_last: bool) -> Machine {
-        let place = |id: usize| {
-            let core = if siblings_last { id % 16 } else { id / 2 };
-            let first = if siblings_last { core } else { core * 2 };
-            ((core / 4) as u32, core / 8, core / 4, first)
-        };
-        made_up(&(0..32).map(place).collect::<Vec<_>>())
-    }
-
-    /// The same with only some processors for this process.
-    pub(crate) fn restricted(mut machine: Machine, usable: &[usize]) -> Machine {
-        for processor in &mut machine.processors {
-            processor.usable = usable.contains(&processor.id);
-        }
-        for node in &mut machine.nodes {
-            node.usable.retain(|cpu| usable.contains(cpu));
-        }
-        machine
-    }
 
     #[test]
     fn caches_are_numbered_by_their_lowest_processor_and_nodes_get_theirs() {

@@ -1,7 +1,7 @@
 //! Reads the machine through hwloc: this one, one that it has exported as XML, or one in its own words. Where
 //! hwloc has several nodes near a processor (memory of another kind), the first is the processor's.
 
-use super::machine::{Found, FoundCache, Machine, MachineNode, Processor};
+use super::{Found, FoundCache, Machine, MachineNode, Processor};
 use crate::input;
 use hwlocality::Topology;
 use hwlocality::object::TopologyObject;
@@ -24,7 +24,7 @@ type Distances = BTreeMap<u32, Vec<u32>>;
 ///
 /// # Errors
 /// That hwloc cannot tell, or tells of another machine.
-pub(crate) fn this_machine(usable: &[usize]) -> Result<Machine, String> {
+pub fn this_machine(usable: &[usize]) -> Result<Machine, String> {
     let topology = build(Topology::builder())?;
     if !topology.is_this_system() {
         return Err("it describes another machine: unset HWLOC_SYNTHETIC and HWLOC_XMLFILE".to_owned());
@@ -45,7 +45,7 @@ pub(crate) fn this_machine(usable: &[usize]) -> Result<Machine, String> {
 ///
 /// # Errors
 /// One line that says that they are none.
-pub(crate) fn synthetic(words: &str) -> Result<Machine, String> {
+pub fn synthetic(words: &str) -> Result<Machine, String> {
     let wrong = |error: &dyn fmt::Display| {
         format!(
             "'{words}' describes no machine to hwloc ({error}): name levels from the widest to the \
@@ -68,7 +68,7 @@ pub(crate) fn synthetic(words: &str) -> Result<Machine, String> {
 ///
 /// # Errors
 /// One line that says why it cannot be read.
-pub(crate) fn exported(path: &Path) -> Result<Machine, String> {
+pub fn exported(path: &Path) -> Result<Machine, String> {
     let name = path.display();
     let text = input::read_text(path).map_err(|error| {
         format!("{name} cannot be read: {error}; give a file that 'lstopo --of xml' wrote")
@@ -223,7 +223,7 @@ fn number(object: &TopologyObject) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::machine::tests::two_sockets;
+    use super::super::made_up::two_sockets;
     use super::super::sysfs;
     use super::*;
     use hwlocality::topology::export::xml::XMLExportFlags;

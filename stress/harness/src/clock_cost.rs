@@ -30,7 +30,7 @@ impl ClockCost {
     }
 
     /// Measures it with a counter of known rate.
-    pub(crate) fn of(cycle_ns: f64) -> Self {
+    pub fn of(cycle_ns: f64) -> Self {
         let pair = |_| {
             let start = splinter::cycles_fenced();
             splinter::cycles_fenced().saturating_sub(start)

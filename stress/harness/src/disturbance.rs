@@ -120,7 +120,7 @@ impl Spent {
 
 /// The counters at one moment.
 #[derive(Clone, Debug)]
-pub(crate) struct Usage {
+pub struct Usage {
     at: Instant,
     processors: Vec<usize>,
     steal_ms: u64,
@@ -132,7 +132,7 @@ pub(crate) struct Usage {
 
 impl Usage {
     /// Reads them, for the processors that the calling thread may use: before it is pinned.
-    pub(crate) fn now() -> Self {
+    pub fn now() -> Self {
         Self::of(affinity::allowed())
     }
 
@@ -153,7 +153,7 @@ impl Usage {
     }
 
     /// Returns what the hypervisor and quotas took since, and the disturbances.
-    pub(crate) fn since(&self) -> (Option<CpuQuota>, Vec<Disturbance>) {
+    pub fn since(&self) -> (Option<CpuQuota>, Vec<Disturbance>) {
         let now = Self::of(self.processors.clone());
         (now.groups.since(&self.groups), now.spent(self).judge())
     }

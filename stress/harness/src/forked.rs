@@ -9,11 +9,11 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Exit code of a child that panicked.
-pub(crate) const PANICKED: i32 = 101;
+pub const PANICKED: i32 = 101;
 
 /// How a child ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
+pub enum End {
     /// It exited, with this code.
     Code(i32),
     /// This signal ended it.
@@ -22,7 +22,7 @@ pub(crate) enum End {
 
 /// A forked child, killed and waited for when dropped.
 #[derive(Debug)]
-pub(crate) struct Forked {
+pub struct Forked {
     pid: Pid,
     end: Cell<Option<End>>,
 }
@@ -33,7 +33,7 @@ impl Forked {
     ///
     /// # Errors
     /// One line if the kernel refuses.
-    pub(crate) fn new(body: impl FnOnce() -> i32) -> Result<Self, String> {
+    pub fn new(body: impl FnOnce() -> i32) -> Result<Self, String> {
         let parent = getpid();
         // SAFETY: this process has one thread, so the child finds no lock held by another; it leaves
         // by `_exit`, so that nothing of the parent's is flushed or dropped twice.
@@ -56,24 +56,25 @@ impl Forked {
         }
     }
 
-    pub(crate) fn pid(&self) -> Pid {
+    /// Returns the child's process id.
+    pub fn pid(&self) -> Pid {
         self.pid
     }
 
     /// Gives the child up: another owner ends it and waits for it.
-    pub(crate) fn release(self) {
+    pub fn release(self) {
         std::mem::forget(self);
     }
 
     /// Kills the child, and does not wait for its end.
-    pub(crate) fn kill(&self) {
+    pub fn kill(&self) {
         if self.end.get().is_none() {
             let _ = kill(self.pid, Signal::SIGKILL);
         }
     }
 
     /// Waits for the end.
-    pub(crate) fn wait(&self) -> End {
+    pub fn wait(&self) -> End {
         loop {
             if let Some(end) = self.end.get() {
                 return end;
@@ -83,7 +84,7 @@ impl Forked {
     }
 
     /// Tells how the child ended, if it has.
-    pub(crate) fn ended(&self) -> Option<End> {
+    pub fn ended(&self) -> Option<End> {
         if self.end.get().is_none() {
             self.look(Some(WaitPidFlag::WNOHANG));
         }
@@ -111,7 +112,7 @@ impl Drop for Forked {
 
 /// Ends this process with a line on stderr and `FAILED` if this is not called again within `seconds`, so that a call that
 /// never returns is reported.
-pub(crate) fn expect_progress_within(seconds: u32) {
+pub fn expect_progress_within(seconds: u32) {
     let action = SigAction::new(SigHandler::Handler(hang), SaFlags::empty(), SigSet::empty());
     // SAFETY: the handler makes two system calls, which is safe at any moment.
     let installed = unsafe { sigaction(Signal::SIGALRM, &action) };

@@ -22,7 +22,7 @@ pub struct CpuQuota {
 impl CpuQuota {
     /// Says what it did.
     #[must_use]
-    pub(crate) fn told(&self) -> String {
+    pub fn told(&self) -> String {
         format!(
             "{} grants {:.2} processors, and stopped the run for {} ms in {} periods",
             self.group, self.processors, self.throttled_ms, self.throttled_periods
@@ -31,7 +31,7 @@ impl CpuQuota {
 
     /// Returns which share of the time of `busy` processors the quota took from a run of so many seconds.
     #[must_use]
-    pub(crate) fn taken(&self, run_s: f64, busy: usize) -> f64 {
+    pub fn taken(&self, run_s: f64, busy: usize) -> f64 {
         if self.throttled_ms == 0 {
             return 0.0;
         }
@@ -43,7 +43,7 @@ impl CpuQuota {
 
 /// The groups with a quota that this process is in, as they are at one moment.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Groups(Vec<Group>);
+pub struct Groups(Vec<Group>);
 
 #[derive(Clone, Debug, PartialEq)]
 struct Group {
@@ -56,7 +56,7 @@ struct Group {
 impl Groups {
     /// Reads them.
     #[must_use]
-    pub(crate) fn read() -> Self {
+    pub fn read() -> Self {
         Self::below(Path::new("/"))
     }
 
@@ -72,7 +72,7 @@ impl Groups {
 
     /// Returns the quota that did most to this process since an earlier moment; before it did anything, the least.
     #[must_use]
-    pub(crate) fn since(&self, before: &Self) -> Option<CpuQuota> {
+    pub fn since(&self, before: &Self) -> Option<CpuQuota> {
         let quotas = self.0.iter().map(|group| {
             let known = before.0.iter().find(|known| known.folder == group.folder);
             let since = |of: fn(&Group) -> u64| of(group).saturating_sub(known.map_or(0, of));

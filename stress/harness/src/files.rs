@@ -159,7 +159,7 @@ pub fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> 
 }
 
 /// Says why a file cannot be written, and what to do.
-pub(crate) fn cannot_write(path: &Path, error: impl Into<io::Error>) -> String {
+pub fn cannot_write(path: &Path, error: impl Into<io::Error>) -> String {
     let why = refusal_or(error, "give a path in a folder that can be written");
     format!("cannot write {}: {why}", path.display())
 }

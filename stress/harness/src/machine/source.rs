@@ -1,7 +1,7 @@
 //! Whom to ask about a machine: hwloc where it is built in, else `/sys`; and which machine, this one or one
 //! that is described to hwloc.
 
-use super::machine::Machine;
+use super::Machine;
 use super::sysfs;
 use std::fmt;
 use std::path::PathBuf;
@@ -39,7 +39,7 @@ impl MachineSource {
     /// # Errors
     /// One line that says what is wrong with the description, or that this build cannot read any.
     #[cfg(feature = "hwloc")]
-    pub(crate) fn read(&self) -> Result<Machine, String> {
+    pub fn read(&self) -> Result<Machine, String> {
         match self {
             Self::Synthetic(words) => super::hwloc::synthetic(words),
             Self::File(path) => super::hwloc::exported(path),
@@ -51,7 +51,7 @@ impl MachineSource {
     /// # Errors
     /// One line that says which build has it.
     #[cfg(not(feature = "hwloc"))]
-    pub(crate) fn read(&self) -> Result<Machine, String> {
+    pub fn read(&self) -> Result<Machine, String> {
         Err(format!(
             "'{self}' is for hwloc to read, which is not in this build: build with --features hwloc, \
              as scripts/bench does"

@@ -8,7 +8,7 @@
 /// Source: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014;
 /// constants from Vigna's public-domain `splitmix64.c`.
 #[inline]
-pub(crate) fn splitmix64(state: &mut u64) -> u64 {
+pub fn splitmix64(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut word = *state;
     word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -18,7 +18,7 @@ pub(crate) fn splitmix64(state: &mut u64) -> u64 {
 
 /// Returns the high half of the 128-bit product.
 #[inline]
-pub(crate) fn mul_high(left: u64, right: u64) -> u64 {
+pub fn mul_high(left: u64, right: u64) -> u64 {
     ((u128::from(left) * u128::from(right)) >> 64) as u64
 }
 

@@ -2,7 +2,7 @@
 //! `/sys` is missing or tells less (containers, old kernels), the processors that this process may use
 //! are one node and one package, and their caches are unknown.
 
-use super::machine::{Found, FoundCache, Machine, MachineNode, Processor};
+use super::{Found, FoundCache, Machine, MachineNode, Processor};
 use crate::affinity;
 use crate::cpulist;
 use std::collections::BTreeMap;
@@ -12,19 +12,19 @@ use std::str::FromStr;
 
 /// Reads this machine.
 #[must_use]
-pub(crate) fn this_machine() -> Machine {
+pub fn this_machine() -> Machine {
     read(Path::new("/"), &usable())
 }
 
 /// Returns the processors that this process may use, by its affinity mask, which a cpuset limits.
 #[must_use]
-pub(crate) fn usable() -> Vec<usize> {
+pub fn usable() -> Vec<usize> {
     affinity::allowed()
 }
 
 /// Reads the machine whose `/sys` and `/proc` are below a root folder, of which some processors are usable.
 #[must_use]
-pub(crate) fn read(root: &Path, usable: &[usize]) -> Machine {
+pub fn read(root: &Path, usable: &[usize]) -> Machine {
     let system = root.join("sys/devices/system");
     let nodes = nodes(&system, root);
     let mut node_of = BTreeMap::new();
@@ -114,7 +114,7 @@ fn last_cache(folder: &Path) -> Option<FoundCache> {
 }
 
 /// Parses a size as the kernel writes it: `32768K`.
-pub(crate) fn size_bytes(text: &str) -> Option<u64> {
+pub fn size_bytes(text: &str) -> Option<u64> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let shift = match &text[digits.len()..] {
         "" => 0,
@@ -127,12 +127,12 @@ pub(crate) fn size_bytes(text: &str) -> Option<u64> {
 }
 
 /// Reads the total of the machine's `meminfo`, or of a node's, whose lines begin with its number.
-pub(crate) fn memory_bytes(path: &Path) -> Option<u64> {
+pub fn memory_bytes(path: &Path) -> Option<u64> {
     bytes_of(&text(path), "MemTotal")
 }
 
 /// Finds an amount of memory in a table of the kernel's, whose lines are as `MemTotal:  16384 kB`.
-pub(crate) fn bytes_of(table: &str, name: &str) -> Option<u64> {
+pub fn bytes_of(table: &str, name: &str) -> Option<u64> {
     let kib = table.lines().find_map(|line| {
         let (before, amount) = line.split_once(':')?;
         // A node's lines begin with its number.

@@ -12,7 +12,7 @@ const BATCH: usize = 4096;
 
 /// Returns the node of the processor on which the calling thread runs.
 #[must_use]
-pub(crate) fn node_here() -> Option<u32> {
+pub fn node_here() -> Option<u32> {
     let mut node: libc::c_uint = 0;
     let nowhere = std::ptr::null_mut::<libc::c_uint>();
     let to = &raw mut node;
@@ -50,7 +50,7 @@ pub fn nodes_of(addresses: &[usize]) -> io::Result<Vec<Option<u32>>> {
 ///
 /// # Errors
 /// What the kernel says.
-pub(crate) fn send(address: usize, node: u32) -> io::Result<()> {
+pub fn send(address: usize, node: u32) -> io::Result<()> {
     /// Linux, uapi/linux/mempolicy.h.
     const MPOL_MF_MOVE: libc::c_int = 1 << 1;
     let page = std::ptr::without_provenance_mut::<libc::c_void>(address);

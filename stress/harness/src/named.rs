@@ -1,6 +1,7 @@
 //! Enums whose values have names: each value stands once, with the text by which flags, records and summaries know it.
 
 /// Defines an enum with `ALL`, `name()`, `Display`, `FromStr` and a serde form that is the name.
+#[macro_export]
 macro_rules! named_enum {
     (
         $(#[$meta:meta])*
@@ -35,14 +36,11 @@ macro_rules! named_enum {
             fn from_str(text: &str) -> Result<Self, String> {
                 let found = Self::ALL.into_iter().find(|value| value.name() == text);
                 found.ok_or_else(|| {
-                    let names = Self::ALL.map(Self::name).join(", ");
-                    format!("'{text}' is no {}: give one of {names}", $what)
+                    format!("unknown {} '{text}': use {}", $what, $crate::text::either(&Self::ALL.map(Self::name)))
                 })
             }
         }
 
-        crate::as_text!($type);
+        $crate::as_text!($type);
     };
 }
-
-pub(crate) use named_enum;

@@ -19,7 +19,7 @@ const MOST_TEXT: u64 = 64 << 20;
 ///
 /// # Errors
 /// What the kernel says, or that nobody writes to the pipe that it is.
-pub(crate) fn open(path: &Path) -> io::Result<impl Read> {
+pub fn open(path: &Path) -> io::Result<impl Read> {
     let mut options = File::options();
     // Or opening a pipe that nobody writes to would wait for ever.
     options.read(true).custom_flags(libc::O_NONBLOCK);
@@ -65,7 +65,7 @@ pub fn read_text(path: &Path) -> io::Result<String> {
 ///
 /// # Errors
 /// As [`read_text`].
-pub(crate) fn skip_mark(text: &mut impl BufRead) -> io::Result<()> {
+pub fn skip_mark(text: &mut impl BufRead) -> io::Result<()> {
     let len = mark_len(text.fill_buf()?)?;
     text.consume(len);
     Ok(())

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 /// Returns the letter of a process's state (`R` runs, `S` sleeps), or of that of a thread, named `PROCESS/task/THREAD`.
 /// `None` when it is gone.
-pub(crate) fn state(task: impl Display) -> Option<char> {
+pub fn state(task: impl Display) -> Option<char> {
     letter(&std::fs::read_to_string(format!("/proc/{task}/stat")).ok()?)
 }
 

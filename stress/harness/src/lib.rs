@@ -1,0 +1,35 @@
+//! What the stress suite and the measuring tools share: facts of the machine and what disturbs it, processes and shared memory,
+//! random numbers, statistics, tables and files. Nothing here knows a workload or a record of one.
+//!
+//! - The machine: [`machine`], [`affinity`], [`cpulist`], [`cpu_quota`], [`environment`], [`disturbance`], [`valgrind`].
+//! - Time: [`cycles`], [`clock_cost`], [`interrupt`], [`progress`].
+//! - Processes: [`forked`], [`task`], [`shared`], [`futex`].
+//! - Figures and text: [`rng`], [`stats`], [`table`], [`text`], [`named_enum!`], [`verdict`], [`error`].
+//! - Files and the terminal: [`files`], [`input`], [`console`], [`documentation`].
+
+pub mod affinity;
+pub mod clock_cost;
+pub mod console;
+pub mod cpu_quota;
+pub mod cpulist;
+pub mod cycles;
+pub mod disturbance;
+pub mod documentation;
+pub mod environment;
+pub mod error;
+pub mod files;
+pub mod forked;
+pub mod futex;
+pub mod input;
+pub mod interrupt;
+pub mod machine;
+mod named;
+pub mod progress;
+pub mod rng;
+pub mod shared;
+pub mod stats;
+pub mod table;
+pub mod task;
+pub mod text;
+pub mod valgrind;
+pub mod verdict;
