@@ -7,14 +7,14 @@ use crate::counters;
 use crate::pinning;
 use crate::unit::Unit;
 use serde::{Deserialize, Serialize};
-use splinter_harness::table::Flush::Left;
-use splinter_harness::table::columns;
 use splinter_harness::clock_cost::ClockCost;
+use splinter_harness::disturbance::disturbed;
 use splinter_harness::environment::Environment;
 use splinter_harness::environment::Taken;
-use splinter_harness::verdict::Verdict;
-use splinter_harness::disturbance::disturbed;
 use splinter_harness::environment::load_average;
+use splinter_harness::table::Flush::Left;
+use splinter_harness::table::columns;
+use splinter_harness::verdict::Verdict;
 use std::fs;
 use std::time::Duration;
 
@@ -301,8 +301,8 @@ fn counters(name: &str, opened: Result<(), String>, paranoid: Option<String>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use splinter_harness::disturbance::Cause;
     use splinter_harness::cpu_quota::CpuQuota;
+    use splinter_harness::disturbance::Cause;
     use splinter_harness::disturbance::Disturbance;
 
     fn text(text: &str) -> Option<String> {

@@ -3,8 +3,8 @@
 
 use crate::clock;
 use crate::doctor::Doctor;
-use splinter_harness::environment::Environment;
 use splinter_harness::disturbance::RoundWatch;
+use splinter_harness::environment::Environment;
 use splinter_harness::environment::Taken;
 
 /// The environment as far as it is known before a measurement. [`complete`](Self::complete) has the rest.

@@ -99,7 +99,7 @@ impl Default for Tuning {
     }
 }
 
-// Nothing is ordered by these: whoever reads an older value waits as long as it did before.
+// Nothing is ordered by these: a thread that reads an older value waits as long as before.
 #[cfg(not(loom))]
 static CLAIM_PATIENCE: AtomicU32 = AtomicU32::new(Tuning::DEFAULT.claim_patience);
 #[cfg(not(loom))]

@@ -1,8 +1,6 @@
 //! Sums up: from what the workers report and what was looked up afterwards to the record and its
 //! verdict. Pure.
 
-use splinter_harness::disturbance::Cause;
-use splinter_harness::environment::Environment;
 use crate::history::record::HistoryRecord;
 use crate::latency::{Merged, PLANNED};
 use crate::mix::Op;
@@ -20,12 +18,14 @@ use crate::record::{
 use crate::setup::judge_memory;
 use crate::shared_state::{Counts, SharedState};
 use crate::steady::Steadiness;
-use splinter_harness::valgrind::VOID;
-use splinter_harness::verdict::{SCHEMA_VERSION, Verdict};
 use crate::worker::Report;
 use crate::worker::watcher::{self, Notices};
 use crate::workload::Workload;
 use splinter::Inspection;
+use splinter_harness::disturbance::Cause;
+use splinter_harness::environment::Environment;
+use splinter_harness::valgrind::VOID;
+use splinter_harness::verdict::{SCHEMA_VERSION, Verdict};
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 

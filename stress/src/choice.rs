@@ -1,8 +1,8 @@
 //! Which key a worker takes next: the key choices of a workload, how often two workers meet under
 //! each, and the samplers that draw. Knows nothing of stores.
 
-use splinter_harness::rng::Rng;
 use serde::{Deserialize, Serialize};
+use splinter_harness::rng::Rng;
 use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;

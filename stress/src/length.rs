@@ -1,8 +1,8 @@
 //! How long values are: fixed, uniform over a range, or one of a list.
 
-use splinter_harness::rng::Rng;
 use serde::{Deserialize, Serialize};
 use splinter::units;
+use splinter_harness::rng::Rng;
 use std::fmt;
 use std::str::FromStr;
 

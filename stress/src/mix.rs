@@ -1,9 +1,9 @@
 //! What workers do: the operations, the weights of a writer's mix, and how a worker draws its next
 //! one.
 
-use splinter_harness::rng::Rng;
-use splinter_harness::named_enum;
 use serde::{Deserialize, Serialize};
+use splinter_harness::named_enum;
+use splinter_harness::rng::Rng;
 use std::fmt;
 use std::str::FromStr;
 

@@ -2,7 +2,6 @@
 //! the run, so that a reader of the record can tell the store's share of an operation from the
 //! harness's.
 
-use splinter_harness::clock_cost::ClockCost;
 use crate::keys::{self, Family};
 use crate::latency::histogram;
 use crate::open_loop::{Arrivals, Pacer, Schedule, Tsc};
@@ -10,6 +9,7 @@ use crate::oracle::monotonic::MonotonicReads;
 use crate::proof::value;
 use crate::workload::Workload;
 use serde::{Deserialize, Serialize};
+use splinter_harness::clock_cost::ClockCost;
 use std::hint::black_box;
 use std::time::Instant;
 

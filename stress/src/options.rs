@@ -1,11 +1,11 @@
 //! The smaller choices of a workload: how workers run, for how long, where, and where the store
 //! lives. Each has one text form.
 
-use splinter_harness::named_enum;
-use splinter_harness::text::{parse_count, parse_duration, print_duration};
+use serde::{Deserialize, Serialize};
 use splinter_harness::as_text;
 use splinter_harness::cpulist;
-use serde::{Deserialize, Serialize};
+use splinter_harness::named_enum;
+use splinter_harness::text::{parse_count, parse_duration, print_duration};
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;

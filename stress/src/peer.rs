@@ -3,24 +3,24 @@
 //! there for its goodput to be held against that of another.
 
 use crate::aggregate::{add_up, operations, totals};
-use splinter_harness::cycles::cycle_ns;
-use splinter_harness::error::RunError;
-use splinter_harness::interrupt;
 use crate::keys::{self, Family};
 use crate::mix::Op;
 use crate::open_loop::Tsc;
 use crate::options::Role;
 use crate::options::{Span, Warmup, Workers};
 use crate::placement::plan::Plan;
-use splinter_harness::machine::source;
 use crate::record::{Operation, Totals};
 use crate::setup::fill_part;
 use crate::shared_state::{Phase, SharedState, State};
 use crate::target::{Reads, Version, Writes};
-use splinter_harness::text::refusal;
 use crate::worker::{Assignment, Report};
 use crate::workload::Workload;
 use serde::{Deserialize, Serialize};
+use splinter_harness::cycles::cycle_ns;
+use splinter_harness::error::RunError;
+use splinter_harness::interrupt;
+use splinter_harness::machine::source;
+use splinter_harness::text::refusal;
 use std::collections::BTreeMap;
 use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
@@ -266,9 +266,9 @@ impl<L: Link> Writes for Linked<L> {
 #[cfg(test)]
 mod tests {
     use super::{Drive, Link, Miss, Peer, drive, fill};
-    use splinter_harness::error::RunError;
     use crate::options::{Pin, Span, Warmup, Workers};
     use crate::workload::Workload;
+    use splinter_harness::error::RunError;
     use std::collections::HashMap;
     use std::sync::Mutex;
     use std::time::Duration;

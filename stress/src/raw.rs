@@ -2,8 +2,8 @@
 //! as `splinter/docs/format.md` describes it. The kill test reads a dead writer's claims by it, and the hostile run does its
 //! damage.
 
-use splinter_harness::shared::SharedWords;
 use splinter::Store;
+use splinter_harness::shared::SharedWords;
 use std::ops::Range;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};

@@ -1,7 +1,6 @@
 //! The result of a run, as it is written to JSON. `results/schema.md` documents every field; names
 //! that scripts rely on never change within a schema version.
 
-use splinter_harness::environment::Environment;
 use crate::history::record::HistoryRecord;
 use crate::latency::Percentiles;
 use crate::observer::Observer;
@@ -11,11 +10,12 @@ use crate::placement::Affinity;
 use crate::placement::writer_memory::WriterPages;
 use crate::shared_state::Counts;
 use crate::steady::Steadiness;
-use splinter_harness::verdict::{SCHEMA_VERSION, Verdict};
 use crate::worker::watcher::Notices;
 use crate::workload::Workload;
 use serde::{Deserialize, Serialize};
 use splinter::Tuning;
+use splinter_harness::environment::Environment;
+use splinter_harness::verdict::{SCHEMA_VERSION, Verdict};
 use std::collections::BTreeMap;
 
 /// The record of one run.

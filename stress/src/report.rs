@@ -1,13 +1,13 @@
 //! The readable summary of a record: a table of operations, what held, where it ran, what it came
 //! to.
 
-use splinter_harness::disturbance::disturbed;
 use crate::history::record::HistoryRecord;
 use crate::latency::Percentiles;
 use crate::mix::Op;
 use crate::open_loop::judge::OpenLoop;
 use crate::options::{Pin, Span};
 use crate::record::{Notifications, Operation, Record};
+use splinter_harness::disturbance::disturbed;
 use splinter_harness::table::{align, grouped, percent, rate, span};
 use splinter_harness::text::print_duration;
 use splinter_harness::verdict::Verdict;

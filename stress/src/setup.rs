@@ -1,8 +1,6 @@
 //! The store of a run: created, filled before the first worker starts, looked at when the last one
 //! has ended, and removed again whatever happens.
 
-use splinter_harness::error::RunError;
-use splinter_harness::interrupt;
 use crate::keys::{self, Family};
 use crate::options::{Backing, Memory};
 use crate::placement::plan::Plan;
@@ -10,11 +8,13 @@ use crate::placement::{Affinity, writer_memory};
 use crate::proof::value::SHORTEST_ORDER;
 use crate::proof::value::{self, PREFILL};
 use crate::record::{MemoryPlacement, Pages, StoreFacts};
-use splinter_harness::rng::Rng;
 use crate::target::{Miss, Writes};
 use crate::workload::{KeySets, Workload};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use splinter::{Config, Location, Placement, Reserve, Residency, Store, StoreError, Tuning};
+use splinter_harness::error::RunError;
+use splinter_harness::interrupt;
+use splinter_harness::rng::Rng;
 use std::ops::Range;
 
 /// Share of touched pages that must be on the node asked for. Not all: pages that the kernel

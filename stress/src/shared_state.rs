@@ -8,12 +8,12 @@
 //! done (release), or has ended.
 
 use crate::event_log::{self, EventLog};
-use splinter_harness::futex::{store_and_wake, wait_for_change};
 use crate::mix::Op;
 use crate::open_loop::Tsc;
 use crate::oracle::acks::{AckTable, words_for};
-use splinter_harness::shared::SharedWords;
 use crate::workload::Workload;
+use splinter_harness::futex::{store_and_wake, wait_for_change};
+use splinter_harness::shared::SharedWords;
 use std::io;
 use std::ops::Deref;
 use std::os::fd::OwnedFd;

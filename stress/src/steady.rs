@@ -2,8 +2,8 @@
 //! fooled by noise: the least-squares line through the last looks hardly rises or falls, and the older half of them has
 //! about the same middle value as the newer one.
 
-use splinter_harness::stats::median;
 use serde::{Deserialize, Serialize};
+use splinter_harness::stats::median;
 
 /// Looks that are judged, the last of all; none is steady before there are so many.
 pub(crate) const LOOKS: usize = 8;

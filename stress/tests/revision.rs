@@ -22,8 +22,14 @@ impl Tree {
                 "stress/harness/Cargo.toml",
                 "[package]\nname = \"revision\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[workspace]\n",
             ),
-            ("stress/harness/src/main.rs", "fn main() { println!(\"{}\", env!(\"SPLINTER_BUILD_REVISION\")); }\n"),
-            ("stress/harness/build.rs", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/harness/build.rs"))),
+            (
+                "stress/harness/src/main.rs",
+                "fn main() { println!(\"{}\", env!(\"SPLINTER_BUILD_REVISION\")); }\n",
+            ),
+            (
+                "stress/harness/build.rs",
+                include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/harness/build.rs")),
+            ),
         ] {
             let path = root.join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();

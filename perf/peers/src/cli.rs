@@ -5,18 +5,18 @@ use crate::record::{Comparison, Plan};
 use crate::trial::{Control, LOADS, Load, compare};
 use crate::{board, library, lmdb, maps, servers, splinters, table};
 use clap::Parser;
-use splinter_perf::cli::PeersOptions;
-use splinter_perf::environment::EnvironmentWatch;
-use splinter_perf::only;
-use splinter_harness::files::{as_json, try_files, write_file};
 use splinter_harness::clock_cost::ClockCost;
-use splinter_harness::progress::Line;
+use splinter_harness::console;
 use splinter_harness::disturbance::RoundWatch;
+use splinter_harness::files::{as_json, try_files, write_file};
+use splinter_harness::interrupt;
+use splinter_harness::progress::Line;
 use splinter_harness::verdict::SCHEMA_VERSION;
 use splinter_harness::verdict::USAGE;
 use splinter_harness::verdict::Verdict;
-use splinter_harness::console;
-use splinter_harness::interrupt;
+use splinter_perf::cli::PeersOptions;
+use splinter_perf::environment::EnvironmentWatch;
+use splinter_perf::only;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -24,9 +24,10 @@ use std::process::ExitCode;
 const PROGRAM: &str = "splinter-peers";
 
 /// Everybody who can take part, in the order of the table.
-const MAKES: [(&str, Make); 10] = [
+const MAKES: [(&str, Make); 11] = [
     ("splinter", splinters::by_key),
     ("splinter, by handle", splinters::by_handle),
+    ("libsplinter (C)", library::original),
     ("Mutex<HashMap>", maps::mutex),
     ("DashMap", maps::dashmap),
     ("papaya", maps::papaya),

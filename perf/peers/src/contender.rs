@@ -1,8 +1,8 @@
 //! A contender: a filled store of some make, with its name, version and a note. Only the module that makes it knows the store.
 
-use splinter_stress::peer::{self, Drive, Peer};
 use splinter_harness::error::RunError;
 use splinter_stress::Workload;
+use splinter_stress::peer::{self, Drive, Peer};
 use std::any::Any;
 
 /// A store that takes part.

@@ -1,6 +1,6 @@
-//! Any shared library that exports the original C interface: `--peer-library PATH`. It is trusted as code of this
-//! program is, and has one store for the whole process.
-#![allow(unsafe_code)] // Calls functions of a library that was loaded at run time.
+//! The original C library, linked in (crate `libsplinter-sys`), and any shared library that exports its interface:
+//! `--peer-library PATH`. Such a library is trusted as code of this program is. Each has one store for the whole process.
+#![allow(unsafe_code)] // Calls functions of C libraries, one of which may be loaded at run time.
 
 use crate::contender::Contender;
 use libloading::Library;
@@ -10,6 +10,8 @@ use std::ffi::{CString, c_char, c_int, c_void};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
 
 type Create = unsafe extern "C" fn(*const c_char, usize, usize) -> c_int;
 type Set = unsafe extern "C" fn(*const c_char, *const c_void, usize) -> c_int;
@@ -19,27 +21,45 @@ type Close = unsafe extern "C" fn();
 /// The longest key, its NUL included.
 const KEY_LEN: usize = 64;
 
-/// Makes the contender of a library.
+/// Makes the contender of the C original.
+pub(crate) fn original(workload: &Workload) -> Result<Contender, String> {
+    contender("libsplinter (C)", "1.2.1", Calls::linked(), workload)
+}
+
+/// Makes the contender of a shared library.
 pub(crate) fn library(path: &Path, workload: &Workload) -> Result<Contender, String> {
-    let peer = Loaded::open(path, workload)?;
-    let contender =
-        Contender::new(path.display().to_string(), "C interface", workload, Foreign(Arc::new(peer)))?;
+    contender(&path.display().to_string(), "C interface", Calls::load(path)?, workload)
+}
+
+fn contender(name: &str, version: &str, calls: Calls, workload: &Workload) -> Result<Contender, String> {
+    let peer = Foreign(Arc::new(OpenStore::create(name, calls, workload)?));
+    let contender = Contender::new(name, version, workload, peer)?;
     Ok(contender.note("calls the library's own functions, on one store for the process"))
 }
 
-struct Loaded {
+/// The functions of the original interface that are used here.
+struct Calls {
+    create: Create,
     set: Set,
     get: Get,
     close: Close,
-    name: CString,
-    // The functions are there for as long as it is.
-    _library: Library,
+    // The functions of a loaded library are there for as long as it is.
+    _library: Option<Library>,
 }
 
-impl Loaded {
-    fn open(path: &Path, workload: &Workload) -> Result<Self, String> {
-        let shown = path.display();
-        let unusable = |error: libloading::Error| format!("{shown} cannot be used: {error}");
+impl Calls {
+    fn linked() -> Self {
+        Self {
+            create: libsplinter_sys::splinter_create,
+            set: libsplinter_sys::splinter_set,
+            get: libsplinter_sys::splinter_get,
+            close: libsplinter_sys::splinter_close,
+            _library: None,
+        }
+    }
+
+    fn load(path: &Path) -> Result<Self, String> {
+        let unusable = |error: libloading::Error| format!("{} cannot be used: {error}", path.display());
         // SAFETY: the user names the library, and trusts what it does when it is loaded.
         let library = unsafe { Library::new(path) }.map_err(unusable)?;
         // SAFETY: the original interface declares it so.
@@ -50,24 +70,38 @@ impl Loaded {
         let get: Get = *unsafe { library.get(b"splinter_get\0") }.map_err(unusable)?;
         // SAFETY: the original interface declares it so.
         let close: Close = *unsafe { library.get(b"splinter_close\0") }.map_err(unusable)?;
+        Ok(Self { create, set, get, close, _library: Some(library) })
+    }
+}
+
+/// The one store that a library has open.
+struct OpenStore {
+    calls: Calls,
+    name: CString,
+}
+
+impl OpenStore {
+    fn create(library: &str, calls: Calls, workload: &Workload) -> Result<Self, String> {
         let geometry = workload.geometry();
         let slots = usize::try_from(geometry.slots).map_err(|_| "too many slots")?;
         let longest = usize::try_from(geometry.max_value_len).map_err(|_| "values too long")?;
         // A name in shared memory, or for a persistent library a path: what is made is looked for in both places.
-        let name = format!("splinter-peers-library-{}", std::process::id());
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let next = NEXT.fetch_add(1, Relaxed);
+        let name = format!("splinter-peers-library-{}-{next}", std::process::id());
         let name = CString::new(name).expect("a name without NUL");
         // SAFETY: the name is a string that ends, and lives through the call.
-        if unsafe { create(name.as_ptr(), slots, longest) } != 0 {
-            return Err(format!("{shown} made no store: {}", io::Error::last_os_error()));
+        if unsafe { (calls.create)(name.as_ptr(), slots, longest) } != 0 {
+            return Err(format!("{library} made no store: {}", io::Error::last_os_error()));
         }
-        Ok(Self { set, get, close, name, _library: library })
+        Ok(Self { calls, name })
     }
 }
 
-impl Drop for Loaded {
+impl Drop for OpenStore {
     fn drop(&mut self) {
         // SAFETY: no link is left, so nobody uses the store.
-        unsafe { (self.close)() };
+        unsafe { (self.calls.close)() };
         let name = self.name.to_string_lossy().into_owned();
         for place in [Path::new("/dev/shm").join(&name), name.into()] {
             // It is in one of them.
@@ -76,10 +110,10 @@ impl Drop for Loaded {
     }
 }
 
-struct Foreign(Arc<Loaded>);
+struct Foreign(Arc<OpenStore>);
 
 struct ForeignLink {
-    library: Arc<Loaded>,
+    store: Arc<OpenStore>,
     key: [u8; KEY_LEN],
 }
 
@@ -87,7 +121,7 @@ impl Peer for Foreign {
     type Link = ForeignLink;
 
     fn link(&self, _: bool) -> Result<ForeignLink, String> {
-        Ok(ForeignLink { library: Arc::clone(&self.0), key: [0; KEY_LEN] })
+        Ok(ForeignLink { store: Arc::clone(&self.0), key: [0; KEY_LEN] })
     }
 }
 
@@ -120,7 +154,7 @@ impl Link for ForeignLink {
         let key = self.key(key)?;
         let (out, room, mut len) = (buf.as_mut_ptr().cast(), buf.len(), 0);
         // SAFETY: the key ends, the buffer has as many bytes as is said, and all of them outlive the call.
-        let code = unsafe { (self.library.get)(key, out, room, &raw mut len) };
+        let code = unsafe { (self.store.calls.get)(key, out, room, &raw mut len) };
         if code == 0 { Ok(len.min(room)) } else { Err(miss()) }
     }
 
@@ -128,7 +162,7 @@ impl Link for ForeignLink {
     fn set(&mut self, key: &[u8], value: &[u8]) -> Result<(), Miss> {
         let key = self.key(key)?;
         // SAFETY: the key ends, the value has as many bytes as is said, and both outlive the call.
-        let code = unsafe { (self.library.set)(key, value.as_ptr().cast(), value.len()) };
+        let code = unsafe { (self.store.calls.set)(key, value.as_ptr().cast(), value.len()) };
         if code == 0 { Ok(()) } else { Err(miss()) }
     }
 }

@@ -2,11 +2,11 @@
 
 use crate::contender::Contender;
 use serde::{Deserialize, Serialize};
-use splinter_perf::doctor::Doctor;
 use splinter_harness::clock_cost::ClockCost;
 use splinter_harness::environment::Environment;
-use splinter_harness::verdict::Verdict;
 use splinter_harness::environment::settle;
+use splinter_harness::verdict::Verdict;
+use splinter_perf::doctor::Doctor;
 use splinter_stress::{Percentiles, Workload};
 use std::collections::BTreeMap;
 

@@ -1,10 +1,10 @@
 //! What came of a comparison, as text for people.
 
 use crate::record::{Cell, Comparison, Entrant};
-use splinter_perf::unit::Unit;
 use splinter_harness::clock_cost::ClockCost;
 use splinter_harness::table::Flush::{Left, Right};
 use splinter_harness::table::columns;
+use splinter_perf::unit::Unit;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 

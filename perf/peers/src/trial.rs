@@ -3,11 +3,11 @@
 
 use crate::contender::{Contender, Make};
 use crate::record::{Cell, Entrant, Plan, Ratio};
+use splinter_harness::error::RunError;
+use splinter_harness::progress::Progress;
+use splinter_harness::rng::Rng;
 use splinter_perf::stats::{Summary, bootstrap::bootstrap, median};
 use splinter_stress::peer::Drive;
-use splinter_harness::rng::Rng;
-use splinter_harness::progress::Progress;
-use splinter_harness::error::RunError;
 use splinter_stress::{KeyChoice, Percentiles, Pin, Span, ValueLen, Warmup, Workload};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -204,9 +204,9 @@ mod tests {
     use super::{Control, LOADS, compare};
     use crate::contender::{Contender, Make};
     use crate::record::Plan;
-    use splinter_stress::peer::{Link, Miss, Peer};
     use splinter_harness::progress::Progress;
     use splinter_stress::Workload;
+    use splinter_stress::peer::{Link, Miss, Peer};
     use std::cell::RefCell;
     use std::time::Duration;
 

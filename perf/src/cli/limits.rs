@@ -12,13 +12,13 @@ use crate::pinning;
 use crate::rounds::{self, Schedule, Series};
 use clap::Args;
 use serde_json::json;
+use splinter_harness::disturbance::RoundWatch;
+use splinter_harness::environment::settle;
+use splinter_harness::interrupt;
+use splinter_harness::machine::source::this_machine;
 use splinter_harness::progress::Line;
 use splinter_harness::progress::Progress;
-use splinter_harness::disturbance::RoundWatch;
 use splinter_harness::verdict::Verdict;
-use splinter_harness::interrupt;
-use splinter_harness::environment::settle;
-use splinter_harness::machine::source::this_machine;
 use std::process::ExitCode;
 
 /// Measures what the machine's caches, memory, copies, atomic instructions, system calls and wakes cost, and a line's

@@ -11,10 +11,10 @@ use crate::pinning;
 use clap::Args;
 use serde_json::json;
 use splinter::Profile;
-use splinter_harness::progress::Line;
 use splinter_harness::disturbance::RoundWatch;
-use splinter_harness::verdict::Verdict;
 use splinter_harness::environment::load_average;
+use splinter_harness::progress::Line;
+use splinter_harness::verdict::Verdict;
 use std::path::PathBuf;
 use std::process::ExitCode;
 

@@ -10,8 +10,8 @@ use std::process::{Command, ExitCode};
 /// The program.
 const PROGRAM: &str = "splinter-peers";
 
-/// Compares splinter with what else keeps values for several threads or processes: maps of one process, LMDB, iceoryx2, Redis
-/// and memcached.
+/// Compares splinter with what else keeps values for several threads or processes: the C original, maps of one process,
+/// LMDB, iceoryx2, Redis and memcached.
 ///
 /// All of them are driven by the same workers, in threads of one process, each with a connection of its own where there
 /// is something to connect to. A round takes one short sample of each, in an order drawn anew; goodput is the median of

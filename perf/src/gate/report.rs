@@ -2,9 +2,9 @@
 
 use super::record::{Effect, InstructionRow, InvariantRow, Measure, Record, Subject, TimeRow};
 use crate::unit::Unit;
-use splinter_harness::verdict::Verdict;
 use splinter_harness::table::Flush::{self, Left, Right};
 use splinter_harness::table::columns;
+use splinter_harness::verdict::Verdict;
 use std::fmt::Write;
 
 /// A table: how its columns are flushed, and its rows, the heads first.

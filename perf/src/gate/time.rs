@@ -11,8 +11,8 @@ use crate::stats::bootstrap::bootstrap;
 use crate::stats::power::minimum_detectable_effect;
 use crate::stats::wilcoxon::{least_p, signed_rank};
 use crate::stats::{holm, median};
-use splinter_harness::verdict::Verdict;
 use splinter_harness::rng::Rng;
+use splinter_harness::verdict::Verdict;
 
 /// Level of the tests over all rows together.
 const ALPHA: f64 = 0.05;

@@ -4,8 +4,8 @@
 use super::child::Stop;
 use super::record::{Measure, Tier, TimeRow};
 use super::time::{Arm, Design, Executor, Sample, judge, take};
-use splinter_harness::verdict::Verdict;
 use splinter_harness::rng::Rng;
+use splinter_harness::verdict::Verdict;
 
 /// Factors on the goodput of an arm's benchmark.
 type Factor = fn(Arm, &str) -> f64;

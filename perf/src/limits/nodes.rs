@@ -10,10 +10,10 @@ use crate::pinning;
 use crate::rounds::{Probe, Series};
 use crate::unit::Unit;
 use serde_json::{Value, json};
-use splinter_harness::table::{Flush, columns};
-use splinter_harness::machine::Machine;
 use splinter_harness::environment::available_memory;
+use splinter_harness::machine::Machine;
 use splinter_harness::machine::kernel::nodes_of;
+use splinter_harness::table::{Flush, columns};
 use std::hint::black_box;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -153,7 +153,7 @@ fn region(node: u32, machine: &Machine, setup: &Setup, bytes: u64) -> Result<Sha
     let start = pages.start().addr().get();
     let asked: Vec<usize> = (0..len / PAGE).step_by(PAGES_A_LOOK).map(|page| start + page * PAGE).collect();
     if machine.nodes.len() > 1 {
-        let told = page_nodes(&asked).map_err(|error| format!("pages cannot be found: {error}"))?;
+        let told = nodes_of(&asked).map_err(|error| format!("pages cannot be found: {error}"))?;
         let astray = told.iter().filter(|&&it| it != Some(node)).count();
         if astray > 0 {
             return Err(format!("{astray} of {} pages looked at are not on node {node}", told.len()));

@@ -6,8 +6,8 @@ use crate::limits::Limit;
 use crate::rounds::Series;
 use crate::stats::Summary;
 use splinter_harness::environment::Environment;
-use splinter_harness::verdict::Verdict;
 use splinter_harness::environment::settle;
+use splinter_harness::verdict::Verdict;
 
 /// One row of the table, measured.
 #[derive(Clone, Debug, PartialEq)]

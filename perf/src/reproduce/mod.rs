@@ -17,8 +17,8 @@ use scaling::Point;
 use serde::{Deserialize, Serialize};
 use splinter::Scrub;
 use splinter_harness::environment::Environment;
-use splinter_harness::verdict::Verdict;
 use splinter_harness::environment::settle;
+use splinter_harness::verdict::Verdict;
 use splinter_stress::Workload;
 use std::collections::BTreeMap;
 

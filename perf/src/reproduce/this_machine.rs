@@ -10,11 +10,11 @@ use crate::limits::{Limit, Setup, plausible};
 use crate::micro::chain::Chain;
 use crate::pinning;
 use crate::rounds::{self, Probe, Schedule};
+use splinter_harness::disturbance::RoundWatch;
 use splinter_harness::environment::Environment;
+use splinter_harness::interrupt;
 use splinter_harness::progress::Line;
 use splinter_harness::progress::Progress as _;
-use splinter_harness::disturbance::RoundWatch;
-use splinter_harness::interrupt;
 use splinter_stress::{Situation, WakePlan, Workload};
 use std::time::Duration;
 

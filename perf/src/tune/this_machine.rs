@@ -3,14 +3,14 @@
 use super::objective::Trial;
 use super::search::{Executor, Step, Stop};
 use super::space::{Candidate, Site};
+use splinter_harness::disturbance::RoundWatch;
 use splinter_harness::environment::Environment;
+use splinter_harness::interrupt;
 use splinter_harness::progress::Line;
 use splinter_harness::progress::Progress;
-use splinter_harness::disturbance::RoundWatch;
 use splinter_harness::progress::Silent;
-use splinter_harness::verdict::Verdict;
-use splinter_harness::interrupt;
 use splinter_harness::progress::left_in_words;
+use splinter_harness::verdict::Verdict;
 use splinter_stress::{Huge, Record, Span, TopologyPlan, Warmup, Workload, topology};
 use std::time::{Duration, Instant};
 

@@ -127,7 +127,7 @@ pub(crate) struct Bid {
     /// | bits | meaning |
     /// |---|---|
     /// | 0–31 | the id; 0 in a free entry |
-    /// | 32–33 | the stage: 0 free, 1 proposed, 2 settled, 3 renewing |
+    /// | 32–33 | the stage: 0 free, 1 proposed, 2 committed, 3 renewing |
     /// | 34–63 | the serial number, which every bid in this entry raises |
     pub(crate) subject: Word,
     /// Bits 0–7 the intent, 8–15 the priority, 32–63 the process that the bid is said to be for.

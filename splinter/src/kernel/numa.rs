@@ -368,7 +368,7 @@ mod tests {
 
     /// This proves something only on a machine with several nodes, where `ci/numa` runs it.
     #[test]
-    fn pages_are_moved_whoever_touched_them() {
+    fn pages_are_moved_even_if_another_thread_touched_them() {
         let page = sys::page_bytes();
         let (file, first) = mapped(64 * page);
         file.write_all_at(&vec![1; 16 * page], 0).unwrap();

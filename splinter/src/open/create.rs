@@ -106,7 +106,7 @@ impl Store {
     /// # Errors
     /// As [`Self::open`] and [`Self::create`].
     pub fn open_or_create(location: &Location, config: &Config) -> Result<Self, StoreError> {
-        // Whoever loses a race to create opens what the winner made; twice lost means that others
+        // The loser of a race to create opens what the winner made; twice lost means that others
         // create and remove it all the while, and they are told so.
         match Self::open(location) {
             Err(StoreError::Missing(_)) => match Self::create(location, config) {

@@ -36,7 +36,7 @@ pub(crate) struct Layout {
 }
 
 /// At most four slots a bucket of seven entries: the index is at most four sevenths full when the store is.
-const SLOTS_PER_CHUNK: u64 = 4;
+const SLOTS_PER_BUCKET: u64 = 4;
 /// The size of a slot's record.
 const SLOT: u64 = size_of::<Slot>() as u64;
 /// The fewest and the most entries of a group's ring.
@@ -65,7 +65,7 @@ impl Layout {
         within("the longest value", max_value_len, 1, u64::from(u32::MAX) - 63)?;
         within("the vector dimension", vector_dim.into(), 0, 1 << 20)?;
         within("the number of writers", max_writers.into(), 1, 1023)?;
-        let buckets = slots.div_ceil(SLOTS_PER_CHUNK).next_power_of_two();
+        let buckets = slots.div_ceil(SLOTS_PER_BUCKET).next_power_of_two();
         let owners_at = (WRITER_TABLE_AT + u64::from(max_writers) * size_of::<WriterEntry>() as u64)
             .next_multiple_of(PAGE);
         // A page more: where no page of a process's own can be put behind the last one, its list entries lie there.
@@ -292,7 +292,7 @@ fn owner_pages(max_writers: u32) -> u64 {
 ///
 /// # Safety
 /// They lie in memory that stays mapped, and are aligned and valid whatever their bits.
-#[allow(unsafe_code, reason = "see Plan::arena")]
+#[allow(unsafe_code, reason = "see Layout::arena")]
 unsafe fn slice<T>(first: std::ptr::NonNull<u8>, count: u64) -> &'static [T] {
     // SAFETY: the caller's promise.
     unsafe { std::slice::from_raw_parts(first.cast().as_ptr(), count as usize) }

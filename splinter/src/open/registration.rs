@@ -49,14 +49,14 @@ impl Registration {
     /// [`StoreError::Os`] when the kernel follows no list of this thread, or has no memory.
     pub(crate) fn take(store: &Inner, writer_id: u32) -> Result<Option<Self>, StoreError> {
         let Some(words) = store.arena.ownership(writer_id) else { return Ok(None) };
-        // Whoever looks for a free writer id opens no window on those that are taken.
+        // Looking for a free writer id maps no page of those that are taken.
         if words.owner().is_alive() {
             return Ok(None);
         }
         let present = store.present();
-        let window = store.window(writer_id).map_err(|e| store.cannot_register(e))?;
+        let owner_page = store.map_owner_page(writer_id).map_err(|e| store.cannot_register(e))?;
         let mut owner = None;
-        let link = robust::link(window, index(writer_id), |thread| {
+        let link = robust::link(owner_page, index(writer_id), |thread| {
             owner = words.take(thread, &present);
             owner.is_some()
         });
@@ -80,9 +80,9 @@ impl Registration {
         }
         let Some(words) = store.arena.ownership(self.writer_id) else { return Ok(Moved::Lost) };
         let present = store.present();
-        let window = store.window(self.writer_id).map_err(|e| store.cannot_register(e))?;
+        let owner_page = store.map_owner_page(self.writer_id).map_err(|e| store.cannot_register(e))?;
         let mut owner = None;
-        let moved = robust::relink(&mut self.link, window, index(self.writer_id), |thread| {
+        let moved = robust::relink(&mut self.link, owner_page, index(self.writer_id), |thread| {
             owner = words.pass_on(self.owner, thread, &present);
             owner.is_some()
         });

@@ -238,7 +238,7 @@ impl Store {
     }
 
     /// Returns the address at which the arena is mapped here, for code that hands addresses in it to others,
-    /// such as the C library. The bytes there are the protocol's: whoever changes one by hand breaks it.
+    /// such as the C library. The bytes there are the protocol's: changing one by hand breaks the store.
     pub fn as_ptr(&self) -> *const u8 {
         self.inner.mapping.base().as_ptr()
     }
@@ -316,8 +316,8 @@ impl Inner {
             .for_each(|writer_id| writer_id.correct(&present));
     }
 
-    /// Opens a window on the page that has a writer id's owner.
-    pub(crate) fn window(&self, writer_id: u32) -> io::Result<WordPages> {
+    /// Maps the page that has the owner of a writer id.
+    pub(crate) fn map_owner_page(&self, writer_id: u32) -> io::Result<WordPages> {
         WordPages::new(&self.mapping, self.backing.fd.writable(), self.layout.owner_page(writer_id) as usize)
     }
 

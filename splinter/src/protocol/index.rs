@@ -51,7 +51,7 @@ impl<'a> Claimant<'a> {
     /// Recovers the claim on `home` that this writer id's former owner died with, if it did.
     pub(super) fn recover_bucket(&mut self, home: usize) {
         let Some(bucket) = self.arena.buckets.get(home) else { return };
-        // Other writers set marks and count moves in the word, whoever holds the claim.
+        // Other writers set marks and count moves in the word without holding the claim.
         for _ in 0..BUDGET {
             let seen = Control(bucket.control.load(Acquire));
             if !seen.is_claimed() || seen.writer_id() != self.writer_id {

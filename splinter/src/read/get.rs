@@ -275,7 +275,7 @@ impl Store {
         }
     }
 
-    /// Visits every slot that holds a key, with a window that held when the key was read.
+    /// Visits every slot that holds a key, with an optimistic read that was valid when the key was read.
     pub(crate) fn present(&self) -> impl Iterator<Item = (Key, OptimisticRead<'_>)> + '_ {
         let arena = self.arena();
         // All that were ever used: one that a writer died on may hold a key and not be marked as used.
@@ -333,7 +333,7 @@ impl Store {
 const FAILED: u64 = u64::MAX;
 
 /// Makes a result of what `call` returned. A `Result<usize, Error>` is too large for registers: handed
-/// through memory it stalls whoever copies it right away, for longer than the lookup takes.
+/// through memory it stalls a copy that follows at once, for longer than the lookup takes.
 #[inline(always)]
 fn in_registers(call: impl FnOnce(&mut Error) -> u64) -> Result<usize, Error> {
     let mut error = Error::Again;

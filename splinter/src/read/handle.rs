@@ -87,9 +87,9 @@ pub(crate) mod sealed {
 
 /// A key together with the slot in which it was found: operations on it skip hash and search.
 ///
-/// It is accepted wherever one key is named, but not as the base of a tandem. It belongs to the store that resolved it. It holds no claim on the key. Once the
-/// key is removed, operations through the handle answer [`Error::NotFound`], whatever the slot is used for by then, and
-/// never create the key.
+/// It is accepted wherever one key is named, but not as the base of a tandem. It belongs to the store that resolved it,
+/// and holds no claim on the key. Once the key is removed, operations through the handle answer [`Error::NotFound`],
+/// whatever the slot is used for by then, and never create the key.
 ///
 /// ```
 /// # let store = splinter::Store::anonymous(&splinter::Config::default())?;

@@ -1,4 +1,4 @@
-//! What a store is made of and how it is opened: plain data, checked by whoever uses it.
+//! What a store is made of and how it is opened: plain data, checked by its users.
 
 use crate::arena::Scrub;
 use crate::kernel::{HugePages, Placement};

@@ -23,7 +23,7 @@ const MOST_BYTES: u64 = 64 << 10;
 ///
 /// A process whose environment has `SPLINTER_PROFILE=FILE` takes its [`Tuning`] from that file when it first opens a
 /// store; if that cannot be done, [`Store::notes`](crate::Store::notes) says why, and what is compiled in stays. The
-/// rest is for whoever creates stores, by [`Self::over`].
+/// rest is for the creator of a store, by [`Self::over`].
 ///
 /// ```
 /// use splinter::{Config, Geometry, HugePages, Profile};

@@ -24,8 +24,8 @@ use std::ops::Deref;
 /// A registered writer: one for each thread that writes. It reads, too, being a [`Store`] as well.
 ///
 /// Every change answers [`Error::Again`] when another living writer holds the key: nothing was changed,
-/// and the same call can be made again at once. A key held by a writer that died is taken over by
-/// whoever wants it next.
+/// and the same call can be made again at once. The next writer of a key that a dead writer
+/// holds recovers it.
 ///
 /// Dropping the writer gives its writer id back; so does the end of its process, however it comes.
 ///
@@ -81,7 +81,7 @@ impl fmt::Debug for Writer {
 }
 
 impl Writer {
-    /// Makes changes that no signal group hears of. Whoever polls a key or watches the whole store does. So a
+    /// Makes changes that no signal group hears of. Callers that poll a key or watch the whole store do. So a
     /// program that waits for a group can note on a key that it has dealt with it, and does not wake itself.
     ///
     /// If this process dies within a change, the group may hear of it after all.

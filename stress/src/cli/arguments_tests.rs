@@ -3,8 +3,8 @@
 use super::*;
 use crate::open_loop::Arrivals;
 use crate::options::{Huge, Memory, Pin};
-use splinter_harness::text::parse_count;
 use crate::workload::table::HISTORY_LIMIT;
+use splinter_harness::text::parse_count;
 
 fn parsed(flags: &str) -> WorkloadFlags {
     let run: RunArguments = super::super::parsed(flags).unwrap();

@@ -1,13 +1,13 @@
 //! The verb `history`: a saved history, checked.
 
 use super::{complain, end_with};
-use splinter_harness::files::as_json;
 use crate::history::file::load;
 use crate::history::record::HistoryRecord;
-use splinter_harness::verdict::SCHEMA_VERSION;
-use splinter_harness::verdict::{USAGE, Verdict};
 use clap::Args;
 use serde::Serialize;
+use splinter_harness::files::as_json;
+use splinter_harness::verdict::SCHEMA_VERSION;
+use splinter_harness::verdict::{USAGE, Verdict};
 use std::path::PathBuf;
 use std::process::ExitCode;
 

@@ -2,8 +2,8 @@
 
 use super::output::OutputArguments;
 use crate::hostile::{HostilePlan, Target, hostile, hostile_summary};
-use splinter_harness::text::parse_duration;
 use clap::Args;
+use splinter_harness::text::parse_duration;
 use std::process::ExitCode;
 use std::time::Duration;
 

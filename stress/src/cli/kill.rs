@@ -2,8 +2,8 @@
 
 use super::output::OutputArguments;
 use crate::kill::{KillPlan, KillRecord, kill, kill_summary};
-use splinter_harness::text::parse_count;
 use clap::Args;
+use splinter_harness::text::parse_count;
 use std::path::PathBuf;
 use std::process::ExitCode;
 

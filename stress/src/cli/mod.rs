@@ -12,20 +12,21 @@ mod sweep;
 mod topology;
 mod wake;
 
+use crate::record::{Output, Record};
+use crate::report::{comparison, summary};
+use crate::run::run_keeping;
+use crate::workers;
+use crate::workload::file;
+use arguments::RunArguments;
 use splinter_harness::console;
+use splinter_harness::documentation;
 use splinter_harness::environment::require_proc;
 use splinter_harness::environment::settle;
 use splinter_harness::error::RunError;
 use splinter_harness::files::{as_json, try_files, write_file};
 use splinter_harness::interrupt;
 use splinter_harness::progress::Line;
-use crate::record::{Output, Record};
-use crate::report::{comparison, summary};
-use crate::run::run_keeping;
 use splinter_harness::verdict::{USAGE, Verdict};
-use crate::workers;
-use crate::workload::file;
-use arguments::RunArguments;
 
 pub use arguments::WorkloadFlags;
 
@@ -304,7 +305,11 @@ mod tests {
             let mut runs = 0;
             let record = undisturbed(again, || {
                 let mut record = record.clone();
-                let disturbance = splinter_harness::disturbance::Disturbance { cause: splinter_harness::disturbance::Cause::OtherLoad, ms: 900, share: 0.45 };
+                let disturbance = splinter_harness::disturbance::Disturbance {
+                    cause: splinter_harness::disturbance::Cause::OtherLoad,
+                    ms: 900,
+                    share: 0.45,
+                };
                 record.environment.disturbances = vec![disturbance; (runs < disturbed_runs).into()];
                 runs += 1;
                 Ok(record)

@@ -3,8 +3,8 @@
 use super::complain;
 use super::output::OutputArguments;
 use crate::numa::{NumaPlan, numa, numa_summary};
-use splinter_harness::verdict::USAGE;
 use clap::Args;
+use splinter_harness::verdict::USAGE;
 use std::process::ExitCode;
 
 /// What the machine must be like, and where to put the results.

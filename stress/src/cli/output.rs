@@ -2,13 +2,13 @@
 //! it works, prints and keeps the record, and ends with the code of its verdict. `run` keeps several records.
 
 use super::{complain, say};
+use clap::Args;
+use serde::Serialize;
 use splinter_harness::error::RunError;
 use splinter_harness::files::{as_json, try_files, write_file};
 use splinter_harness::interrupt;
 use splinter_harness::progress::Line;
 use splinter_harness::verdict::{USAGE, Verdict};
-use clap::Args;
-use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 

@@ -3,9 +3,9 @@
 use super::complain;
 use super::output::OutputArguments;
 use crate::sweep::{Interruption, Op, Scenario, ScrubLevel, SweepPlan, sweep, sweep_summary};
-use splinter_harness::verdict::USAGE;
 use clap::Args;
 use splinter::Scrub;
+use splinter_harness::verdict::USAGE;
 use std::process::ExitCode;
 
 /// What to sweep, and where to put the results.

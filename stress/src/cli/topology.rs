@@ -2,13 +2,13 @@
 
 use super::arguments::{Flags, WORKERS};
 use super::output::OutputArguments;
-use splinter_harness::error::RunError;
 use crate::placement::diagram::topology_summary;
-use splinter_harness::machine::source::MachineSource;
 use crate::placement::topology::{TopologyPlan, topology};
-use splinter_harness::verdict::Verdict;
 use crate::workload::Workload;
 use clap::Args;
+use splinter_harness::error::RunError;
+use splinter_harness::machine::source::MachineSource;
+use splinter_harness::verdict::Verdict;
 use std::process::ExitCode;
 
 /// Which machine, and whom to place on it: any of the workers' flags draws a placement, with the rest as in

@@ -2,10 +2,10 @@
 //! mean is in `results/schema.md`.
 
 use super::{Event, History, ObjectKind, OpKind};
+use serde::{Deserialize, Serialize};
 use splinter_harness::files::{self, cannot_write};
 use splinter_harness::input;
 use splinter_harness::verdict::SCHEMA_VERSION;
-use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Write as _};

@@ -3,10 +3,10 @@
 use super::check::{Contradiction, check, extent, shrink};
 use super::objects::UNKNOWN;
 use super::{AFTER, BEFORE, Event, History, ObjectKind, OpKind};
-use splinter_harness::table::{align, grouped, rate};
-use splinter_harness::verdict::Verdict;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use serde::{Deserialize, Serialize};
+use splinter_harness::table::{align, grouped, rate};
+use splinter_harness::verdict::Verdict;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::time::Instant;

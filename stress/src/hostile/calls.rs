@@ -353,8 +353,8 @@ mod tests {
     use crate::hostile::shared_state::HostileState;
     use crate::hostile::{geometry, store};
     use crate::raw::Raw;
-    use splinter_harness::rng::Rng;
     use splinter::Writer;
+    use splinter_harness::rng::Rng;
     use std::path::Path;
 
     /// Calls that need a writer, a handle, a watcher or a file, which may be missing.

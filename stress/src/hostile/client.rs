@@ -3,10 +3,10 @@
 
 use super::shared_state::HostileState;
 use crate::raw::Raw;
-use splinter_harness::rng::Rng;
 use splinter::{
     BidTerms, Error, Handle, IntegerOp, Intent, PollableWatcher, Store, Version, Watcher, Writer,
 };
+use splinter_harness::rng::Rng;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;

@@ -15,14 +15,7 @@ pub use target::Target;
 
 pub(crate) use record::hostile_summary;
 
-use splinter_harness::environment::Taken;
-use splinter_harness::error::RunError;
-use splinter_harness::forked::{End, Forked, PANICKED};
-use splinter_harness::interrupt;
-use splinter_harness::progress::Progress;
 use crate::raw::Raw;
-use splinter_harness::rng::Rng;
-use splinter_harness::task;
 use calls::{CALLS, call_all};
 use client::{Client, FILLED};
 use fault_injection::FaultInjector;
@@ -30,6 +23,13 @@ use guard_pages::GuardPages;
 use nix::unistd::Pid;
 use shared_state::HostileState;
 use splinter::{Config, Error, Geometry, Scrub, Store};
+use splinter_harness::environment::Taken;
+use splinter_harness::error::RunError;
+use splinter_harness::forked::{End, Forked, PANICKED};
+use splinter_harness::interrupt;
+use splinter_harness::progress::Progress;
+use splinter_harness::rng::Rng;
+use splinter_harness::task;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 

@@ -3,10 +3,10 @@
 use super::calls::CALLS;
 use super::shared_state::HostileState;
 use super::target::Target;
+use serde::{Deserialize, Serialize};
 use splinter_harness::environment::{Environment, Taken};
 use splinter_harness::verdict::SCHEMA_VERSION;
 use splinter_harness::verdict::Verdict;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::atomic::Ordering::Relaxed;

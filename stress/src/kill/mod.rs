@@ -14,19 +14,19 @@ pub use record::{KillInvariants, KillLevel, KillPlan, KillRecord, Kills};
 
 pub(crate) use record::kill_summary;
 
-use splinter_harness::environment::{Environment, Taken};
-use splinter_harness::error::RunError;
-use splinter_harness::forked::{End, Forked, expect_progress_within};
-use splinter_harness::interrupt;
-use splinter_harness::progress::{Progress, left_in_words};
 use crate::proof::{value, vector};
 use crate::raw::Raw;
-use splinter_harness::rng::Rng;
 use hdrhistogram::Histogram;
 use ops::{DIM, HOT, KEYS_PER_WRITER, MIXED, ORDERS, Op, OwnKey, SHARED_KEYS, SUM, fill, hot, order_name};
 use record::{Claimed, Counts};
 use shared_state::{Fault, KillState, WriterState};
 use splinter::{Config, Error, Geometry, Scrub, Store, Writer, hash_key};
+use splinter_harness::environment::{Environment, Taken};
+use splinter_harness::error::RunError;
+use splinter_harness::forked::{End, Forked, expect_progress_within};
+use splinter_harness::interrupt;
+use splinter_harness::progress::{Progress, left_in_words};
+use splinter_harness::rng::Rng;
 use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::time::{Duration, Instant, SystemTime};
 use verifier::Verifier;

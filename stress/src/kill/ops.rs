@@ -1,10 +1,10 @@
 //! The keys and operations of a kill test. A key of one writer alone is changed in numbered steps, and what it must hold
 //! after step `n` follows from `n` alone: so the key itself shows how far its dead writer came.
 
-use splinter_harness::named_enum;
 use crate::proof::value;
-use splinter_harness::rng::Rng;
 use splinter::hash_key;
+use splinter_harness::named_enum;
+use splinter_harness::rng::Rng;
 
 /// How many keys all writers share: those that stay, and those that come and go.
 pub(crate) const HOT: u64 = 4;

@@ -2,12 +2,12 @@
 
 use super::ops::Op;
 use super::shared_state::{FAULTS, Fault, KillState};
-use splinter_harness::environment::Environment;
 use crate::latency::{Merged, Percentiles, encode, histogram};
-use splinter_harness::verdict::SCHEMA_VERSION;
-use splinter_harness::verdict::Verdict;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
+use splinter_harness::environment::Environment;
+use splinter_harness::verdict::SCHEMA_VERSION;
+use splinter_harness::verdict::Verdict;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::atomic::Ordering::Relaxed;

@@ -7,8 +7,8 @@ use super::ops::{
 };
 use super::shared_state::WriterState;
 use crate::proof::{value, vector};
-use splinter_harness::rng::{Rng, splitmix64};
 use splinter::{Error, IntegerOp, Type, Writer, hash_key};
+use splinter_harness::rng::{Rng, splitmix64};
 use std::rc::Rc;
 use std::sync::atomic::Ordering::{Relaxed, Release};
 

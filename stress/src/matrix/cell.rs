@@ -1,8 +1,8 @@
 //! The cells of a matrix: every combination of settings, what each is called, and the order in which they are run. Pure.
 
 use super::axis::{Axis, Setting};
-use splinter_harness::rng::Rng;
 use crate::workload::Workload;
+use splinter_harness::rng::Rng;
 
 /// Stream of random numbers for the order: no worker's.
 const ORDER: u64 = 2 << 32;

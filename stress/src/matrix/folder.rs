@@ -2,13 +2,13 @@
 //! the same was run, by the same build, on the same machine.
 
 use super::cell::Cell;
+use crate::record::Record;
+use crate::workload::Workload;
 use splinter_harness::environment::Environment;
 use splinter_harness::files;
 use splinter_harness::input;
-use crate::record::Record;
 use splinter_harness::text::refusal;
 use splinter_harness::verdict::SCHEMA_VERSION;
-use crate::workload::Workload;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};

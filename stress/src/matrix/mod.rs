@@ -12,18 +12,18 @@ pub use axis::Axis;
 pub use map::matrix_summary;
 pub use record::{AxisSettings, MatrixRecord, NotRun};
 
-use splinter_harness::error::RunError;
-use splinter_harness::interrupt;
-use splinter_harness::progress::Progress;
 use crate::record::Record;
 use crate::run::run;
-use splinter_harness::table::rate;
-use splinter_harness::text::print_duration;
-use splinter_harness::valgrind;
 use crate::workload::Workload;
 use axis::Setting;
 use cell::Cell;
 use folder::Folder;
+use splinter_harness::error::RunError;
+use splinter_harness::interrupt;
+use splinter_harness::progress::Progress;
+use splinter_harness::table::rate;
+use splinter_harness::text::print_duration;
+use splinter_harness::valgrind;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 

@@ -3,12 +3,12 @@
 use super::axis::Axis;
 use super::cell::Cell;
 use super::{MatrixPlan, Outcome};
+use crate::record::Record;
+use serde::{Deserialize, Serialize};
 use splinter_harness::environment::settle;
 use splinter_harness::error::RunError;
-use crate::record::Record;
 use splinter_harness::verdict::SCHEMA_VERSION;
 use splinter_harness::verdict::Verdict;
-use serde::{Deserialize, Serialize};
 
 /// The record of a matrix.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -59,7 +59,11 @@ impl Executor for Mock {
         let mut record = record_of(workload);
         record.window.interrupted = self.interrupted();
         record.verdict = self.verdict.unwrap_or(record.verdict);
-        let disturbance = splinter_harness::disturbance::Disturbance { cause: splinter_harness::disturbance::Cause::OtherLoad, ms: 900, share: 0.45 };
+        let disturbance = splinter_harness::disturbance::Disturbance {
+            cause: splinter_harness::disturbance::Cause::OtherLoad,
+            ms: 900,
+            share: 0.45,
+        };
         record.environment.disturbances = vec![disturbance; self.disturbed.into()];
         Ok(record)
     }

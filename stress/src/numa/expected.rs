@@ -1,8 +1,8 @@
 //! What the nodes of the machine are said to be like, and what the kernel does, and lets this process do, with
 //! pages. Compares nothing.
 
-use splinter_harness::cpulist;
 use serde::{Deserialize, Serialize};
+use splinter_harness::cpulist;
 use std::fmt;
 use std::fs;
 use std::str::FromStr;

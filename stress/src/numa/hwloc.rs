@@ -5,8 +5,8 @@ use super::expected::list;
 use super::record::NumaRow;
 use splinter_harness::cpulist;
 use splinter_harness::machine::hwloc::this_machine;
-use splinter_harness::machine::{Machine, MachineNode};
 use splinter_harness::machine::sysfs;
+use splinter_harness::machine::{Machine, MachineNode};
 
 /// Compares hwloc's nodes, their processors and distances with the kernel's.
 pub(super) fn rows(machine: &Machine) -> Vec<NumaRow> {

@@ -4,13 +4,13 @@
 use super::judge::{Accounts, Wanted};
 use super::maps;
 use super::record::{NumaPlan, NumaRow, Plant};
-use splinter_harness::cpulist;
 use crate::keys::{self, Family};
-use splinter_harness::machine::Machine;
 use crate::placement::Affinity;
+use splinter::{Config, Geometry, Location, Placement, Store};
+use splinter_harness::cpulist;
+use splinter_harness::machine::Machine;
 use splinter_harness::machine::kernel;
 use splinter_harness::progress::Progress;
-use splinter::{Config, Geometry, Location, Placement, Store};
 use std::collections::BTreeMap;
 
 /// Keys of a store, and bytes of a value: four MiB in more than a thousand pages.

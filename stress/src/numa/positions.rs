@@ -3,8 +3,8 @@
 
 use crate::options::Pin;
 use crate::options::Role;
-use splinter_harness::machine::{Machine, Processor};
 use crate::record::WorkerPlacement;
+use splinter_harness::machine::{Machine, Processor};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where a worker was.

@@ -3,12 +3,12 @@
 
 use super::expected::{Expected, balancing, may_move_all};
 use super::verdict;
+use serde::{Deserialize, Serialize};
 use splinter_harness::environment::Environment;
 use splinter_harness::machine::Machine;
 use splinter_harness::text::parse_count;
 use splinter_harness::verdict::SCHEMA_VERSION;
 use splinter_harness::verdict::Verdict;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// What to check: the flags of `numa`, and a part of its record.

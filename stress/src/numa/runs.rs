@@ -4,15 +4,15 @@
 use super::judge;
 use super::positions;
 use super::record::{NumaPlan, NumaRow, Plant};
-use splinter_harness::cpulist;
 use crate::options::{Memory, Pin, Span};
-use splinter_harness::machine::{Machine, MachineCache};
-use splinter_harness::progress::{Progress, Silent};
 use crate::record::Record;
 use crate::run::run;
-use splinter_harness::verdict::Verdict;
 use crate::workload::Workload;
 use splinter::Scrub;
+use splinter_harness::cpulist;
+use splinter_harness::machine::{Machine, MachineCache};
+use splinter_harness::progress::{Progress, Silent};
+use splinter_harness::verdict::Verdict;
 use std::collections::BTreeMap;
 
 /// Workers under a pinning policy at most.

@@ -4,9 +4,9 @@
 
 pub(crate) mod judge;
 
+use serde::{Deserialize, Serialize};
 use splinter_harness::named_enum;
 use splinter_harness::rng::Rng;
-use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// A worker that has longer than this until its next start looks where the run is, in nanoseconds.

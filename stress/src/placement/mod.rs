@@ -12,9 +12,9 @@ mod run_tests;
 pub(crate) mod topology;
 pub(crate) mod writer_memory;
 
-use splinter_harness::affinity;
 use nix::sched::sched_getcpu;
 use serde::{Deserialize, Serialize};
+use splinter_harness::affinity;
 use std::collections::BTreeSet;
 
 /// Where one worker ran.

@@ -1,10 +1,10 @@
 //! Which worker runs where: turns a workload's policies into one processor per worker. Pure, so
 //! that it can plan for machines other than this one.
 
-use splinter_harness::machine::Machine;
 use super::policy::positions;
 use crate::options::Pin;
 use crate::workload::Workload;
+use splinter_harness::machine::Machine;
 
 /// The plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,8 +75,8 @@ impl Plan {
 
 #[cfg(test)]
 mod tests {
-    use splinter_harness::machine::made_up::{made_up, restricted, two_sockets};
     use super::*;
+    use splinter_harness::machine::made_up::{made_up, restricted, two_sockets};
 
     fn planned(workload: &Workload, machine: &Machine) -> Plan {
         Plan::new(workload, machine).unwrap()

@@ -1,9 +1,9 @@
 //! What each placement policy makes of a machine: one processor for each worker of some roles. Pure, so that
 //! it plans for machines other than this one as well. Knows machines, not workloads.
 
-use splinter_harness::machine::{Machine, Processor};
-use splinter_harness::cpulist;
 use crate::options::Pin;
+use splinter_harness::cpulist;
+use splinter_harness::machine::{Machine, Processor};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Returns the processor of each worker: of roles of these sizes, one behind the other. None where the
@@ -149,8 +149,8 @@ fn next<K: Ord>(counts: &mut BTreeMap<K, usize>, key: K) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use splinter_harness::machine::made_up::{made_up, restricted, two_sockets};
     use super::*;
+    use splinter_harness::machine::made_up::{made_up, restricted, two_sockets};
 
     /// Nodes 1 and 4 of two cores with two threads each: siblings last.
     fn small() -> Machine {
@@ -276,7 +276,11 @@ mod tests {
     #[test]
     fn nodes_without_processors_get_no_share_and_cannot_be_asked_for() {
         let mut machine = small();
-        machine.nodes.push(splinter_harness::machine::MachineNode { id: 6, memory: true, ..Default::default() });
+        machine.nodes.push(splinter_harness::machine::MachineNode {
+            id: 6,
+            memory: true,
+            ..Default::default()
+        });
         assert_eq!(taken("per-node", &machine, &[2]), [0, 2]);
         assert!(refused("node:6", &machine).contains("may be used"));
     }

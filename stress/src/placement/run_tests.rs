@@ -1,12 +1,12 @@
 //! Tests that a run whose workers are not where a policy had them fails, whatever the policy: it is planned for a
 //! machine that this one is not.
 
-use splinter_harness::machine::{Found, FoundCache, Machine, MachineNode, Processor};
 use crate::options::Span;
-use splinter_harness::progress::Silent;
 use crate::run::run_on;
-use splinter_harness::verdict::Verdict;
 use crate::workload::Workload;
+use splinter_harness::machine::{Found, FoundCache, Machine, MachineNode, Processor};
+use splinter_harness::progress::Silent;
+use splinter_harness::verdict::Verdict;
 
 #[test]
 fn whoever_is_not_where_a_policy_had_him_fails_the_run_unless_that_is_allowed() {

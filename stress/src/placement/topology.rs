@@ -1,15 +1,15 @@
 //! What `topology` makes: a machine, and the placement that a run of some workers would have there. Runs
 //! nothing.
 
-use splinter_harness::machine::Machine;
 use super::plan::Plan;
-use splinter_harness::machine::source::{MachineSource, this_machine};
-use splinter_harness::error::RunError;
 use crate::options::Pin;
 use crate::options::Role;
-use splinter_harness::verdict::SCHEMA_VERSION;
 use crate::workload::Workload;
 use serde::{Deserialize, Serialize};
+use splinter_harness::error::RunError;
+use splinter_harness::machine::Machine;
+use splinter_harness::machine::source::{MachineSource, this_machine};
+use splinter_harness::verdict::SCHEMA_VERSION;
 
 /// What to look at.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -1,13 +1,13 @@
 //! Where the values of each writer lie, page by page. A page that holds buffers of writers on different nodes
 //! can only be on one of them: such pages are counted apart.
 
-use splinter_harness::machine::kernel;
-use splinter_harness::machine::Machine;
 use super::plan::Plan;
 use crate::keys::{self, Family};
 use crate::workload::Workload;
 use serde::{Deserialize, Serialize};
 use splinter::Store;
+use splinter_harness::machine::Machine;
+use splinter_harness::machine::kernel;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The pages that hold one writer's values.

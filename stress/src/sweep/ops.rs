@@ -1,8 +1,8 @@
 //! The operations that are swept, and how a process performs them.
 
 use super::answer::{Answer, MAX_LEN, StoreErrorKind};
-use splinter_harness::named_enum;
 use splinter::{IntegerOp, Store, Writer};
+use splinter_harness::named_enum;
 
 /// Components of a vector.
 pub(super) const VECTOR_DIM: usize = 8;

@@ -7,9 +7,9 @@ use super::process::{is_overdue, serve_forks, ticks, trap};
 use super::run::Failure;
 use super::scenario::KEY_GROUP;
 use super::tracee::Tracee;
+use splinter::{Config, Error, Location, Store, Watcher, Writer};
 use splinter_harness::forked::Forked;
 use splinter_harness::shared::{Layout, SharedState, store_and_wake, wait_while};
-use splinter::{Config, Error, Location, Store, Watcher, Writer};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 

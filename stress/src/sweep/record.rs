@@ -3,10 +3,10 @@
 use super::code_location::CodeLocation;
 use super::ops::Op;
 use super::scenario::{Interruption, KeyLayout, Scenario};
+use serde::{Deserialize, Serialize};
 use splinter_harness::environment::Environment;
 use splinter_harness::verdict::SCHEMA_VERSION;
 use splinter_harness::verdict::Verdict;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 

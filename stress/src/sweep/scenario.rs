@@ -4,8 +4,8 @@
 use super::answer::MAX_LEN;
 use super::model::{KeyState, Model, Value};
 use super::ops::{Arguments, Op, VECTOR_DIM};
-use splinter_harness::named_enum;
 use splinter::{Config, Error, Geometry, Scrub, Writer, hash_key_seeded};
+use splinter_harness::named_enum;
 use std::fmt;
 use std::str::FromStr;
 

@@ -2,13 +2,13 @@
 //! of them at once. This module knows instructions, not what they are for.
 
 use super::process::{is_overdue, kill_and_wait, ticks};
-use splinter_harness::forked::Forked;
-use splinter_harness::task;
 use nix::errno::Errno;
 use nix::sys::ptrace::{self, AddressType, Options};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
+use splinter_harness::forked::Forked;
+use splinter_harness::task;
 use std::ops::Range;
 
 /// The instruction that traps.

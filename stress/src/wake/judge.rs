@@ -1,8 +1,8 @@
 //! From samples to rows: percentiles of all messages, and ratios taken round by round, value and limit
 //! from the same round, so that what disturbs a round disturbs both. Pure.
 
-use splinter_harness::stats::{quantile, sorted};
 use serde::{Deserialize, Serialize};
+use splinter_harness::stats::{quantile, sorted};
 
 /// The middle of some figures.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

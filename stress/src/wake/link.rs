@@ -3,9 +3,9 @@
 
 use super::mechanism::Mechanism;
 use super::shared_state::{PATIENCE, SharedState, Word};
-use splinter_harness::futex::{sleep_on, wake_sleepers};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use splinter::{Error, PollableWatcher, Store, WatchError, Watcher, Writer};
+use splinter_harness::futex::{sleep_on, wake_sleepers};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Release};

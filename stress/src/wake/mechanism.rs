@@ -2,7 +2,7 @@
 //! the processors do meanwhile. Pure tables.
 
 use splinter_harness::named_enum;
-use serde::{Deserialize, Serialize};
+
 use splinter::{Notifier, Store};
 
 /// A way of telling another process that there is news.

@@ -5,14 +5,14 @@ use super::fan_out::FanOutSample;
 use super::judge::{Middle, judgement, ratios};
 use super::mechanism::{Mechanism, Situation, Style};
 use super::shared_state::{WAITER_PROCESSES, WAITERS};
+use crate::latency::{Percentiles, histogram, to_ns};
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
 use splinter_harness::environment::Environment;
 use splinter_harness::environment::settle;
-use crate::latency::{Percentiles, histogram, to_ns};
 use splinter_harness::valgrind::VOID;
 use splinter_harness::verdict::SCHEMA_VERSION;
 use splinter_harness::verdict::Verdict;
-use hdrhistogram::Histogram;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// What to measure: the flags of `wake`, and a part of its record.
@@ -439,8 +439,11 @@ mod tests {
     #[test]
     fn a_disturbed_measurement_gives_no_verdict() {
         let mut environment = Environment::read();
-        environment.disturbances =
-            vec![splinter_harness::disturbance::Disturbance { cause: splinter_harness::disturbance::Cause::Steal, ms: 100, share: 0.05 }];
+        environment.disturbances = vec![splinter_harness::disturbance::Disturbance {
+            cause: splinter_harness::disturbance::Cause::Steal,
+            ms: 100,
+            share: 0.05,
+        }];
         let record = evidence().into_record(environment);
         assert_eq!(record.verdict, Verdict::Inconclusive);
         let [why] = &record.reasons[..] else {

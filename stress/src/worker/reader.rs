@@ -9,8 +9,8 @@ use crate::history::{self, OpKind, objects::Objects};
 use crate::keys::{self, Family};
 use crate::mix::{Draw, Op};
 use crate::oracle::checks::{Checks, Faults};
-use splinter_harness::rng::Rng;
 use crate::target::{Miss, Reads};
+use splinter_harness::rng::Rng;
 
 /// Reads by copying between two reads by a view.
 const VIEWS: u32 = 3;

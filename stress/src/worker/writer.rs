@@ -16,8 +16,8 @@ use crate::oracle::acks::{AckTable, KeyAcks};
 use crate::oracle::checks::{Checks, Faults};
 use crate::proof::value::{self, PREFILL, SHORTEST_ORDER, Stamp};
 use crate::proof::vector;
-use splinter_harness::rng::Rng;
 use crate::target::{Miss, Version, Writes};
+use splinter_harness::rng::Rng;
 
 /// Orders of a tandem group that need no list on the heap.
 const FEW_ORDERS: usize = 8;

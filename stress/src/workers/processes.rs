@@ -4,10 +4,10 @@
 use crate::child;
 use crate::options::Backing;
 use crate::shared_state::SharedState;
-use splinter_harness::text::refusal;
 use crate::worker::Assignment;
 use crate::workload::Workload;
 use splinter::{Location, Store, Tuning};
+use splinter_harness::text::refusal;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::Child;

@@ -8,8 +8,8 @@ use crate::length::ValueLen;
 use crate::mix::Mix;
 use crate::open_loop::Arrivals;
 use crate::options::{Backing, Huge, Memory, Pin, Span, Warmup, Workers};
-use splinter_harness::text::parse_count;
 use splinter::Scrub;
+use splinter_harness::text::parse_count;
 
 /// A field of a workload.
 #[derive(Debug)]

@@ -4,11 +4,11 @@
 
 use super::field::Field;
 use super::{FIELDS, Workload};
-use splinter_harness::input::read_text;
-use splinter_harness::text::refusal;
 use serde::Deserialize;
 use serde_json::Value;
 use splinter::Scrub;
+use splinter_harness::input::read_text;
+use splinter_harness::text::refusal;
 use std::fmt::Write as _;
 use std::path::Path;
 use toml::de::{DeTable, DeValue};

@@ -5,13 +5,13 @@ mod grid;
 mod lines;
 mod names;
 
-use splinter_harness::machine::{Machine, MachineCache, MachineNode, Processor};
 use super::topology::{PlannedPlacement, TopologyRecord};
-use splinter_harness::cpulist;
 use crate::options::Role;
 use grid::grid;
 use lines::{MARGIN, WIDTH, of_bytes, paragraph, plural};
 use names::{WorkerNames, by_processor, names};
+use splinter_harness::cpulist;
+use splinter_harness::machine::{Machine, MachineCache, MachineNode, Processor};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
@@ -177,10 +177,10 @@ fn distances(text: &mut String, machine: &Machine) {
 
 #[cfg(test)]
 mod tests {
-    use splinter_harness::machine::made_up::{made_up, restricted, two_sockets};
     use super::super::topology::place;
     use super::*;
     use crate::workload::Workload;
+    use splinter_harness::machine::made_up::{made_up, restricted, two_sockets};
 
     fn drawn(machine: &Machine, workers: [u32; 3], pin: &str, pin_readers: Option<&str>) -> String {
         let workload = Workload {

@@ -1,9 +1,9 @@
 //! The names of workers in a picture: a letter for what a worker is and its number among those, runs of them
 //! shortened, as in `W0-3 R0`.
 
-use splinter_harness::cpulist;
 use crate::options::Role;
 use crate::placement::topology::{PlannedPlacement, PlannedWorker};
+use splinter_harness::cpulist;
 use std::collections::BTreeMap;
 
 /// Workers by the processor that they are on.
