@@ -8,7 +8,7 @@
 
 mod common;
 
-use common::present;
+use common::read;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
@@ -82,7 +82,7 @@ fn take(store: &Store, watcher: &mut PollableWatcher, changes: &mut u64) -> Resu
 fn show(store: &Store, change: &Change, changes: &mut u64) -> bool {
     *changes += 1;
     let Some(key) = &change.key else { return false };
-    let Ok(Some(value)) = present(store.get_vec(key)) else { return false };
+    let Ok(Some(value)) = read(|| store.get_vec(key)) else { return false };
     println!("{key}: {}", String::from_utf8_lossy(&value));
     key.as_ref() == b"end" && value == b"that is all"
 }

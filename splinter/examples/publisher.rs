@@ -8,8 +8,8 @@
 
 mod common;
 
-use common::retry;
-use splinter::{Config, Geometry, Location, Store};
+use common::PATIENCE;
+use splinter::{Config, Geometry, Location, Store, retry};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -37,18 +37,18 @@ fn run(location: &Location, messages: u64) -> Result<(), Box<dyn std::error::Err
 fn publish(store: &Store, messages: u64) -> Result<(), Box<dyn std::error::Error>> {
     let mut writer = store.writer()?;
     for topic in TOPICS.into_iter().chain(["end"]) {
-        retry(|| writer.set(topic, b"nothing yet"))?;
-        retry(|| writer.register(topic, NEWS))?;
+        retry(PATIENCE, || writer.set(topic, b"nothing yet"))?;
+        retry(PATIENCE, || writer.register(topic, NEWS))?;
     }
     // Time for subscribers who were started together with this.
     std::thread::sleep(PAUSE);
     for number in 0..messages {
         let topic = TOPICS[number as usize % TOPICS.len()];
         let text = format!("message {number}");
-        retry(|| writer.set(topic, text.as_bytes()))?;
+        retry(PATIENCE, || writer.set(topic, text.as_bytes()))?;
         std::thread::sleep(PAUSE);
     }
-    retry(|| writer.set("end", b"that is all"))?;
+    retry(PATIENCE, || writer.set("end", b"that is all"))?;
     let signals = store.signal_count(NEWS).unwrap_or_default();
     println!("{messages} messages published, {signals} signals sent");
     Ok(())

@@ -8,7 +8,7 @@
 
 mod common;
 
-use common::present;
+use common::read;
 use splinter::{Location, Store};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -28,12 +28,12 @@ fn run(location: &Location, seconds: u64) -> Result<(), Box<dyn std::error::Erro
     let mut body = vec![Vec::new(); 2];
     while Instant::now() < end {
         // The epoch grows with every change: looking at it costs a few nanoseconds and no system call.
-        let epoch = present(store.epoch("message"))?.unwrap_or(seen);
+        let epoch = read(|| store.epoch("message"))?.unwrap_or(seen);
         if epoch != seen {
             seen = epoch;
-            let message = present(store.get_vec("message"))?.unwrap_or_default();
+            let message = read(|| store.get_vec("message"))?.unwrap_or_default();
             // The two orders of the tandem are always of one change.
-            let of_one_change = match present(store.tandem("body", &mut body))? {
+            let of_one_change = match read(|| store.tandem("body", &mut body))? {
                 Some(()) => {
                     body.iter().map(|part| String::from_utf8_lossy(part)).collect::<Vec<_>>().join(" ")
                 }
@@ -41,8 +41,8 @@ fn run(location: &Location, seconds: u64) -> Result<(), Box<dyn std::error::Erro
             };
             println!("epoch {epoch}: {} [{of_one_change}]", String::from_utf8_lossy(&message));
         }
-        if present(store.get_vec("state"))?.is_some_and(|state| state == b"done") {
-            println!("done after {} changes", present(store.get_u64("changes"))?.unwrap_or(0));
+        if read(|| store.get_vec("state"))?.is_some_and(|state| state == b"done") {
+            println!("done after {} changes", read(|| store.get_u64("changes"))?.unwrap_or(0));
             return Ok(());
         }
         std::thread::sleep(PAUSE);

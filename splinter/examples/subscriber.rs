@@ -7,7 +7,7 @@
 
 mod common;
 
-use common::present;
+use common::read;
 use splinter::{Change, Location, Store, Watcher};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -50,7 +50,7 @@ fn look_at_all(watcher: &mut Watcher, store: &Store, is_over: &mut bool) {
 fn show(store: &Store, change: &Change) -> bool {
     let Some(key) = &change.key else { return false };
     // The value may be newer than the change, never older; then there is word of that, too.
-    let Ok(Some(value)) = present(store.get_vec(key)) else { return false };
+    let Ok(Some(value)) = read(|| store.get_vec(key)) else { return false };
     println!("{key} at epoch {}: {}", change.epoch, String::from_utf8_lossy(&value));
     key.as_ref() == b"end" && value == b"that is all"
 }

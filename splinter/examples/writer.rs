@@ -8,8 +8,8 @@
 
 mod common;
 
-use common::retry;
-use splinter::{Config, Error, Geometry, IntegerOp, Location, Store, StoreError, Writer};
+use common::PATIENCE;
+use splinter::{Config, Error, Geometry, IntegerOp, Location, Store, StoreError, Writer, retry};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ fn run(location: &Location, changes: u64) -> Result<(), Box<dyn std::error::Erro
         result => (result?, true),
     };
     let mut writer = store.writer()?;
-    println!("{location}: {} on lane {}", if made { "made" } else { "opened" }, writer.id());
+    println!("{location}: {} as writer {}", if made { "made" } else { "opened" }, writer.id());
 
     // The process that made the store removes its name. Processes that have it open keep it.
     let written = write(&mut writer, changes);
@@ -43,19 +43,19 @@ fn run(location: &Location, changes: u64) -> Result<(), Box<dyn std::error::Erro
 }
 
 fn write(writer: &mut Writer, changes: u64) -> Result<(), Error> {
-    retry(|| writer.set("state", b"running"))?;
+    retry(PATIENCE, || writer.set("state", b"running"))?;
     if !writer.contains("changes")? {
-        retry(|| writer.set_u64("changes", 0))?;
+        retry(PATIENCE, || writer.set_u64("changes", 0))?;
     }
     for number in 0..changes {
         let text = format!("change {number} of process {}", std::process::id());
-        retry(|| writer.set("message", text.as_bytes()))?;
+        retry(PATIENCE, || writer.set("message", text.as_bytes()))?;
         // Both or neither: a reader never sees the position of one change and the speed of another.
         let (position, speed) = (format!("x={number}"), format!("v={}", number * 2));
-        retry(|| writer.set_tandem("body", &[position.as_bytes(), speed.as_bytes()]))?;
+        retry(PATIENCE, || writer.set_tandem("body", &[position.as_bytes(), speed.as_bytes()]))?;
         // Counted together with all other writers; no update is lost.
-        retry(|| writer.integer("changes", IntegerOp::Inc(1)))?;
+        retry(PATIENCE, || writer.integer("changes", IntegerOp::Inc(1)))?;
         std::thread::sleep(PAUSE);
     }
-    retry(|| writer.set("state", b"done"))
+    retry(PATIENCE, || writer.set("state", b"done"))
 }

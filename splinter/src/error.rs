@@ -4,8 +4,10 @@
 
 use std::{fmt, io};
 
-/// What an operation on a key can answer instead of doing its work. Nothing was changed when one of
-/// these is returned.
+/// Why an operation on a key did not do its work. Value and labels are unchanged then.
+///
+/// Three refusals leave other traces: the epoch may have risen; an integer operation that is refused may have dropped the
+/// vector; [`Writer::purge`](crate::Writer::purge) has wiped the other slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Error {
@@ -112,7 +114,7 @@ pub enum StoreError {
     ReadOnly,
     /// The placement names a node this machine does not have, or cannot be had here.
     Placement(String),
-    /// A profile, or a tuning, that cannot be put in force; the text says what is wrong, and in which line.
+    /// A profile or tuning that cannot be applied; the text says what is wrong, and in which line.
     Tuning(String),
 }
 
@@ -144,7 +146,7 @@ impl fmt::Display for StoreError {
             }
             Self::ReadOnly => f.write_str("the store was opened for reading only"),
             Self::Placement(why) => write!(f, "the placement cannot be had: {why}"),
-            Self::Tuning(why) => write!(f, "the tuning cannot be had: {why}"),
+            Self::Tuning(why) => write!(f, "the tuning cannot be applied: {why}"),
         }
     }
 }

@@ -1,27 +1,25 @@
-//! What of the store can be suited to a machine: how long something cheap is tried before something dearer is done. It
-//! changes what keeping a promise costs, and no promise. It holds for the process, and is read where somebody is in the
-//! way or about to wait, never by an operation that meets nobody. It knows neither arenas nor files.
+//! Tuning of this process: how long to spin, back off and prefetch. It changes speed, never results. Only contended or
+//! waiting operations read it, and batches.
 
 #[cfg(not(loom))]
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 #[cfg(not(loom))]
 use std::time::Duration;
 
-/// The most looks, or pauses, that can be asked for: some milliseconds.
+/// The maximum of reloads and pauses: some milliseconds.
 #[cfg(not(loom))]
 const MOST_PAUSES: u32 = 1 << 20;
-/// The most keys that are under way together.
+/// The maximum number of keys in flight.
 #[cfg(not(loom))]
 pub(crate) const MOST_PREFETCHED: usize = 32;
-/// How many pauses a first failure costs; each further one costs twice as many.
+/// Pauses after the first failure; each further one doubles them.
 #[cfg(not(loom))]
 const FIRST_PAUSES: u32 = 64;
 
-/// How the store behaves in this process where it can do so in more ways than one; the same for all stores. What
-/// does not suit a machine is slow, and as right as any other.
+/// Spin, back-off and prefetch settings of this process, for all stores. A bad setting is slow, not wrong.
 ///
-/// The default is what was best on the machines that the store was measured on. `splinter-perf tune` searches for
-/// what is best on another.
+/// The defaults were best on the machines that the store was measured on. `splinter-perf tune` searches for the best
+/// settings of another machine.
 ///
 /// ```
 /// use splinter::Tuning;
@@ -34,26 +32,25 @@ const FIRST_PAUSES: u32 = 64;
 #[cfg(not(loom))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Tuning {
-    /// How often a writer looks once more at another's claim on its key before it asks the kernel whether that one
-    /// lives, and answers [`Error::Again`](crate::Error::Again) if so. Each look takes as long as a pause instruction.
-    /// 32 unless said otherwise, about a microsecond; at most 2^20.
+    /// How often a writer reloads another writer's claim on its key before it loads whether the owner lives. If so, it
+    /// answers [`Error::Again`](crate::Error::Again). Each time takes a pause instruction. The default is 32, about a
+    /// microsecond; at most 2^20.
     pub claim_patience: u32,
-    /// The most pauses between two tries of an integer operation before which others came. It begins with 64, or this
-    /// if it is fewer, and doubles. 1,024 unless said otherwise, about ten microseconds; at most 2^20, and 0 to try
+    /// The most pauses of an integer operation between two tries, after other writers came first. It begins with 64, or
+    /// fewer if this is less, and doubles. The default is 1,024, about ten microseconds; at most 2^20. With 0 it tries
     /// again at once.
     pub back_off_pauses: u32,
-    /// How long [`Store::poll`](crate::Store::poll), and a [`Watcher`](crate::Watcher) that was made since, spin
-    /// before they sleep. 10 microseconds unless said otherwise, about what it costs to fall asleep and be woken.
+    /// How long [`Store::poll`](crate::Store::poll), and each [`Watcher`](crate::Watcher) made from now on, spin
+    /// before they sleep. The default is 10 microseconds, about what sleeping and waking cost.
     pub spin: Duration,
     /// How many keys [`Store::get_many`](crate::Store::get_many) and [`Writer::set_many`](crate::Writer::set_many)
-    /// have on the way from memory together. 32 unless said otherwise, about as many misses as a core keeps in
-    /// flight; 1 to 32.
+    /// fetch from memory at once. The default is 32, about as many misses as a core keeps in flight; 1 to 32.
     pub prefetch_depth: u32,
 }
 
 #[cfg(not(loom))]
 impl Tuning {
-    /// What is compiled in.
+    /// The built-in settings.
     const DEFAULT: Self = Self {
         claim_patience: 32,
         back_off_pauses: 1024,
@@ -61,7 +58,7 @@ impl Tuning {
         prefetch_depth: MOST_PREFETCHED as u32,
     };
 
-    /// Says which of these is out of bounds, if one is.
+    /// Says which setting is out of bounds, if one is.
     pub(crate) fn out_of_bounds(&self) -> Option<String> {
         let bounds = [
             ("claim_patience", self.claim_patience, 0, MOST_PAUSES),
@@ -72,7 +69,7 @@ impl Tuning {
         wrong.map(|(name, value, low, high)| format!("{name} is {value}, and must be {low} to {high}"))
     }
 
-    /// Puts it current. Who reads meanwhile may see one of these changed already and another not yet.
+    /// Stores the settings. A concurrent reader may see some new and some old.
     pub(crate) fn store(&self) {
         CLAIM_PATIENCE.store(self.claim_patience, Relaxed);
         BACK_OFF_PAUSES.store(self.back_off_pauses, Relaxed);
@@ -80,7 +77,7 @@ impl Tuning {
         PREFETCH_DEPTH.store(self.prefetch_depth, Relaxed);
     }
 
-    /// Returns what is current.
+    /// Returns the current settings.
     pub(crate) fn load() -> Self {
         Self {
             claim_patience: claim_patience(),
@@ -93,7 +90,7 @@ impl Tuning {
 
 #[cfg(not(loom))]
 impl Default for Tuning {
-    /// What is compiled in.
+    /// The built-in settings.
     fn default() -> Self {
         Self::DEFAULT
     }
@@ -109,21 +106,21 @@ static SPIN_NS: AtomicU64 = AtomicU64::new(Tuning::DEFAULT.spin.as_nanos() as u6
 #[cfg(not(loom))]
 static PREFETCH_DEPTH: AtomicU32 = AtomicU32::new(Tuning::DEFAULT.prefetch_depth);
 
-/// How often a claim is looked at again before its owner's life is asked for.
+/// Returns how often a writer reloads a claim before it checks the owner.
 #[cfg(not(loom))]
 pub(crate) fn claim_patience() -> u32 {
     CLAIM_PATIENCE.load(Relaxed)
 }
 
-/// Leaves a cache line to the others for a while that grows with every failure, from about half a microsecond
-/// to ten: each of them then gets many operations done while it has the line.
+/// Pauses after a failed exchange, longer each time (0.5 to 10 µs), so that other processors keep the line for many
+/// operations.
 pub(crate) fn back_off(failures: u32) {
     for _ in 0..back_off_pauses(failures) {
         crate::sync::spin_loop();
     }
 }
 
-/// How many pauses an integer operation makes that has failed so often, once or more before.
+/// Returns how many pauses an integer operation makes after so many failures.
 #[cfg(not(loom))]
 pub(crate) fn back_off_pauses(failures: u32) -> u32 {
     let most = BACK_OFF_PAUSES.load(Relaxed);

@@ -1,8 +1,8 @@
-//! What the examples share: their command line, patience with busy keys, and waiting for a store.
+//! What the examples share: their command line, waiting for a busy key, and for a store.
 
 #![allow(dead_code, reason = "each example uses a part of this")]
 
-use splinter::{Error, Location, Store, StoreError};
+use splinter::{Error, Location, OptionalExt, Store, StoreError};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ pub(crate) fn run(
         }
     };
     let Ok(number) = number else {
-        eprintln!("{me}: '{}' is no number; usage: {usage}", arguments[1]);
+        eprintln!("{me}: '{}' is not a number; usage: {usage}", arguments[1]);
         return ExitCode::from(2);
     };
     let result = Location::shared(name).map_err(Into::into);
@@ -53,22 +53,10 @@ pub(crate) fn open_when_made(
     }
 }
 
-/// Tries again while another writer holds the key: for a moment, mostly.
-pub(crate) fn retry<T>(mut change: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
-    for _ in 0..100_000 {
-        match change() {
-            Err(Error::Again) => std::thread::yield_now(),
-            result => return result,
-        }
-    }
-    Err(Error::Again)
-}
+/// How long to wait for a busy key. A writer holds it for less than a microsecond, unless it is stopped.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Turns a key that is not there, or is being rewritten just now, into nothing.
-pub(crate) fn present<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(Error::NotFound | Error::Again) => Ok(None),
-        Err(error) => Err(error),
-    }
+/// Reads a key, and waits while it is busy. A missing key is `None`.
+pub(crate) fn read<T>(read: impl FnMut() -> Result<T, Error>) -> Result<Option<T>, Error> {
+    splinter::retry(PATIENCE, read).optional()
 }

@@ -3,7 +3,7 @@
 //! was never used. The caller of everything here has claimed the slot.
 //!
 //! *Every page that an extent of an unclaimed slot reaches has been written.* A writer that died may have raised an
-//! extent to where there is no memory, but by one step only. [`Arena::trim`] takes that step back.
+//! extent to where there is no memory, but by one step only. [`Arena::lower_extents`] takes that step back.
 
 use super::Arena;
 use super::copy::{copy_in, copy_in_at, copy_vector_in, zero};
@@ -63,9 +63,9 @@ impl Arena<'_> {
     }
 
     /// Returns the descriptor that makes the slot's number current.
-    pub(crate) fn holding_number(&self, slot: &Slot, old: Descriptor) -> Descriptor {
+    pub(crate) fn holding_integer(&self, slot: &Slot, old: Descriptor) -> Descriptor {
         let written = NotifyFlags(slot.notify_flags.load(Relaxed)).is_written();
-        old.holding_number().with_values_stale(written.into())
+        old.holding_integer().with_values_stale(written.into())
     }
 
     /// Writes `more` to value buffer `which` behind its first `at` bytes, and zeroes behind it as the level asks.
@@ -116,7 +116,13 @@ impl Arena<'_> {
     /// Takes back the bytes for which a dead owner may have had no memory: the last step of each extent, and a vector
     /// buffer that is not current. Zeroes those of them that have memory, and takes no memory. Returns the descriptor
     /// that records it.
-    pub(crate) fn trim(&self, number: u32, slot: &Slot, descriptor: Descriptor, os: &dyn Os) -> Descriptor {
+    pub(crate) fn lower_extents(
+        &self,
+        number: u32,
+        slot: &Slot,
+        descriptor: Descriptor,
+        os: &dyn Os,
+    ) -> Descriptor {
         let mut notify_flags = NotifyFlags(slot.notify_flags.load(Relaxed));
         for which in 0..2 {
             let end = self.extent(slot, which);
@@ -127,7 +133,7 @@ impl Arena<'_> {
         // Release: a thread that sees the lowered extents sees the zeroes.
         slot.notify_flags.store(notify_flags.0, Release);
         let descriptor =
-            descriptor.with_values_stale(descriptor.number() & u64::from(notify_flags.is_written()));
+            descriptor.with_values_stale(descriptor.integer() & u64::from(notify_flags.is_written()));
         for which in 0..2 {
             if descriptor.vector_stale() & 1 << which != 0 && !descriptor.is_vector_in(which) {
                 let buffer = self.vector(number, which);

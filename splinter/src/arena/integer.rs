@@ -36,13 +36,13 @@ pub(crate) type Parse = fn(&[u8]) -> Option<u64>;
 
 /// Reads the bytes that a `BIGUINT` slot was set to as a number. Eight bytes are the number itself, as a program's
 /// integer lies in memory. Any other length is decimal text, or a shorter integer.
-pub(crate) fn number_in_slot(bytes: &[u8]) -> Option<u64> {
-    if bytes.len() == 8 { integer(bytes) } else { number_to_be(bytes) }
+pub(crate) fn integer_in_slot(bytes: &[u8]) -> Option<u64> {
+    if bytes.len() == 8 { integer(bytes) } else { integer_from_text(bytes) }
 }
 
 /// Reads a value that becomes a number: decimal text, or up to eight bytes that are no text, an integer as it lies in
 /// memory.
-pub(crate) fn number_to_be(bytes: &[u8]) -> Option<u64> {
+pub(crate) fn integer_from_text(bytes: &[u8]) -> Option<u64> {
     parse_decimal(bytes).or_else(|| integer(bytes).filter(|_| !is_text(bytes)))
 }
 
@@ -86,17 +86,17 @@ mod tests {
 
     #[test]
     fn eight_bytes_are_a_number_in_a_slot_and_digits_when_they_become_one() {
-        assert_eq!(number_in_slot(b"12345678"), Some(u64::from_le_bytes(*b"12345678")));
-        assert_eq!(number_in_slot(b"abcdefgh"), Some(u64::from_le_bytes(*b"abcdefgh")));
-        assert_eq!(number_to_be(b"12345678"), Some(12_345_678));
-        assert_eq!(number_to_be(b"abcdefgh"), None);
-        assert_eq!(number_to_be(&5_u64.to_le_bytes()), Some(5));
-        assert_eq!(number_in_slot(b"42"), Some(42));
+        assert_eq!(integer_in_slot(b"12345678"), Some(u64::from_le_bytes(*b"12345678")));
+        assert_eq!(integer_in_slot(b"abcdefgh"), Some(u64::from_le_bytes(*b"abcdefgh")));
+        assert_eq!(integer_from_text(b"12345678"), Some(12_345_678));
+        assert_eq!(integer_from_text(b"abcdefgh"), None);
+        assert_eq!(integer_from_text(&5_u64.to_le_bytes()), Some(5));
+        assert_eq!(integer_in_slot(b"42"), Some(42));
     }
 
     #[test]
     fn shorter_integers_are_numbers_and_text_is_none() {
-        for parse in [number_in_slot, number_to_be] {
+        for parse in [integer_in_slot, integer_from_text] {
             assert_eq!(parse(&[7]), Some(7));
             assert_eq!(parse(&[0]), Some(0));
             assert_eq!(parse(b"\n"), Some(10));

@@ -23,7 +23,8 @@ pub(crate) mod version;
 use self::key::{KeyHash, KeyRef};
 use self::owner::Ownership;
 use self::records::{
-    Bucket, FLAG_FULL, FLAG_HYBRID, FLAG_WATCHED, Header, MapWord, OWNERS_A_PAGE, Owners, Slot, WriterEntry,
+    BitmapWord, Bucket, FLAG_FULL, FLAG_HYBRID, FLAG_WATCHED, Header, OWNERS_A_PAGE, Owners, Slot,
+    WriterEntry,
 };
 use self::state::{Descriptor, NotifyFlags};
 use crate::error::Error;
@@ -76,7 +77,7 @@ pub(crate) struct Arena<'a> {
     pub(crate) writer_table: &'a [WriterEntry],
     /// The owners of the writer ids, four to a page.
     pub(crate) owners: &'a [Owners],
-    pub(crate) map: &'a [MapWord],
+    pub(crate) bitmap: &'a [BitmapWord],
     pub(crate) buckets: &'a [Bucket],
     pub(crate) slots: &'a [Slot],
     /// For each slot, the groups that are subscribed to its key, one bit a group.
@@ -120,7 +121,7 @@ impl<'a> Arena<'a> {
     pub(crate) fn ownership(&self, writer_id: u32) -> Option<Ownership<'a>> {
         let page = self.owners.get(writer_id as usize / OWNERS_A_PAGE)?;
         let index = writer_id as usize % OWNERS_A_PAGE;
-        Some(Ownership { owner: &page.owners[index], keeper: &page.keepers[index] })
+        Some(Ownership { owner: &page.owners[index], store_id: &page.store_ids[index] })
     }
 
     /// Borrows the record of slot `number`, if the store has that slot.
@@ -150,7 +151,7 @@ impl<'a> Arena<'a> {
     /// Reads a value's length, clamped to what a buffer holds.
     #[inline(always)]
     pub(crate) fn len_of(&self, descriptor: Descriptor) -> usize {
-        if descriptor.is_number() {
+        if descriptor.is_integer() {
             8
         } else {
             descriptor.len().min(u64::from(self.shape.max_value_len)) as usize
@@ -176,8 +177,8 @@ impl<'a> Arena<'a> {
     }
 
     /// Borrows the word of the map that holds slot `number`'s bit, and returns the bit.
-    pub(crate) fn bit(&self, number: u32) -> (&'a MapWord, u64) {
-        (&self.map[number as usize / 64], 1 << (number % 64))
+    pub(crate) fn bit(&self, number: u32) -> (&'a BitmapWord, u64) {
+        (&self.bitmap[number as usize / 64], 1 << (number % 64))
     }
 
     /// Reads the store's epoch: how many changes all writer ids have published.
@@ -188,10 +189,10 @@ impl<'a> Arena<'a> {
     /// Visits the numbers of all slots whose bit is set in the word that `bits` selects.
     pub(crate) fn marked<F>(&self, bits: F) -> impl Iterator<Item = u32> + use<'a, F>
     where
-        F: Fn(&MapWord) -> u64,
+        F: Fn(&BitmapWord) -> u64,
     {
         let count = self.shape.slots;
-        self.map
+        self.bitmap
             .iter()
             .enumerate()
             .flat_map(move |(index, word)| {

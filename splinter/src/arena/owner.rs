@@ -47,16 +47,16 @@ impl Owner {
     }
 }
 
-/// The keeper word of a writer id: the open store through which its owner took it.
+/// The store_id word of a writer id: the open store through which its owner took it.
 ///
 /// | bits | meaning |
 /// |---|---|
-/// | 0–31 | the byte that the store keeps locked, see [`Stores`] |
+/// | 0–31 | the byte that the store keeps locked, see [`OpenStores`] |
 /// | 32–63 | the generation that this is about: the owner's, or the next one, which some thread is about to begin |
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Keeper(u64);
+struct StoreId(u64);
 
-impl Keeper {
+impl StoreId {
     const fn new(generation: u32, store: u32) -> Self {
         Self((generation as u64) << 32 | store as u64)
     }
@@ -71,7 +71,7 @@ impl Keeper {
 }
 
 /// The open stores of a file, as the kernel knows them. Each is known by the number of a byte that it keeps locked.
-pub(crate) trait Stores {
+pub(crate) trait OpenStores {
     /// Returns the number of the store that asks.
     fn own(&self) -> u32;
 
@@ -84,8 +84,8 @@ pub(crate) trait Stores {
 pub(crate) struct Ownership<'a> {
     /// An [`Owner`].
     pub(crate) owner: &'a Word,
-    /// A [`Keeper`]. It changes before the owner does, so that the kernel can be asked about every owner.
-    pub(crate) keeper: &'a Word,
+    /// A [`StoreId`]. It changes before the owner does, so that the kernel can be asked about every owner.
+    pub(crate) store_id: &'a Word,
 }
 
 impl Ownership<'_> {
@@ -94,14 +94,14 @@ impl Ownership<'_> {
     }
 
     /// Takes a writer id for a thread, unless a living thread owns it or is about to. Returns the new owner word.
-    pub(crate) fn take(self, thread: u32, stores: &impl Stores) -> Option<Owner> {
+    pub(crate) fn take(self, thread: u32, stores: &impl OpenStores) -> Option<Owner> {
         let seen = self.owner();
         if seen.is_alive() { None } else { self.begin_generation(seen, thread, stores) }
     }
 
     /// Passes a writer id, whose owner word was `last`, on to another thread of the same process. The kernel may have
     /// marked that its first thread ended, but nobody may have taken the writer id since.
-    pub(crate) fn pass_on(self, last: Owner, thread: u32, stores: &impl Stores) -> Option<Owner> {
+    pub(crate) fn pass_on(self, last: Owner, thread: u32, stores: &impl OpenStores) -> Option<Owner> {
         // Twice: the kernel may mark the word in between, once.
         for _ in 0..2 {
             let seen = self.owner();
@@ -115,23 +115,23 @@ impl Ownership<'_> {
         None
     }
 
-    fn begin_generation(self, seen: Owner, thread: u32, stores: &impl Stores) -> Option<Owner> {
-        let keeper = Keeper(self.keeper.load(Acquire));
-        // The keeper of a later owner is not this thread's to replace: it was read while `seen` was the owner, or not at all.
+    fn begin_generation(self, seen: Owner, thread: u32, stores: &impl OpenStores) -> Option<Owner> {
+        let store_id = StoreId(self.store_id.load(Acquire));
+        // The store_id of a later owner is not this thread's to replace: it was read while `seen` was the owner, or not at all.
         let is_outdated = self.owner() != seen;
-        mutant!("keeper-outdated", let is_outdated = false);
+        mutant!("store_id-outdated", let is_outdated = false);
         if is_outdated {
             return None;
         }
-        let wanted = Keeper::new(seen.next_generation(), stores.own());
-        if keeper != wanted {
+        let wanted = StoreId::new(seen.next_generation(), stores.own());
+        if store_id != wanted {
             // A writer of another store that stopped here keeps the writer id; one whose store is closed does not.
-            let is_kept = keeper.generation() == wanted.generation() && stores.is_open(keeper.store());
-            mutant!("keeper-overruled", let is_kept = false);
+            let is_kept = store_id.generation() == wanted.generation() && stores.is_open(store_id.store());
+            mutant!("store_id-overruled", let is_kept = false);
             if is_kept {
                 return None;
             }
-            self.keeper.compare_exchange(keeper.0, wanted.0, AcqRel, Relaxed).ok()?;
+            self.store_id.compare_exchange(store_id.0, wanted.0, AcqRel, Relaxed).ok()?;
         }
         self.exchange(seen, seen.taken(thread))
     }
@@ -144,14 +144,14 @@ impl Ownership<'_> {
 
     /// Frees a writer id whose owner's store is not open: the file is a copy, or the machine was switched off, and the
     /// kernel marked nothing. Also frees one whose words are damaged: it was never taken, or they do not fit together.
-    pub(crate) fn correct(self, stores: &impl Stores) {
+    pub(crate) fn correct(self, stores: &impl OpenStores) {
         let seen = self.owner();
         if !seen.is_alive() {
             return;
         }
-        let keeper = Keeper(self.keeper.load(Acquire));
-        let is_for_owner = [seen.generation(), seen.next_generation()].contains(&keeper.generation());
-        if seen.generation() == 0 || !is_for_owner || !stores.is_open(keeper.store()) {
+        let store_id = StoreId(self.store_id.load(Acquire));
+        let is_for_owner = [seen.generation(), seen.next_generation()].contains(&store_id.generation());
+        if seen.generation() == 0 || !is_for_owner || !stores.is_open(store_id.store()) {
             self.exchange(seen, seen.released());
         }
     }

@@ -11,7 +11,7 @@ use crate::sync::Word;
 #[derive(Clone, Copy)]
 pub(crate) enum Payload<'a> {
     /// The number word's value, already read.
-    Number(u64),
+    Integer(u64),
     /// A buffer, and the value's length in it.
     Bytes(&'a [Word], usize),
 }
@@ -20,7 +20,7 @@ impl Payload<'_> {
     #[inline(always)]
     pub(crate) fn len(&self) -> usize {
         match self {
-            Self::Number(_) => 8,
+            Self::Integer(_) => 8,
             Self::Bytes(_, len) => *len,
         }
     }
@@ -31,7 +31,7 @@ impl Payload<'_> {
         let needed = self.len();
         let out = out.get_mut(..needed).ok_or(Error::BufferTooSmall { needed })?;
         match self {
-            Self::Number(number) => out.copy_from_slice(&number.to_le_bytes()),
+            Self::Integer(number) => out.copy_from_slice(&number.to_le_bytes()),
             Self::Bytes(words, _) => copy_out(words, out),
         }
         Ok(needed)
@@ -39,8 +39,8 @@ impl Payload<'_> {
 
     /// Reads the value as a number: the number word, or what `parse` makes of at most 20 bytes, the digits of the
     /// longest number.
-    pub(crate) fn number(&self, parse: impl Fn(&[u8]) -> Option<u64>) -> Option<u64> {
-        if let Self::Number(number) = self {
+    pub(crate) fn integer(&self, parse: impl Fn(&[u8]) -> Option<u64>) -> Option<u64> {
+        if let Self::Integer(number) = self {
             return Some(*number);
         }
         let mut bytes = [0; 20];
@@ -53,8 +53,8 @@ impl<'a> Arena<'a> {
     /// Borrows the value that `descriptor` says slot `number` has.
     #[inline(always)]
     pub(crate) fn payload(&self, number: u32, slot: &'a Slot, descriptor: Descriptor) -> Payload<'a> {
-        if descriptor.is_number() {
-            Payload::Number(slot.state_number.second())
+        if descriptor.is_integer() {
+            Payload::Integer(slot.state_integer.second())
         } else {
             self.buffered(number, descriptor)
         }

@@ -48,7 +48,7 @@ pub(crate) struct HeaderGeometry {
     pub(crate) hash: Word,
     pub(crate) arena_len: Word,
     pub(crate) writer_table_at: Word,
-    pub(crate) map_at: Word,
+    pub(crate) bitmap_at: Word,
     pub(crate) subscriptions_at: Word,
     pub(crate) rings_at: Word,
     pub(crate) ring_len: Word,
@@ -151,7 +151,7 @@ pub(crate) struct Group {
     pub(crate) served: Word,
     /// Up to which position some watcher has read; used for the group of the whole store only.
     pub(crate) read_to: Word,
-    /// The position, plus one, from which a watcher that begins later wants to read; 0: none. Used for the group of the
+    /// The position, plus one, from which a watcher that begins later wants to read; 0: none. AllocatedRanges for the group of the
     /// whole store only.
     pub(crate) mark: Word,
     rest: [Unused; 3],
@@ -190,12 +190,12 @@ impl WriterEntry {
     }
 
     /// Clears the intents. The owner holds no claim.
-    pub(crate) fn rest(&self) {
+    pub(crate) fn clear_intents(&self) {
         self.intents().into_iter().for_each(|intent| intent.store(0, Relaxed));
     }
 
     /// Whether the last owner left nothing to finish: it died before its first claim, or gave the writer id back.
-    pub(crate) fn is_at_rest(&self) -> bool {
+    pub(crate) fn has_no_intents(&self) -> bool {
         self.intents().into_iter().chain([&self.committed]).all(|word| word.load(Acquire) == 0)
     }
 }
@@ -209,7 +209,7 @@ pub(crate) const OWNERS_A_PAGE: usize = 4;
 #[cfg_attr(loom, derive(Default))]
 pub(crate) struct Owners {
     space: [Unused; if cfg!(loom) { 0 } else { 504 }],
-    pub(crate) keepers: [Word; OWNERS_A_PAGE],
+    pub(crate) store_ids: [Word; OWNERS_A_PAGE],
     pub(crate) owners: [Word; OWNERS_A_PAGE],
 }
 
@@ -219,7 +219,7 @@ pub(crate) const EVERY_SLOT: u64 = u64::MAX;
 /// The used and touched bits of 64 slots.
 #[repr(C, align(16))]
 #[cfg_attr(loom, derive(Default))]
-pub(crate) struct MapWord {
+pub(crate) struct BitmapWord {
     /// Set while the slot holds a key. A writer may claim a slot whose bit is clear for a new key.
     pub(crate) used: Word,
     /// Set before the slot is first used, and never cleared. All other slots have never been written.
@@ -240,7 +240,7 @@ pub(crate) struct Bucket {
 #[repr(C, align(128))]
 pub(crate) struct Slot {
     /// The state word, and the number that integer operations act on.
-    pub(crate) state_number: Pair,
+    pub(crate) state_integer: Pair,
     /// A [`Descriptor`](super::state::Descriptor).
     pub(crate) descriptor: Word,
     /// [`NotifyFlags`](super::state::NotifyFlags): whether changes may concern a group, and the extents.
@@ -261,7 +261,7 @@ pub(crate) struct Slot {
 impl Default for Slot {
     fn default() -> Self {
         Self {
-            state_number: Pair::new(0, 0),
+            state_integer: Pair::new(0, 0),
             descriptor: Word::default(),
             notify_flags: Word::default(),
             key: Default::default(),
@@ -288,9 +288,9 @@ const _: () = {
     assert!(offset_of!(Header, groups) == 4096 && size_of::<Group>() == 64);
     assert!(WRITER_TABLE_AT == 8320);
     assert!(size_of::<WriterEntry>() == 128 && offset_of!(WriterEntry, committed) == 64);
-    assert!(size_of::<Owners>() == 4096 && offset_of!(Owners, keepers) == 4032);
+    assert!(size_of::<Owners>() == 4096 && offset_of!(Owners, store_ids) == 4032);
     assert!(offset_of!(Owners, owners) == 4064);
-    assert!(size_of::<MapWord>() == 16);
+    assert!(size_of::<BitmapWord>() == 16);
     assert!(size_of::<Bucket>() == 64 && offset_of!(Bucket, entries) == 8);
     assert!(size_of::<Slot>() == 128);
     assert!(offset_of!(Slot, descriptor) == 16 && offset_of!(Slot, key) == 32);

@@ -48,13 +48,13 @@ impl Arena<'_> {
         }
         // Release: a thread that sees the lowered extents sees the zeroes.
         slot.notify_flags.store(notify_flags.0, Release);
-        if !descriptor.is_number() {
-            slot.state_number.store_second(0);
+        if !descriptor.is_integer() {
+            slot.state_integer.store_second(0);
         }
     }
 
     /// Zeroes what the level asks for in a slot that has lost its key.
-    pub(crate) fn wipe_vacant(&self, number: u32, slot: &Slot, descriptor: Descriptor) -> Descriptor {
+    pub(crate) fn wipe_freed(&self, number: u32, slot: &Slot, descriptor: Descriptor) -> Descriptor {
         mutant!("removal-unscrubbed", return descriptor);
         match self.scrub() {
             Scrub::None => {}
@@ -66,18 +66,18 @@ impl Arena<'_> {
 
     /// Zeroes what the level asks for in a slot that a dead writer held. At any level takes back the bytes for which
     /// that writer may have had no memory. Returns the descriptor that records it.
-    pub(crate) fn wipe_behind(
+    pub(crate) fn wipe_recovered(
         &self,
         number: u32,
         slot: &Slot,
         descriptor: Descriptor,
         os: &dyn Os,
     ) -> Descriptor {
-        let descriptor = self.trim(number, slot, descriptor, os);
+        let descriptor = self.lower_extents(number, slot, descriptor, os);
         if !descriptor.is_present() || self.scrub() == Scrub::Full {
-            return self.wipe_vacant(number, slot, descriptor);
+            return self.wipe_freed(number, slot, descriptor);
         }
-        if self.scrub() == Scrub::Hybrid && !descriptor.is_number() {
+        if self.scrub() == Scrub::Hybrid && !descriptor.is_integer() {
             let len = self.len_of(descriptor);
             zero(self.value(number, descriptor.current()), len, len.next_multiple_of(HYBRID_LINE));
         }

@@ -87,7 +87,7 @@ impl State {
 
     /// Whether nobody holds the slot, and nobody sleeps on it.
     #[inline(always)]
-    pub(crate) const fn is_at_rest(self) -> bool {
+    pub(crate) const fn is_unclaimed_and_unpolled(self) -> bool {
         self.0 & (Self::EPOCH | Self::POLLED) == 0
     }
 
@@ -180,7 +180,7 @@ impl Descriptor {
         flags, with_flags: 32, 16;
         current, with_current: 48, 1;
         present, with_present: 49, 1;
-        number, with_number: 50, 1;
+        integer, with_integer: 50, 1;
         has_vector, with_has_vector: 51, 1;
         vector_current, with_vector_current: 52, 1;
         vector_stale, with_vector_stale: 53, 2;
@@ -194,26 +194,26 @@ impl Descriptor {
     }
 
     #[inline(always)]
-    pub(crate) const fn is_number(self) -> bool {
-        self.number() != 0
+    pub(crate) const fn is_integer(self) -> bool {
+        self.integer() != 0
     }
 
     /// Whether the slot holds a key whose value is in a buffer.
     #[inline(always)]
     pub(crate) const fn is_buffered(self) -> bool {
-        const MASK: u64 = Descriptor(0).with_present(1).with_number(1).0;
+        const MASK: u64 = Descriptor(0).with_present(1).with_integer(1).0;
         self.0 & MASK == Descriptor(0).with_present(1).0
     }
 
     /// Returns the descriptor of a slot whose value is its number word.
-    pub(crate) const fn holding_number(self) -> Self {
-        self.with_present(1).with_number(1).with_len(8).with_kind(KIND_BIGUINT)
+    pub(crate) const fn holding_integer(self) -> Self {
+        self.with_present(1).with_integer(1).with_len(8).with_kind(KIND_BIGUINT)
     }
 
     /// Returns the descriptor of a slot whose value is in buffer `which`.
     #[inline(always)]
     pub(crate) const fn holding_bytes(self, which: u64, len: usize) -> Self {
-        let word = self.with_present(1).with_number(0).with_values_stale(0);
+        let word = self.with_present(1).with_integer(0).with_values_stale(0);
         word.with_current(which).with_len(len as u64)
     }
 
@@ -455,7 +455,7 @@ mod tests {
             .with_flags(0xffff)
             .with_current(1)
             .with_present(1)
-            .with_number(1)
+            .with_integer(1)
             .with_has_vector(1)
             .with_vector_current(1)
             .with_vector_stale(3)

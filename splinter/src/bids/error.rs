@@ -81,7 +81,7 @@ impl fmt::Display for BidError {
             Self::NotOwner { id, pid } => {
                 write!(f, "the bid for {id} is process {pid}'s; have that release it, or a supervisor")
             }
-            Self::Expired { id } => write!(f, "the bid for {id} has expired; rebid first"),
+            Self::Expired { id } => write!(f, "the bid for {id} has expired; renew it first"),
             Self::Deferred { id, to } => {
                 write!(f, "the bid for {id} defers to that for {to}; try again, or wait")
             }

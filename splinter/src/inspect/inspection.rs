@@ -58,24 +58,24 @@ impl Store {
         self.check_whole()?;
         let arena = self.arena();
         // Memory that was never used is zero, and reading it would allocate it.
-        let used = self.inner.machine.used(0..self.arena_len() as usize);
+        let used = self.inner.os.used(0..self.arena_len() as usize);
         let mut found = Inspection::default();
         let mut slots_of = HashMap::new();
         let claim = |found: &mut Inspection, writer_id| {
-            let alive = self.inner.machine.is_alive(writer_id);
+            let alive = self.inner.os.is_alive(writer_id);
             *if alive { &mut found.live_claims } else { &mut found.stuck_claims } += 1;
         };
         for number in arena.marked(|word| word.touched.load(Relaxed)) {
             let Some(slot) = arena.slot(number) else {
                 continue;
             };
-            let state = State(slot.state_number.first_acquire());
+            let state = State(slot.state_integer.first_acquire());
             let descriptor = Descriptor(slot.descriptor.load(Relaxed));
             if state.is_claimed() {
                 claim(&mut found, state.writer_id());
             } else {
                 found.stuck_claims += u64::from(state.has_leftover_claim());
-                let word = arena.map[number as usize / 64].used.load(Relaxed);
+                let word = arena.bitmap[number as usize / 64].used.load(Relaxed);
                 found.leaked_slots += u64::from((word >> (number % 64) & 1 != 0) != descriptor.is_present());
                 found.misrouted_slots += u64::from(arena.is_misrouted(number, slot, descriptor));
                 let stale = arena.stale_bytes(number, descriptor, &used);
@@ -108,7 +108,7 @@ impl Store {
             let dangles = |entry: &Entry| {
                 // A slot that a writer holds may get its key, or lose its entry.
                 let is_fit = |slot: &Slot| {
-                    State(slot.state_number.first_acquire()).is_claimed()
+                    State(slot.state_integer.first_acquire()).is_claimed()
                         || Descriptor(slot.descriptor.load(Relaxed)).is_present()
                 };
                 !arena.slot(entry.slot()).is_some_and(is_fit)
@@ -138,7 +138,7 @@ impl Arena<'_> {
     pub(crate) fn stale_bytes(&self, number: u32, descriptor: Descriptor, used: &[Range<usize>]) -> u64 {
         let size = self.shape.value_words * 8;
         let len =
-            if descriptor.is_present() && !descriptor.is_number() { self.len_of(descriptor) } else { 0 };
+            if descriptor.is_present() && !descriptor.is_integer() { self.len_of(descriptor) } else { 0 };
         let in_buffer = |buffer: &[Word], from, to| -> u64 {
             let parts = self.parts_of(buffer, from, used);
             parts.map(|part| count_non_zero(buffer, part.start, part.end.min(to))).sum()
@@ -146,7 +146,7 @@ impl Arena<'_> {
         let in_value = |which, from, to| in_buffer(self.value(number, which), from, to);
         match (self.scrub(), descriptor.is_present()) {
             (Scrub::None, _) => 0,
-            (Scrub::Hybrid, true) if descriptor.is_number() => 0,
+            (Scrub::Hybrid, true) if descriptor.is_integer() => 0,
             (Scrub::Hybrid, true) => in_value(descriptor.current(), len, len.next_multiple_of(HYBRID_LINE)),
             (Scrub::Hybrid, false) => in_value(0, 0, size) + in_value(1, 0, size),
             (Scrub::Full, present) => {

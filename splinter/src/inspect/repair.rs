@@ -79,7 +79,7 @@ impl Store {
         let claimant = &mut writers[0].claimant;
         let mut rebuild = Rebuild { arena: claimant.arena, claimant };
         let given_up = if others == 0 {
-            let used = self.inner.machine.used(0..self.arena_len() as usize);
+            let used = self.inner.os.used(0..self.arena_len() as usize);
             rebuild.mark_touched(used.iter().flat_map(|bytes| self.inner.layout.slots_in(bytes)));
             rebuild.rebuild_all(&used)
         } else {
@@ -94,7 +94,7 @@ impl Store {
 /// Loads a slot's words for the repair.
 fn open<'a>(arena: &Arena<'a>, number: u32) -> Option<(&'a Slot, State, Descriptor)> {
     let slot = arena.slot(number)?;
-    Some((slot, State(slot.state_number.first_acquire()), Descriptor(slot.descriptor.load(Relaxed))))
+    Some((slot, State(slot.state_integer.first_acquire()), Descriptor(slot.descriptor.load(Relaxed))))
 }
 
 /// A repair by a caller that holds every writer id, and no claim.
@@ -211,10 +211,10 @@ impl Rebuild<'_, '_> {
         let claim = |state: State| state.without_claim().claimed(self.claimant.writer_id, false);
         // Another thread may prepare to sleep on the slot between the two. No other thread claims it.
         for _ in 0..64 {
-            if state.is_claimed() || slot.state_number.exchange_first(state.0, claim(state).0) {
+            if state.is_claimed() || slot.state_integer.exchange_first(state.0, claim(state).0) {
                 break;
             }
-            state = State(slot.state_number.first_acquire());
+            state = State(slot.state_integer.first_acquire());
         }
         slot.descriptor.store(change(descriptor).0, Release);
         self.claimant.recover_claim_if(number, |_, _| true);
@@ -232,7 +232,7 @@ impl Rebuild<'_, '_> {
             Some((arena.home(hash), hash))
         };
         let mut max_distance = vec![0_u64; buckets];
-        let mut has_entry = vec![0_u64; arena.map.len()];
+        let mut has_entry = vec![0_u64; arena.bitmap.len()];
         for (place, bucket) in arena.buckets.iter().enumerate() {
             for word in &bucket.entries {
                 let entry = Entry(word.load(Relaxed));

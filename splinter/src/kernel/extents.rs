@@ -17,12 +17,12 @@ const PAGES: usize = 1 << 16;
 /// A mapped file that tells which parts of it hold data, as long as it is mapped. The program may have closed the
 /// descriptor by which the file was mapped, or the number may lead to another file.
 #[derive(Debug)]
-pub(crate) struct Used {
+pub(crate) struct AllocatedRanges {
     mapping: Arc<Mapping>,
     backing: Arc<Backing>,
 }
 
-impl Used {
+impl AllocatedRanges {
     /// Prepares questions about the mapped file.
     pub(crate) fn new(mapping: Arc<Mapping>, backing: Arc<Backing>) -> Self {
         Self { mapping, backing }
@@ -138,7 +138,7 @@ mod tests {
     use std::os::fd::AsRawFd;
 
     /// Asserts that `used` lists the one page of a file of eight that holds data, and allocates no memory.
-    fn assert_one_page(used: &Used, file: &File) {
+    fn assert_one_page(used: &AllocatedRanges, file: &File) {
         let (page, before) = (sys::page_bytes(), blocks(file));
         let expect = |bytes, part: Range<usize>| assert!(used.parts(bytes).into_iter().eq([part]));
         expect(0..8 * page, 2 * page..3 * page);
@@ -172,7 +172,7 @@ mod tests {
             let used = |name: &Location| {
                 let fd = file.as_fd().try_clone_to_owned().unwrap();
                 let backing = Arc::new(Backing::new(fd, name.clone(), None).unwrap());
-                (Used::new(Arc::clone(&mapping), Arc::clone(&backing)), backing)
+                (AllocatedRanges::new(Arc::clone(&mapping), Arc::clone(&backing)), backing)
             };
             assert_one_page(&used(&name).0, file);
             // The number leads elsewhere; then the name is another file's as well; then the number was closed.

@@ -26,7 +26,7 @@ mod word_pages;
 pub(crate) use backing::{Backing, Seals, adopt, open};
 pub(crate) use byte_locks::ByteLocks;
 pub use cycles::{cycles, cycles_fenced};
-pub(crate) use extents::Used;
+pub(crate) use extents::AllocatedRanges;
 pub use huge::HugePages;
 pub use location::Location;
 pub(crate) use map::{Advice, HUGE_PAGE_BYTES, Mapping};

@@ -125,7 +125,7 @@ thread_local! {
 
 /// Returns the calling thread's mark, unique in this process; 0 if the thread never owned a word here.
 #[inline(always)]
-pub(crate) fn thread_mark() -> u64 {
+pub(crate) fn thread_serial() -> u64 {
     // SAFETY: it is the address of the static, or of a mark, whose page is never unmapped.
     MARK.with(|mark| unsafe { &*mark.get() }.load(Ordering::Relaxed))
 }
@@ -133,7 +133,7 @@ pub(crate) fn thread_mark() -> u64 {
 /// A word that a thread owns, linked into that thread's robust list.
 #[derive(Debug)]
 pub(crate) struct RobustLink {
-    /// The [`thread_mark`] of the owning thread.
+    /// The [`thread_serial`] of the owning thread.
     pub(crate) mark: u64,
     process: u64,
     entry: Entry,
@@ -220,12 +220,12 @@ impl Threads {
             thread.link(Link { entry, pages });
         }
         thread.set_pending(0);
-        Ok(exchanged.then(|| RobustLink { mark: thread_mark(), process: process(), entry }))
+        Ok(exchanged.then(|| RobustLink { mark: thread_serial(), process: process(), entry }))
     }
 
     /// Finds the calling thread, and puts front and back into its list if the thread is new.
     fn this_thread(&mut self) -> io::Result<&mut Thread> {
-        let mut mark = thread_mark();
+        let mut mark = thread_serial();
         if mark == 0 {
             self.drop_ended();
             let address = self.free_address()?;
@@ -272,7 +272,7 @@ impl Threads {
     fn unlink(&mut self, link: &RobustLink) {
         let Some(thread) = self.by_mark.get_mut(&link.mark) else { return };
         let Some(mut pages) = thread.unlink(link.entry) else { return };
-        if link.mark != thread_mark() {
+        if link.mark != thread_serial() {
             pages.release_shared();
             thread.retired.push(pages);
         }

@@ -12,11 +12,10 @@ use std::path::Path;
 /// The largest store whose memory is taken at creation by [`Reserve::Small`], in bytes.
 const SMALL_BYTES: u64 = 64 << 20;
 
-/// A store that is being made, and has no name yet: it gets one when it is published, with all that it holds by then.
+/// A new store without a name, to be filled before others see it. [`Self::publish`] names it.
 ///
-/// Dropping it instead leaves nothing behind; and neither does the death of the process, where the file system
-/// knows files without a name and `/proc` is there to name them later. Elsewhere the store has a
-/// [temporary](Self::temporary) name meanwhile.
+/// If it is dropped or the process dies, nothing stays, except a [temporary name](Self::temporary) on file systems without
+/// `O_TMPFILE` and where `/proc` is missing.
 ///
 /// ```
 /// use splinter::{Config, Draft, Location, Store};
@@ -38,7 +37,7 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Makes a store that is to be at `location`, where nothing may be.
+    /// Creates a store for `location`, where there must be none.
     ///
     /// # Errors
     /// As [`Store::create`].
@@ -46,7 +45,8 @@ impl Draft {
         Self::ready(location, config, IfTaken::Refuse)
     }
 
-    /// Makes a store that takes the place of whatever is at `location` when it is published. Who has that open keeps it.
+    /// Creates a store that replaces the file at `location` when it is published. Processes that have the old file open
+    /// keep it.
     ///
     /// # Errors
     /// As [`Store::create`], but [`StoreError::Exists`].
@@ -59,13 +59,12 @@ impl Draft {
         Ok(Self { store, unlinked, if_taken })
     }
 
-    /// Returns the store, to be filled. Its location is where it will be.
+    /// Returns the store, to be filled. Its location is its future one.
     pub fn store(&self) -> &Store {
         &self.store
     }
 
-    /// Returns the name that the store has meanwhile, where it cannot do without: what is left if the process
-    /// dies.
+    /// Returns the temporary name, if the store has one; it stays if the process dies.
     pub fn temporary(&self) -> Option<&Path> {
         self.unlinked.temporary()
     }
@@ -101,13 +100,14 @@ impl Store {
         Draft::new(location, config)?.publish()
     }
 
-    /// Opens the store, or creates it if there is none.
+    /// Opens the store, or creates it if there is none. An existing store keeps its own sizes, scrub level and
+    /// placement: check [`Self::geometry`].
     ///
     /// # Errors
     /// As [`Self::open`] and [`Self::create`].
     pub fn open_or_create(location: &Location, config: &Config) -> Result<Self, StoreError> {
-        // The loser of a race to create opens what the winner made; twice lost means that others
-        // create and remove it all the while, and they are told so.
+        // The loser of a race to create opens the winner's store. A second loss means that others create and remove it
+        // all the time; the caller gets that error.
         match Self::open(location) {
             Err(StoreError::Missing(_)) => match Self::create(location, config) {
                 Err(StoreError::Exists(_)) => Self::open(location),
@@ -163,7 +163,7 @@ fn create_hidden(
     let mapping = Mapping::new(new_file.fd(), layout.arena_len as usize, true, &location.to_string())?;
     // Before the first touch, so that the header's own page goes where it was asked for.
     kernel::numa::apply(&mapping, &config.placement)?;
-    // What is touched here, and when a writer registers, is had in any case.
+    // Always reserve the header and writer table, so that neither creation nor registration can fail for memory.
     let whole = match config.reserve {
         Reserve::Nothing => false,
         Reserve::Small => len <= SMALL_BYTES && config.huge_pages == HugePages::Off,
@@ -182,17 +182,17 @@ fn create_hidden(
     Ok((Store::assemble(backing, mapping, layout, huge), unlinked))
 }
 
-/// What sets the seed of new stores, as a decimal number, where no [`Config`] does.
+/// The variable with the seed of new stores, decimal; `Config::hash_seed` overrides it.
 const SEED_VARIABLE: &str = "SPLINTER_HASH_SEED";
 
-/// Returns the seed that a new store is to have: the one asked for, or one that nobody can guess.
+/// Returns the seed of a new store: the configured one, or a random one.
 fn hash_seed(config: &Config) -> Result<u64, StoreError> {
     if let Some(seed) = config.hash_seed {
         return Ok(seed);
     }
     let Some(text) = std::env::var_os(SEED_VARIABLE) else { return Ok(kernel::secret()) };
     text.to_str().and_then(|text| text.parse().ok()).ok_or_else(|| {
-        let why = "it is no whole number from 0 to 18446744073709551615";
+        let why = "it is not a whole number from 0 to 18446744073709551615";
         let source = io::Error::new(io::ErrorKind::InvalidInput, why);
         StoreError::os("use", format!("{SEED_VARIABLE}={}", text.display()), source)
     })

@@ -1,4 +1,4 @@
-//! What all processes of a store agree on in one word: its scrub level, and flags of its users.
+//! The store's flag word, shared by all processes: scrub level and user flags.
 
 use super::store::Store;
 use crate::arena::Scrub;

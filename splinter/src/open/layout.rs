@@ -3,7 +3,7 @@
 
 use crate::arena::key::KeyHash;
 use crate::arena::records::{
-    Bucket, FORMAT_VERSION, GROUPS, HASH_RAPID_V3_SEEDED, Header, HeaderGeometry, MAGIC, MapWord,
+    BitmapWord, Bucket, FORMAT_VERSION, GROUPS, HASH_RAPID_V3_SEEDED, Header, HeaderGeometry, MAGIC,
     OWNERS_A_PAGE, Owners, READY, Slot, WRITER_TABLE_AT, WriterEntry,
 };
 use crate::arena::{Arena, Shape};
@@ -23,7 +23,7 @@ pub(crate) struct Layout {
     hash_seed: u64,
     buckets: u64,
     owners_at: u64,
-    map_at: u64,
+    bitmap_at: u64,
     subscriptions_at: u64,
     rings_at: u64,
     ring_len: u64,
@@ -69,9 +69,9 @@ impl Layout {
         let owners_at = (WRITER_TABLE_AT + u64::from(max_writers) * size_of::<WriterEntry>() as u64)
             .next_multiple_of(PAGE);
         // A page more: where no page of a process's own can be put behind the last one, its list entries lie there.
-        let map_at = owners_at + (owner_pages(max_writers) + 1) * PAGE;
-        let subscriptions_at = map_at + slots.div_ceil(64) * size_of::<MapWord>() as u64;
-        // Who is more changes behind than there are slots looks at the slots as well as at the changes.
+        let bitmap_at = owners_at + (owner_pages(max_writers) + 1) * PAGE;
+        let subscriptions_at = bitmap_at + slots.div_ceil(64) * size_of::<BitmapWord>() as u64;
+        // A watcher that is more changes behind than there are slots reads the slots as cheaply.
         let ring_len = slots.next_power_of_two().clamp(RING_LEN[0], RING_LEN[1]);
         let rings_at = (subscriptions_at + slots * 8).next_multiple_of(PAGE);
         let buckets_at = rings_at + RINGS * ring_len * 8;
@@ -99,7 +99,7 @@ impl Layout {
             arena_len,
             buckets,
             owners_at,
-            map_at,
+            bitmap_at,
             subscriptions_at,
             rings_at,
             ring_len,
@@ -123,7 +123,7 @@ impl Layout {
             (&header.hash, HASH_RAPID_V3_SEEDED),
             (&header.arena_len, self.arena_len),
             (&header.writer_table_at, WRITER_TABLE_AT),
-            (&header.map_at, self.map_at),
+            (&header.bitmap_at, self.bitmap_at),
             (&header.subscriptions_at, self.subscriptions_at),
             (&header.rings_at, self.rings_at),
             (&header.ring_len, self.ring_len),
@@ -232,7 +232,7 @@ impl Layout {
         // SAFETY: see above.
         let owners = unsafe { slice::<Owners>(at(self.owners_at), owner_pages(self.geometry.max_writers)) };
         // SAFETY: see above.
-        let map = unsafe { slice::<MapWord>(at(self.map_at), self.geometry.slots.div_ceil(64)) };
+        let bitmap = unsafe { slice::<BitmapWord>(at(self.bitmap_at), self.geometry.slots.div_ceil(64)) };
         // SAFETY: see above.
         let subscriptions = unsafe { slice::<Word>(at(self.subscriptions_at), self.geometry.slots) };
         // SAFETY: see above.
@@ -246,7 +246,19 @@ impl Layout {
         // SAFETY: the caller keeps it alive, and it does not move.
         let hash = unsafe { &*Arc::as_ptr(hash) };
         let shape = self.shape();
-        Arena { header, writer_table, owners, map, buckets, slots, subscriptions, rings, words, shape, hash }
+        Arena {
+            header,
+            writer_table,
+            owners,
+            bitmap,
+            buckets,
+            slots,
+            subscriptions,
+            rings,
+            words,
+            shape,
+            hash,
+        }
     }
 
     /// Returns the hash by which the store places its keys.
@@ -256,7 +268,7 @@ impl Layout {
 
     /// Returns how many bytes the header, the writer ids and their owners take.
     pub(crate) fn head_len(&self) -> u64 {
-        self.map_at - PAGE
+        self.bitmap_at - PAGE
     }
 
     /// Returns where in the arena the page that has a writer id's owner is, in bytes.

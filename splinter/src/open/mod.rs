@@ -2,13 +2,13 @@
 
 mod create;
 mod flags;
+mod kernel_os;
 mod layout;
-mod machine;
 mod registration;
 mod store;
 mod timer;
 
-pub(crate) use self::registration::{Moved, Registration};
+pub(crate) use self::registration::{Rebind, Registration};
 pub(crate) use self::store::Inner;
-pub(crate) use self::timer::EVERY as RECOVERY_INTERVAL;
+pub(crate) use self::timer::RECOVERY_INTERVAL;
 pub use self::{create::Draft, flags::Flags, store::Store};

@@ -3,17 +3,17 @@
 
 use super::store::{Inner, Store};
 use crate::arena::Arena;
-use crate::arena::owner::{Owner, Stores};
+use crate::arena::owner::{OpenStores, Owner};
 use crate::arena::records::{EVERY_SLOT, OWNERS_A_PAGE, WriterEntry};
 use crate::arena::state::{Control, State};
 use crate::error::StoreError;
 use crate::kernel::Present;
-use crate::kernel::robust::{self, RobustLink, thread_mark};
+use crate::kernel::robust::{self, RobustLink, thread_serial};
 use crate::protocol::Claimant;
 use crate::sync::{Acquire, Word};
 use std::sync::Arc;
 
-impl Stores for Present<'_> {
+impl OpenStores for Present<'_> {
     fn own(&self) -> u32 {
         self.own()
     }
@@ -32,18 +32,18 @@ pub(crate) struct Registration {
     link: RobustLink,
 }
 
-/// What became of a registration that another thread used before.
-pub(crate) enum Moved {
-    /// It is the calling thread's now.
-    Here,
-    /// Its thread ended, and somebody else took the writer id.
+/// What became of binding a registration, which another thread used before, to the calling thread.
+pub(crate) enum Rebind {
+    /// The calling thread owns the writer id now.
+    Done,
+    /// Its thread ended, and another owner took the writer id.
     Lost,
     /// It is a parent process's.
     Inherited,
 }
 
 impl Registration {
-    /// Takes a writer id that nobody who lives owns, for the calling thread. Returns nothing if somebody does.
+    /// Takes a writer id for the calling thread, unless a living thread owns it.
     ///
     /// # Errors
     /// [`StoreError::Os`] when the kernel follows no list of this thread, or has no memory.
@@ -66,19 +66,19 @@ impl Registration {
 
     /// Whether the calling thread owns the writer id.
     #[inline(always)]
-    pub(crate) fn is_here(&self) -> bool {
-        thread_mark() == self.link.mark
+    pub(crate) fn is_this_threads(&self) -> bool {
+        thread_serial() == self.link.mark
     }
 
     /// Has the calling thread own the writer id.
     ///
     /// # Errors
     /// As [`Self::take`].
-    pub(crate) fn move_here(&mut self, store: &Inner) -> Result<Moved, StoreError> {
+    pub(crate) fn rebind(&mut self, store: &Inner) -> Result<Rebind, StoreError> {
         if self.link.is_inherited() {
-            return Ok(Moved::Inherited);
+            return Ok(Rebind::Inherited);
         }
-        let Some(words) = store.arena.ownership(self.writer_id) else { return Ok(Moved::Lost) };
+        let Some(words) = store.arena.ownership(self.writer_id) else { return Ok(Rebind::Lost) };
         let present = store.present();
         let owner_page = store.map_owner_page(self.writer_id).map_err(|e| store.cannot_register(e))?;
         let mut owner = None;
@@ -87,17 +87,18 @@ impl Registration {
             owner.is_some()
         });
         moved.map_err(|e| store.cannot_register(e))?;
-        Ok(owner.map_or(Moved::Lost, |owner| {
+        Ok(owner.map_or(Rebind::Lost, |owner| {
             self.owner = owner;
-            Moved::Here
+            Rebind::Done
         }))
     }
 
     /// Gives the writer id back, unless it is lost. In a child this does nothing: the writer id is still the parent's.
     pub(crate) fn give_back(&self, arena: &Arena<'_>) {
-        // If this thread had it last, it is its own. Otherwise somebody may have it by now, and what it says is theirs.
-        if self.is_here() {
-            arena.writer_table[self.writer_id as usize].rest();
+        // If this thread used the writer last, the intents are still ours to clear. Otherwise another owner may have
+        // written them.
+        if self.is_this_threads() {
+            arena.writer_table[self.writer_id as usize].clear_intents();
         }
         robust::unlink(&self.link, || {
             if let Some(words) = arena.ownership(self.writer_id) {
@@ -127,18 +128,18 @@ impl Store {
 
     /// Makes what changes the arena, and finishes or undoes what the writer id's last owner left.
     pub(crate) fn claimant(&self, registration: &Registration) -> Claimant<'static> {
-        let machine = Arc::clone(&self.inner.machine);
-        Claimant::new(self.inner.arena, registration.writer_id, machine)
+        let os = Arc::clone(&self.inner.os);
+        Claimant::new(self.inner.arena, registration.writer_id, os)
     }
 
     /// Recovers what dead writers left, and notifies of their changes, by taking each of their writer ids for a moment
     /// as the next writer would. Callers that wait call this often; it looks about once a second.
-    pub(crate) fn look_after(&self) {
+    pub(crate) fn recover_dead_writers(&self) {
         if self.is_read_only() || !self.inner.timer.is_due() {
             return;
         }
         for (writer_id, entry) in (0..).zip(self.arena().writer_table) {
-            if entry.is_at_rest() {
+            if entry.has_no_intents() {
                 continue;
             }
             // The kernel marks no death of a process whose memory it took first, as its out-of-memory killer does. Only an
@@ -160,7 +161,7 @@ impl Store {
 fn holds_claim(arena: &Arena<'_>, writer_id: u32, entry: &WriterEntry) -> bool {
     let place = |intent: &Word| intent.load(Acquire).wrapping_sub(1);
     let has_slot = |number: u64| {
-        let state = arena.slot(number as u32).map(|slot| State(slot.state_number.first_acquire()));
+        let state = arena.slot(number as u32).map(|slot| State(slot.state_integer.first_acquire()));
         state.is_some_and(|state| state.is_claimed() && state.writer_id() == writer_id)
     };
     let bucket = arena.buckets.get(place(&entry.bucket_intent) as usize);
@@ -171,7 +172,7 @@ fn holds_claim(arena: &Arena<'_>, writer_id: u32, entry: &WriterEntry) -> bool {
         || control.is_some_and(|control| control.is_claimed() && control.writer_id() == writer_id)
 }
 
-/// Which of its page's words a writer id's owner is.
+/// Returns the index of an id's owner word in its page.
 const fn index(writer_id: u32) -> usize {
     writer_id as usize % OWNERS_A_PAGE
 }

@@ -1,15 +1,15 @@
 //! An open store: opening one, and what concerns it as a whole.
 
+use super::kernel_os::KernelOs;
 use super::layout::Layout;
-use super::machine::Machine;
 use super::timer::RecoveryTimer;
 use crate::arena::Arena;
 use crate::arena::key::KeyHash;
 use crate::arena::records::{BIDS_AT, Bid, Header, WRITER_TABLE_AT};
 use crate::error::StoreError;
 use crate::kernel::{
-    self, Backing, ByteLocks, Location, Mapping, PerProcess, Presence, Present, Residency, SetOnce, Used,
-    WordPages,
+    self, AllocatedRanges, Backing, ByteLocks, Location, Mapping, PerProcess, Presence, Present, Residency,
+    SetOnce, WordPages,
 };
 use crate::settings::{Geometry, OpenOptions, profile};
 use crate::sync::Relaxed;
@@ -44,11 +44,11 @@ pub(crate) struct Inner {
     pub(crate) backing: Arc<Backing>,
     pub(crate) layout: Layout,
     notes: Vec<String>,
-    /// What others know of that the store is open: nothing yet where that could not be had.
+    /// The byte lock by which other processes see this store open; unset until it succeeds.
     presence: SetOnce<Presence>,
-    /// Who lives, and how to wake who sleeps.
-    pub(crate) machine: Arc<Machine>,
-    /// When somebody who waits is to look for writers that died.
+    /// Tells which writers live, and wakes sleepers.
+    pub(crate) os: Arc<KernelOs>,
+    /// When waiting threads look for dead writers.
     pub(crate) timer: RecoveryTimer,
     /// The locks that keep this store's bids: they go with the store, and the bids with them.
     pub(crate) bid_locks: ByteLocks,
@@ -138,8 +138,8 @@ impl Store {
         let notes = backing.note.iter().cloned().chain(note).chain(profile).collect();
         let presence = SetOnce::new();
         let (mapping, backing) = (Arc::new(mapping), Arc::new(backing));
-        let used = Used::new(Arc::clone(&mapping), Arc::clone(&backing));
-        let machine = Arc::new(Machine { arena, used, _hash: hash });
+        let allocated = AllocatedRanges::new(Arc::clone(&mapping), Arc::clone(&backing));
+        let os = Arc::new(KernelOs { arena, allocated, _hash: hash });
         let inner = Inner {
             arena,
             mapping,
@@ -147,7 +147,7 @@ impl Store {
             layout,
             notes,
             presence,
-            machine,
+            os,
             timer: RecoveryTimer::default(),
             bid_locks: ByteLocks::new(BIDS_AT, size_of::<Bid>() as u64),
             bid_turn: PerProcess::new(),
@@ -167,11 +167,10 @@ impl Store {
         if self.is_read_only() { Err(StoreError::ReadOnly) } else { Ok(()) }
     }
 
-    /// Refuses a store whose file was cut short since it was opened. What is gone cannot be touched any
-    /// more, and nothing stops it from being cut right after this: so only those ask who ask the kernel
-    /// anyway.
+    /// Refuses a file that was truncated after opening. It may be truncated again right after, so only calls that use
+    /// the kernel anyway check.
     pub(crate) fn check_whole(&self) -> Result<(), StoreError> {
-        // Without the descriptor, which the program closed, nobody can tell.
+        // The program closed the descriptor: the length is unknown.
         let len = match self.inner.backing.fd.get() {
             Some(_) => self.inner.backing.len()?,
             None => return Ok(()),
@@ -222,7 +221,7 @@ impl Store {
         self.inner.backing.seals().is_some_and(kernel::Seals::fix_length)
     }
 
-    /// Lists, in words, what was had otherwise than asked for.
+    /// Lists the fallbacks that were taken, in words.
     pub fn notes(&self) -> &[String] {
         &self.inner.notes
     }
@@ -258,9 +257,8 @@ impl Store {
         kernel::huge::obtained(&self.inner.mapping)
     }
 
-    /// Writes what was published to the device that holds the file. What was published survives the
-    /// death of any process without this; it survives a power cut from here on. Does nothing for a store
-    /// in memory.
+    /// Writes published values to the device. From then on they survive a power cut; the death of a process they survive
+    /// anyway. Does nothing for a store in memory.
     ///
     /// # Errors
     /// [`StoreError::Os`] when the device fails; [`StoreError::NotAStore`] when the file was cut short.

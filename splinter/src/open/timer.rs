@@ -1,12 +1,12 @@
-//! How often an open store is looked after: about once a second, while anybody waits.
+//! Limits checks for dead writers to one a second, while threads wait.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// How often those who wait look whether a writer died that should have told them of a change.
-pub(crate) const EVERY: Duration = Duration::from_secs(1);
+/// The interval between checks for dead writers.
+pub(crate) const RECOVERY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// When an open store was last looked after.
+/// When an open store was last checked.
 pub(crate) struct RecoveryTimer {
     opened: Instant,
     /// In milliseconds since then.
@@ -20,12 +20,12 @@ impl Default for RecoveryTimer {
 }
 
 impl RecoveryTimer {
-    /// Whether it is time again; of all who ask at once, one is told so.
+    /// Returns whether a check is due; of concurrent callers one gets true.
     pub(super) fn is_due(&self) -> bool {
         let now = self.opened.elapsed().as_millis() as u64;
         let last = self.last.load(Ordering::Relaxed);
         let relaxed = Ordering::Relaxed;
-        now.wrapping_sub(last) >= EVERY.as_millis() as u64
+        now.wrapping_sub(last) >= RECOVERY_INTERVAL.as_millis() as u64
             && self.last.compare_exchange(last, now, relaxed, relaxed).is_ok()
     }
 }

@@ -36,7 +36,7 @@ impl<'a> Claim<'a> {
 fn advance(slot: &Slot, claimed: State) -> State {
     mutant!("epoch-unraised", return claimed);
     let state = claimed.advanced();
-    slot.state_number.store_first(state.0);
+    slot.state_integer.store_first(state.0);
     fence(Release);
     state
 }
@@ -44,7 +44,7 @@ fn advance(slot: &Slot, claimed: State) -> State {
 impl Drop for Claim<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.slot.state_number.store_first(self.state.released().0);
+        self.slot.state_integer.store_first(self.state.released().0);
     }
 }
 
@@ -58,7 +58,7 @@ impl<'a> Claimant<'a> {
     pub(super) fn claim_fast(&self, key: &KeyRef<'_>) -> Option<Claim<'a>> {
         let number = self.arena.find_fast(key)?;
         let slot = self.arena.slot(number)?;
-        let state = State(slot.state_number.first_acquire());
+        let state = State(slot.state_integer.first_acquire());
         let descriptor = Descriptor(slot.descriptor.load(Relaxed));
         if state.is_claimed() | !descriptor.is_present() || !key.is_in(slot) {
             return None;
@@ -131,14 +131,14 @@ impl<'a> Claimant<'a> {
     fn win(&self, number: u32, slot: &'a Slot, state: State, descriptor: Descriptor) -> Option<Claim<'a>> {
         self.note_intent(number);
         let claimed = state.claimed(self.writer_id, self.notified.is_some());
-        let won = slot.state_number.exchange_first(state.0, claimed.0);
+        let won = slot.state_integer.exchange_first(state.0, claimed.0);
         won.then(|| Claim::new(number, slot, claimed, descriptor))
     }
 
     /// Whether a living writer holds the claim in `state`. Recovers the claim if its owner is dead.
     #[cold]
     pub(super) fn is_held(&mut self, number: u32, slot: &Slot, state: State) -> bool {
-        let status = self.wait_or_recover(state.0, state.writer_id(), || slot.state_number.first_relaxed());
+        let status = self.wait_or_recover(state.0, state.writer_id(), || slot.state_integer.first_relaxed());
         if matches!(status, ClaimStatus::Dead) {
             self.recover_claim(number, state);
         }
@@ -178,21 +178,21 @@ impl<'a> Claimant<'a> {
     /// [`Error::Full`] when every slot holds a key or a new one of this very tandem; [`Error::Again`] when other
     /// writers hold one that may come free.
     fn claim_free(&mut self) -> Result<Claim<'a>, Error> {
-        let (arena, map) = (self.arena, self.arena.map);
+        let (arena, bitmap) = (self.arena, self.arena.bitmap);
         let mut error = Error::Full;
         for recover_dead in [false, true] {
-            for step in 0..map.len() {
-                let index = (self.hint + step) % map.len();
-                let mut unused = !map[index].used.load(Relaxed);
+            for step in 0..bitmap.len() {
+                let index = (self.hint + step) % bitmap.len();
+                let mut unused = !bitmap[index].used.load(Relaxed);
                 while unused != 0 {
                     let number = index as u32 * 64 + unused.trailing_zeros();
                     unused &= unused - 1;
-                    if let Some(claim) = self.claim_vacant(number, recover_dead) {
+                    if let Some(claim) = self.claim_if_free(number, recover_dead) {
                         self.hint = index;
                         return Ok(claim);
                     }
                     let Some(slot) = arena.slot(number) else { continue };
-                    let state = State(slot.state_number.first_acquire());
+                    let state = State(slot.state_integer.first_acquire());
                     let vacant = !Descriptor(slot.descriptor.load(Relaxed)).is_present();
                     // It is free by now, or may be soon: its owner may release it without a key.
                     let free = if state.is_claimed() { state.writer_id() != self.writer_id } else { vacant };
@@ -205,12 +205,12 @@ impl<'a> Claimant<'a> {
 
     /// Claims slot `number` if it holds no key and no living writer. Asks whether an owner lives only if
     /// `recover_dead`.
-    pub(super) fn claim_vacant(&mut self, number: u32, recover_dead: bool) -> Option<Claim<'a>> {
+    pub(super) fn claim_if_free(&mut self, number: u32, recover_dead: bool) -> Option<Claim<'a>> {
         let slot = self.arena.slot(number)?;
-        let mut state = State(slot.state_number.first_acquire());
+        let mut state = State(slot.state_integer.first_acquire());
         if state.is_claimed() && recover_dead && !self.is_alive(state.writer_id()) {
             self.recover_claim(number, state);
-            state = State(slot.state_number.first_acquire());
+            state = State(slot.state_integer.first_acquire());
         }
         let descriptor = Descriptor(slot.descriptor.load(Relaxed));
         if state.is_claimed() || descriptor.is_present() {
@@ -249,7 +249,7 @@ impl<'a> Claimant<'a> {
         let flags = self.arena.header.flags.load(Relaxed);
         mutant!("retired-unscrubbed", let flags = flags & !FLAG_FULL);
         if flags & FLAG_FULL != 0 {
-            claim.state = self.wipe_retired(claim.number, claim.slot, claim.state, descriptor);
+            claim.state = self.wipe_stale(claim.number, claim.slot, claim.state, descriptor);
         }
         self.record.count_write();
         let notify_flags = NotifyFlags(claim.slot.notify_flags.load(Relaxed));
@@ -264,7 +264,7 @@ impl<'a> Claimant<'a> {
     /// Zeroes everything that `descriptor` does not need, once no reader can still accept it. Returns the claim's state
     /// then. Nothing is passed by address, so that claims stay in registers.
     #[cold]
-    fn wipe_retired(&self, number: u32, slot: &Slot, state: State, descriptor: Descriptor) -> State {
+    fn wipe_stale(&self, number: u32, slot: &Slot, state: State, descriptor: Descriptor) -> State {
         let state = advance(slot, state);
         let wiped = self.arena.wipe(number, slot, descriptor);
         slot.descriptor.store(wiped.0, Release);
@@ -287,7 +287,7 @@ impl<'a> Claimant<'a> {
         }
         self.unindex(hash, claim.number, false);
         claim.state = advance(claim.slot, claim.state);
-        claim.slot.descriptor.store(arena.wipe_vacant(claim.number, claim.slot, vacant).0, Release);
+        claim.slot.descriptor.store(arena.wipe_freed(claim.number, claim.slot, vacant).0, Release);
         arena.update_notify_flags(claim.number, claim.slot, false);
         mutant!("epoch-restarted", claim.state = State(0).claimed(self.writer_id, false));
         let version = Version::of(claim.number, claim.state);
@@ -306,7 +306,7 @@ impl<'a> Claimant<'a> {
         self.record.recovery_intent.store(u64::from(number) + 1, Relaxed);
         let state = seen.recovered(self.writer_id, committed);
         mutant!("recovery-unraised", let state = state.unraised());
-        if !slot.state_number.exchange_first(seen.0, state.0) {
+        if !slot.state_integer.exchange_first(seen.0, state.0) {
             return;
         }
         let descriptor = Descriptor(if committed { &slot.prepared } else { &slot.descriptor }.load(Acquire));
@@ -328,7 +328,7 @@ impl<'a> Claimant<'a> {
         if descriptor.is_present() || arena.is_used(home, &*self.os) {
             self.unindex(hash, number, descriptor.is_present());
         }
-        let wiped = arena.wipe_behind(number, slot, descriptor, &*self.os);
+        let wiped = arena.wipe_recovered(number, slot, descriptor, &*self.os);
         slot.descriptor.store(wiped.0, Release);
         arena.header.recoveries.fetch_add(1, Relaxed);
         arena.update_notify_flags(number, slot, descriptor.is_present());

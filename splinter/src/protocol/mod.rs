@@ -12,10 +12,10 @@
 
 mod claim;
 mod index;
+mod integer;
 #[cfg(all(test, loom))]
 pub(crate) mod models;
 mod notify;
-mod number;
 mod read;
 mod scrub;
 mod tandem;
@@ -71,7 +71,7 @@ impl<'a> Claimant<'a> {
         // Removing a key allocates only in a store whose keys were chosen to collide.
         let to_compact = Vec::with_capacity(8);
         let mut claimant = Self { arena, writer_id, record, os, hint, notified, wakes, to_compact };
-        if !record.is_at_rest() {
+        if !record.has_no_intents() {
             claimant.recover_writer();
         }
         claimant
@@ -122,7 +122,7 @@ impl<'a> Claimant<'a> {
         record.committed.store(0, Release);
         self.arena.wake_all_groups(&*self.os);
         self.compact_deferred();
-        record.rest();
+        record.clear_intents();
     }
 
     /// Recovers the claim on slot `number` if this writer id's former owner died with it. Signals a change that the
@@ -136,7 +136,7 @@ impl<'a> Claimant<'a> {
     /// Recovers the claim on slot `number`, if there is one and its owner is dead.
     pub(crate) fn recover_claim_if(&mut self, number: u32, is_dead: impl Fn(&Self, u32) -> bool) {
         let Some(slot) = self.arena.slot(number) else { return };
-        let state = State(slot.state_number.first_acquire());
+        let state = State(slot.state_integer.first_acquire());
         if state.is_claimed() && is_dead(self, state.writer_id()) {
             self.recover_claim(number, state);
         }

@@ -28,9 +28,9 @@ impl<'a> OptimisticRead<'a> {
     #[inline(always)]
     pub(crate) fn validate(&self) -> bool {
         mutant!("read-unvalidated", return true);
-        mutant!("validation-unfenced", return self.slot.state_number.first_relaxed() == self.state.0);
+        mutant!("validation-unfenced", return self.slot.state_integer.first_relaxed() == self.state.0);
         fence(Acquire);
-        let later = State(self.slot.state_number.first_relaxed());
+        let later = State(self.slot.state_integer.first_relaxed());
         if self.pinned { later == self.state } else { self.state.is_intact_at(later) }
     }
 
@@ -76,7 +76,7 @@ impl<'a> Arena<'a> {
     pub(crate) fn begin_plain_read(&self, number: u32, key: &KeyRef<'_>) -> Option<OptimisticRead<'a>> {
         mutant!("key-outside-read", return None);
         let slot = self.slot(number)?;
-        let state = State(slot.state_number.first_acquire());
+        let state = State(slot.state_integer.first_acquire());
         let descriptor = Descriptor(load_acquire(&slot.descriptor));
         let plain = !state.is_of_tandem() & descriptor.is_buffered();
         (plain && key.is_in(slot)).then_some(OptimisticRead {
@@ -92,7 +92,7 @@ impl<'a> Arena<'a> {
     #[inline(always)]
     pub(crate) fn open(&self, number: u32, slot: &'a Slot) -> OptimisticRead<'a> {
         loop {
-            let state = State(slot.state_number.first_acquire());
+            let state = State(slot.state_integer.first_acquire());
             // The state before the descriptor: what is current can only get newer in between.
             let pinned = state.is_of_tandem() && self.is_committed(state);
             let descriptor = Descriptor(load_acquire(if pinned { &slot.prepared } else { &slot.descriptor }));

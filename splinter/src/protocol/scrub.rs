@@ -13,10 +13,10 @@ impl Claimant<'_> {
         let (mut wiped, mut busy) = (0, false);
         for number in self.arena.marked(|word| word.touched.load(Relaxed)) {
             // Everything in a vacant slot was retired before this claim, like the buffer that is not current.
-            let vacant = self.claim_vacant(number, true).map(Ok);
+            let vacant = self.claim_if_free(number, true).map(Ok);
             let claim = vacant.or_else(|| self.claim_if(number, |_| true, |_| Ok(())));
             // Another writer may have removed its key between the two.
-            match claim.or_else(|| self.claim_vacant(number, true).map(Ok)) {
+            match claim.or_else(|| self.claim_if_free(number, true).map(Ok)) {
                 Some(Ok(claim)) => {
                     let descriptor = self.arena.wipe(number, claim.slot, claim.descriptor);
                     claim.slot.descriptor.store(descriptor.0, Release);

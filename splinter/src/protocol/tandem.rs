@@ -53,7 +53,7 @@ impl<'a> Claimant<'a> {
             // Release: a reader that sees the commit sees every prepared word, and the buffers that these name.
             self.record.committed.store(1, Release);
             for (index, claim) in claims {
-                self.make_permanent(claim, keys[index].hash);
+                self.publish_prepared(claim, keys[index].hash);
             }
             // All claims are released: nobody reads this word for them any more.
             self.record.committed.store(0, Release);
@@ -61,7 +61,7 @@ impl<'a> Claimant<'a> {
         });
         self.notified = None;
         self.arena.wake_groups(&mut self.wakes, &*self.os);
-        self.record.rest();
+        self.record.clear_intents();
         self.compact_deferred();
         result
     }
@@ -103,7 +103,7 @@ impl<'a> Claimant<'a> {
     }
 
     /// Publishes what a committed claim has prepared.
-    fn make_permanent(&mut self, claim: Claim<'a>, hash: u64) {
+    fn publish_prepared(&mut self, claim: Claim<'a>, hash: u64) {
         let descriptor = Descriptor(claim.slot.prepared.load(Relaxed));
         if descriptor.is_present() {
             self.publish(claim, descriptor);

@@ -66,7 +66,7 @@ impl<'a> Claimant<'a> {
     pub(crate) fn append(&mut self, key: &KeyRef<'_>, tail: &[u8]) -> Versioned<usize> {
         let (arena, max) = (self.arena, self.arena.shape.max_value_len as usize);
         let claim = self.claim_checked(key, |read| match read.payload(&arena) {
-            Payload::Number(_) => Err(Error::WrongType),
+            Payload::Integer(_) => Err(Error::WrongType),
             Payload::Bytes(_, len) if tail.len() + len > max => Err(Error::ValueTooLong),
             Payload::Bytes(..) => Ok(()),
         })?;
@@ -91,7 +91,7 @@ impl<'a> Claimant<'a> {
 
     /// Publishes `key` with the descriptor that `change` makes of the current one; `change` may also write the record's
     /// other words.
-    pub(crate) fn amend(
+    pub(crate) fn change_descriptor(
         &mut self,
         key: &KeyRef<'_>,
         change: impl FnOnce(&Slot, Descriptor) -> Descriptor,

@@ -9,17 +9,17 @@ use crate::error::Error;
 use crate::sync::Relaxed;
 use crate::tuning;
 
-/// How many keys are under way together at most.
+/// The maximum number of keys in flight.
 const BATCH: usize = tuning::MOST_PREFETCHED;
 
-/// Up to [`BATCH`] keys that were found to be keys, with their places among those that were given.
+/// Up to [`BATCH`] valid keys, with their places among those that were given.
 pub(crate) struct Batch<'k> {
     keys: [(usize, KeyRef<'k>); BATCH],
     count: usize,
 }
 
 impl<'k> Batch<'k> {
-    /// Takes the keys that are right, and calls `refused` for the others. More than [`BATCH`] are left alone.
+    /// Takes the valid keys, and calls `refused` for the others. Ignores those after the first [`BATCH`].
     pub(crate) fn new(
         keys: impl Iterator<Item = Result<KeyRef<'k>, Error>>,
         mut refused: impl FnMut(usize, Error),
@@ -42,7 +42,7 @@ impl<'k> Batch<'k> {
         &self.keys[..self.count]
     }
 
-    /// Has the lines of all keys on the way: to be read or, if `WRITE`, written.
+    /// Prefetches the cache lines of all keys, for reading or, if `WRITE`, for writing.
     #[inline(always)]
     pub(crate) fn fetch<const WRITE: bool>(&self, arena: &Arena<'_>) {
         for (_, key) in self.keys() {

@@ -11,7 +11,7 @@ use super::handle::{AsKey, Handle};
 use super::view::View;
 use crate::arena::Arena;
 use crate::arena::copy::copy_vector_out;
-use crate::arena::integer::number_in_slot;
+use crate::arena::integer::integer_in_slot;
 use crate::arena::key::{Key, KeyRef, Resolved};
 use crate::arena::orders;
 use crate::error::Error;
@@ -107,9 +107,9 @@ impl Store {
     /// decimal digits; [`Error::NotFound`], [`Error::Again`].
     pub fn get_u64(&self, key: impl AsKey) -> Result<u64, Error> {
         self.read_with(key.plain(), |arena, read| {
-            let is_number = read.descriptor.kind() == Type::BigUint.kind();
-            let parse = |bytes: &[u8]| number_in_slot(bytes).filter(|_| is_number);
-            read.payload(arena).number(parse).ok_or(Error::WrongType)
+            let is_integer = read.descriptor.kind() == Type::BigUint.kind();
+            let parse = |bytes: &[u8]| integer_in_slot(bytes).filter(|_| is_integer);
+            read.payload(arena).integer(parse).ok_or(Error::WrongType)
         })
     }
 
@@ -184,7 +184,8 @@ impl Store {
     }
 
     /// Reads many keys, hiding the memory latency of each behind the others'. Key `i`'s value is copied
-    /// to `bufs[i * stride..]`, at most `stride` bytes, and its length or error put in `results[i]`.
+    /// to `bufs[i * stride..]`, and its length or error put in `results[i]`. A value longer than `stride` is not copied:
+    /// its result is [`Error::BufferTooSmall`].
     /// Each key is read on its own: this is no snapshot.
     ///
     /// ```
@@ -329,7 +330,7 @@ impl Store {
     }
 }
 
-/// What a length that is returned in a register reads when there is an error instead.
+/// The register value that means an error.
 const FAILED: u64 = u64::MAX;
 
 /// Makes a result of what `call` returned. A `Result<usize, Error>` is too large for registers: handed

@@ -9,8 +9,8 @@ use std::fmt;
 
 /// A value where it lies in shared memory, uncopied.
 ///
-/// Another process may rewrite the bytes at any time. What was read is the value that was published only
-/// if [`Self::is_current`] says so *afterwards*. Until then it may be used for anything that a wrong
+/// Another process may rewrite the bytes at any time. The bytes read are one published value only
+/// if [`Self::validate`] says so *afterwards*. Until then it may be used for anything that a wrong
 /// byte cannot harm: comparing, hashing, summing, copying aside. It must not index memory, size an
 /// allocation or leave the program.
 ///
@@ -23,10 +23,10 @@ use std::fmt;
 /// writer.set("k", b"one")?;
 /// let view = store.view("k")?;
 /// assert_eq!(view.bytes().next(), Some(b'o'));
-/// assert!(view.is_current());
+/// assert!(view.validate());
 /// writer.set("k", b"two")?;
 /// writer.set("k", b"three")?;
-/// assert!(!view.is_current());
+/// assert!(!view.validate());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
@@ -37,7 +37,7 @@ use std::fmt;
 ///     let store = splinter::Store::anonymous(&splinter::Config::default()).unwrap();
 ///     store.view("k").unwrap()
 /// };
-/// view.is_current();
+/// view.validate();
 /// ```
 #[derive(Clone, Copy)]
 pub struct View<'s> {
@@ -50,9 +50,9 @@ impl<'s> View<'s> {
         Self { read, payload: read.payload(arena) }
     }
 
-    /// Tells whether all that was read through the view so far is the value that was published.
+    /// Returns whether the bytes read so far are one published value. The key may have a newer one.
     #[must_use]
-    pub fn is_current(&self) -> bool {
+    pub fn validate(&self) -> bool {
         self.read.validate()
     }
 
@@ -68,7 +68,7 @@ impl<'s> View<'s> {
         self.len() == 0
     }
 
-    /// Returns the epoch the value was published with.
+    /// Returns the key's epoch when the read began, never later than the value's.
     #[must_use]
     pub fn epoch(&self) -> u64 {
         self.read.stable_epoch()
@@ -78,7 +78,7 @@ impl<'s> View<'s> {
     pub fn copy_to(&self, out: &mut [u8]) -> usize {
         let len = self.len().min(out.len());
         match self.payload {
-            Payload::Number(number) => out[..len].copy_from_slice(&number.to_le_bytes()[..len]),
+            Payload::Integer(number) => out[..len].copy_from_slice(&number.to_le_bytes()[..len]),
             Payload::Bytes(words, _) => copy_out(words, &mut out[..len]),
         }
         len
@@ -93,9 +93,9 @@ impl<'s> View<'s> {
     #[must_use]
     pub fn word(&self, index: usize) -> u64 {
         let word = match self.payload {
-            Payload::Number(number) if index == 0 => number,
+            Payload::Integer(number) if index == 0 => number,
             Payload::Bytes(words, _) => words.get(index).map_or(0, |word| word.load(Relaxed)),
-            Payload::Number(_) => 0,
+            Payload::Integer(_) => 0,
         };
         match self.len().saturating_sub(index * 8) {
             0 => 0,
@@ -104,11 +104,12 @@ impl<'s> View<'s> {
         }
     }
 
-    /// Returns the address of the first byte, aligned to 8, for code that can read racing memory.
+    /// Returns the address of the first byte, aligned to 8, for code that can read racing memory. Of an integer it is the
+    /// live word, which changes with each operation and which [`Self::validate`] does not cover.
     #[must_use]
     pub fn as_ptr(&self) -> *const u8 {
         match self.payload {
-            Payload::Number(_) => self.read.slot.state_number.second_address(),
+            Payload::Integer(_) => self.read.slot.state_integer.second_address(),
             Payload::Bytes(words, _) => words.as_ptr().cast::<Word>().cast(),
         }
     }

@@ -13,7 +13,7 @@ use std::str::FromStr;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Geometry {
-    /// How many keys the store holds at most: 1 to 2^32 − 2.
+    /// The maximum number of keys: 1 to 2^32 − 2.
     pub slots: u64,
     /// The longest value in bytes: 1 to 2^32 − 64.
     pub max_value_len: u64,
@@ -24,7 +24,7 @@ pub struct Geometry {
 }
 
 impl Default for Geometry {
-    /// 1,024 slots of 4,096 bytes, 768-component vectors, 64 writers.
+    /// 1,024 slots of 4,096 bytes, 768-component vectors, 64 writers: about 15 MiB, reserved at creation by default.
     fn default() -> Self {
         Self { slots: 1024, max_value_len: 4096, vector_dim: 768, max_writers: 64 }
     }
@@ -46,13 +46,12 @@ pub struct Config {
     /// The file mode of a named store, exactly; without one 0600, or what the environment's
     /// `SPLINTER_DEFAULT_UMASK` (octal) leaves of 0666. One that takes reading or writing from the owner is refused.
     pub mode: Option<u32>,
-    /// The seed of the hash by which the store places its keys; without one, the environment's `SPLINTER_HASH_SEED`, or
-    /// one that nobody can guess, so that nobody can choose keys that slow others down. Set it where two stores are to
-    /// be alike, byte for byte.
+    /// The seed of the hash that places keys. The default is the environment's `SPLINTER_HASH_SEED`, or a random one, so
+    /// that nobody can choose keys that slow others down. Set it to make two stores alike, byte for byte.
     pub hash_seed: Option<u64>,
 }
 
-/// How much of a store's memory is taken when it is created, beside that of its header and writer table, which always is.
+/// How much of a store's memory is reserved at creation. That of header and writer table always is.
 ///
 /// A store that does not fit is refused then. All other memory is taken when it is first touched, and the process gets a
 /// fatal signal if there is none left in `/dev/shm` or on the disk.

@@ -19,10 +19,10 @@ const VARIABLE: &str = "SPLINTER_PROFILE";
 /// Far more than any profile has.
 const MOST_BYTES: u64 = 64 << 10;
 
-/// What suits a machine and a load. Whatever is not said in it is as it would be without.
+/// Settings for a machine and a load. A setting that is absent keeps its default.
 ///
 /// A process whose environment has `SPLINTER_PROFILE=FILE` takes its [`Tuning`] from that file when it first opens a
-/// store; if that cannot be done, [`Store::notes`](crate::Store::notes) says why, and what is compiled in stays. The
+/// store; if that fails, [`Store::notes`](crate::Store::notes) says why, and the built-in settings stay. The
 /// rest is for the creator of a store, by [`Self::over`].
 ///
 /// ```
@@ -36,7 +36,7 @@ const MOST_BYTES: u64 = 64 << 10;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
-    /// How the store behaves in a process: section `process`, with the names that [`Tuning`] has, and `spin_ns`.
+    /// Tuning of a process: section `process`, with the names of [`Tuning`]'s fields, and `spin_ns`.
     pub tuning: Tuning,
     /// The scrub level of new stores: `scrub` of section `store`.
     pub scrub: Option<Scrub>,
@@ -51,7 +51,7 @@ pub struct Profile {
 }
 
 impl Default for Profile {
-    /// Says nothing: all is as it would be without.
+    /// Has no settings.
     fn default() -> Self {
         Self {
             tuning: Tuning::default(),
@@ -87,8 +87,7 @@ impl Profile {
         })
     }
 
-    /// Returns how a store is created that is asked for with `config`: what the profile names is as it has it, and has
-    /// at least as many slots as are asked for.
+    /// Returns `config` with the profile's settings, and `slot_factor` times its slots.
     #[must_use]
     pub fn over(&self, config: Config) -> Config {
         let mut geometry = config.geometry;
@@ -241,27 +240,27 @@ fn text(value: &str) -> Result<&str, String> {
 }
 
 impl Tuning {
-    /// Checks that all of it is within bounds.
+    /// Checks that all settings are within bounds.
     ///
     /// # Errors
-    /// [`StoreError::Tuning`], with the first that is not.
+    /// [`StoreError::Tuning`], which names the first that is not.
     pub fn check(&self) -> Result<(), StoreError> {
         self.out_of_bounds().map_or(Ok(()), |why| Err(StoreError::Tuning(why)))
     }
 
-    /// Puts this in force for the whole process, from now on.
+    /// Applies the settings to the whole process, from now on.
     ///
     /// # Errors
     /// As [`Self::check`]; nothing is changed then.
     pub fn apply(self) -> Result<(), StoreError> {
-        // What the environment asks for comes first, and is not to come over this later.
+        // Load the environment's profile first, so that it cannot overwrite these settings later.
         from_environment();
         self.check()?;
         self.store();
         Ok(())
     }
 
-    /// Returns what is in force.
+    /// Returns the current settings.
     #[must_use]
     pub fn current() -> Self {
         from_environment();
@@ -269,7 +268,7 @@ impl Tuning {
     }
 }
 
-/// Puts the profile in force that the environment names, once. Returns why that could not be done.
+/// Applies the profile that the environment names, once. Returns why it could not.
 pub(crate) fn from_environment() -> Option<&'static str> {
     // A child may find its parent in the middle of it.
     static DONE: PerProcess<OnceLock<Option<String>>> = PerProcess::new();
@@ -283,7 +282,7 @@ pub(crate) fn from_environment() -> Option<&'static str> {
             Err(error) => {
                 let mut note = String::new();
                 // Writing to a string cannot fail.
-                let _ = write!(note, "{VARIABLE}: {error}; what is compiled in stays");
+                let _ = write!(note, "{VARIABLE}: {error}; the built-in settings stay");
                 Some(note)
             }
         }

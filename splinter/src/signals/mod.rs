@@ -29,7 +29,7 @@ pub(crate) fn group_bit(group: u8) -> Option<u64> {
 
 /// For how many groups a change notes the served tickets. Sleepers of further groups are woken once more by the next
 /// change.
-const REMEMBERED: usize = 4;
+const SERVED_MAX: usize = 4;
 
 /// The sleepers to wake once a change has been signalled and its slot is released.
 #[derive(Default)]
@@ -39,7 +39,7 @@ pub(crate) struct Wakes {
     /// The wake bits of the groups for which a thread may sleep.
     bits: u32,
     /// Groups, each with the tickets that need no wake after this one.
-    served: [(usize, u64); REMEMBERED],
+    served: [(usize, u64); SERVED_MAX],
     count: usize,
 }
 
@@ -244,7 +244,7 @@ impl<'a> Arena<'a> {
 
     /// Returns the slot's last even epoch, unless it is `epoch` still.
     pub(crate) fn moved_from(&self, slot: &Slot, epoch: u64) -> Option<u64> {
-        State(slot.state_number.first_acquire()).moved_from(epoch)
+        State(slot.state_integer.first_acquire()).moved_from(epoch)
     }
 
     /// Prepares to sleep until the slot's epoch is no longer `epoch`.
@@ -252,13 +252,13 @@ impl<'a> Arena<'a> {
     /// Sets the polled bit in the state word itself. Every writer that changes the slot exchanges that word, and so
     /// sees the bit.
     pub(crate) fn prepare_wait(&self, slot: &Slot, epoch: u64) -> PreparedWait {
-        let state = State(slot.state_number.first_acquire());
+        let state = State(slot.state_integer.first_acquire());
         let polled = state.polled();
         if let Some(epoch) = state.moved_from(epoch) {
             return PreparedWait::Changed(epoch);
         }
-        let ready =
-            !state.is_claimed() && (state.is_polled() || slot.state_number.exchange_first(state.0, polled.0));
+        let ready = !state.is_claimed()
+            && (state.is_polled() || slot.state_integer.exchange_first(state.0, polled.0));
         if ready { PreparedWait::Ready(polled.0) } else { PreparedWait::Claimed(state.0) }
     }
 }

@@ -79,11 +79,11 @@ impl Store {
                 break;
             }
             if spin.is_check_due() {
-                self.look_after();
+                self.recover_dead_writers();
             }
         }
         let (mut backoff, mut claimed_spin) = (Backoff::new(self, deadline), Spin::new(CLAIM_SPIN, deadline));
-        let state = slot.state_number.first_word();
+        let state = slot.state_integer.first_word();
         loop {
             if self.is_read_only() {
                 match arena.moved_from(slot, epoch) {

@@ -106,8 +106,8 @@ impl PollableWatcher {
             _ => "watch",
         };
         let failed = |error| StoreError::os(operation, subject.as_str(), error);
-        let look_after = move || store.look_after();
-        let idle = IdleCall { every: RECOVERY_INTERVAL, call: Arc::new(look_after) };
+        let recover_dead_writers = move || store.recover_dead_writers();
+        let idle = IdleCall { every: RECOVERY_INTERVAL, call: Arc::new(recover_dead_writers) };
         let mut pollable = Pollable::new(wake_word, idle, prefer).map_err(failed)?;
         // Readable at first, for changes that were published since the watch began.
         let reading = arena.header.wake_word.load(Relaxed);
@@ -128,7 +128,7 @@ impl PollableWatcher {
         if let Some(change) = self.watcher.try_next().map_err(WatchError::Lagged)? {
             return Ok(Some(change));
         }
-        self.watcher.store.look_after();
+        self.watcher.store.recover_dead_writers();
         self.pollable.drain();
         let store = &self.watcher.store;
         let wake_word = store.arena().take_tickets(&self.watcher.cursors);

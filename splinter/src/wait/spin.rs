@@ -63,7 +63,7 @@ pub(crate) struct Backoff<'s> {
 
 impl<'s> Backoff<'s> {
     pub(crate) fn new(store: &'s Store, deadline: Option<Instant>) -> Self {
-        store.look_after();
+        store.recover_dead_writers();
         Self { store, deadline, pause: PAUSES[0] }
     }
 
@@ -72,7 +72,7 @@ impl<'s> Backoff<'s> {
         let wake_up = Instant::now() + RECOVERY_INTERVAL;
         let until = self.deadline.map_or(wake_up, |deadline| deadline.min(wake_up));
         kernel::futex::wait(word, expected as u32, bits, Some(until));
-        self.store.look_after();
+        self.store.recover_dead_writers();
     }
 
     /// Sleeps for a moment, each time for longer.
@@ -80,7 +80,7 @@ impl<'s> Backoff<'s> {
         let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         std::thread::sleep(left.map_or(self.pause, |left| left.min(self.pause)));
         self.pause = (self.pause * 2).min(PAUSES[1]);
-        self.store.look_after();
+        self.store.recover_dead_writers();
     }
 
     /// Tells whether the deadline has passed.

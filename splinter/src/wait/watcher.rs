@@ -282,7 +282,7 @@ impl Watcher {
             if arena.groups_of(number, slot) & groups == 0 && !self.watches_all() {
                 continue;
             }
-            let state = State(slot.state_number.first_acquire());
+            let state = State(slot.state_integer.first_acquire());
             if state.is_claimed() {
                 self.held_slots.push((number, state.epoch() & !1));
             }
@@ -307,7 +307,7 @@ impl Watcher {
         }
         let mut spin = Spin::new(CLAIM_SPIN, None);
         loop {
-            let is_free = !State(slot.state_number.first_acquire()).is_claimed();
+            let is_free = !State(slot.state_integer.first_acquire()).is_claimed();
             let read = arena.open(number, slot);
             let key = read.descriptor.is_present().then(|| Key::read_from(slot));
             if is_free && read.validate() || !spin.spin_once() {
@@ -328,7 +328,7 @@ impl Watcher {
                 return false;
             }
             if spin.is_check_due() {
-                self.store.look_after();
+                self.store.recover_dead_writers();
                 if !self.has_nothing() || !self.held_slots.is_empty() {
                     return true;
                 }

@@ -5,13 +5,13 @@
     reason = "a key is given as to the standard library's functions: by reference or not"
 )]
 
-use crate::arena::integer::{IntegerOp, Parse, number_in_slot, number_to_be};
+use crate::arena::integer::{IntegerOp, Parse, integer_from_text, integer_in_slot};
 use crate::arena::orders;
 use crate::arena::records::Slot;
 use crate::arena::state::Descriptor;
 use crate::arena::version::Version;
 use crate::error::{Error, StoreError};
-use crate::open::{Moved, Registration, Store};
+use crate::open::{Rebind, Registration, Store};
 use crate::protocol::Claimant;
 use crate::read::{AsKey, Batch, Plain};
 use crate::settings::Type;
@@ -23,8 +23,8 @@ use std::ops::Deref;
 
 /// A registered writer: one for each thread that writes. It reads, too, being a [`Store`] as well.
 ///
-/// Every change answers [`Error::Again`] when another living writer holds the key: nothing was changed,
-/// and the same call can be made again at once. The next writer of a key that a dead writer
+/// Every change answers [`Error::Again`] when another living writer holds the key. The value is unchanged then, and the
+/// same call can be made again at once, as [`retry`](crate::retry) does. The next writer of a key that a dead writer
 /// holds recovers it.
 ///
 /// Dropping the writer gives its writer id back; so does the end of its process, however it comes.
@@ -115,20 +115,19 @@ impl Writer {
         self.claimant.writer_id
     }
 
-    /// Returns what changes the arena, once the writer id is the calling thread's. It is not, if the writer was used by another
-    /// thread before, or in the parent process.
+    /// Returns the claimant, after binding the writer id to this thread if another thread used the writer before.
     #[inline(always)]
     fn claimant(&mut self) -> Result<&mut Claimant<'static>, Error> {
-        if self.registration.is_here() { Ok(&mut self.claimant) } else { self.move_here() }
+        if self.registration.is_this_threads() { Ok(&mut self.claimant) } else { self.rebind() }
     }
 
     #[cold]
-    fn move_here(&mut self) -> Result<&mut Claimant<'static>, Error> {
-        match self.registration.move_here(&self.store.inner) {
-            Ok(Moved::Here) => {}
-            Ok(Moved::Inherited) => return Err(Error::Forked),
+    fn rebind(&mut self) -> Result<&mut Claimant<'static>, Error> {
+        match self.registration.rebind(&self.store.inner) {
+            Ok(Rebind::Done) => {}
+            Ok(Rebind::Inherited) => return Err(Error::Forked),
             // The thread that had the writer id ended, and somebody took it: any other will do.
-            Ok(Moved::Lost) => {
+            Ok(Rebind::Lost) => {
                 let registration = self.store.register().map_err(|_| Error::Unregistered)?;
                 let quiet = self.claimant.wakes.quiet;
                 self.claimant = self.store.claimant(&registration);
@@ -260,7 +259,7 @@ impl Writer {
     /// [`Error::NotFound`], [`Error::Again`].
     #[doc(alias = "touch")]
     pub fn bump(&mut self, key: impl AsKey) -> Result<(), Error> {
-        self.amend(key.plain(), |_, descriptor| descriptor).map(drop)
+        self.change_descriptor(key.plain(), |_, descriptor| descriptor).map(drop)
     }
 
     /// Applies `op` to the number in a `BIGUINT` slot. Returns the new number. No update is ever lost,
@@ -296,7 +295,7 @@ impl Writer {
     /// [`Error::Again`], [`Error::Full`].
     pub fn set_u64(&mut self, key: impl AsKey, value: u64) -> Result<(), Error> {
         let key = key.plain().key_ref(&self.claimant.arena)?;
-        self.claimant()?.set_number(&key, value)
+        self.claimant()?.set_integer(&key, value)
     }
 
     /// Gives `key` a type. The value of a slot that becomes `BIGUINT` must be decimal digits, or one to
@@ -307,7 +306,7 @@ impl Writer {
     /// [`Error::WrongType`] when the value is no number; [`Error::ValueTooLong`] when a number's digits
     /// or bytes exceed the store's longest value; [`Error::NotFound`], [`Error::Again`].
     pub fn set_type(&mut self, key: impl AsKey, kind: Type) -> Result<(), Error> {
-        self.set_kind(key.plain(), kind, number_to_be)
+        self.set_kind(key.plain(), kind, integer_from_text)
     }
 
     /// Gives `key` a type as [`Self::set_type`] does, but eight bytes are an integer whatever they look like:
@@ -326,7 +325,7 @@ impl Writer {
     /// # Errors
     /// As [`Self::set_type`].
     pub fn set_type_of_integer(&mut self, key: impl AsKey, kind: Type) -> Result<(), Error> {
-        self.set_kind(key.plain(), kind, number_in_slot)
+        self.set_kind(key.plain(), kind, integer_in_slot)
     }
 
     fn set_kind<'k>(&mut self, key: impl Plain<'k>, kind: Type, parse: Parse) -> Result<(), Error> {
@@ -339,7 +338,7 @@ impl Writer {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
     pub fn label(&mut self, key: impl AsKey, mask: u64) -> Result<(), Error> {
-        self.amend_word(key.plain(), |slot| &slot.labels, |labels| labels | mask)
+        self.change_word(key.plain(), |slot| &slot.labels, |labels| labels | mask)
     }
 
     /// Takes the labels in `mask` from `key`.
@@ -347,7 +346,7 @@ impl Writer {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
     pub fn unlabel(&mut self, key: impl AsKey, mask: u64) -> Result<(), Error> {
-        self.amend_word(key.plain(), |slot| &slot.labels, |labels| labels & !mask)
+        self.change_word(key.plain(), |slot| &slot.labels, |labels| labels & !mask)
     }
 
     /// Registers `key` with a signal group, numbered 0 to 63: every change of the key signals it. A key may
@@ -376,17 +375,18 @@ impl Writer {
         self.claimant()?.subscribe(&key, bit, on)
     }
 
-    /// Signals each group of `key` once, though nothing changed.
+    /// Signals each group of `key` once, though nothing changed, even within [`Self::quietly`]. The pulse is lost if its
+    /// writer dies before it signals.
     ///
     /// # Errors
-    /// [`Error::NotFound`].
+    /// [`Error::NotFound`]; [`Error::Forked`] and [`Error::Unregistered`] as for any change.
     #[doc(alias("publish", "notify"))]
     pub fn pulse(&mut self, key: impl AsKey) -> Result<(), Error> {
         let key = key.plain().key_ref(&self.claimant.arena)?;
         let arena = self.claimant()?.arena;
         let read = arena.locate(&key).and_then(|number| arena.begin_read(number, &key));
         let read = read.ok_or(Error::NotFound)?;
-        arena.pulse(read.number, read.slot, &*self.store.inner.machine);
+        arena.pulse(read.number, read.slot, &*self.store.inner.os);
         Ok(())
     }
 
@@ -395,7 +395,9 @@ impl Writer {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
     pub fn set_slot_flags(&mut self, key: impl AsKey, mask: u16) -> Result<u16, Error> {
-        self.amend(key.plain(), |_, descriptor| descriptor.with_flags(descriptor.flags() | u64::from(mask)))
+        self.change_descriptor(key.plain(), |_, descriptor| {
+            descriptor.with_flags(descriptor.flags() | u64::from(mask))
+        })
     }
 
     /// Clears the user flags in `mask` on `key`. Returns all of them as they are then.
@@ -403,7 +405,9 @@ impl Writer {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
     pub fn clear_slot_flags(&mut self, key: impl AsKey, mask: u16) -> Result<u16, Error> {
-        self.amend(key.plain(), |_, descriptor| descriptor.with_flags(descriptor.flags() & !u64::from(mask)))
+        self.change_descriptor(key.plain(), |_, descriptor| {
+            descriptor.with_flags(descriptor.flags() & !u64::from(mask))
+        })
     }
 
     /// Records when the value of `key` was made: `time` less `processing`, what handling it took, both
@@ -412,7 +416,7 @@ impl Writer {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
     pub fn set_ctime(&mut self, key: impl AsKey, time: u64, processing: u64) -> Result<(), Error> {
-        self.amend_word(key.plain(), |slot| &slot.ctime, |_| time.saturating_sub(processing))
+        self.change_word(key.plain(), |slot| &slot.ctime, |_| time.saturating_sub(processing))
     }
 
     /// Records when the value of `key` was last used, as [`Self::set_ctime`] does when it was made.
@@ -420,7 +424,7 @@ impl Writer {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
     pub fn set_atime(&mut self, key: impl AsKey, time: u64, processing: u64) -> Result<(), Error> {
-        self.amend_word(key.plain(), |slot| &slot.atime, |_| time.saturating_sub(processing))
+        self.change_word(key.plain(), |slot| &slot.atime, |_| time.saturating_sub(processing))
     }
 
     /// Sets the vector of `key`, which must have the store's dimension. The value stays.
@@ -438,7 +442,7 @@ impl Writer {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
     pub fn clear_vector(&mut self, key: impl AsKey) -> Result<(), Error> {
-        self.amend(key.plain(), |_, descriptor| descriptor.with_has_vector(0)).map(drop)
+        self.change_descriptor(key.plain(), |_, descriptor| descriptor.with_has_vector(0)).map(drop)
     }
 
     /// Sets all orders of the tandem `base` as one generation: `base` itself to `values[0]`, `base.n` to
@@ -475,22 +479,22 @@ impl Writer {
         self.claimant()?.purge()
     }
 
-    fn amend<'k>(
+    fn change_descriptor<'k>(
         &mut self,
         key: impl Plain<'k>,
         change: impl FnOnce(&Slot, Descriptor) -> Descriptor,
     ) -> Result<u16, Error> {
         let key = key.key_ref(&self.claimant.arena)?;
-        self.claimant()?.amend(&key, change).map(|descriptor| descriptor.flags() as u16)
+        self.claimant()?.change_descriptor(&key, change).map(|descriptor| descriptor.flags() as u16)
     }
 
-    fn amend_word<'k>(
+    fn change_word<'k>(
         &mut self,
         key: impl Plain<'k>,
         word: impl FnOnce(&Slot) -> &Word,
         change: impl FnOnce(u64) -> u64,
     ) -> Result<(), Error> {
-        self.amend(key, |slot, descriptor| {
+        self.change_descriptor(key, |slot, descriptor| {
             let word = word(slot);
             word.store(change(word.load(Relaxed)), Relaxed);
             descriptor

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::IntegerOp;
-use crate::arena::integer::number_to_be;
+use crate::arena::integer::integer_from_text;
 use crate::arena::state::KIND_BIGUINT;
 
 /// An operation on "a" that is interrupted, and what the store held before.
@@ -29,7 +29,7 @@ pub(super) fn ops() -> [Op; 16] {
     let set_a = |writer: &mut Claimant<'_>| writer.put(&letter(0), A);
     let nothing = |_: &mut Claimant<'_>| Ok(());
     let set_b = |writer: &mut Claimant<'_>| writer.put(&letter(0), B);
-    let seven = |writer: &mut Claimant<'_>| writer.set_number(&letter(0), 7);
+    let seven = |writer: &mut Claimant<'_>| writer.set_integer(&letter(0), 7);
     let base = Op {
         name: "set",
         scrub: Scrub::None,
@@ -72,7 +72,7 @@ pub(super) fn ops() -> [Op; 16] {
         Op {
             name: "type",
             setup: |writer| writer.put(&letter(0), b"41"),
-            run: |writer| writer.set_kind(&letter(0), (KIND_BIGUINT, false), number_to_be),
+            run: |writer| writer.set_kind(&letter(0), (KIND_BIGUINT, false), integer_from_text),
             before: Some(b"41"),
             ..base.after(&[41, 0, 0, 0, 0, 0, 0, 0])
         },
@@ -83,7 +83,7 @@ pub(super) fn ops() -> [Op; 16] {
                     slot.labels.store(1, Relaxed);
                     descriptor
                 };
-                writer.amend(&letter(0), label).map(drop)
+                writer.change_descriptor(&letter(0), label).map(drop)
             },
             ..base.after(A)
         },

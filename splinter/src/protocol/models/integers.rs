@@ -1,14 +1,14 @@
 //! Integer operations beside each other and beside everything else that changes a number.
 
 use super::*;
-use crate::arena::integer::{IntegerOp, number_to_be};
+use crate::arena::integer::{IntegerOp, integer_from_text};
 use crate::arena::state::KIND_BIGUINT;
 
 /// Builds a store whose "a" is the number 7.
 fn seven(slots: usize) -> Arc<Tiny> {
     let size = Size { slots, ..Size::default() };
     let tiny = size.build(&[]);
-    tiny.claimant(2).set_number(&letter(0), 7).unwrap();
+    tiny.claimant(2).set_integer(&letter(0), 7).unwrap();
     tiny
 }
 
@@ -62,7 +62,7 @@ fn a_number_is_read_as_some_operation_left_it() {
 fn an_integer_operation_beside_a_set_of_its_number_comes_before_or_after_it() {
     let seen = explore(|| {
         let tiny = seven(1);
-        let writer = tiny.writer(0, |writer| writer.set_number(&letter(0), 100));
+        let writer = tiny.writer(0, |writer| writer.set_integer(&letter(0), 100));
         let adder = tiny.writer(1, |writer| writer.integer(&letter(0), IntegerOp::Inc(1)));
         let results = (writer.join().unwrap(), adder.join().unwrap());
         tiny.check_at_rest();
@@ -99,7 +99,7 @@ fn two_operations_that_both_find_text_promote_it_once() {
         let tiny = Size::default().build(&[]);
         let mut claimant = tiny.claimant(2);
         claimant.put(&letter(0), b"41").unwrap();
-        claimant.amend(&letter(0), |_, descriptor| descriptor.with_kind(KIND_BIGUINT)).unwrap();
+        claimant.change_descriptor(&letter(0), |_, descriptor| descriptor.with_kind(KIND_BIGUINT)).unwrap();
         drop(claimant);
         let adders = [0, 1]
             .map(|writer_id| tiny.writer(writer_id, |writer| writer.integer(&letter(0), IntegerOp::Inc(1))));
@@ -120,7 +120,8 @@ fn a_change_of_type_beside_a_set_judges_a_whole_value() {
         let tiny = Size::default().build(&[]);
         tiny.claimant(2).put(&letter(0), b"41").unwrap();
         let writer = tiny.writer(0, |writer| writer.put(&letter(0), b"1001"));
-        let other = tiny.writer(1, |writer| writer.set_kind(&letter(0), (KIND_BIGUINT, false), number_to_be));
+        let other =
+            tiny.writer(1, |writer| writer.set_kind(&letter(0), (KIND_BIGUINT, false), integer_from_text));
         let results = (writer.join().unwrap(), other.join().unwrap());
         tiny.check_at_rest();
         results

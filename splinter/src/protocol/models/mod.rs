@@ -23,7 +23,7 @@ mod writes;
 
 use super::{Claimant, Os};
 use crate::arena::key::{Key, KeyHash, KeyRef};
-use crate::arena::records::{Bucket, FLAG_FULL, FLAG_HYBRID, GROUPS, Header, MapWord, Slot, WriterEntry};
+use crate::arena::records::{BitmapWord, Bucket, FLAG_FULL, FLAG_HYBRID, GROUPS, Header, Slot, WriterEntry};
 use crate::arena::state::{Control, Entry, State};
 use crate::arena::{Arena, Scrub, Shape};
 use crate::error::Error;
@@ -133,7 +133,7 @@ impl Claimant<'_> {
 struct Tiny {
     header: Header,
     writer_table: Vec<WriterEntry>,
-    map: Vec<MapWord>,
+    bitmap: Vec<BitmapWord>,
     buckets: Vec<Bucket>,
     slots: Vec<Slot>,
     subscriptions: Vec<Word>,
@@ -179,7 +179,7 @@ impl Size {
         let tiny = Tiny {
             header: Header::default(),
             writer_table: some(self.max_writers),
-            map: some(1),
+            bitmap: some(1),
             buckets: some(self.buckets),
             slots: some(self.slots),
             subscriptions: some(self.slots),
@@ -225,7 +225,7 @@ impl Tiny {
             writer_table: &self.writer_table,
             // The models' kernel knows which writers live. The model `owners` has the owner words.
             owners: &[],
-            map: &self.map,
+            bitmap: &self.bitmap,
             buckets: &self.buckets,
             slots: &self.slots,
             subscriptions: &self.subscriptions,
@@ -319,7 +319,7 @@ impl Tiny {
         }));
         words.extend(self.subscriptions.iter().chain(&self.words));
         let mut values: Vec<u64> = words.into_iter().map(Word::at_rest).collect();
-        values.extend(self.slots.iter().map(|slot| slot.state_number.at_rest()));
+        values.extend(self.slots.iter().map(|slot| slot.state_integer.at_rest()));
         values.extend(
             (0..self.writer_table.len()).map(|writer_id| u64::from(self.kernel.is_alive(writer_id as u32))),
         );
@@ -392,9 +392,9 @@ impl Tiny {
         let mut keys = HashSet::new();
         for (number, slot) in (0..).zip(&self.slots) {
             let read = arena.open(number, slot);
-            let state = State(slot.state_number.first_acquire());
+            let state = State(slot.state_integer.first_acquire());
             assert!(!state.is_claimed() || is_dead(state.writer_id()), "a claim is left");
-            let bits = &self.map[0];
+            let bits = &self.bitmap[0];
             let entries = self.entries_to(number);
             let used = bits.used.load(Relaxed) >> number & 1 != 0;
             if read.descriptor.is_present() {

@@ -2,7 +2,7 @@
 //! a thread. Also copied files, which mention owners that are not present.
 
 use super::explore;
-use crate::arena::owner::{Owner, Ownership, Stores};
+use crate::arena::owner::{OpenStores, Owner, Ownership};
 use crate::sync::{AcqRel, Acquire, Relaxed, Release, Word, crash};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ const STORES: usize = 4;
 #[derive(Default)]
 struct WriterEntry {
     owner: Word,
-    keeper: Word,
+    store_id: Word,
     work: Word,
     /// Not zero while the store with that number is open.
     open: [Word; STORES],
@@ -24,7 +24,7 @@ struct WriterEntry {
 /// The kernel's answers to the store with this number.
 struct Seen<'a>(&'a WriterEntry, u32);
 
-impl Stores for Seen<'_> {
+impl OpenStores for Seen<'_> {
     fn own(&self) -> u32 {
         self.1
     }
@@ -39,12 +39,12 @@ impl WriterEntry {
     fn copied() -> Arc<Self> {
         let entry = Self::default();
         entry.owner.store(5 << 32 | 9, Relaxed);
-        entry.keeper.store(5 << 32, Relaxed);
+        entry.store_id.store(5 << 32, Relaxed);
         Arc::new(entry)
     }
 
     fn words(&self) -> Ownership<'_> {
-        Ownership { owner: &self.owner, keeper: &self.keeper }
+        Ownership { owner: &self.owner, store_id: &self.store_id }
     }
 
     /// Takes the writer id for a thread, through the store with the thread's number.
@@ -224,7 +224,7 @@ fn a_thread_that_dies_while_it_takes_a_copys_writer_id_leaves_it_to_the_next() {
 }
 
 #[test]
-fn a_taker_that_is_stopped_between_its_looks_takes_the_keeper_of_no_later_owner() {
+fn a_taker_that_is_stopped_between_its_looks_takes_the_store_id_of_no_later_owner() {
     let seen = explore(|| {
         let entry = Arc::new(WriterEntry::default());
         [1, 2, 3].map(|store| entry.enter(store));

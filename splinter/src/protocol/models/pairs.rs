@@ -4,7 +4,7 @@
 use super::*;
 use crate::IntegerOp;
 use crate::arena::copy::copy_vector_out;
-use crate::arena::integer::number_to_be;
+use crate::arena::integer::integer_from_text;
 use crate::arena::state::{KIND_BIGUINT, NotifyFlags};
 
 /// The result of an operation: a length, a number, a count, or 0.
@@ -25,10 +25,10 @@ const OPS: [Op; 12] = [
     Op { name: "append", run: |writer| writer.extend(&letter(0), b"9").map(|len| len as u64) },
     Op { name: "unset", run: |writer| writer.unset_only(&letter(0)).map(|len| len as u64) },
     Op { name: "integer", run: |writer| writer.integer(&letter(0), IntegerOp::Inc(5)) },
-    Op { name: "set number", run: |writer| writer.set_number(&letter(0), 70).map(|()| 0) },
+    Op { name: "set number", run: |writer| writer.set_integer(&letter(0), 70).map(|()| 0) },
     Op {
         name: "type",
-        run: |writer| writer.set_kind(&letter(0), (KIND_BIGUINT, false), number_to_be).map(|()| 0),
+        run: |writer| writer.set_kind(&letter(0), (KIND_BIGUINT, false), integer_from_text).map(|()| 0),
     },
     Op {
         name: "label",
@@ -37,7 +37,7 @@ const OPS: [Op; 12] = [
                 slot.labels.store(slot.labels.load(Relaxed) + 1, Relaxed);
                 descriptor
             };
-            writer.amend(&letter(0), label).map(|_| 0)
+            writer.change_descriptor(&letter(0), label).map(|_| 0)
         },
     },
     Op { name: "vector", run: |writer| writer.set_vector(&letter(0), &[2.0; 2]).map(|()| 0) },
@@ -60,7 +60,7 @@ fn set_up(number: bool, scrub: Scrub) -> Arc<Tiny> {
     let mut writer = tiny.claimant(2);
     writer.put(&letter(0), b"41").unwrap();
     if number {
-        writer.set_kind(&letter(0), (KIND_BIGUINT, false), number_to_be).unwrap();
+        writer.set_kind(&letter(0), (KIND_BIGUINT, false), integer_from_text).unwrap();
     }
     writer.put(&letter(1), b"7").unwrap();
     drop(writer);

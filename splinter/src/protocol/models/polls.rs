@@ -18,7 +18,7 @@ impl Tiny {
     /// and whether it slept.
     fn poll(&self, epoch: u64) -> (u64, bool) {
         let (arena, slot) = (self.arena(), &self.slots[0]);
-        let state = || slot.state_number.first_relaxed();
+        let state = || slot.state_integer.first_relaxed();
         let mut slept = false;
         loop {
             match arena.prepare_wait(slot, epoch) {
@@ -54,14 +54,14 @@ impl Tiny {
 
     /// Returns the last even epoch of slot 0.
     fn epoch(&self) -> u64 {
-        State(self.slots[0].state_number.first_acquire()).epoch() & !1
+        State(self.slots[0].state_integer.first_acquire()).epoch() & !1
     }
 }
 
 /// Builds a store whose "a" is the number 7, in slot 0.
 fn seven() -> Arc<Tiny> {
     let tiny = TWO.build(&[]);
-    tiny.claimant(3).set_number(&letter(0), 7).unwrap();
+    tiny.claimant(3).set_integer(&letter(0), 7).unwrap();
     tiny
 }
 
@@ -110,7 +110,10 @@ fn a_waiter_for_a_key_always_sees_a_tandem() {
 
 #[test]
 fn a_waiter_for_a_key_always_sees_a_change_of_its_record() {
-    check_woken(|writer| writer.amend(&letter(0), |_, descriptor| descriptor).map(drop), &number(7));
+    check_woken(
+        |writer| writer.change_descriptor(&letter(0), |_, descriptor| descriptor).map(drop),
+        &number(7),
+    );
 }
 
 #[test]

@@ -132,7 +132,7 @@ fn a_label_change_disturbs_no_reader_and_is_seen_with_its_epoch() {
         let key = letter(0);
         let tiny = Size::default().build(&[key]);
         let writer = tiny.writer(0, move |writer| {
-            let change = writer.amend(&key, |slot, descriptor| {
+            let change = writer.change_descriptor(&key, |slot, descriptor| {
                 slot.labels.store(5, Relaxed);
                 descriptor
             });
@@ -219,7 +219,7 @@ fn a_fast_read_returns_what_some_write_published_or_nothing() {
             },
             &[2],
         ),
-        (|writer| writer.set_number(&letter(0), 7), &[]),
+        (|writer| writer.set_integer(&letter(0), 7), &[]),
     ];
     for (at, (write, published)) in writes.into_iter().enumerate() {
         let seen = explore_within(1, move || {

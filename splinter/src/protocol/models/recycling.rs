@@ -98,9 +98,9 @@ fn a_handle_on_a_recycled_slot_writes_its_key_or_nothing() {
 fn a_handle_on_a_recycled_number_changes_its_key_or_nothing() {
     let seen = explore_within(1, || {
         let tiny = Size::default().build(&[]);
-        tiny.claimant(2).set_number(&letter(0), 7).unwrap();
+        tiny.claimant(2).set_integer(&letter(0), 7).unwrap();
         let recycler = tiny.writer(0, |writer| {
-            writer.unset_only(&letter(0)).and_then(|_| writer.set_number(&letter(1), 70))
+            writer.unset_only(&letter(0)).and_then(|_| writer.set_integer(&letter(1), 70))
         });
         let writer = tiny.writer(1, |writer| {
             let handle = handle();

@@ -33,7 +33,7 @@ impl Tiny {
     /// Returns the words that decide how slot 0 reads, by few accesses.
     fn content(&self) -> (Descriptor, u64) {
         let descriptor = Descriptor(self.slots[0].descriptor.load(Acquire));
-        (descriptor.with_values_stale(0).with_vector_stale(0), self.slots[0].state_number.second())
+        (descriptor.with_values_stale(0).with_vector_stale(0), self.slots[0].state_integer.second())
     }
 
     /// Makes the owner of `writer_id` do `change`, and again while other writers are in the way.
@@ -43,7 +43,7 @@ impl Tiny {
             assert_eq!(error, Error::Again);
             spin_loop();
         }
-        self.writer_table[writer_id as usize].rest();
+        self.writer_table[writer_id as usize].clear_intents();
     }
 }
 
@@ -108,7 +108,7 @@ fn subscribed(subscriptions: [u64; 2]) -> Arc<Tiny> {
     let tiny = TWO.build(&[]);
     let mut claimant = tiny.claimant(3);
     for (index, groups) in subscriptions.into_iter().enumerate() {
-        claimant.set_number(&letter(index), 1).unwrap();
+        claimant.set_integer(&letter(index), 1).unwrap();
         if groups != 0 {
             claimant.subscribe(&letter(index), groups, true).unwrap();
         }
@@ -275,7 +275,7 @@ fn a_watcher_that_labels_a_key_beside_a_change_reads_it_or_is_signalled() {
             slot.labels.store(labels, Relaxed);
             descriptor
         };
-        writer.amend(&letter(0), change).map(drop)
+        writer.change_descriptor(&letter(0), change).map(drop)
     }
     check_joining(
         |tiny| {
@@ -289,7 +289,7 @@ fn a_watcher_that_labels_a_key_beside_a_change_reads_it_or_is_signalled() {
 /// Reads "a" as a resync does: if a writer holds the slot, waits until it is released.
 fn resync(tiny: &Tiny) -> Read {
     fence_after_exchange();
-    let state = || tiny.slots[0].state_number.first_acquire();
+    let state = || tiny.slots[0].state_integer.first_acquire();
     let held = state();
     while State(held).is_claimed() && state() == held {
         spin_loop();
@@ -306,7 +306,7 @@ fn a_watcher_that_subscribes_to_a_label_beside_a_change_reads_it_or_is_signalled
             slot.labels.store(1, Relaxed);
             descriptor
         };
-        claimant.amend(&letter(0), label).unwrap();
+        claimant.change_descriptor(&letter(0), label).unwrap();
         drop(claimant);
         let watcher = tiny.spawn(|tiny| {
             let mut listener = tiny.listen(&[0]);

@@ -193,7 +193,7 @@ fn no_key_is_missing_for_a_commit_that_is_not_its_claims() {
         drop(dying);
         tiny.kernel.dead[0].store(true, Release);
         let writer = tiny.writer(0, |next_owner| {
-            next_owner.amend(&letter(0), |_, descriptor| descriptor).unwrap();
+            next_owner.change_descriptor(&letter(0), |_, descriptor| descriptor).unwrap();
             next_owner.set_tandem(&[letter(1)], &[&value(2)]).unwrap();
         });
         // One look: a read that finds nothing in the likeliest slot would look again.

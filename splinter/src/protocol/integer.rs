@@ -3,7 +3,7 @@
 //! changed for any other reason.
 
 use super::Claimant;
-use crate::arena::integer::{IntegerOp, Parse, number_in_slot};
+use crate::arena::integer::{IntegerOp, Parse, integer_in_slot};
 use crate::arena::key::KeyRef;
 use crate::arena::records::Slot;
 use crate::arena::state::{Descriptor, KIND_BIGUINT, State};
@@ -16,7 +16,7 @@ impl<'a> Claimant<'a> {
     pub(crate) fn integer(&mut self, key: &KeyRef<'_>, op: IntegerOp) -> Result<u64, Error> {
         match self.integer_fast(key, op) {
             Some(new) => Ok(new),
-            None => self.change_number(key, |old| op.apply(old)),
+            None => self.change_integer(key, |old| op.apply(old)),
         }
     }
 
@@ -26,9 +26,9 @@ impl<'a> Claimant<'a> {
     fn integer_fast(&mut self, key: &KeyRef<'_>, op: IntegerOp) -> Option<u64> {
         let number = self.arena.find_fast(key)?;
         let slot = self.arena.slot(number)?;
-        let state = State(slot.state_number.first_acquire());
+        let state = State(slot.state_integer.first_acquire());
         let descriptor = Descriptor(slot.descriptor.load(Relaxed));
-        let ready = state.is_at_rest() & descriptor.is_present() & descriptor.is_number();
+        let ready = state.is_unclaimed_and_unpolled() & descriptor.is_present() & descriptor.is_integer();
         if !ready || self.arena.is_signalled(slot) || self.arena.holds_stale(descriptor) || !key.is_in(slot) {
             return None;
         }
@@ -45,12 +45,12 @@ impl<'a> Claimant<'a> {
     fn exchange(&self, number: u32, slot: &Slot, state: State, change: impl Fn(u64) -> u64) -> Option<u64> {
         // If this writer is killed before it signals the change, the writer id's next owner does.
         self.note_intent(number);
-        let old = slot.state_number.second();
+        let old = slot.state_integer.second();
         let new = change(old);
-        mutant!("number-load-store", let state = State(slot.state_number.first_acquire()));
-        mutant!("number-load-store", let old = slot.state_number.second());
+        mutant!("number-load-store", let state = State(slot.state_integer.first_acquire()));
+        mutant!("number-load-store", let old = slot.state_integer.second());
         let (owned, next) = (state.claimed(self.writer_id, false).0, state.advanced().unpolled());
-        let done = slot.state_number.exchange((state.0, old), (next.0, new), owned);
+        let done = slot.state_integer.exchange((state.0, old), (next.0, new), owned);
         if done {
             fence_after_exchange();
             self.record.count_write();
@@ -61,14 +61,14 @@ impl<'a> Claimant<'a> {
     /// Exchanges the number of `key` for what `change` makes of it.
     #[cold]
     #[inline(never)]
-    fn change_number(&mut self, key: &KeyRef<'_>, change: impl Fn(u64) -> u64) -> Result<u64, Error> {
+    fn change_integer(&mut self, key: &KeyRef<'_>, change: impl Fn(u64) -> u64) -> Result<u64, Error> {
         let arena = self.arena;
-        let changed = arena.probe(key, |number, _, _| self.change_number_in(number, key, &change));
+        let changed = arena.probe(key, |number, _, _| self.change_integer_in(number, key, &change));
         changed.unwrap_or(Err(Error::NotFound))
     }
 
     /// Exchanges the number in slot `number`, if the slot holds `key`, and tries again while other writers come first.
-    fn change_number_in(
+    fn change_integer_in(
         &mut self,
         number: u32,
         key: &KeyRef<'_>,
@@ -77,7 +77,7 @@ impl<'a> Claimant<'a> {
         let slot = self.arena.slot(number)?;
         // Other writers come first a few times; only damage never comes to an end.
         for failures in 0..1_u32 << 16 {
-            let state = State(slot.state_number.first_acquire());
+            let state = State(slot.state_integer.first_acquire());
             if !key.is_in(slot) {
                 return None;
             }
@@ -88,9 +88,9 @@ impl<'a> Claimant<'a> {
                 }
             } else if !descriptor.is_present() {
                 return None;
-            } else if !descriptor.is_number() || self.arena.holds_stale(descriptor) {
+            } else if !descriptor.is_integer() || self.arena.holds_stale(descriptor) {
                 // This very slot: damage may have put the key into another as well.
-                if let Err(error) = self.promote(&key.within(number)) {
+                if let Err(error) = self.convert_to_integer(&key.within(number)) {
                     return Some(Err(error));
                 }
             } else {
@@ -106,32 +106,32 @@ impl<'a> Claimant<'a> {
 
     /// Makes the slot of `key` ready for exchanges: moves a value that was set as bytes into the number word, and drops
     /// the vector. Publishing wipes what is stale.
-    fn promote(&mut self, key: &KeyRef<'_>) -> Result<(), Error> {
+    fn convert_to_integer(&mut self, key: &KeyRef<'_>) -> Result<(), Error> {
         let arena = self.arena;
         let claim = self.claim_checked(key, |read| {
-            let number = read.payload(&arena).number(number_in_slot);
+            let number = read.payload(&arena).integer(integer_in_slot);
             let fits = number.is_some() && read.descriptor.kind() == KIND_BIGUINT;
             if fits { Ok(()) } else { Err(Error::WrongType) }
         })?;
         let payload = arena.payload(claim.number, claim.slot, claim.descriptor);
-        claim.slot.state_number.store_second(payload.number(number_in_slot).unwrap_or_default());
-        let descriptor = arena.holding_number(claim.slot, claim.descriptor).with_has_vector(0);
+        claim.slot.state_integer.store_second(payload.integer(integer_in_slot).unwrap_or_default());
+        let descriptor = arena.holding_integer(claim.slot, claim.descriptor).with_has_vector(0);
         self.publish(claim, descriptor);
         Ok(())
     }
 
     /// Sets the number of `key`, which becomes a `BIGUINT` slot and is created if missing.
-    pub(crate) fn set_number(&mut self, key: &KeyRef<'_>, value: u64) -> Result<(), Error> {
+    pub(crate) fn set_integer(&mut self, key: &KeyRef<'_>, value: u64) -> Result<(), Error> {
         for _ in 0..Self::ROUNDS {
-            match self.change_number(key, |_| value) {
+            match self.change_integer(key, |_| value) {
                 Err(Error::NotFound | Error::WrongType) => {}
                 result => return result.map(drop),
             }
             let claim = self.claim_or_insert(key)?;
             // A current number word changes only together with the state.
-            if !claim.descriptor.is_number() {
-                claim.slot.state_number.store_second(value);
-                let descriptor = self.arena.holding_number(claim.slot, claim.descriptor).with_has_vector(0);
+            if !claim.descriptor.is_integer() {
+                claim.slot.state_integer.store_second(value);
+                let descriptor = self.arena.holding_integer(claim.slot, claim.descriptor).with_has_vector(0);
                 self.publish(claim, descriptor);
                 self.compact_for(key);
                 return Ok(());
@@ -150,16 +150,16 @@ impl<'a> Claimant<'a> {
     ) -> Result<(), Error> {
         let arena = self.arena;
         let claim = self.claim_checked(key, |read| {
-            let number = read.payload(&arena).number(parse);
+            let number = read.payload(&arena).integer(parse);
             if kind != KIND_BIGUINT || number.is_some() { Ok(()) } else { Err(Error::WrongType) }
         })?;
         let mut descriptor = claim.descriptor;
         if kind == KIND_BIGUINT {
             let payload = arena.payload(claim.number, claim.slot, descriptor);
-            claim.slot.state_number.store_second(payload.number(parse).unwrap_or_default());
-            descriptor = arena.holding_number(claim.slot, claim.descriptor);
-        } else if descriptor.is_number() {
-            let value = claim.slot.state_number.second();
+            claim.slot.state_integer.store_second(payload.integer(parse).unwrap_or_default());
+            descriptor = arena.holding_integer(claim.slot, claim.descriptor);
+        } else if descriptor.is_integer() {
+            let value = claim.slot.state_integer.second();
             let (digits, bytes) = (value.to_string(), value.to_le_bytes());
             let bytes = if is_text { digits.as_bytes() } else { &bytes };
             self.check_len(bytes.len())?;

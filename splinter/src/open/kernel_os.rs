@@ -4,30 +4,30 @@ use crate::arena::Arena;
 use crate::arena::key::KeyHash;
 use crate::arena::os::Os;
 use crate::arena::records::Slot;
-use crate::kernel::{self, Used};
+use crate::kernel::{self, AllocatedRanges};
 use crate::sync::Word;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// What the protocol asks of the kernel, for an arena that is mapped for as long as anybody asks.
-pub(crate) struct Machine {
+/// Answers the protocol's questions for a mapped arena.
+pub(crate) struct KernelOs {
     pub(crate) arena: Arena<'static>,
-    pub(crate) used: Used,
-    /// What the arena borrows, like the mapping that `used` has.
+    pub(crate) allocated: AllocatedRanges,
+    /// Borrowed by the arena, like the mapping of `allocated`.
     pub(crate) _hash: Arc<KeyHash>,
 }
 
-impl Os for Machine {
+impl Os for KernelOs {
     fn is_alive(&self, writer_id: u32) -> bool {
         self.arena.ownership(writer_id).is_some_and(|words| words.owner().is_alive())
     }
 
     fn used(&self, bytes: Range<usize>) -> Vec<Range<usize>> {
-        self.used.parts(bytes)
+        self.allocated.parts(bytes)
     }
 
     fn wake_slot(&self, slot: &Slot) {
-        kernel::futex::wake(slot.state_number.first_word(), u32::MAX);
+        kernel::futex::wake(slot.state_integer.first_word(), u32::MAX);
     }
 
     fn wake_groups(&self, wake_word: &Word, bits: u32) {
