@@ -1,15 +1,15 @@
-# What every script here begins with: where the root is, its help, and that the tools are there. Sourced, never run.
-# Installs what is missing if it can, and otherwise says in one line what to do.
+# The beginning of every script: the root folder, its help, its tools. Sourced, never run. Installs missing tools if it
+# can, and otherwise says in one line what to do.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
-# Prints the comment that a script begins with, and what its function more_help adds, if it has one.
+# Prints the script's first comment, and what its function more_help adds, if it has one.
 help() {
     sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "$0"
     ! declare -F more_help >/dev/null || more_help
 }
 
-# Help is there at once, whatever is missing: nothing is installed or built for it.
+# Help needs no tools: nothing is installed or built for it.
 case ${1:-} in
     -h | --help)
         help
@@ -23,21 +23,21 @@ die() {
     exit 1
 }
 
-# Ends a job that cannot be run here: the reason stands in the table that ci/test prints, and nothing looks passed.
+# Ends a job that cannot run here. The table of ci/test shows the reason.
 skip() {
     echo "SKIPPED: $*" >&2
     [ -z "${CI_SKIPPED:-}" ] || echo "$*" >>"$CI_SKIPPED"
     exit 77
 }
 
-# Says that a part of a job cannot be run here, and goes on: the reason stands in that table, beside what became of the rest.
+# Says why a part of a job cannot run here, and goes on. The table shows the reason beside the result of the rest.
 partly() {
     echo "SKIPPED: $*" >&2
     [ -z "${CI_SKIPPED:-}" ] || echo "$*" >>"$CI_SKIPPED"
 }
 
-# Ends a job here that passed when all it depends on was as it is now: the files and folders named, its own script, the
-# compiler. For jobs whose outcome nothing else decides. ci/passed.txt has what passed; CI_AGAIN=1 runs them all the same.
+# Ends a job that passed before with the same inputs: the files and folders named, its own script, the compiler. For jobs
+# whose outcome depends on nothing else. ci/passed.txt lists what passed; CI_AGAIN=1 runs a job anyway.
 only_if_changed() {
     inputs=$({
         cd "$root"
@@ -51,13 +51,12 @@ only_if_changed() {
     fi
 }
 
-# Has a job that began with only_if_changed be known as passed, where CI_RECORD=1 asks for that: a change of the tree that is
-# to be committed.
+# Notes in ci/passed.txt, with CI_RECORD=1, that a job which began with only_if_changed passed. Commit that change.
 note_passed() {
     [ -n "${CI_RECORD:-}" ] || return 0
     local list=$root/ci/passed.txt
     (
-        # Another job may be done just now.
+        # Another job may end at the same moment.
         flock 9
         {
             grep -v "^${0##*/} " "$list"
@@ -78,7 +77,7 @@ as_root() {
     fi
 }
 
-# Makes sure of cargo, which rustup may have put where PATH does not lead yet, and that it is new enough.
+# Finds cargo, also where rustup puts it outside PATH, and checks that it is new enough.
 need_cargo() {
     local needed found
     if ! command -v cargo >/dev/null && [ -x "${HOME:-}/.cargo/bin/cargo" ]; then
@@ -92,10 +91,10 @@ need_cargo() {
         die "cargo $found is too old; Rust $needed or newer is needed, as https://rustup.rs gives it"
 }
 
-# Installs Debian packages, or fails where that cannot be done.
+# Installs Debian packages, or fails.
 install_packages() {
     command -v apt-get >/dev/null || return 1
-    # One after the other: jobs that run side by side may each miss something.
+    # One after the other: several jobs may install at the same time.
     {
         flock 9
         as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" || {
@@ -105,21 +104,21 @@ install_packages() {
     } 9<"$root/ci/common.sh" >&2
 }
 
-# Makes sure of a command, from the Debian packages that have it, or skips the job: want_command COMMAND PACKAGE...
+# Installs a command from the Debian packages that have it, or skips the job: want_command COMMAND PACKAGE...
 want_command() {
     command -v "$1" >/dev/null && return
     install_packages "${@:2}" || true
     command -v "$1" >/dev/null || skip "$1 is missing; run 'apt-get install ${*:2}' as root"
 }
 
-# Makes sure of a C linker, which rustc calls.
+# Installs a C linker, which rustc calls.
 need_linker() {
     command -v cc >/dev/null && return
     install_packages build-essential || true
     command -v cc >/dev/null || die "no C linker: run 'apt-get install build-essential' as root"
 }
 
-# Makes sure of libhwloc and its headers, of a version that the feature 'hwloc' builds with, or fails.
+# Installs libhwloc and its headers, of a version that the feature 'hwloc' builds with, or fails.
 have_hwloc() {
     found() { pkg-config --exists 'hwloc >= 2.8' 'hwloc < 3' libudev 2>/dev/null; }
     found || { install_packages pkg-config libhwloc-dev libudev-dev && found; }
@@ -128,8 +127,8 @@ have_hwloc() {
 # Says how to get it.
 hwloc_missing="libhwloc 2.8 or newer is missing; run 'apt-get install pkg-config libhwloc-dev libudev-dev' as root"
 
-# Builds the stress suite and the measuring tools for release, as they are for use: with hwloc where that can be had. Has
-# programs be the folder they are in.
+# Builds the stress suite and the measuring tools for release, with hwloc if it can be installed. Sets programs to their
+# folder.
 build_programs() {
     local features=()
     if have_hwloc; then
@@ -143,7 +142,7 @@ build_programs() {
     [ -n "$programs" ] || die "cargo built no splinter-stress"
 }
 
-# Makes sure of parts of the toolchain, named as rustup names them: their commands are cargo-NAME.
+# Installs parts of the toolchain, named as rustup names them: their commands are cargo-NAME.
 need_component() {
     local component subcommand
     for component in "$@"; do
@@ -160,8 +159,8 @@ target_directory() {
         sed 's/.*"target_directory":"\([^"]*\)".*/\1/'
 }
 
-# Makes sure that a build with a sanitizer is possible, or skips the job. The standard library is built with it as well
-# where its source can be had (build_std); without, it goes unchecked.
+# Checks that a build with a sanitizer is possible, or skips the job. With its source at hand (build_std), the standard
+# library is built with the sanitizer, too; otherwise it goes unchecked.
 need_sanitizers() {
     [ "$(uname -sm)" = "Linux x86_64" ] || skip "the sanitizers are set up for x86-64 Linux only"
     local source
