@@ -4,7 +4,7 @@
 mod common;
 
 use common::terminal::{Terminal, play};
-use common::{Bench, run, wait_until_asleep};
+use common::{Bench, wait_until_asleep};
 
 /// Replaces the version and the stores' names in a transcript by those of this run.
 fn adapt(transcript: &str, stores: &[(&str, &str)]) -> String {
@@ -100,41 +100,5 @@ fn a_prefix_stands_before_every_key() {
         };
         let mut terminal = Terminal::start(&mut command, "dumb");
         play(&mut terminal, &adapt(PREFIX, &[("test", &store)]), |_| ());
-    }
-}
-
-#[test]
-fn the_first_steps_work_as_they_are_shown() {
-    // init, then a shell's alias for --use, then list, set, get, head, unset and list.
-    let bench = Bench::new();
-    let demo = bench.store("demo");
-    let made = run(bench.command("splinterctl").args(["init", &demo]), b"").good();
-    assert_eq!(made, format!("Creating '{demo}' with default geometry.\n"));
-    let heading = format!("Key Name | Epoch | Value Length\n{}\n", "-".repeat(66));
-    assert_eq!(bench.good(&demo, &["list"]), heading);
-    assert_eq!(bench.good(&demo, &["set", "foo", "hello, world"]), "");
-    assert_eq!(bench.good(&demo, &["get", "foo"]), "12:hello, world\n");
-    let head = bench.good(&demo, &["head", "foo"]);
-    assert!(head.starts_with("key: foo\n") && head.contains("\nvalue_length: 12\n"), "{head}");
-    assert_eq!(bench.good(&demo, &["unset", "foo"]), "");
-    assert_eq!(bench.good(&demo, &["list"]), heading);
-}
-
-#[test]
-fn the_script_of_the_developer_documents_works_on_a_file_and_in_memory() {
-    for name in ["splinterctl", "splinterpctl"] {
-        let bench = Bench::new();
-        let store = bench.store("splinter_demo");
-        let value = "Come hear Uncle John's band";
-        run(bench.command(name).args(["init", &store]), b"").good();
-        run(bench.command(name).args(["--use", &store, "set", "foo_key", value]), b"").good();
-        let mut watch = bench.command(name);
-        let watch = watch.args(["--use", &store, "watch", "foo_key", "--oneshot"]);
-        let watch = watch.stdout(std::process::Stdio::piped()).spawn().expect("start the watch");
-        wait_until_asleep(watch.id());
-        let value = "playing to the tide";
-        run(bench.command(name).args(["--use", &store, "set", "foo_key", value]), b"").good();
-        assert_eq!(common::finish(watch).stdout, b"19:playing to the tide\n");
-        assert_eq!(bench.folder.join(&store).exists(), name == "splinterpctl");
     }
 }
