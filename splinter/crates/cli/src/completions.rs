@@ -11,7 +11,7 @@ use crate::words::Word;
 use std::io::{self, Write};
 
 /// Returns the script for a shell, or none if the shell is not one of [`SHELLS`](crate::invocation::SHELLS).
-pub fn script(shell: &[u8]) -> Option<String> {
+pub(crate) fn script(shell: &[u8]) -> Option<String> {
     let script = match shell {
         b"bash" => BASH,
         b"zsh" => ZSH,
@@ -93,10 +93,7 @@ end
 "#;
 
 /// Writes what can follow on a line, for a script. The last of `words` is the one to complete.
-///
-/// # Errors
-/// The errors of the output.
-pub fn write_candidates(session: &mut Session, table: &Table, words: &[Word]) -> io::Result<()> {
+pub(crate) fn write_candidates(session: &mut Session, table: &Table, words: &[Word]) -> io::Result<()> {
     let Some((last, before)) = words.split_last() else { return Ok(()) };
     let mut store = session.wanted_store().map(<[u8]>::to_vec);
     let mut source =

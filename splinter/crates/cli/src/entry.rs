@@ -10,7 +10,7 @@ use splinter::{Content, Error, GROUPS, LABELS, Type, Writer};
 
 /// The value of an entry.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Held {
+pub(crate) enum Held {
     /// Bytes.
     Bytes(Vec<u8>),
     /// A number.
@@ -19,25 +19,25 @@ pub enum Held {
 
 /// A key and all its fields, without the epoch, which the store sets itself.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// The whole key, with any prefix.
-    pub key: Vec<u8>,
+    pub(crate) key: Vec<u8>,
     /// Its value.
-    pub held: Held,
+    pub(crate) held: Held,
     /// Its type.
-    pub kind: Type,
+    pub(crate) kind: Type,
     /// Its labels, one bit each.
-    pub labels: u64,
+    pub(crate) labels: u64,
     /// The groups it is registered with, one bit each.
-    pub groups: u64,
+    pub(crate) groups: u64,
     /// Its user flags.
-    pub flags: u16,
+    pub(crate) flags: u16,
     /// When it was created, in a unit that the writers choose.
-    pub ctime: u64,
+    pub(crate) ctime: u64,
     /// When it was last used, in a unit that the writers choose.
-    pub atime: u64,
+    pub(crate) atime: u64,
     /// Its vector; empty if it has none.
-    pub vector: Vec<f32>,
+    pub(crate) vector: Vec<f32>,
 }
 
 impl From<Content> for Entry {
@@ -59,7 +59,7 @@ impl From<Content> for Entry {
 
 impl Entry {
     /// Converts the entry to JSON. Leaves out fields that are zero, empty or `VOID`.
-    pub fn to_json(&self) -> Map<String, Value> {
+    pub(crate) fn to_json(&self) -> Map<String, Value> {
         let mut fields = Map::new();
         let mut add = |name: &str, value: Value| fields.insert(name.to_owned(), value);
         add("key", json_bytes(&self.key));
@@ -87,11 +87,9 @@ impl Entry {
         fields
     }
 
-    /// Parses an entry from JSON. Ignores unknown fields.
-    ///
-    /// # Errors
-    /// What field is missing or has the wrong type, as part of a message.
-    pub fn parse(value: &Value) -> Result<Self, String> {
+    /// Parses an entry from JSON. Ignores unknown fields. The error, part of a message, says which field is missing or
+    /// has the wrong type.
+    pub(crate) fn parse(value: &Value) -> Result<Self, String> {
         let fields = value.as_object().ok_or("it is not a JSON object")?;
         let key = bytes("key", fields.get("key").ok_or("it has no key")?)?;
         let kind = match fields.get("type") {
@@ -129,13 +127,9 @@ impl Entry {
     }
 
     /// Sets a key in a store to exactly this entry. Whatever else the key had is removed. Readers may see intermediate
-    /// states.
-    ///
-    /// # Errors
-    /// As [`Writer::set`]; [`Error::WrongDimension`] for a vector that the store cannot hold. [`Error::WrongType`] for
-    /// bytes that encode no number, if they are to be a `BIGUINT` and the key is none yet. After an error of type,
-    /// length or dimension the key is unchanged.
-    pub fn put(&self, writer: &mut Writer) -> Result<(), Error> {
+    /// states. Fails with [`Error::WrongType`] for bytes that encode no number, if they are to be a `BIGUINT` and the
+    /// key is none yet. After an error of type, length or dimension the key is unchanged.
+    pub(crate) fn put(&self, writer: &mut Writer) -> Result<(), Error> {
         let dim = writer.geometry().vector_dim as usize;
         if !self.vector.is_empty() && self.vector.len() != dim {
             return Err(Error::WrongDimension);
@@ -179,10 +173,7 @@ impl Entry {
 
     /// As [`Self::put`], in a store that no other process uses. No reader sees intermediate values there, so it can
     /// also store a `BIGUINT` whose bytes encode no number.
-    ///
-    /// # Errors
-    /// As [`Self::put`], except [`Error::WrongType`].
-    pub fn put_unseen(&self, writer: &mut Writer) -> Result<(), Error> {
+    pub(crate) fn put_unseen(&self, writer: &mut Writer) -> Result<(), Error> {
         match self.put(writer) {
             Err(Error::WrongType) => {
                 retry_busy(|| writer.set_u64(&self.key, 0))?;
@@ -224,7 +215,7 @@ fn as_number(value: &[u8]) -> Option<u64> {
 }
 
 /// Lists the bits that are set in a mask, the lowest first.
-pub fn bits(mask: u64) -> impl Iterator<Item = u8> {
+pub(crate) fn bits(mask: u64) -> impl Iterator<Item = u8> {
     (0..u64::BITS as u8).filter(move |bit| mask >> bit & 1 != 0)
 }
 
@@ -252,11 +243,8 @@ fn parse_vector(value: &Value) -> Result<Vec<f32>, String> {
     Ok(floats.iter().map(|float| f32::from_le_bytes(*float)).collect())
 }
 
-/// Parses bytes that [`json_bytes`] wrote.
-///
-/// # Errors
-/// The value is neither a string nor an object with base64 in it. The message begins with `what`.
-pub fn bytes(what: &str, value: &Value) -> Result<Vec<u8>, String> {
+/// Parses bytes that [`json_bytes`] wrote. The error begins with `what`.
+pub(crate) fn bytes(what: &str, value: &Value) -> Result<Vec<u8>, String> {
     let wrong = || format!("{what} is neither a string nor {{\"base64\": \"...\"}}");
     match value {
         Value::String(text) => Ok(text.clone().into_bytes()),

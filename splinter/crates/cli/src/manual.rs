@@ -14,10 +14,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// Writes all pages into a folder, which it creates if it is missing.
-///
-/// # Errors
-/// The error of the system, with the path.
-pub fn write_pages(folder: &Path, table: &Table) -> Result<(), Failure> {
+pub(crate) fn write_pages(folder: &Path, table: &Table) -> Result<(), Failure> {
     let failed =
         |path: &Path, error| Failure::io(&format!("write {}", shown(path.as_os_str().as_bytes())), &error);
     fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;

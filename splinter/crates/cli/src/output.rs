@@ -11,7 +11,7 @@ use std::str::Utf8Chunk;
 
 /// The format of a command's answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Format {
+pub(crate) enum Format {
     /// For people, as the documentation shows it. A value is `LEN:VALUE`.
     #[default]
     Default,
@@ -22,10 +22,7 @@ pub enum Format {
 }
 
 /// Writes a value: `LEN:VALUE` and a newline, a line of JSON, or the bytes alone.
-///
-/// # Errors
-/// The errors of `out`.
-pub fn write_value(out: &mut dyn Write, format: Format, value: &[u8]) -> io::Result<()> {
+pub(crate) fn write_value(out: &mut dyn Write, format: Format, value: &[u8]) -> io::Result<()> {
     match format {
         Format::Default => {
             write!(out, "{}:", value.len())?;
@@ -39,25 +36,19 @@ pub fn write_value(out: &mut dyn Write, format: Format, value: &[u8]) -> io::Res
 
 /// Writes a value to a terminal, in the default format of [`write_value`], with control characters as escapes. Newlines
 /// and tabs stay.
-///
-/// # Errors
-/// The errors of `out`.
-pub fn write_on_screen(out: &mut dyn Write, value: &[u8]) -> io::Result<()> {
+pub(crate) fn write_on_screen(out: &mut dyn Write, value: &[u8]) -> io::Result<()> {
     write!(out, "{}:", value.len())?;
     out.write_all(&escaped(value, &['\n', '\t']))?;
     out.write_all(b"\n")
 }
 
 /// Writes one line of JSON.
-///
-/// # Errors
-/// The errors of `out`.
-pub fn write_json(out: &mut dyn Write, value: &Value) -> io::Result<()> {
+pub(crate) fn write_json(out: &mut dyn Write, value: &Value) -> io::Result<()> {
     writeln!(out, "{}", json_text(value))
 }
 
 /// Formats JSON without control characters. JSON itself requires escapes for the first 32 only.
-pub fn json_text(value: &(impl fmt::Display + ?Sized)) -> String {
+pub(crate) fn json_text(value: &(impl fmt::Display + ?Sized)) -> String {
     let text = value.to_string();
     if !text.chars().any(char::is_control) {
         return text;
@@ -72,12 +63,12 @@ pub fn json_text(value: &(impl fmt::Display + ?Sized)) -> String {
 
 /// Formats 64 bits as JSON: a string of hexadecimal digits. Many programs read numbers as floats with 53 bits of
 /// precision.
-pub fn json_mask(mask: u64) -> Value {
+pub(crate) fn json_mask(mask: u64) -> Value {
     json!(format!("{mask:#x}"))
 }
 
 /// Formats bytes as JSON: a string if they are UTF-8, else `{"base64": "…"}`.
-pub fn json_bytes(bytes: &[u8]) -> Value {
+pub(crate) fn json_bytes(bytes: &[u8]) -> Value {
     match std::str::from_utf8(bytes) {
         Ok(text) => json!(text),
         Err(_) => json!({ "base64": STANDARD.encode(bytes) }),
@@ -85,7 +76,7 @@ pub fn json_bytes(bytes: &[u8]) -> Value {
 }
 
 /// Formats a count with its noun, as in "1 key" and "2 keys".
-pub fn counted(count: u64, thing: &str) -> String {
+pub(crate) fn counted(count: u64, thing: &str) -> String {
     if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
 }
 
@@ -94,7 +85,7 @@ const SHOWN: usize = 256;
 
 /// Formats bytes for a message, on one line and in quotes, as [`quoted`] does. If there are more than 256, shows the
 /// first ones and the total.
-pub fn shown(bytes: &[u8]) -> String {
+pub(crate) fn shown(bytes: &[u8]) -> String {
     let first = &bytes[..bytes.len().min(SHOWN)];
     let text = quoted(match std::str::from_utf8(first) {
         // Do not cut through a character.
@@ -108,7 +99,7 @@ pub fn shown(bytes: &[u8]) -> String {
 
 /// Puts bytes in quotes, on one line. Text in any script stays; control characters and bytes that are not UTF-8 become
 /// escapes.
-pub fn quoted(bytes: &[u8]) -> String {
+pub(crate) fn quoted(bytes: &[u8]) -> String {
     let mut text = String::from("\"");
     for chunk in bytes.utf8_chunks() {
         for char in chunk.valid().chars() {
@@ -126,7 +117,7 @@ pub fn quoted(bytes: &[u8]) -> String {
 
 /// Shortens a message of more than 2,001 characters in the middle. The cause is at its beginning, the advice at its
 /// end.
-pub fn cut(message: String) -> String {
+pub(crate) fn cut(message: String) -> String {
     const ENDS: usize = 1000;
     let mut ends = message.char_indices().map(|(at, _)| at);
     let (Some(head), Some(tail)) = (ends.nth(ENDS), ends.rev().nth(ENDS)) else { return message };
@@ -135,7 +126,7 @@ pub fn cut(message: String) -> String {
 
 /// Formats a name for a list. Escapes control characters, which a terminal would obey, in the form that the prompt
 /// reads between double quotes. If there is one, escapes `\` as well; otherwise returns the name unchanged.
-pub fn listed(name: &[u8]) -> Cow<'_, [u8]> {
+pub(crate) fn listed(name: &[u8]) -> Cow<'_, [u8]> {
     escaped(name, &[])
 }
 

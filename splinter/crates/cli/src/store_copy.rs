@@ -20,21 +20,18 @@ use std::path::Path;
 
 /// The result of a copy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Copied {
+pub(crate) struct Copied {
     /// How many keys the copy has.
-    pub keys: u64,
+    pub(crate) keys: u64,
     /// How many keys were removed between being listed and being read.
-    pub vanished: u64,
+    pub(crate) vanished: u64,
 }
 
 /// Copies a store into a file, which gets its name once it is complete and on the device.
 ///
 /// The copy has the same sizes, scrub level, flags and groups of labels, and each key as it was at one moment. Epochs
-/// start again.
-///
-/// # Errors
-/// The file is the store itself; the name exists and `force` is not given; no room; a key that stays busy.
-pub fn copy_to(from: &Store, path: &Path, force: bool) -> Result<Copied, Failure> {
+/// start again. Refuses the store itself, and without `force` a name that exists.
+pub(crate) fn copy_to(from: &Store, path: &Path, force: bool) -> Result<Copied, Failure> {
     if is_same(&store_file::path(from.location()), path) {
         let name = shown(path.as_os_str().as_bytes());
         return Err(Failure::new(format!("{name} is the store itself; give another name")));
@@ -57,10 +54,7 @@ pub fn copy_to(from: &Store, path: &Path, force: bool) -> Result<Copied, Failure
 
 /// Copies a store into a new file byte by byte. The copy is as sparse as the store: parts that were never written take
 /// no room.
-///
-/// # Errors
-/// The name exists already; a file that cannot be read or written.
-pub fn copy_bytes(from: &Store, path: &Path) -> Result<(), Failure> {
+pub(crate) fn copy_bytes(from: &Store, path: &Path) -> Result<(), Failure> {
     let reading = |error: &io::Error| Failure::io(&format!("read {}", from.location()), error);
     let file = from.fd().try_clone_to_owned().map_err(|error| reading(&error))?;
     let (file, to) = (File::from(file), AtomicFile::create(path, 0o600, false)?);

@@ -10,21 +10,19 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How often a wait at the prompt checks whether Ctrl-C was pressed.
-pub const POLL_INTERVAL: Duration = Duration::from_millis(100);
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The option `--after`: the epoch from which a change counts.
-pub const AFTER: Opt =
+pub(crate) const AFTER: Opt =
     Opt::valued("--after", "EPOCH", "counts every change since EPOCH, which list and head show");
 
 /// The option `--timeout`: ends a command after some time.
-pub const TIMEOUT: Opt = Opt::valued("--timeout", "SPAN", "ends after this time, as in 500ms or 2m");
+pub(crate) const TIMEOUT: Opt = Opt::valued("--timeout", "SPAN", "ends after this time, as in 500ms or 2m");
 
 /// Waits until the epoch of `key` is no longer `epoch`. Returns the new epoch, or none if Ctrl-C was pressed, or the
-/// store's error: [`Error::NotFound`] or [`Error::TimedOut`].
-///
-/// # Errors
-/// The store was removed, or removed and made again.
-pub fn until_changed(
+/// store's error: [`Error::NotFound`] or [`Error::TimedOut`]. Fails if the store was removed, or removed and created
+/// again.
+pub(crate) fn until_changed(
     session: &Session,
     store: &Store,
     key: &[u8],
@@ -48,7 +46,7 @@ pub fn until_changed(
 
 /// Returns when to wake next: at the deadline, or earlier, in time to check for a removed store, and at a prompt for
 /// Ctrl-C. Gives back the session's writer id, since a command that waits keeps none.
-pub fn next_check(session: &Session, deadline: Option<Instant>) -> Instant {
+pub(crate) fn next_check(session: &Session, deadline: Option<Instant>) -> Instant {
     session.release_writer();
     let interval = if session.is_interactive { POLL_INTERVAL } else { store_file::CHECK_INTERVAL };
     let next = Instant::now() + interval;
@@ -56,6 +54,6 @@ pub fn next_check(session: &Session, deadline: Option<Instant>) -> Instant {
 }
 
 /// Tells whether a deadline has passed.
-pub fn is_over(deadline: Option<Instant>) -> bool {
+pub(crate) fn is_over(deadline: Option<Instant>) -> bool {
     deadline.is_some_and(|deadline| Instant::now() >= deadline)
 }

@@ -27,7 +27,8 @@ struct Step {
 fn steps(session: &str) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     for line in session.lines() {
-        let command = line.split_once("$ ").filter(|(code, _)| code.bytes().all(|byte| byte.is_ascii_digit()));
+        let command =
+            line.split_once("$ ").filter(|(code, _)| code.bytes().all(|byte| byte.is_ascii_digit()));
         match (command, steps.last_mut()) {
             (Some((code, command)), _) => {
                 let exit_code = if code.is_empty() { "0" } else { code };
@@ -50,7 +51,8 @@ fn steps(session: &str) -> Vec<Step> {
 /// Runs a session in a shell, after the commands `setup`. Returns a line for each command that does not do what it must.
 fn mistakes(bench: &Bench, store: &str, setup: &str, steps: &[Step]) -> Vec<String> {
     let ended = format!("echo \"{END}$?\"\n");
-    let commands: String = steps.iter().flat_map(|step| [&step.command, &ended]).map(String::as_str).collect();
+    let commands: String =
+        steps.iter().flat_map(|step| [&step.command, &ended]).map(String::as_str).collect();
     let mut shell = Command::new("sh");
     bench.prepare(shell.args(["-c", &format!("exec 2>&1\n{setup}{commands}")]).env("STORE", store));
     let told = String::from_utf8_lossy(&run(&mut shell, b"").out).replace(store, "$STORE");

@@ -147,10 +147,8 @@ fn between(before: u64, after: u64) -> u64 {
     (after.saturating_sub(before) / 2).saturating_sub(1)
 }
 
-/// Waits until a key exists. Returns false if Ctrl-C was pressed, or the store's error.
-///
-/// # Errors
-/// The store was removed, or removed and made again.
+/// Waits until a key exists. Returns false if Ctrl-C was pressed, or the store's error. Fails if the store was removed,
+/// or removed and created again.
 fn until_present(
     session: &Session,
     store: &Store,
