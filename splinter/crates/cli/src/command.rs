@@ -10,7 +10,6 @@ use std::time::Duration;
 
 /// A command. The prompt, the one-shot form, help, hints, completion and man pages use it.
 pub(crate) struct Command {
-    /// Its exact name.
     pub(crate) name: &'static str,
     /// What may follow the name: a line for each way to call it.
     pub(crate) usage: &'static [&'static str],
@@ -66,9 +65,7 @@ impl Table {
 
 /// A parsed call of a command: its arguments and options.
 pub(crate) struct Call<'a> {
-    /// The table that has the command.
     pub(crate) table: &'static Table,
-    /// The command that is called.
     pub(crate) command: &'static Command,
     /// The arguments, as many as the command takes.
     pub(crate) arguments: Vec<&'a [u8]>,

@@ -14,7 +14,6 @@ use std::path::Path;
 pub(crate) trait Source {
     /// Lists the keys, without the prefix.
     fn keys(&self) -> Vec<Vec<u8>>;
-    /// Lists the stores.
     fn stores(&self) -> Vec<Vec<u8>>;
     /// Lists the paths in the file system that begin with `start`.
     fn files(&self, start: &[u8]) -> Vec<Vec<u8>>;
@@ -23,7 +22,6 @@ pub(crate) trait Source {
 /// The keys of a store, and what this machine has.
 #[derive(Default)]
 pub(crate) struct StoreSource {
-    /// The store, if there is one.
     pub(crate) store: Option<Store>,
     /// The prefix of every key.
     pub(crate) prefix: Vec<u8>,

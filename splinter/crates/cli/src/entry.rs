@@ -8,12 +8,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 use splinter::{Content, Error, GROUPS, LABELS, Type, Writer};
 
-/// The value of an entry.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Held {
-    /// Bytes.
     Bytes(Vec<u8>),
-    /// A number.
     Number(u64),
 }
 
@@ -22,15 +19,12 @@ pub(crate) enum Held {
 pub(crate) struct Entry {
     /// The whole key, with any prefix.
     pub(crate) key: Vec<u8>,
-    /// Its value.
     pub(crate) held: Held,
-    /// Its type.
     pub(crate) kind: Type,
     /// Its labels, one bit each.
     pub(crate) labels: u64,
     /// The groups it is registered with, one bit each.
     pub(crate) groups: u64,
-    /// Its user flags.
     pub(crate) flags: u16,
     /// When it was created, in a unit that the writers choose.
     pub(crate) ctime: u64,

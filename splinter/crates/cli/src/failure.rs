@@ -36,7 +36,6 @@ impl Failure {
         Self::with_exit_code(USAGE, message)
     }
 
-    /// Makes a failure with the exit code `exit`.
     pub(crate) fn with_exit_code(exit: u8, message: impl Into<String>) -> Self {
         Self { exit, message: message.into(), json: false }
     }

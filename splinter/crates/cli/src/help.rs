@@ -26,7 +26,6 @@ pub(crate) fn write_program(out: &mut dyn Write, name: &str, table: &Table) -> i
     )
 }
 
-/// Writes a line for each command.
 pub(crate) fn write_commands(out: &mut dyn Write, table: &Table) -> io::Result<()> {
     for (name, summary) in table.names() {
         writeln!(out, "  {name:<10} {summary}")?;
@@ -34,7 +33,6 @@ pub(crate) fn write_commands(out: &mut dyn Write, table: &Table) -> io::Result<(
     Ok(())
 }
 
-/// Writes the help of a command.
 pub(crate) fn write_command(out: &mut dyn Write, command: &Command) -> io::Result<()> {
     for (at, line) in command.usage.iter().enumerate() {
         let lead = if at == 0 { "usage:" } else { "      " };

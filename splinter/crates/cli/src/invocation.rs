@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 pub const BUILD: &str = concat!(env!("CARGO_PKG_VERSION"), " build ", env!("SPLINTER_BUILD"));
 /// The program's four names.
 pub(crate) const NAMES: [&str; 4] = ["splinter_cli", "splinterctl", "splinterp_cli", "splinterpctl"];
-/// The shells that have a completion script.
 pub(crate) const SHELLS: &[&str] = &["bash", "zsh", "fish"];
 
 /// The variable that names the store to open, if `--use` does not.
@@ -49,9 +48,7 @@ pub(crate) struct Invocation {
     pub(crate) rc_file: Option<PathBuf>,
     /// The user's home folder, if there is one.
     pub(crate) home: Option<PathBuf>,
-    /// The format of answers.
     pub(crate) format: Format,
-    /// What to do.
     pub(crate) task: Task,
 }
 
@@ -62,13 +59,9 @@ pub(crate) enum Task {
     Repl,
     /// Run one command, given as words.
     Once(Vec<Word>),
-    /// Print the version.
     Version,
-    /// Print the help.
     Help,
-    /// List the commands.
     List,
-    /// Write the man pages into a folder.
     Manual(PathBuf),
     /// Print the completion script for a shell.
     Completions(Word),

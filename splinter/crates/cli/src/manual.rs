@@ -54,7 +54,6 @@ fn head(page: &mut String, name: &str, what: &str) {
     let _ = writeln!(page, ".SH NAME\n{} \\- {}", escaped(name), escaped(what));
 }
 
-/// Returns the page of the program.
 fn program(table: &Table) -> String {
     let mut page = String::new();
     head(&mut page, &NAMES.join(", "), "look into, change and watch splinter stores");
@@ -94,7 +93,6 @@ const EXIT: &str = ".SH EXIT STATUS\n\
     .TP\n.B 2\nwrong call\n\
     .TP\n.B 3, 4\nof fsck: the store is damaged (3), or was repaired without some keys (4)\n";
 
-/// Returns the page of a command.
 fn one(command: &Command) -> String {
     let mut page = String::new();
     let name = page_name(command.name);

@@ -13,20 +13,15 @@ use std::path::Path;
 pub(crate) struct Arg {
     /// Its name in the usage line, as in "KEY".
     pub(crate) name: &'static str,
-    /// What kind of word it is.
     pub(crate) kind: Kind,
-    /// How many words it takes.
     pub(crate) count: Count,
 }
 
 /// How many words an argument takes. Only the last argument of a command may take more than one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Count {
-    /// Exactly one.
     One,
-    /// None or one.
     Optional,
-    /// Any number.
     Any,
 }
 
@@ -54,13 +49,10 @@ pub(crate) enum Kind {
     Key,
     /// The name of a store, or its path.
     Store,
-    /// A file.
     File,
     /// A signal group, 0 to 63.
     Group,
-    /// The name of a command.
     Command,
-    /// One of a few words.
     Choice(&'static [&'static str]),
     /// Anything else: a number, or any text.
     Text,
@@ -99,7 +91,6 @@ impl Opt {
         self
     }
 
-    /// Gives the option a letter.
     #[must_use]
     pub(crate) const fn short(mut self, letter: char) -> Self {
         self.short = Some(letter);
@@ -125,7 +116,6 @@ pub(crate) static COMMON: &[Opt] = &[
 /// A part of a line.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Item<'a> {
-    /// An argument.
     Argument(&'a [u8]),
     /// An option, and its value if it takes one.
     Option(&'static Opt, Option<&'a [u8]>),
@@ -142,7 +132,6 @@ pub(crate) struct Items<I, const N: usize> {
 }
 
 impl<'a, I: Iterator<Item = &'a [u8]>, const N: usize> Items<I, N> {
-    /// Parses `words` by the options in `tables`.
     pub(crate) fn new(words: I, tables: [&'static [Opt]; N]) -> Self {
         Self { words, tables, options_ended: false }
     }
@@ -227,7 +216,6 @@ pub(crate) fn choice<T: Copy>(word: &[u8], known: &[(&str, T)]) -> Result<T, Fai
     found.map(|(_, value)| *value).ok_or_else(|| not_one_of(word, &names()))
 }
 
-/// Returns a word as the path of a file.
 pub(crate) fn path(word: &[u8]) -> &Path {
     Path::new(OsStr::from_bytes(word))
 }

@@ -9,7 +9,6 @@ use std::fmt;
 use std::io::{self, Write};
 use std::str::Utf8Chunk;
 
-/// The format of a command's answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Format {
     /// For people, as the documentation shows it. A value is `LEN:VALUE`.
@@ -42,7 +41,6 @@ pub(crate) fn write_on_screen(out: &mut dyn Write, value: &[u8]) -> io::Result<(
     out.write_all(b"\n")
 }
 
-/// Writes one line of JSON.
 pub(crate) fn write_json(out: &mut dyn Write, value: &Value) -> io::Result<()> {
     writeln!(out, "{}", json_text(value))
 }

@@ -30,9 +30,7 @@ const HISTORY: &str = ".splinter_history";
 pub(crate) struct Session {
     /// Whether stores are files.
     pub(crate) persistent: bool,
-    /// The prefix of every key.
     pub(crate) prefix: Vec<u8>,
-    /// The format of answers.
     pub(crate) format: Format,
     /// The output; flushed after every command.
     pub(crate) out: Box<dyn Write>,
@@ -52,7 +50,6 @@ pub(crate) struct Session {
     pub(crate) history_file: Option<PathBuf>,
     /// The most lines of the history, if given.
     pub(crate) history_len: Option<usize>,
-    /// The file of label names.
     pub(crate) labels: LabelFile,
     /// The lines entered at the prompt, those of earlier sessions first. None until they are needed or one is entered.
     pub(crate) entered: Option<Vec<String>>,

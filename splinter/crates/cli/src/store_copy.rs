@@ -18,10 +18,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// The result of a copy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Copied {
-    /// How many keys the copy has.
     pub(crate) keys: u64,
     /// How many keys were removed between being listed and being read.
     pub(crate) vanished: u64,

@@ -53,7 +53,6 @@ pub(crate) fn next_check(session: &Session, deadline: Option<Instant>) -> Instan
     deadline.map_or(next, |deadline| deadline.min(next))
 }
 
-/// Tells whether a deadline has passed.
 pub(crate) fn is_over(deadline: Option<Instant>) -> bool {
     deadline.is_some_and(|deadline| Instant::now() >= deadline)
 }

@@ -12,9 +12,7 @@ pub(crate) type Word = Vec<u8>;
 /// The error of [`split`]: what the line leaves unfinished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unfinished {
-    /// A quote was opened and not closed.
     Quote(char),
-    /// The line ends with a backslash.
     Escape,
     /// `\x` is not followed by two hexadecimal digits.
     Hex,
@@ -30,7 +28,6 @@ impl fmt::Display for Unfinished {
     }
 }
 
-/// Splits a line into words.
 pub(crate) fn split(line: &[u8]) -> Result<Vec<Word>, Unfinished> {
     let mut words = Vec::new();
     let mut rest = line.trim_ascii_start();
@@ -47,7 +44,6 @@ pub(crate) fn split(line: &[u8]) -> Result<Vec<Word>, Unfinished> {
 /// The words of an incomplete line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Partial {
-    /// The complete words.
     pub(crate) words: Vec<Word>,
     /// Where the last word begins, in bytes.
     pub(crate) start: usize,

@@ -137,7 +137,6 @@ fn terms(call: &Call<'_>) -> Result<BidTerms, Failure> {
     Ok(BidTerms { intent, priority, duration })
 }
 
-/// Parses an intent.
 pub(super) fn intent(what: &str, word: &[u8]) -> Result<Intent, Failure> {
     let place = INTENTS.iter().position(|name| name.as_bytes() == word);
     let intent = place.and_then(|place| Intent::from_number(place as u8));
@@ -211,7 +210,6 @@ fn run_program(program: &[u8], words: &[&[u8]]) -> Result<(), Failure> {
     }
 }
 
-/// Parses an advice.
 pub(super) fn advice(what: &str, word: &[u8]) -> Result<Advice, Failure> {
     choice(word, &ADVICE).map_err(|failure| failure.with_context(what))
 }
