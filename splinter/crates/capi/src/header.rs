@@ -4,7 +4,7 @@
 
 use crate::declarations::{Function, Shape};
 use crate::shapes::{
-    BID_SNAPSHOT, CONSTANTS, EMBED_DIM, HEADER_SNAPSHOT, Operation, SLOT, SLOT_SNAPSHOT, SPLINTER_KEY_MAX,
+    BID_SNAPSHOT, CONSTANTS, EMBED_DIM, HEADER_SNAPSHOT, OPERATIONS, SLOT, SLOT_SNAPSHOT, SPLINTER_KEY_MAX,
     name_of_intent,
 };
 use splinter::Intent;
@@ -143,7 +143,7 @@ fn generate() -> String {
     out.push_str("\n/* The text between the name of a tandem and the number of an order. */\n");
     define(&mut out, "SPL_ORDER_ACCESSOR", "\".\"");
     flags(&mut out);
-    let operations = Operation::ALL.map(Operation::name).into_iter().zip(0..);
+    let operations = OPERATIONS.map(|(name, _)| name).into_iter().zip(0..);
     enumeration(&mut out, "The operations of splinter_integer_op.", operations, "splinter_integer_op_t");
     let intents = (0..).map_while(Intent::from_number).map(|one| (name_of_intent(one), one as u32));
     let note = "The use that a bidder intends for the store's memory.";
