@@ -82,9 +82,7 @@ impl AtomicFile {
                 fs::rename(temporary, &self.target)?;
             }
         }
-        // Sync the folder, so that the name is on the device, too. Some file systems cannot; the name is there all the
-        // same.
-        let _ = File::open(folder_of(&self.target)).and_then(|folder| folder.sync_all());
+        sync_folder_of(&self.target);
         Ok(())
     }
 }
@@ -121,6 +119,12 @@ fn failed(target: &Path, error: &io::Error) -> Failure {
         io::ErrorKind::AlreadyExists => Failure::new(format!("cannot make {name}: it exists already")),
         _ => Failure::io(&format!("make {name}"), error),
     }
+}
+
+/// Syncs the folder of a file, so that the file's name is on the device, too. Some file systems cannot; the name is there
+/// all the same.
+pub(crate) fn sync_folder_of(target: &Path) {
+    let _ = File::open(folder_of(target)).and_then(|folder| folder.sync_all());
 }
 
 fn folder_of(target: &Path) -> &Path {

@@ -20,24 +20,20 @@ pub(crate) enum Format {
     Raw,
 }
 
-/// Writes a value: `LEN:VALUE` and a newline, a line of JSON, or the bytes alone.
-pub(crate) fn write_value(out: &mut dyn Write, format: Format, value: &[u8]) -> io::Result<()> {
-    match format {
-        Format::Default => {
-            write!(out, "{}:", value.len())?;
-            out.write_all(value)?;
-            out.write_all(b"\n")
-        }
-        Format::Json => write_json(out, &json_bytes(value)),
-        Format::Raw => out.write_all(value),
+/// Writes a value: the bytes alone in the raw format, else `LEN:VALUE` and a newline. On a screen `VALUE` has control
+/// characters as escapes, except newlines and tabs.
+pub(crate) fn write_value(
+    out: &mut dyn Write,
+    format: Format,
+    on_screen: bool,
+    value: &[u8],
+) -> io::Result<()> {
+    if format == Format::Raw {
+        return out.write_all(value);
     }
-}
-
-/// Writes a value to a terminal, in the default format of [`write_value`], with control characters as escapes. Newlines
-/// and tabs stay.
-pub(crate) fn write_on_screen(out: &mut dyn Write, value: &[u8]) -> io::Result<()> {
     write!(out, "{}:", value.len())?;
-    out.write_all(&escaped(value, &['\n', '\t']))?;
+    let shown = if on_screen { escaped(value, &['\n', '\t']) } else { value.into() };
+    out.write_all(&shown)?;
     out.write_all(b"\n")
 }
 
@@ -167,23 +163,19 @@ fn escaped<'a>(text: &'a [u8], kept: &[char]) -> Cow<'a, [u8]> {
 mod tests {
     use super::*;
 
-    fn written(format: Format, value: &[u8]) -> Vec<u8> {
+    fn written(format: Format, on_screen: bool, value: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
-        write_value(&mut out, format, value).unwrap();
+        write_value(&mut out, format, on_screen, value).unwrap();
         out
     }
 
     #[test]
     fn a_value_is_written_with_its_length_as_json_or_bare() {
-        assert_eq!(written(Format::Default, b"Fine, thanks!"), b"13:Fine, thanks!\n");
-        assert_eq!(written(Format::Json, b"Fine, \"thanks\"!"), b"\"Fine, \\\"thanks\\\"!\"\n");
-        assert_eq!(written(Format::Raw, b"\xff\0"), b"\xff\0");
-    }
-
-    #[test]
-    fn bytes_that_are_no_text_are_written_all_the_same() {
-        assert_eq!(written(Format::Default, b"\xff\0"), b"2:\xff\0\n");
-        assert_eq!(written(Format::Json, b"\xff\0"), b"{\"base64\":\"/wA=\"}\n");
+        assert_eq!(written(Format::Default, false, b"Fine, thanks!"), b"13:Fine, thanks!\n");
+        assert_eq!(written(Format::Default, false, b"\xff\0"), b"2:\xff\0\n");
+        assert_eq!(written(Format::Raw, true, b"\xff\0"), b"\xff\0");
+        assert_eq!(json_bytes(b"Fine, \"thanks\"!").to_string(), "\"Fine, \\\"thanks\\\"!\"");
+        assert_eq!(json_bytes(b"\xff\0").to_string(), "{\"base64\":\"/wA=\"}");
     }
 
     #[test]
@@ -207,11 +199,7 @@ mod tests {
 
     #[test]
     fn values_on_a_screen_hold_nothing_that_a_terminal_obeys() {
-        let screen = |value: &[u8]| {
-            let mut out = Vec::new();
-            write_on_screen(&mut out, value).unwrap();
-            out
-        };
+        let screen = |value: &[u8]| written(Format::Default, true, value);
         assert_eq!(screen(b"a\\b\n\tc"), b"6:a\\b\n\tc\n");
         assert_eq!(screen(b"\x1b[2J\r\n\\"), b"7:\\x1b[2J\\x0d\n\\\\\n");
         assert_eq!(screen(b"\xff\x9b\x7f"), b"3:\xff\\x9b\\x7f\n");

@@ -1,7 +1,7 @@
 //! Copies a store key by key, while other processes use it: each key as it was at one moment, never half a key. Also
 //! copies a damaged store byte by byte. A copy gets its name once it is complete. Knows no command.
 
-use crate::atomic_file::{AtomicFile, is_same};
+use crate::atomic_file::{AtomicFile, is_same, sync_folder_of};
 use crate::entry::{Entry, bits};
 use crate::failure::Failure;
 use crate::fatal_signals;
@@ -43,10 +43,7 @@ pub(crate) fn copy_to(from: &Store, path: &Path, force: bool) -> Result<Copied, 
     let copied = copy_keys(from, draft.store())?;
     draft.store().flush()?;
     draft.publish().map_err(|error| refused(path, error))?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    // Sync the folder, so that the name is on the device, too. Some file systems cannot; the name is there all the
-    // same.
-    let _ = File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all());
+    sync_folder_of(path);
     Ok(copied)
 }
 

@@ -4,6 +4,7 @@
 use crate::failure::Failure;
 use nix::sys::stat::{FileStat, fstat, major, minor};
 use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
+use nix::sys::sysinfo::sysinfo;
 use splinter::{Location, Store};
 use std::collections::HashMap;
 use std::fmt;
@@ -173,12 +174,7 @@ pub(crate) fn growth_warning(store: &Store) -> Option<String> {
 
 /// Returns the size of memory and swap, in bytes.
 fn memory() -> Option<u64> {
-    let info = fs::read_to_string("/proc/meminfo").ok()?;
-    let of = |name: &str| -> Option<u64> {
-        let line = info.lines().find_map(|line| line.strip_prefix(name))?;
-        line.trim_end_matches("kB").trim().parse().ok()
-    };
-    Some((of("MemTotal:")? + of("SwapTotal:").unwrap_or(0)) * 1024)
+    sysinfo().ok().map(|about| about.ram_total() + about.swap_total())
 }
 
 /// Formats a number of bytes with a unit, as in "1.3 TB".

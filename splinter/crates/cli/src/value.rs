@@ -4,14 +4,15 @@
 use crate::command::Call;
 use crate::failure::Failure;
 use crate::options::{Kind, Opt};
-use crate::output::{Format, json_bytes, shown, write_json, write_on_screen, write_value};
+use crate::output::{Format, json_bytes, shown, write_json, write_value};
+use crate::retry::retry_busy;
 use crate::session::Session;
 use crate::stdio;
 use serde_json::{Value, json};
 use splinter::{Content, Error, Store, Type, Writer};
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 
 /// The size of a number in the store, in bytes.
@@ -79,8 +80,7 @@ impl Reading {
         let out = &mut session.out;
         match session.format {
             Format::Json => write_json(out, &self.json_with_key(key)),
-            Format::Default if session.on_screen => write_on_screen(out, &self.bytes),
-            format => self.write(out, format),
+            format => write_value(out, format, session.on_screen, &self.bytes),
         }
     }
 
@@ -88,22 +88,23 @@ impl Reading {
     pub(crate) fn json_with_key(&self, key: &[u8]) -> Value {
         json!({ "key": json_bytes(key), "epoch": self.epoch, "value": self.json() })
     }
-
-    /// Writes the value: `LEN:VALUE` and a newline, JSON, or the bytes alone.
-    pub(crate) fn write(&self, out: &mut dyn Write, format: Format) -> io::Result<()> {
-        match format {
-            Format::Json => write_json(out, &self.json()),
-            format => write_value(out, format, &self.bytes),
-        }
-    }
 }
 
 /// Sets the value of `key`. Returns the new epoch. A `BIGUINT` key takes a number only.
-pub(crate) fn set(writer: &mut Writer, key: &[u8], value: &[u8]) -> Result<u64, Error> {
-    match number_meant(writer, key, value)? {
+pub(crate) fn set(writer: &mut Writer, key: &[u8], value: &[u8]) -> Result<u64, Failure> {
+    let set = retry_busy(|| match number_meant(writer, key, value)? {
         Some(number) => writer.set_u64(key, number).and_then(|()| writer.epoch(key)),
         None => writer.set_versioned(key, value).map(|version| version.epoch),
-    }
+    });
+    set.map_err(|error| match error {
+        Error::ValueTooLong => too_long(value.len() as u64, writer.geometry().max_value_len),
+        Error::WrongType => Failure::new(format!(
+            "{} is a BIGUINT, and {} is not a number from 0 to 2^64 - 1; type gives it another type",
+            shown(key),
+            shown(value)
+        )),
+        error => Failure::key(key, error),
+    })
 }
 
 /// Returns the number that `value` stands for, if `key` is a `BIGUINT`. It reads decimal digits, with or without blanks
@@ -123,19 +124,6 @@ pub(crate) fn number_meant(store: &Store, key: &[u8], value: &[u8]) -> Result<Op
     let is_text = value.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
     let bytes = <[u8; NUMBER_LEN]>::try_from(value).ok().filter(|_| !is_text);
     bytes.map(u64::from_le_bytes).map(Some).ok_or(Error::WrongType)
-}
-
-/// Turns the store's error about storing `value` at `key` into a message.
-pub(crate) fn refused(session: &Session, key: &[u8], value: &[u8], error: Error) -> Failure {
-    match (error, session.store()) {
-        (Error::ValueTooLong, Ok(store)) => too_long(value.len() as u64, store.geometry().max_value_len),
-        (Error::WrongType, _) => Failure::new(format!(
-            "{} is a BIGUINT, and {} is not a number from 0 to 2^64 - 1; type gives it another type",
-            shown(key),
-            shown(value)
-        )),
-        (error, _) => Failure::key(key, error),
-    }
 }
 
 /// Reads to the end, but at most one byte more than a value may have.

@@ -4,7 +4,7 @@ use super::list::regex;
 use super::prelude::*;
 use crate::atomic_file::is_same;
 use crate::envelope::{Envelope, Type, now_ms};
-use crate::output::{json_bytes, json_text, listed, shown, write_json, write_on_screen};
+use crate::output::{json_bytes, json_text, listed, shown, write_json, write_value};
 use crate::retry::retry_forever;
 use crate::stdio;
 use crate::store_file::{self, StoreCheck};
@@ -235,18 +235,10 @@ impl Log {
                     true => out.write_all(&listed(key))?,
                     false => out.write_all(key)?,
                 }
-                match value {
-                    Some(value) if self.on_screen && format == Format::Default => {
-                        out.write_all(b" ")?;
-                        write_on_screen(out, &value.bytes)
-                    }
-                    Some(value) => {
-                        out.write_all(b" ")?;
-                        value.write(out, format)?;
-                        out.write_all(if format == Format::Raw { b"\n" } else { b"" })
-                    }
-                    None => out.write_all(b" was removed\n"),
-                }
+                let Some(value) = value else { return out.write_all(b" was removed\n") };
+                out.write_all(b" ")?;
+                write_value(out, format, self.on_screen, &value.bytes)?;
+                out.write_all(if format == Format::Raw { b"\n" } else { b"" })
             }
             Form::Json => {
                 told["ts"] = json!(now_ms());

@@ -2,9 +2,8 @@
 
 use super::prelude::*;
 use crate::output::{json_bytes, listed, shown, write_json};
-use crate::store_file::Users;
+use crate::store_file::{Users, memory_bytes};
 use crate::table;
-use nix::sys::stat::fstat;
 use serde_json::Value;
 use splinter::{Location, Store};
 use std::ffi::OsStr;
@@ -37,14 +36,13 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         return Ok(());
     }
     let users = Users::now();
-    let memory = |store: &Store| fstat(store.fd()).map_or(0, |file| file.st_blocks.unsigned_abs() * 512);
     let out = &mut session.out;
     if session.format == Format::Json {
         let row = |(name, store): &(Vec<u8>, Store)| {
             json!({
                 "store": json_bytes(name), "location": store.location().to_string(),
                 "keys": store.len(), "slots": store.geometry().slots, "bytes": store.arena_len(),
-                "memory_bytes": memory(store), "processes": users.as_ref().map(|users| users.of(store)),
+                "memory_bytes": memory_bytes(store), "processes": users.as_ref().map(|users| users.of(store)),
             })
         };
         return Ok(write_json(out, &Value::Array(stores.iter().map(row).collect()))?);
@@ -52,7 +50,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let rows: Vec<table::Row<'_>> = stores
         .iter()
         .map(|(name, store)| {
-            let numbers = [store.len(), store.geometry().slots, store.arena_len(), memory(store)];
+            let numbers = [store.len(), store.geometry().slots, store.arena_len(), memory_bytes(store)];
             let numbers = numbers.map(|number| number.to_string());
             let users = users.as_ref().map_or("?".to_owned(), |users| users.of(store).len().to_string());
             let told = numbers.into_iter().chain([users]).map(|text| text.into_bytes().into());
