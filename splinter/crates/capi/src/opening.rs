@@ -12,7 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 /// programs have no way to ask for more.
 const MAX_WRITERS: u32 = 256;
 
-/// What a name means.
+/// The meaning of a name.
 #[derive(Clone, Copy)]
 pub(crate) enum Naming {
     /// A store in `/dev/shm`; in the persistent library, a path.
@@ -57,7 +57,7 @@ pub(crate) enum OpenMode {
     CreateOrOpen,
 }
 
-/// What a function that opens a store returns.
+/// The result of a function that opens a store.
 pub(crate) trait Opened {
     /// Makes it of an open store and its serial number.
     fn of(serial: u64, store: &Store) -> Self;

@@ -28,9 +28,7 @@ fn change(
     key: Text<'_>,
     mut act: impl FnMut(&mut Writer, &[u8]) -> Result<(), Error>,
 ) -> Result<c_int, Failure> {
-    let key = key.key()?;
-    store.write_quietly(|writer| act(writer, key))?;
-    Ok(0)
+    change_and_pulse(store, key, |writer, key| writer.quietly(|writer| act(writer, key)))
 }
 
 pub(crate) fn bump(store: &Entry, key: Text<'_>) -> Result<c_int, Failure> {

@@ -11,9 +11,9 @@ use std::time::Duration;
 /// A command. The prompt, the one-shot form, help, hints, completion and man pages use it.
 pub(crate) struct Command {
     pub(crate) name: &'static str,
-    /// What may follow the name: a line for each way to call it.
+    /// The words after the name: a line for each way to call it.
     pub(crate) usage: &'static [&'static str],
-    /// What it does, in one line: a verb in the third person, no full stop.
+    /// Its effect, in one line: a verb in the third person, no full stop.
     pub(crate) summary: &'static str,
     /// The rest of its help, in paragraphs with lines of at most 80 columns.
     pub(crate) details: &'static str,
@@ -247,14 +247,14 @@ mod tests {
     }
 
     #[test]
-    fn what_begins_with_a_dash_can_be_an_argument() {
+    fn a_word_that_begins_with_a_dash_can_be_an_argument() {
         for (line, value) in [("k -", "-"), ("k -12", "-12"), ("k -- --file", "--file")] {
             parse(line, |call| assert_eq!(call.get(1), Some(value.as_bytes()))).unwrap();
         }
     }
 
     #[test]
-    fn mistakes_are_told_with_what_to_do() {
+    fn mistakes_come_with_advice() {
         let usage = "use: trial KEY [VALUE], or: trial KEY --file FILE";
         assert_eq!(refusal(""), format!("KEY is missing; {usage}"));
         assert_eq!(refusal("a b c"), format!("\"c\" is one word too many; {usage}"));

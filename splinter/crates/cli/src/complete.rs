@@ -56,7 +56,7 @@ fn entries(folder: &Path) -> Vec<Vec<u8>> {
     names.filter(|name| !name.starts_with(b".")).collect()
 }
 
-/// What the last word of a line can be.
+/// The possible kinds of the last word of a line.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Expected {
     /// A word of a kind, or nothing that can be listed.
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn hints_say_what_is_still_to_come() {
+    fn hints_show_the_missing_arguments() {
         for (line, said) in [
             ("get ", Some("KEY")),
             ("set ", Some("KEY VALUE")),

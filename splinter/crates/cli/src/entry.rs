@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_as_json_reads_as_itself() {
+    fn entries_read_as_they_were_written_in_json() {
         for entry in all() {
             let line = Value::Object(entry.to_json()).to_string();
             assert_eq!(Entry::parse(&serde_json::from_str(&line).unwrap()), Ok(entry), "{line}");
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_into_a_store_is_read_from_there_whatever_was_there_before() {
+    fn an_entry_replaces_any_other_in_a_store() {
         let geometry = Geometry { slots: 4, max_value_len: 16, vector_dim: 2, max_writers: 1 };
         let store = Store::anonymous(&Config { geometry, ..Config::default() }).unwrap();
         let mut writer = store.writer().unwrap();
@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_changes_nothing() {
+    fn an_entry_that_does_not_fit_changes_nothing() {
         let geometry = Geometry { slots: 4, max_value_len: 3, vector_dim: 3, max_writers: 1 };
         let store = Store::anonymous(&Config { geometry, ..Config::default() }).unwrap();
         let mut writer = store.writer().unwrap();
@@ -401,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_entry_is_refused_by_what_is_wrong() {
+    fn malformed_entries_are_refused_with_the_reason() {
         for (json, why) in [
             (json!([]), "it is not a JSON object"),
             (json!({ "value": "v" }), "it has no key"),

@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_pipe_is_nobodys_fault_and_a_full_disk_is_told() {
+    fn a_closed_pipe_is_no_error_and_a_full_disk_is_one() {
         let closed = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
         assert!(closed.is_closed_pipe() && closed.with_context("get").message.is_empty());
         let full = Failure::from(io::Error::from(io::ErrorKind::StorageFull));

@@ -52,7 +52,7 @@ pub(crate) struct Invocation {
     pub(crate) task: Task,
 }
 
-/// What the program is called to do.
+/// The task of this call of the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Task {
     /// Read commands from the terminal, or from a pipe.
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_call_is_told() {
+    fn wrong_calls_are_refused_with_the_reason() {
         for (line, message) in [
             ("splinterctl", "no command is given; --help lists them"),
             ("splinterctl --", "no command is given; --help lists them"),

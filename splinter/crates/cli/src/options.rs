@@ -67,7 +67,7 @@ pub(crate) struct Opt {
     pub(crate) short: Option<char>,
     /// The name and kind of its value, if it takes one.
     pub(crate) value: Option<(&'static str, Kind)>,
-    /// What it does, in one line.
+    /// Its effect, in one line.
     pub(crate) help: &'static str,
 }
 

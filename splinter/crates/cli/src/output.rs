@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn names_in_messages_are_one_line_whatever_they_hold() {
+    fn names_in_messages_are_one_line() {
         assert_eq!(shown("käse".as_bytes()), "\"käse\"");
         assert_eq!(shown(b"a\n\"\xff\x1b"), "\"a\\n\\\"\\xff\\u{1b}\"");
     }
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn names_in_lists_are_as_they_are_but_for_what_a_terminal_would_obey() {
+    fn names_in_lists_have_escapes_for_control_characters_only() {
         for plain in [&b"plain"[..], "k\u{e4}se \\n".as_bytes(), b"\xff\\"] {
             assert_eq!(&*listed(plain), plain);
         }

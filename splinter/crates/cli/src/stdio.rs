@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_terminal_that_was_left_without_waits_again() {
+    fn a_terminal_that_was_left_non_blocking_blocks_again() {
         let (reader, _writer) = io::pipe().unwrap();
         fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
         set_blocking(&reader);

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 /// How often a waiting command checks that its store is still there.
 pub(crate) const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What happened to the name of an open store.
+/// How an open store lost its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lost {
     /// No file has the name any more.
@@ -192,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_has_a_file_mapped_is_read_from_the_kernels_lists() {
+    fn the_processes_that_map_a_file_come_from_the_kernels_lists() {
         let mut users = Users::default();
         users.add(7, "7f00-7f01 rw-s 00000000 00:1a 42                /dev/shm/a b");
         users.add(7, "7f01-7f02 rw-s 00000000 00:1a 42                /dev/shm/a b");

@@ -31,7 +31,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_for_the_clock_never_ends() {
+    fn a_time_that_is_too_long_for_the_clock_never_ends() {
         assert_eq!(deadline(None), None);
         assert_eq!(deadline(Some(Duration::MAX)), None);
         assert!(deadline(Some(Duration::ZERO)).is_some());

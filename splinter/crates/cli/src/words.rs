@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_finished_is_refused() {
+    fn unfinished_quotes_and_escapes_are_refused() {
         assert_eq!(split(b"set a \"b"), Err(Unfinished::Quote('"')));
         assert_eq!(split(b"set a 'b\\'c'"), Err(Unfinished::Quote('\'')));
         assert_eq!(split(b"set a \\"), Err(Unfinished::Escape));

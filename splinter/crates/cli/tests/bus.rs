@@ -14,7 +14,7 @@ fn envelopes(text: &str) -> Vec<Envelope> {
 }
 
 #[test]
-fn what_one_process_sends_another_receives() {
+fn one_process_receives_the_messages_of_another() {
     let rig = Rig::new();
     rig.store(small());
     // The first time the key is missing, the second time it exists.
@@ -60,7 +60,7 @@ fn a_receiver_goes_on_while_the_key_goes_and_comes() {
 }
 
 #[test]
-fn envelopes_say_who_when_and_what() {
+fn envelopes_name_sender_time_and_content() {
     let rig = Rig::new();
     rig.store(small());
     let before = now_ms();
@@ -88,7 +88,7 @@ fn envelopes_say_who_when_and_what() {
 }
 
 #[test]
-fn what_is_no_envelope_is_told_of_counted_and_passed_over() {
+fn malformed_envelopes_are_reported_counted_and_skipped() {
     let rig = Rig::new();
     let store = rig.store(small());
     rig.good(&["send", "bus", "naked"]);
@@ -105,7 +105,7 @@ fn what_is_no_envelope_is_told_of_counted_and_passed_over() {
 }
 
 #[test]
-fn lines_are_numbered_and_what_is_last_ends_the_receiver() {
+fn lines_are_numbered_and_the_last_ends_the_receiver() {
     let rig = Rig::new();
     rig.store(small());
     let mut receiver = rig.ctl(&["recv", "log", "--follow", "--envelope", "--timeout", "60s"]);

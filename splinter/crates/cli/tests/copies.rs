@@ -87,7 +87,7 @@ fn a_number_that_was_set_to_no_number_is_saved_and_restored_as_it_is() {
 }
 
 #[test]
-fn what_dd_or_cp_copied_is_restored_too() {
+fn copies_made_by_cp_are_restored_too() {
     let rig = Rig::new();
     let store = rig.store(small());
     fill(&store);
@@ -138,7 +138,7 @@ fn a_copy_under_load_has_every_key_whole() {
 }
 
 #[test]
-fn what_is_exported_is_imported_as_it_was() {
+fn import_restores_all_that_export_wrote() {
     let rig = Rig::new();
     let store = rig.store(small());
     fill(&store);
@@ -164,7 +164,7 @@ fn what_is_exported_is_imported_as_it_was() {
 }
 
 #[test]
-fn what_is_exported_by_default_is_imported_and_at_a_terminal_it_is_short() {
+fn a_default_export_can_be_imported_and_is_short_at_a_terminal() {
     let rig = Rig::new();
     let store = rig.store(small());
     fill(&store);

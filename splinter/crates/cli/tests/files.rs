@@ -70,7 +70,7 @@ fn beyond_the_limit_on_file_sizes_a_command_says_so_and_leaves_nothing() {
 }
 
 #[test]
-fn on_a_full_disk_nothing_half_is_left_and_what_was_there_stays() {
+fn on_a_full_disk_no_part_of_a_file_is_left_and_old_files_stay() {
     let rig = Rig::new();
     large(&rig);
     std::fs::create_dir(rig.path("small")).unwrap();

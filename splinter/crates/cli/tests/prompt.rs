@@ -38,7 +38,7 @@ fn commands_keys_and_options_are_completed_and_the_rest_is_hinted_at() {
 }
 
 #[test]
-fn what_was_entered_comes_back_in_the_next_session() {
+fn the_next_session_has_the_history() {
     let bench = Bench::new();
     for (arguments, variable, path) in [
         (&[][..], None, ".splinter_history"),
@@ -154,7 +154,7 @@ fn an_interrupt_from_elsewhere_is_ctrl_c_and_leaves_the_terminal_as_it_was() {
 }
 
 #[test]
-fn what_was_ignored_when_the_prompt_began_stays_ignored() {
+fn signals_that_were_ignored_at_the_start_stay_ignored() {
     let bench = Bench::new();
     let store = bench.init("s");
     bench.good(&store, &["set", "k", "v"]);

@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_operation_is_known_and_says_what_it_needs() {
+    fn every_operation_is_known_and_checks_its_operand() {
         assert_eq!(operation(b"inc", None), Ok(IntegerOp::Inc(1)));
         assert_eq!(operation(b"dec", Some(5)), Ok(IntegerOp::Dec(5)));
         assert_eq!(operation(b"not", None), Ok(IntegerOp::Not));
