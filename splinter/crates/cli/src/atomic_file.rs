@@ -3,7 +3,7 @@
 
 use crate::failure::Failure;
 use crate::fatal_signals;
-use crate::output::shown;
+use crate::output::shown_path;
 use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::libc;
 use nix::unistd::linkat;
@@ -114,7 +114,7 @@ pub(crate) fn is_same(one: &Path, other: &Path) -> bool {
 }
 
 fn failed(target: &Path, error: &io::Error) -> Failure {
-    let name = shown(target.as_os_str().as_bytes());
+    let name = shown_path(target);
     match error.kind() {
         io::ErrorKind::AlreadyExists => Failure::new(format!("cannot make {name}: it exists already")),
         _ => Failure::io(&format!("make {name}"), error),

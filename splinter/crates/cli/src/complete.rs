@@ -5,9 +5,8 @@ use crate::command::{Command, Table};
 use crate::options::{self, Arg, COMMON, Count, Item, Items, Kind, Opt};
 use crate::words::{self, Partial};
 use splinter::{GROUPS, Store};
-use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
 /// Lists the keys, stores and files to complete from.
@@ -44,7 +43,7 @@ impl Source for StoreSource {
         let folder_len = start.iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
         let folder = &start[..folder_len];
         let path = if folder.is_empty() { b"." } else { folder };
-        let names = entries(Path::new(OsStr::from_bytes(path)));
+        let names = entries(options::path(path));
         names.into_iter().map(|name| [folder, &name].concat()).collect()
     }
 }

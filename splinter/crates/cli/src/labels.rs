@@ -3,11 +3,10 @@
 use crate::failure::Failure;
 use crate::invocation::Invocation;
 use crate::options::number;
-use crate::output::shown;
+use crate::output::{shown, shown_path};
 use crate::words;
 use std::fs;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 /// The name of the file in the home folder.
@@ -24,7 +23,7 @@ impl LabelFile {
     /// Returns the file that the program was called with, or the one in the home folder.
     pub(crate) fn new(invocation: &Invocation) -> Self {
         let given = invocation.rc_file.clone();
-        let given = given.map(|path| (path.clone(), shown(path.as_os_str().as_bytes())));
+        let given = given.map(|path| (path.clone(), shown_path(&path)));
         let usual = || Some((invocation.home.as_ref()?.join(NAME), format!("~/{NAME}")));
         Self { place: given.or_else(usual) }
     }

@@ -6,17 +6,15 @@ use crate::command::{Command, Table};
 use crate::failure::Failure;
 use crate::invocation::{ENVIRONMENT, NAMES, OPTIONS, UNITS};
 use crate::options::{COMMON, Opt};
-use crate::output::shown;
+use crate::output::shown_path;
 use std::fmt::Write;
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// Writes all pages into a folder, which it creates if it is missing.
 pub(crate) fn write_pages(folder: &Path, table: &Table) -> Result<(), Failure> {
-    let failed =
-        |path: &Path, error| Failure::io(&format!("write {}", shown(path.as_os_str().as_bytes())), &error);
+    let failed = |path: &Path, error| Failure::io(&format!("write {}", shown_path(path)), &error);
     fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
     for (name, page) in pages(table) {
         let path = folder.join(name);

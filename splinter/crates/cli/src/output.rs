@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::str::Utf8Chunk;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,6 +91,11 @@ pub(crate) fn shown(bytes: &[u8]) -> String {
         _ => first,
     });
     if first.len() < bytes.len() { format!("{text}... ({} bytes)", bytes.len()) } else { text }
+}
+
+/// Formats a path for a message, as [`shown`] does.
+pub(crate) fn shown_path(path: &Path) -> String {
+    shown(path.as_os_str().as_bytes())
 }
 
 /// Puts bytes in quotes, on one line. Text in any script stays; control characters and bytes that are not UTF-8 become

@@ -6,7 +6,7 @@ use crate::complete::{self, StoreSource};
 use crate::execute::execute;
 use crate::failure::Failure;
 use crate::invocation::{BUILD, Invocation};
-use crate::output::shown;
+use crate::output::shown_path;
 use crate::session::Session;
 use crate::stdio::{self, print_stderr};
 use crate::words::{self, Unfinished};
@@ -21,7 +21,6 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 /// The prompt without a store.
@@ -43,7 +42,7 @@ pub(crate) fn startup(session: &mut Session, invocation: &Invocation) -> Result<
     let Some(path) = &invocation.rcfile else {
         return Ok(());
     };
-    let name = shown(path.as_os_str().as_bytes());
+    let name = shown_path(path);
     let file = File::open(path).map_err(|error| Failure::io(&format!("read {name}"), &error))?;
     let done = script(session, BufReader::new(file)).map_err(|failure| failure.with_context(&name));
     // `exit` ended the file only.

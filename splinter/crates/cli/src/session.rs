@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::invocation::Invocation;
 use crate::labels::LabelFile;
-use crate::options::text;
+use crate::options::{self, text};
 use crate::output::{Format, cut, json_bytes, json_text, shown, write_json};
 use crate::retry::{retry_busy, retry_while};
 use crate::stdio;
@@ -14,11 +14,9 @@ use rustyline::history::{FileHistory, History};
 use serde_json::{Value, json};
 use splinter::{Key, Location, Store, StoreError, Writer};
 use std::cell::{Cell, OnceCell, RefCell};
-use std::ffi::OsStr;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::ops::{Deref, DerefMut};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Instant;
@@ -109,7 +107,7 @@ impl Session {
     /// Returns the location of a store by its name: in shared memory, or a file in a persistent session.
     pub(crate) fn location(&self, name: &[u8]) -> Result<Location, Failure> {
         if self.persistent {
-            return Ok(Location::file(OsStr::from_bytes(name)));
+            return Ok(Location::file(options::path(name)));
         }
         Ok(Location::shared(text("the store's name", name)?)?)
     }

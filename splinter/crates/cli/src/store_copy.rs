@@ -5,7 +5,7 @@ use crate::atomic_file::{AtomicFile, is_same, sync_folder_of};
 use crate::entry::{Entry, bits};
 use crate::failure::Failure;
 use crate::fatal_signals;
-use crate::output::shown;
+use crate::output::shown_path;
 use crate::retry::retry_busy;
 use crate::store_file;
 use nix::errno::Errno;
@@ -14,7 +14,6 @@ use splinter::{Config, Draft, Error, LABELS, Location, Reserve, Store, StoreErro
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -31,7 +30,7 @@ pub(crate) struct Copied {
 /// start again. Refuses the store itself, and without `force` a name that exists.
 pub(crate) fn copy_to(from: &Store, path: &Path, force: bool) -> Result<Copied, Failure> {
     if is_same(&store_file::path(from.location()), path) {
-        let name = shown(path.as_os_str().as_bytes());
+        let name = shown_path(path);
         return Err(Failure::new(format!("{name} is the store itself; give another name")));
     }
     // A copy takes the memory that its keys need, and no more.
@@ -94,7 +93,7 @@ fn data_from(file: &File, at: u64, len: u64) -> Option<Range<u64>> {
 fn refused(path: &Path, error: StoreError) -> Failure {
     match error {
         StoreError::Exists(_) => {
-            let name = shown(path.as_os_str().as_bytes());
+            let name = shown_path(path);
             Failure::new(format!("{name} exists already; --force replaces it"))
         }
         error => error.into(),

@@ -4,6 +4,7 @@ use super::list::regex;
 use super::prelude::*;
 use crate::atomic_file::is_same;
 use crate::envelope::{Envelope, Type, now_ms};
+use crate::options;
 use crate::output::{json_bytes, json_text, listed, shown, write_json, write_value};
 use crate::retry::retry_forever;
 use crate::stdio;
@@ -15,12 +16,9 @@ use regex::bytes::Regex;
 use serde_json::Value;
 use splinter::{Change, Error, Key, Store, StoreError};
 use std::collections::HashMap;
-use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 
 pub(super) static COMMAND: Command = Command {
     name: "logtee",
@@ -55,7 +53,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         format => Form::Line(format),
     };
     let file = call.arguments[0];
-    if file != b"-" && is_same(Path::new(OsStr::from_bytes(file)), &store_file::path(store.location())) {
+    if file != b"-" && is_same(options::path(file), &store_file::path(store.location())) {
         return Err(Failure::new(format!("{} is the store itself; give another FILE", shown(file))));
     }
     let (out, writing) = open(file)?;
@@ -148,7 +146,7 @@ fn open(path: &[u8]) -> Result<(Box<dyn Write>, String), Failure> {
         return Ok((Box::new(stdio::output().0), String::new()));
     }
     let writing = format!("write {}", shown(path));
-    let file = OpenOptions::new().append(true).create(true).open(OsStr::from_bytes(path));
+    let file = OpenOptions::new().append(true).create(true).open(options::path(path));
     let file = file.map_err(|error| Failure::io(&writing, &error))?;
     let mut out = BufWriter::new(file);
     if is_cut_short(path) {
@@ -159,7 +157,7 @@ fn open(path: &[u8]) -> Result<(Box<dyn Write>, String), Failure> {
 
 /// Tells whether a file ends in the middle of a line, as a file on a disk that filled up can.
 fn is_cut_short(path: &[u8]) -> bool {
-    let (path, mut last) = (OsStr::from_bytes(path), [0]);
+    let (path, mut last) = (options::path(path), [0]);
     let len = fs::metadata(path).map_or(0, |about| if about.is_file() { about.len() } else { 0 });
     let read = |file: File| file.read_exact_at(&mut last, len - 1);
     len > 0 && File::open(path).and_then(read).is_ok() && last != *b"\n"
