@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use splinter::{Content, Error, GROUPS, LABELS, Type, Writer};
 
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Held {
+pub(crate) enum Data {
     Bytes(Vec<u8>),
     Number(u64),
 }
@@ -19,7 +19,7 @@ pub(crate) enum Held {
 pub(crate) struct Entry {
     /// The whole key, with any prefix.
     pub(crate) key: Vec<u8>,
-    pub(crate) held: Held,
+    pub(crate) value: Data,
     pub(crate) kind: Type,
     /// Its labels, one bit each.
     pub(crate) labels: u64,
@@ -39,7 +39,7 @@ impl From<Content> for Entry {
         let Content { slot, value, number, vector, .. } = content;
         Self {
             key: slot.key.as_ref().to_vec(),
-            held: number.map_or(Held::Bytes(value), Held::Number),
+            value: number.map_or(Data::Bytes(value), Data::Number),
             kind: slot.kind,
             labels: slot.labels,
             groups: slot.registered,
@@ -57,9 +57,9 @@ impl Entry {
         let mut fields = Map::new();
         let mut add = |name: &str, value: Value| fields.insert(name.to_owned(), value);
         add("key", json_bytes(&self.key));
-        match &self.held {
-            Held::Bytes(value) => add("value", json_bytes(value)),
-            Held::Number(number) => add("value", json!(number)),
+        match &self.value {
+            Data::Bytes(value) => add("value", json_bytes(value)),
+            Data::Number(number) => add("value", json!(number)),
         };
         if self.kind != Type::Void {
             add("type", json!(self.kind.to_string()));
@@ -93,23 +93,23 @@ impl Entry {
             }
             Some(_) => return Err("type is not a string".to_owned()),
         };
-        let held = match fields.get("value").ok_or("it has no value")? {
+        let data = match fields.get("value").ok_or("it has no value")? {
             Value::Number(number) => {
                 let number = number.as_u64().ok_or("value is not a number from 0 to 2^64 - 1")?;
-                Held::Number(number)
+                Data::Number(number)
             }
-            other => Held::Bytes(bytes("value", other)?),
+            other => Data::Bytes(bytes("value", other)?),
         };
-        let kind = match (&held, kind) {
-            (Held::Number(_), None | Some(Type::BigUint)) => Type::BigUint,
-            (Held::Number(_), Some(kind)) => {
+        let kind = match (&data, kind) {
+            (Data::Number(_), None | Some(Type::BigUint)) => Type::BigUint,
+            (Data::Number(_), Some(kind)) => {
                 return Err(format!("value is a number, and type is {kind}"));
             }
-            (Held::Bytes(_), kind) => kind.unwrap_or_default(),
+            (Data::Bytes(_), kind) => kind.unwrap_or_default(),
         };
         Ok(Self {
             key,
-            held,
+            value: data,
             kind,
             labels: mask(fields, "labels", LABELS)?,
             groups: mask(fields, "groups", GROUPS)?,
@@ -129,9 +129,9 @@ impl Entry {
             return Err(Error::WrongDimension);
         }
         let key = &self.key;
-        match &self.held {
-            Held::Number(number) => retry_busy(|| writer.set_u64(key, *number))?,
-            Held::Bytes(value) => put_bytes(writer, key, self.kind, value)?,
+        match &self.value {
+            Data::Number(number) => retry_busy(|| writer.set_u64(key, *number))?,
+            Data::Bytes(value) => put_bytes(writer, key, self.kind, value)?,
         }
         let now = retry_busy(|| writer.snapshot(key))?;
         let (more, less) = (self.labels & !now.labels, now.labels & !self.labels);
@@ -273,21 +273,21 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::thread;
 
-    fn entry(held: Held, kind: Type) -> Entry {
+    fn entry(value: Data, kind: Type) -> Entry {
         let (labels, groups, flags) = (1 << 63 | 1, 1 << 5, 0xffff);
         let vector = vec![0.1, -2.0];
         let (key, ctime, atime) = (b"k\xff".to_vec(), u64::MAX, 1);
-        Entry { key, held, kind, labels, groups, flags, ctime, atime, vector }
+        Entry { key, value, kind, labels, groups, flags, ctime, atime, vector }
     }
 
     fn all() -> Vec<Entry> {
-        let bytes = |bytes: &[u8]| Held::Bytes(bytes.to_vec());
+        let bytes = |bytes: &[u8]| Data::Bytes(bytes.to_vec());
         let mut all: Vec<Entry> = Type::ALL
             .into_iter()
-            .flat_map(|kind| [&b""[..], b"12345678", b"42", b"\xff\0"].map(|held| (kind, held)))
-            .map(|(kind, held)| entry(bytes(held), kind))
+            .flat_map(|kind| [&b""[..], b"12345678", b"42", b"\xff\0"].map(|value| (kind, value)))
+            .map(|(kind, value)| entry(bytes(value), kind))
             .collect();
-        all.push(entry(Held::Number(u64::MAX), Type::BigUint));
+        all.push(entry(Data::Number(u64::MAX), Type::BigUint));
         all.push(Entry { vector: vec![f32::NEG_INFINITY, 1.0], ..entry(bytes(b"x"), Type::Json) });
         all.push(Entry {
             labels: 0,
@@ -311,7 +311,7 @@ mod tests {
 
     /// Tells whether the entry's bytes encode no number.
     fn is_odd(entry: &Entry) -> bool {
-        matches!(&entry.held, Held::Bytes(bytes) if matches!(&bytes[..], b"" | b"\xff\0"))
+        matches!(&entry.value, Data::Bytes(bytes) if matches!(&bytes[..], b"" | b"\xff\0"))
     }
 
     #[test]
@@ -351,13 +351,13 @@ mod tests {
     fn readers_see_the_value_before_or_the_one_after_and_nothing_else() {
         let geometry = Geometry { slots: 4, max_value_len: 16, vector_dim: 2, max_writers: 1 };
         let store = Store::anonymous(&Config { geometry, ..Config::default() }).unwrap();
-        let with = |held, kind| Entry { vector: vec![], ..entry(held, kind) };
-        let bytes = |bytes: &[u8]| Held::Bytes(bytes.to_vec());
+        let with = |value, kind| Entry { vector: vec![], ..entry(value, kind) };
+        let bytes = |bytes: &[u8]| Data::Bytes(bytes.to_vec());
         let number = u64::from_le_bytes(*b"12345678");
         let entries = [
             with(bytes(b"text"), Type::VarText),
             with(bytes(b"{}"), Type::Json),
-            with(Held::Number(number), Type::BigUint),
+            with(Data::Number(number), Type::BigUint),
             with(bytes(b"bytes"), Type::Binary),
             with(bytes(b"12345678"), Type::BigUint),
             with(bytes(b"plain"), Type::Void),
@@ -393,7 +393,7 @@ mod tests {
         let geometry = Geometry { slots: 4, max_value_len: 3, vector_dim: 3, max_writers: 1 };
         let store = Store::anonymous(&Config { geometry, ..Config::default() }).unwrap();
         let mut writer = store.writer().unwrap();
-        let mut entry = entry(Held::Bytes(b"long".to_vec()), Type::Json);
+        let mut entry = entry(Data::Bytes(b"long".to_vec()), Type::Json);
         assert_eq!(entry.put(&mut writer), Err(Error::WrongDimension));
         entry.vector.push(0.0);
         assert_eq!(entry.put(&mut writer), Err(Error::ValueTooLong));

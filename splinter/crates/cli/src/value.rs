@@ -82,6 +82,12 @@ impl Reading {
         }
     }
 
+    /// As [`Self::answer`], for one of several values: with a newline after it in the raw format, too.
+    pub(crate) fn answer_line(&self, session: &mut Session, key: &[u8]) -> io::Result<()> {
+        self.answer(session, key)?;
+        session.out.write_all(if session.format == Format::Raw { b"\n" } else { b"" })
+    }
+
     /// Formats the value as JSON, with `key` and the epoch.
     pub(crate) fn json_with_key(&self, key: &[u8]) -> Value {
         json!({ "key": json_bytes(key), "epoch": self.epoch, "value": self.json() })

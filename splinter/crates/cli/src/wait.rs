@@ -5,7 +5,8 @@ use crate::options::Opt;
 use crate::retry::BUSY_PAUSE;
 use crate::session::Session;
 use crate::store_file::{self, StoreCheck};
-use splinter::{Error, Store};
+use splinter::{Change, Error, Key, Store};
+use std::collections::HashMap;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -55,4 +56,18 @@ pub(crate) fn next_check(session: &Session, deadline: Option<Instant>) -> Instan
 
 pub(crate) fn is_over(deadline: Option<Instant>) -> bool {
     deadline.is_some_and(|deadline| Instant::now() >= deadline)
+}
+
+/// The key of each slot. An event for a removal names the slot only.
+#[derive(Default)]
+pub(crate) struct SlotKeys(HashMap<u32, Key>);
+
+impl SlotKeys {
+    /// Records a change. Returns the key that was in the slot before, if it is another one.
+    pub(crate) fn record(&mut self, change: &Change) -> Option<Key> {
+        match change.key {
+            Some(key) => self.0.insert(change.slot, key).filter(|before| *before != key),
+            None => self.0.remove(&change.slot),
+        }
+    }
 }

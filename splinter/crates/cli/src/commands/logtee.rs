@@ -11,7 +11,7 @@ use crate::stdio;
 use crate::store_file::{self, StoreCheck};
 use crate::time::deadline;
 use crate::value::Reading;
-use crate::wait::{TIMEOUT, is_over, next_check};
+use crate::wait::{SlotKeys, TIMEOUT, is_over, next_check};
 use regex::bytes::Regex;
 use serde_json::Value;
 use splinter::{Change, Error, Key, Store, StoreError};
@@ -82,12 +82,12 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         StoreError::ReadOnly => Failure::new(format!("{error}; --once writes what is there")),
         error => error.into(),
     })?;
-    let mut held = HashMap::new();
+    let mut slot_keys = SlotKeys::default();
     let mut store_check = StoreCheck::new();
     let mut changes = Vec::new();
     watcher.resync(|change| changes.push(change));
     loop {
-        changes.drain(..).try_for_each(|change| log.change(&mut held, &change))?;
+        changes.drain(..).try_for_each(|change| log.change(&mut slot_keys, &change))?;
         log.flush()?;
         if log.left == 0 || session.is_interrupted() || is_over(end) {
             return Ok(());
@@ -165,12 +165,8 @@ fn is_cut_short(path: &[u8]) -> bool {
 
 impl Log {
     /// Writes the changed key's value, and the removal of the key that the slot held before.
-    fn change(&mut self, held: &mut HashMap<u32, Key>, change: &Change) -> Result<(), Failure> {
-        let before = match change.key {
-            Some(key) => held.insert(change.slot, key).filter(|before| *before != key),
-            None => held.remove(&change.slot),
-        };
-        if let Some(gone) = before
+    fn change(&mut self, slot_keys: &mut SlotKeys, change: &Change) -> Result<(), Failure> {
+        if let Some(gone) = slot_keys.record(change)
             && self.logged.remove(&gone).is_some()
             && self.store.contains(gone) == Ok(false)
         {

@@ -79,7 +79,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         has_come = true;
         match &mut filter {
             None => {
-                write(session, &key, &message)?;
+                message.answer_line(session, &key)?;
                 received += 1;
             }
             Some(filter) => {
@@ -220,14 +220,6 @@ impl EnvelopeFilter<'_> {
     }
 }
 
-fn write(session: &mut Session, key: &[u8], message: &Reading) -> Result<(), Failure> {
-    message.answer(session, key)?;
-    if session.format == Format::Raw {
-        session.out.write_all(b"\n")?;
-    }
-    Ok(())
-}
-
 fn write_envelope(session: &mut Session, envelope: &Envelope) -> Result<(), Failure> {
     match (session.format, &envelope.payload) {
         (Format::Default | Format::Json, _) => {
@@ -235,8 +227,8 @@ fn write_envelope(session: &mut Session, envelope: &Envelope) -> Result<(), Fail
         }
         (Format::Raw, Value::Null) => writeln!(session.out)?,
         (Format::Raw, payload) => {
-            let held = bytes("payload", payload).unwrap_or_else(|_| payload.to_string().into_bytes());
-            session.out.write_all(&held)?;
+            let content = bytes("payload", payload).unwrap_or_else(|_| payload.to_string().into_bytes());
+            session.out.write_all(&content)?;
             session.out.write_all(b"\n")?;
         }
     }
