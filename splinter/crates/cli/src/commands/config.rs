@@ -116,18 +116,3 @@ fn show(session: &mut Session) -> Result<(), Failure> {
     }
     session.print_rows(rows, &config)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn levels_go_from_nothing_to_all_and_the_older_switch_has_its_ends() {
-        for (word, meant) in [("0", Scrub::None), ("1", Scrub::Hybrid), ("2", Scrub::Full)] {
-            assert_eq!(level(word.as_bytes()), Ok(meant));
-            assert_eq!(level(meant.to_string().as_bytes()), Ok(meant));
-        }
-        assert_eq!((level(b"on"), level(b"off")), (Ok(Scrub::Full), Ok(Scrub::None)));
-        assert_eq!(level(b"3").unwrap_err().exit, 2);
-    }
-}
