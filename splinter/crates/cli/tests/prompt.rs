@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::terminal::Terminal;
+use common::terminal::{Terminal, play};
 use common::{Bench, file, run, wait_until, wait_until_asleep, wait_until_reading};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -13,6 +13,37 @@ use std::process::Command;
 fn leave(mut terminal: Terminal) {
     terminal.type_in("\x04");
     assert_eq!(terminal.end().0, Some(0));
+}
+
+/// Types a session, and compares the output byte for byte. `...` in the session calls `meanwhile`.
+fn play_session(command: &mut Command, session: &str, store: &str, meanwhile: impl Fn(&Terminal)) {
+    let session = session.replace("$VERSION", splinter_cli::BUILD).replace("$STORE", store);
+    play(&mut Terminal::start(command, "dumb"), &session, meanwhile);
+}
+
+#[test]
+fn the_session_in_the_readme_of_the_original_reads_as_it_did() {
+    let bench = Bench::new();
+    let store = bench.store("s");
+    let session = include_str!("sessions/prompt.txt");
+    play_session(&mut bench.command("splinter_cli"), session, &store, |terminal| {
+        wait_until_asleep(terminal.process());
+        bench.good(&store, &["set", "test_two", "Fine, thanks!"]);
+    });
+}
+
+#[test]
+fn the_session_with_a_prefix_in_the_readme_of_the_original_reads_as_it_did() {
+    for by_variable in [false, true] {
+        let bench = Bench::new();
+        let mut command = bench.command("splinter_cli");
+        match by_variable {
+            false => command.args(["--prefix", "demo::namespace::"]),
+            true => command.env("SPLINTER_NS_PREFIX", "demo::namespace::"),
+        };
+        let session = include_str!("sessions/prompt_with_prefix.txt");
+        play_session(&mut command, session, &bench.store("s"), |_| ());
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! A file of `sessions/` has sections, each with its claim as the heading. A section runs in a shell of its own, in an
 //! empty folder, with a new store; `$STORE` and `$SPLINTER_DEFAULT_STORE` are its name. A line that begins with `$ ` is
 //! a command, after a number one with that exit code; lines after `> ` continue it. What it prints follows, and `[..]`
-//! stands there for any characters of a line.
+//! stands there for any characters of a line. The files `prompt*.txt` are for `prompt.rs`.
 
 mod common;
 
