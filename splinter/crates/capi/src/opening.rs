@@ -85,8 +85,20 @@ impl Opened for Handle {
     }
 }
 
-/// Opens or creates a store.
+/// Returns a function that opens or creates a store with a name, a number of slots, and a longest value.
 pub(crate) fn open<R: Opened>(
+    mode: OpenMode,
+    naming: Naming,
+) -> impl Fn(Text<'_>, usize, usize) -> Result<R, Failure> {
+    move |name, slots, len| open_store(mode, naming, name, slots, len)
+}
+
+/// Returns a function that opens a store with a name.
+pub(crate) fn open_existing<R: Opened>(naming: Naming) -> impl Fn(Text<'_>) -> Result<R, Failure> {
+    move |name| open_store(OpenMode::Open, naming, name, 0, 0)
+}
+
+fn open_store<R: Opened>(
     mode: OpenMode,
     naming: Naming,
     name: Text<'_>,
@@ -117,12 +129,14 @@ fn is_denied(error: &StoreError) -> bool {
     matches!(source.raw_os_error(), Some(libc::EACCES | libc::EROFS))
 }
 
-/// Opens a store with its memory on a NUMA node.
-pub(crate) fn open_on_node<R: Opened>(naming: Naming, name: Text<'_>, node: c_int) -> Result<R, Failure> {
-    let node = u32::try_from(node).map_err(|_| Failure::ARGUMENT)?;
-    let options = OpenOptions { placement: Some(Placement::Bind(node)), ..OpenOptions::default() };
-    let store = Store::open_with(&location(name, naming)?, &options)?;
-    Ok(R::of(handles::add(store.clone()), &store))
+/// Returns a function that opens a store with its memory on a NUMA node.
+pub(crate) fn open_on_node<R: Opened>(naming: Naming) -> impl Fn(Text<'_>, c_int) -> Result<R, Failure> {
+    move |name, node| {
+        let node = u32::try_from(node).map_err(|_| Failure::ARGUMENT)?;
+        let options = OpenOptions { placement: Some(Placement::Bind(node)), ..OpenOptions::default() };
+        let store = Store::open_with(&location(name, naming)?, &options)?;
+        Ok(R::of(handles::add(store.clone()), &store))
+    }
 }
 
 /// Closes the process's default store.
