@@ -6,7 +6,7 @@ use crate::interrupt::Interrupt;
 use crate::invocation::Invocation;
 use crate::labels::LabelFile;
 use crate::options::{self, text};
-use crate::output::{Format, cut, json_bytes, json_text, shown, write_json};
+use crate::output::{Format, cut, json_bytes, json_text, listed, shown, write_json};
 use crate::retry::{retry_busy, retry_while};
 use crate::stdio;
 use crate::store_file::{self, Lost};
@@ -59,6 +59,9 @@ pub(crate) struct Session {
     /// The writer that is kept.
     kept: Rc<RefCell<Option<Writer>>>,
 }
+
+/// A field of an answer: its name, its value, and its text for people if that is another one.
+pub(crate) type Field = (&'static str, Value, Option<String>);
 
 /// The open store, and the name the user gave for it.
 struct Open {
@@ -255,19 +258,28 @@ impl Session {
         self.answer(json)
     }
 
-    /// Prints a list of names and values, a line each, or `json`.
-    pub(crate) fn print_rows(
+    /// Prints fields, a line each, or as one JSON object. A field that is the name of something is first and may be any
+    /// bytes.
+    pub(crate) fn print_fields(
         &mut self,
-        rows: impl IntoIterator<Item = (&'static str, String)>,
-        json: &Value,
+        named: Option<(&'static str, &[u8])>,
+        fields: Vec<Field>,
     ) -> Result<(), Failure> {
-        match self.format {
-            Format::Json => write_json(&mut self.out, json)?,
-            Format::Default | Format::Raw => {
-                for (name, value) in rows {
-                    writeln!(self.out, "{name}: {value}")?;
-                }
-            }
+        if self.format == Format::Json {
+            let named = named.map(|(name, value)| (name.to_owned(), json_bytes(value)));
+            let fields = fields.into_iter().map(|(name, value, _)| (name.to_owned(), value));
+            return Ok(write_json(&mut self.out, &named.into_iter().chain(fields).collect())?);
+        }
+        if let Some((name, value)) = named {
+            self.out.write_all(&[name.as_bytes(), b": ", &*listed(value), b"\n"].concat())?;
+        }
+        for (name, value, text) in fields {
+            let text = text.unwrap_or_else(|| match value {
+                Value::Bool(is_so) => if is_so { "yes" } else { "no" }.to_owned(),
+                Value::String(text) => text,
+                value => value.to_string(),
+            });
+            writeln!(self.out, "{name}: {text}")?;
         }
         Ok(())
     }
