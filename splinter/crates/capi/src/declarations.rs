@@ -1,5 +1,5 @@
-//! What the header and the man pages need to know of functions, structures and constants: plain data, which the macros
-//! of `export` and `shapes` fill in for tests.
+//! The data for the header and the man pages: functions, structures and constants. The macros of `export` and `shapes`
+//! fill it in for tests.
 
 /// A section of the header: functions that belong together.
 pub(crate) struct Section {

@@ -1,5 +1,5 @@
-//! What this process has of a store's event bus: watchers of the whole store, and the descriptors that the program
-//! opened. It knows no open stores.
+//! This process's part of a store's event bus: watchers of the whole store, and the descriptors that the program opened.
+//! It knows no open stores.
 
 // Opts in for closing and examining descriptors.
 #![allow(unsafe_code)]
@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// How many changes one call takes at most. If changes are left, the program calls again.
 pub(crate) const MAX_CHANGES: usize = 1 << 16;
 
-/// What this process has of a store's bus.
+/// This process's part of a store's bus.
 #[derive(Default)]
 pub(crate) struct Bus {
     /// The process that made the watchers and descriptors, which are of no use to any other process.

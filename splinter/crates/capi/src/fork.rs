@@ -201,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_in_use_during_a_fork_begins_anew_in_the_child() {
+    fn a_mutex_that_was_locked_during_a_fork_is_empty_in_the_child() {
         let mutex = ForkMutex::<Vec<u8>>::default();
         mutex.lock().push(1);
         assert_eq!(*mutex.lock(), [1]);
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_as_a_whole_is_whole_in_a_child_whoever_held_it() {
+    fn a_copy_on_write_value_is_whole_in_the_child_of_a_fork() {
         let shared = CopyOnWrite::<Vec<u8>>::new();
         shared.change(|value| value.push(1));
         // As if a thread of a parent process held the lock during the fork.

@@ -44,7 +44,7 @@ static DEFAULT: AtomicU64 = AtomicU64::new(0);
 /// Numbers for the threads that write.
 static THREADS: ThreadNumbers = ThreadNumbers::new();
 
-/// What a thread holds until it ends: the stores it has used, and its number if it has written.
+/// A thread holds this until it ends: the stores it has used, and its number if it has written.
 #[derive(Default)]
 struct ThreadState {
     entries: Vec<Arc<Entry>>,

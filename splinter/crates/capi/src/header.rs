@@ -3,8 +3,9 @@
 //! `SPLINTER_HEADER=write` is set.
 
 use crate::declarations::{Function, Shape};
+use crate::interface::SECTIONS;
 use crate::shapes::{
-    BID_SNAPSHOT, CONSTANTS, EMBED_DIM, HEADER_SNAPSHOT, Operation, SLOT, SLOT_SNAPSHOT, SPLINTER_KEY_MAX,
+    BID_SNAPSHOT, CONSTANTS, EMBED_DIM, HEADER_SNAPSHOT, OPERATIONS, SLOT, SLOT_SNAPSHOT, SPLINTER_KEY_MAX,
     name_of_intent,
 };
 use splinter::Intent;
@@ -57,63 +58,6 @@ pub(crate) const MACROS: [(&str, &str); 2] = [
     ("SPLINTER_EMBEDDINGS", "declares the functions for vectors, and adds vectors to slot snapshots"),
 ];
 
-/// Returns the beginning of the header: the general documentation and the include guard.
-fn preamble() -> String {
-    let mut comment = vec![
-        "The C interface of splinter: a key-value, vector and signal store in shared memory.".to_owned(),
-        String::new(),
-        "Generated from splinter/crates/capi/src; SPLINTER_HEADER=write cargo test -p splinter-capi --lib writes it.".to_owned(),
-        String::new(),
-        "    cc program.c -lsplinter -lpthread".to_owned(),
-    ];
-    for (index, paragraph) in ABOUT.iter().enumerate() {
-        comment.push(String::new());
-        comment.extend(paragraph.lines().map(str::to_owned));
-        if index == 0 {
-            comment.push(String::new());
-            comment.extend(ERRORS.iter().map(|(name, why)| format!("    {name:<16} {why}")));
-        }
-    }
-    comment.push(String::new());
-    comment.extend(MACROS.iter().map(|(name, what)| format!("{name}  {what}")));
-    let mut out = format!("/* {}\n", comment[0]);
-    for line in &comment[1..] {
-        writeln!(out, "{}", format!(" * {line}").trim_end()).unwrap();
-    }
-    out + r#" */
-#ifndef SPLINTER_H
-#define SPLINTER_H
-
-#include <stddef.h>
-#include <stdint.h>
-
-#ifdef __cplusplus
-extern "C" {
-#endif
-"#
-}
-
-const TYPES: &str = "
-/* The header of a store. Programs pass its address, and must not read from it. */
-struct splinter_header;
-typedef struct splinter_header splinter_header_t;
-typedef struct splinter_header splinter_bus_header_t;
-
-/* An open store. */
-typedef struct splinter_store splinter_store_t;
-
-#ifdef __cplusplus
-#define SPLINTER_ALIGNED(bytes) alignas(bytes)
-#else
-#define SPLINTER_ALIGNED(bytes) _Alignas(bytes)
-#endif
-";
-
-const REDIRECTS: &str = "
-/* These macros, which the program defines, select the functions that it calls. */
-#ifdef SPLINTER_PERSISTENT
-";
-
 const CLOCK: &str = "
 #if defined(__x86_64__) && defined(__GNUC__)
 static inline uint64_t splinter_now(void)
@@ -125,59 +69,89 @@ uint64_t splinter_now(void);
 #endif
 ";
 
-/// Generates the header.
+/// Generates the header: fills the places between `@` in `splinter.h.in`.
 fn generate() -> String {
-    let mut out = preamble();
+    let parts = [
+        ("@ABOUT@", about as fn(&mut String)),
+        ("@CONSTANTS@", constants),
+        ("@FLAGS@", flags),
+        ("@ENUMERATIONS@", enumerations),
+        ("@STRUCTURES@", structures),
+        ("@PATHS@", paths),
+        ("@FUNCTIONS@", functions),
+    ];
+    let template = include_str!("splinter.h.in").replace("@EMBED_DIM@", &EMBED_DIM.to_string());
+    parts.into_iter().fold(template, |header, (place, write)| {
+        let mut part = String::new();
+        write(&mut part);
+        header.replace(place, part.trim_end_matches('\n'))
+    })
+}
+
+fn about(out: &mut String) {
+    let mut lines = Vec::new();
+    for (index, paragraph) in ABOUT.iter().enumerate() {
+        lines.push(String::new());
+        lines.extend(paragraph.lines().map(str::to_owned));
+        if index == 0 {
+            lines.push(String::new());
+            lines.extend(ERRORS.iter().map(|(name, why)| format!("    {name:<16} {why}")));
+        }
+    }
+    lines.push(String::new());
+    lines.extend(MACROS.iter().map(|(name, what)| format!("{name}  {what}")));
+    for line in lines {
+        writeln!(out, "{}", format!(" * {line}").trim_end()).unwrap();
+    }
+}
+
+fn constants(out: &mut String) {
     for constant in CONSTANTS {
         if !constant.notes.is_empty() {
             out.push('\n');
-            comment(&mut out, "", constant.notes);
+            comment(out, "", constant.notes);
         }
         let value = match constant.name {
             "SPLINTER_MAGIC" => format!("{:#X}u", constant.value).replace("0X", "0x"),
             "NS_PER_MS" => format!("{}ULL", constant.value),
             _ => constant.value.to_string(),
         };
-        define(&mut out, constant.name, &value);
+        define(out, constant.name, &value);
     }
-    out.push_str("\n/* The text between the name of a tandem and the number of an order. */\n");
-    define(&mut out, "SPL_ORDER_ACCESSOR", "\".\"");
-    flags(&mut out);
-    let operations = Operation::ALL.map(Operation::name).into_iter().zip(0..);
-    enumeration(&mut out, "The operations of splinter_integer_op.", operations, "splinter_integer_op_t");
+}
+
+fn enumerations(out: &mut String) {
+    let operations = OPERATIONS.map(|(name, _)| name).into_iter().zip(0..);
+    enumeration(out, "The operations of splinter_integer_op.", operations, "splinter_integer_op_t");
     let intents = (0..).map_while(Intent::from_number).map(|one| (name_of_intent(one), one as u32));
     let note = "The use that a bidder intends for the store's memory.";
-    enumeration(&mut out, note, intents, "splinter_intent_t");
-    out.push_str("\n#ifdef SPLINTER_EMBEDDINGS\n");
-    out.push_str("/* The dimension of vectors. */\n");
-    define(&mut out, "SPLINTER_EMBED_DIM", &EMBED_DIM.to_string());
-    out.push_str("#endif\n");
-    out.push_str(TYPES);
+    enumeration(out, note, intents, "splinter_intent_t");
+}
+
+fn structures(out: &mut String) {
     for shape in [&HEADER_SNAPSHOT, &SLOT_SNAPSHOT, &SLOT, &BID_SNAPSHOT] {
-        structure(&mut out, shape);
+        structure(out, shape);
     }
-    out.push_str(REDIRECTS);
-    let paths = crate::interface::SECTIONS.iter().flat_map(|section| section.functions);
-    for path in paths.filter(|function| function.name.ends_with("_path")) {
-        define(&mut out, path.name.trim_end_matches("_path"), path.name);
+}
+
+fn paths(out: &mut String) {
+    let functions = SECTIONS.iter().flat_map(|section| section.functions);
+    for path in functions.filter(|function| function.name.ends_with("_path")) {
+        define(out, path.name.trim_end_matches("_path"), path.name);
     }
-    out.push_str("#endif\n#ifdef SPLINTER_EMBEDDINGS\n");
-    for name in ["splinter_get_slot_snapshot", "splinter_store_get_slot_snapshot"] {
-        define(&mut out, name, &format!("{name}_embedding"));
-    }
-    out.push_str("#endif\n");
-    for section in &crate::interface::SECTIONS {
+}
+
+fn functions(out: &mut String) {
+    for section in &SECTIONS {
         write!(out, "\n/* {} */\n", section.title).unwrap();
         if !section.guard.is_empty() {
             write!(out, "\n#ifdef {}\n", section.guard).unwrap();
         }
-        section.functions.iter().for_each(|function| declare(&mut out, function));
+        section.functions.iter().for_each(|function| declare(out, function));
         if !section.guard.is_empty() {
             writeln!(out, "#endif").unwrap();
         }
     }
-    out.push_str("\n#ifdef __cplusplus\n}\n#endif\n\n#endif\n");
-    out
 }
 
 fn define(out: &mut String, name: &str, value: &str) {
@@ -194,7 +168,6 @@ fn enumeration(out: &mut String, note: &str, members: impl Iterator<Item = (&'st
 /// Writes the flags of `splinter_flag_*`: sixteen for the system, of which only the first has a name, and sixteen for
 /// programs.
 fn flags(out: &mut String) {
-    out.push_str("\n/* Flags of a store, for splinter_flag_*: the system's, and the program's. */\n");
     for flag in 0..32 {
         let name = match flag {
             0 => "SPL_FLAG_AUTO_VACUUM".to_owned(),
@@ -336,7 +309,7 @@ fn the_committed_header_is_what_the_definitions_say() {
 fn names_and_lines_fit() {
     let header = generate();
     assert!(SPLINTER_KEY_MAX == 64 && header.contains("#define SPLINTER_KEY_MAX 64\n"));
-    for section in &crate::interface::SECTIONS {
+    for section in &SECTIONS {
         for function in section.functions {
             assert!(function.name.starts_with("splinter_"), "{}", function.name);
             assert!(function.twin.is_empty() || function.twin.starts_with("splinter_store_"));

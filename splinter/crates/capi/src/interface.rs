@@ -3,7 +3,7 @@
 
 use crate::args::{Handle, HeaderPtr, In, Out, SlotPtr, Text};
 use crate::opening::Naming::{Path, Plain};
-use crate::opening::OpenMode::{Create, CreateOrOpen, Open, OpenOrCreate};
+use crate::opening::OpenMode::{Create, CreateOrOpen, OpenOrCreate};
 use crate::settings::with_header;
 use crate::shapes::{BidSnapshot, HeaderSnapshot, SlotSnapshot, SlotSnapshotWithVector};
 use crate::slots::Visit;
@@ -19,57 +19,57 @@ interface! { OPENING = "Opening and closing", uncancelled;
     /// Creates a store and makes it the process's default store. A name is a store in /dev/shm; in the persistent library,
     /// and in programs compiled with SPLINTER_PERSISTENT, it is a path.
     /// Fails with EEXIST if the name exists, EINVAL for an invalid name or size, ENOSPC if there is too little memory.
-    function splinter_create(name: Text<'_>, slots: usize, max_value_size: usize) -> c_int = |name, slots, len| opening::open_default(Create, Plain, name, slots, len);
+    function splinter_create(name: Text<'_>, slots: usize, max_value_size: usize) -> c_int = opening::open(Create, Plain);
     /// Opens a store and makes it the process's default store. Closes the previous default store.
     /// Fails with ENOENT if there is no store, EINVAL if the file is not a store. If the caller may only read the store, this
     /// function, like all that open one except those with _numa, opens it read-only: writing, bidding and arming the event
     /// bus then fail with EROFS.
-    function splinter_open(name: Text<'_>) -> c_int = |name| opening::open_default(Open, Plain, name, 0, 0);
+    function splinter_open(name: Text<'_>) -> c_int = opening::open_existing(Plain);
     /// Opens a store, or creates it if there is none.
-    function splinter_open_or_create(name: Text<'_>, slots: usize, max_value_size: usize) -> c_int = |name, slots, len| opening::open_default(OpenOrCreate, Plain, name, slots, len);
+    function splinter_open_or_create(name: Text<'_>, slots: usize, max_value_size: usize) -> c_int = opening::open(OpenOrCreate, Plain);
     /// Creates a store, or opens it if there is one.
-    function splinter_create_or_open(name: Text<'_>, slots: usize, max_value_size: usize) -> c_int = |name, slots, len| opening::open_default(CreateOrOpen, Plain, name, slots, len);
+    function splinter_create_or_open(name: Text<'_>, slots: usize, max_value_size: usize) -> c_int = opening::open(CreateOrOpen, Plain);
     /// Opens a store with its memory on a NUMA node, and makes it the process's default store. Returns the address of the
     /// store, which is that of its header, or NULL.
-    function splinter_open_numa(name: Text<'_>, node: c_int) -> *mut c_void = |name, node| opening::open_default_on_node(Plain, name, node);
+    function splinter_open_numa(name: Text<'_>, node: c_int) -> *mut c_void = opening::open_on_node(Plain);
     /// Closes the default store. Its name stays until it is unlinked. A call of another thread that waits for the store soon
     /// returns -2.
     function splinter_close() -> () = opening::close_default;
     /// Creates a store. Returns a handle, or NULL.
-    function splinter_store_create(name: Text<'_>, slots: usize, max_value_size: usize) -> Handle = |name, slots, len| opening::open_handle(Create, Plain, name, slots, len);
+    function splinter_store_create(name: Text<'_>, slots: usize, max_value_size: usize) -> Handle = opening::open(Create, Plain);
     /// Opens a store. Returns a handle, or NULL.
-    function splinter_store_open(name: Text<'_>) -> Handle = |name| opening::open_handle(Open, Plain, name, 0, 0);
+    function splinter_store_open(name: Text<'_>) -> Handle = opening::open_existing(Plain);
     /// Opens a store, or creates it if there is none. Returns a handle, or NULL.
-    function splinter_store_open_or_create(name: Text<'_>, slots: usize, max_value_size: usize) -> Handle = |name, slots, len| opening::open_handle(OpenOrCreate, Plain, name, slots, len);
+    function splinter_store_open_or_create(name: Text<'_>, slots: usize, max_value_size: usize) -> Handle = opening::open(OpenOrCreate, Plain);
     /// Creates a store, or opens it if there is one. Returns a handle, or NULL.
-    function splinter_store_create_or_open(name: Text<'_>, slots: usize, max_value_size: usize) -> Handle = |name, slots, len| opening::open_handle(CreateOrOpen, Plain, name, slots, len);
+    function splinter_store_create_or_open(name: Text<'_>, slots: usize, max_value_size: usize) -> Handle = opening::open(CreateOrOpen, Plain);
     /// Opens a store with its memory on a NUMA node. Returns a handle, or NULL.
-    function splinter_store_open_numa(name: Text<'_>, node: c_int) -> Handle = |name, node| opening::open_handle_on_node(Plain, name, node);
+    function splinter_store_open_numa(name: Text<'_>, node: c_int) -> Handle = opening::open_on_node(Plain);
     /// Closes a store. Its handle is an error from then on, for every thread.
     function splinter_store_close(store: Handle) -> () = opening::close;
 }
 
 interface! { PATHS = "The same by path, in either library", uncancelled;
     /// Does the same as the function without _path, on a file.
-    function splinter_create_path(path: Text<'_>, slots: usize, max_value_size: usize) -> c_int = |path, slots, len| opening::open_default(Create, Path, path, slots, len);
+    function splinter_create_path(path: Text<'_>, slots: usize, max_value_size: usize) -> c_int = opening::open(Create, Path);
     /// Does the same as the function without _path, on a file.
-    function splinter_open_path(path: Text<'_>) -> c_int = |path| opening::open_default(Open, Path, path, 0, 0);
+    function splinter_open_path(path: Text<'_>) -> c_int = opening::open_existing(Path);
     /// Does the same as the function without _path, on a file.
-    function splinter_open_or_create_path(path: Text<'_>, slots: usize, max_value_size: usize) -> c_int = |path, slots, len| opening::open_default(OpenOrCreate, Path, path, slots, len);
+    function splinter_open_or_create_path(path: Text<'_>, slots: usize, max_value_size: usize) -> c_int = opening::open(OpenOrCreate, Path);
     /// Does the same as the function without _path, on a file.
-    function splinter_create_or_open_path(path: Text<'_>, slots: usize, max_value_size: usize) -> c_int = |path, slots, len| opening::open_default(CreateOrOpen, Path, path, slots, len);
+    function splinter_create_or_open_path(path: Text<'_>, slots: usize, max_value_size: usize) -> c_int = opening::open(CreateOrOpen, Path);
     /// Does the same as the function without _path, on a file.
-    function splinter_open_numa_path(path: Text<'_>, node: c_int) -> *mut c_void = |path, node| opening::open_default_on_node(Path, path, node);
+    function splinter_open_numa_path(path: Text<'_>, node: c_int) -> *mut c_void = opening::open_on_node(Path);
     /// Does the same as the function without _path, on a file.
-    function splinter_store_create_path(path: Text<'_>, slots: usize, max_value_size: usize) -> Handle = |path, slots, len| opening::open_handle(Create, Path, path, slots, len);
+    function splinter_store_create_path(path: Text<'_>, slots: usize, max_value_size: usize) -> Handle = opening::open(Create, Path);
     /// Does the same as the function without _path, on a file.
-    function splinter_store_open_path(path: Text<'_>) -> Handle = |path| opening::open_handle(Open, Path, path, 0, 0);
+    function splinter_store_open_path(path: Text<'_>) -> Handle = opening::open_existing(Path);
     /// Does the same as the function without _path, on a file.
-    function splinter_store_open_or_create_path(path: Text<'_>, slots: usize, max_value_size: usize) -> Handle = |path, slots, len| opening::open_handle(OpenOrCreate, Path, path, slots, len);
+    function splinter_store_open_or_create_path(path: Text<'_>, slots: usize, max_value_size: usize) -> Handle = opening::open(OpenOrCreate, Path);
     /// Does the same as the function without _path, on a file.
-    function splinter_store_create_or_open_path(path: Text<'_>, slots: usize, max_value_size: usize) -> Handle = |path, slots, len| opening::open_handle(CreateOrOpen, Path, path, slots, len);
+    function splinter_store_create_or_open_path(path: Text<'_>, slots: usize, max_value_size: usize) -> Handle = opening::open(CreateOrOpen, Path);
     /// Does the same as the function without _path, on a file.
-    function splinter_store_open_numa_path(path: Text<'_>, node: c_int) -> Handle = |path, node| opening::open_handle_on_node(Path, path, node);
+    function splinter_store_open_numa_path(path: Text<'_>, node: c_int) -> Handle = opening::open_on_node(Path);
 }
 
 interface! { VALUES = "Keys and values";

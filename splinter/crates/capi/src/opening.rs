@@ -12,7 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 /// programs have no way to ask for more.
 const MAX_WRITERS: u32 = 256;
 
-/// What a name means.
+/// The meaning of a name.
 #[derive(Clone, Copy)]
 pub(crate) enum Naming {
     /// A store in `/dev/shm`; in the persistent library, a path.
@@ -57,14 +57,54 @@ pub(crate) enum OpenMode {
     CreateOrOpen,
 }
 
-/// Opens a store. Returns its serial number.
-fn open_store(
+/// The result of a function that opens a store.
+pub(crate) trait Opened {
+    /// Makes it of an open store and its serial number.
+    fn of(serial: u64, store: &Store) -> Self;
+}
+
+/// 0: the store is the process's default store now, and the previous one is closed.
+impl Opened for c_int {
+    fn of(serial: u64, _: &Store) -> Self {
+        handles::set_default(serial);
+        0
+    }
+}
+
+/// The address of the store, which is the process's default store now.
+impl Opened for *mut c_void {
+    fn of(serial: u64, store: &Store) -> Self {
+        handles::set_default(serial);
+        store.as_ptr().cast_mut().cast()
+    }
+}
+
+impl Opened for Handle {
+    fn of(serial: u64, _: &Store) -> Self {
+        Self::new(serial)
+    }
+}
+
+/// Returns a function that opens or creates a store with a name, a number of slots, and a longest value.
+pub(crate) fn open<R: Opened>(
+    mode: OpenMode,
+    naming: Naming,
+) -> impl Fn(Text<'_>, usize, usize) -> Result<R, Failure> {
+    move |name, slots, len| open_store(mode, naming, name, slots, len)
+}
+
+/// Returns a function that opens a store with a name.
+pub(crate) fn open_existing<R: Opened>(naming: Naming) -> impl Fn(Text<'_>) -> Result<R, Failure> {
+    move |name| open_store(OpenMode::Open, naming, name, 0, 0)
+}
+
+fn open_store<R: Opened>(
     mode: OpenMode,
     naming: Naming,
     name: Text<'_>,
     slots: usize,
     len: usize,
-) -> Result<u64, Failure> {
+) -> Result<R, Failure> {
     let location = location(name, naming)?;
     let config = config(slots, len);
     let store = match mode {
@@ -79,8 +119,8 @@ fn open_store(
             Store::open(&location).or_else(|_| Store::open_read_only(&location)).map_err(|_| error)
         }
         store => store,
-    };
-    Ok(handles::add(store?))
+    }?;
+    Ok(R::of(handles::add(store.clone()), &store))
 }
 
 /// Returns whether the kernel refused because of permissions or a read-only file system.
@@ -89,52 +129,14 @@ fn is_denied(error: &StoreError) -> bool {
     matches!(source.raw_os_error(), Some(libc::EACCES | libc::EROFS))
 }
 
-/// Opens a store as the process's default store, and closes the previous one.
-pub(crate) fn open_default(
-    mode: OpenMode,
-    naming: Naming,
-    name: Text<'_>,
-    slots: usize,
-    len: usize,
-) -> Result<c_int, Failure> {
-    handles::set_default(open_store(mode, naming, name, slots, len)?);
-    Ok(0)
-}
-
-/// Opens a store. Returns its handle.
-pub(crate) fn open_handle(
-    mode: OpenMode,
-    naming: Naming,
-    name: Text<'_>,
-    slots: usize,
-    len: usize,
-) -> Result<Handle, Failure> {
-    open_store(mode, naming, name, slots, len).map(Handle::new)
-}
-
-/// Opens a store with its memory on a NUMA node. Returns its serial number, and the store.
-fn open_on_node(naming: Naming, name: Text<'_>, node: c_int) -> Result<(u64, Store), Failure> {
-    let node = u32::try_from(node).map_err(|_| Failure::ARGUMENT)?;
-    let placement = Some(Placement::Bind(node));
-    let options = OpenOptions { placement, ..OpenOptions::default() };
-    let store = Store::open_with(&location(name, naming)?, &options)?;
-    Ok((handles::add(store.clone()), store))
-}
-
-/// Opens a store with its memory on a NUMA node, as the process's default store. Returns its address.
-pub(crate) fn open_default_on_node(
-    naming: Naming,
-    name: Text<'_>,
-    node: c_int,
-) -> Result<*mut c_void, Failure> {
-    let (serial, store) = open_on_node(naming, name, node)?;
-    handles::set_default(serial);
-    Ok(store.as_ptr().cast_mut().cast())
-}
-
-/// Opens a store with its memory on a NUMA node. Returns its handle.
-pub(crate) fn open_handle_on_node(naming: Naming, name: Text<'_>, node: c_int) -> Result<Handle, Failure> {
-    open_on_node(naming, name, node).map(|(serial, _)| Handle::new(serial))
+/// Returns a function that opens a store with its memory on a NUMA node.
+pub(crate) fn open_on_node<R: Opened>(naming: Naming) -> impl Fn(Text<'_>, c_int) -> Result<R, Failure> {
+    move |name, node| {
+        let node = u32::try_from(node).map_err(|_| Failure::ARGUMENT)?;
+        let options = OpenOptions { placement: Some(Placement::Bind(node)), ..OpenOptions::default() };
+        let store = Store::open_with(&location(name, naming)?, &options)?;
+        Ok(R::of(handles::add(store.clone()), &store))
+    }
 }
 
 /// Closes the process's default store.

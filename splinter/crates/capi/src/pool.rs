@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn more_threads_than_a_share_of_the_lanes_take_turns_and_a_store_without_a_lane_refuses() {
+    fn more_threads_than_writer_ids_take_turns_and_a_store_without_one_refuses() {
         let geometry = Geometry { slots: 8, max_writers: 8, ..Geometry::default() };
         let store = Store::anonymous(&Config { geometry, ..Config::default() }).unwrap();
         let writers = WriterPool::new(8);

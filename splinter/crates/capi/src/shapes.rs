@@ -103,53 +103,18 @@ constants! {
     SPL_TIME_ATIME: u16 = 1;
 }
 
-/// The operations of `splinter_integer_op`, in the order of their numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Operation {
-    And,
-    Or,
-    Xor,
-    Not,
-    Inc,
-    Dec,
-}
+/// An operation of `splinter_integer_op`: its name in C, and the function that makes it of an operand.
+type Operation = (&'static str, fn(u64) -> IntegerOp);
 
-impl Operation {
-    pub(crate) const ALL: [Self; 6] = [Self::And, Self::Or, Self::Xor, Self::Not, Self::Inc, Self::Dec];
-
-    /// Returns the operation with this number.
-    pub(crate) fn from_number(number: i32) -> Option<Self> {
-        Self::ALL.get(usize::try_from(number).ok()?).copied()
-    }
-
-    /// Returns the operation's name in C.
-    #[cfg(test)]
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::And => "SPL_OP_AND",
-            Self::Or => "SPL_OP_OR",
-            Self::Xor => "SPL_OP_XOR",
-            Self::Not => "SPL_OP_NOT",
-            Self::Inc => "SPL_OP_INC",
-            Self::Dec => "SPL_OP_DEC",
-        }
-    }
-
-    pub(crate) fn takes_operand(self) -> bool {
-        self != Self::Not
-    }
-
-    pub(crate) fn with(self, operand: u64) -> IntegerOp {
-        match self {
-            Self::And => IntegerOp::And(operand),
-            Self::Or => IntegerOp::Or(operand),
-            Self::Xor => IntegerOp::Xor(operand),
-            Self::Not => IntegerOp::Not,
-            Self::Inc => IntegerOp::Inc(operand),
-            Self::Dec => IntegerOp::Dec(operand),
-        }
-    }
-}
+/// The operations, in the order of their numbers.
+pub(crate) const OPERATIONS: [Operation; 6] = [
+    ("SPL_OP_AND", IntegerOp::And),
+    ("SPL_OP_OR", IntegerOp::Or),
+    ("SPL_OP_XOR", IntegerOp::Xor),
+    ("SPL_OP_NOT", |_| IntegerOp::Not),
+    ("SPL_OP_INC", IntegerOp::Inc),
+    ("SPL_OP_DEC", IntegerOp::Dec),
+];
 
 /// Returns the name of an intent in C.
 #[cfg(test)]
@@ -319,18 +284,12 @@ mod tests {
     }
 
     #[test]
-    fn operations_are_numbered_in_order() {
-        let all = [
-            IntegerOp::And(6),
-            IntegerOp::Or(6),
-            IntegerOp::Xor(6),
-            IntegerOp::Not,
-            IntegerOp::Inc(6),
-            IntegerOp::Dec(6),
-        ];
-        for (number, wanted) in (0..).zip(all) {
-            assert_eq!(Operation::from_number(number).unwrap().with(6), wanted);
+    fn operations_have_the_numbers_that_their_names_have_in_c() {
+        let not = OPERATIONS.iter().position(|(name, _)| *name == "SPL_OP_NOT");
+        assert_eq!(not.map(|number| OPERATIONS[number].1(6)), Some(IntegerOp::Not));
+        for (name, make) in OPERATIONS {
+            let made = format!("SPL_OP_{:?}", make(6)).to_uppercase();
+            assert_eq!(made.trim_end_matches("(6)"), name);
         }
-        assert!([-1, 6].into_iter().all(|number| Operation::from_number(number).is_none()));
     }
 }

@@ -3,20 +3,16 @@
 use crate::args::{In, SlotPtr, Text};
 use crate::errno::Failure;
 use crate::handles::Entry;
-use crate::slots::with_slot;
+use crate::slots::{change_and_pulse, with_slot};
 use libc::{c_int, c_void};
 use splinter::Error;
 
 pub(crate) fn watch_register(store: &Entry, key: Text<'_>, group: u8) -> Result<c_int, Failure> {
-    let key = key.key()?;
-    store.write(|writer| writer.register(key, group))?;
-    Ok(0)
+    change_and_pulse(store, key, |writer, key| writer.register(key, group))
 }
 
 pub(crate) fn watch_unregister(store: &Entry, key: Text<'_>, group: u8) -> Result<c_int, Failure> {
-    let key = key.key()?;
-    store.write(|writer| writer.unregister(key, group))?;
-    Ok(0)
+    change_and_pulse(store, key, |writer, key| writer.unregister(key, group))
 }
 
 pub(crate) fn watch_label_register(store: &Entry, mask: u64, group: u8) -> Result<c_int, Failure> {
@@ -25,9 +21,7 @@ pub(crate) fn watch_label_register(store: &Entry, mask: u64, group: u8) -> Resul
 }
 
 pub(crate) fn pulse_keygroup(store: &Entry, key: Text<'_>) -> Result<c_int, Failure> {
-    let key = key.key()?;
-    store.write(|writer| writer.pulse(key))?;
-    Ok(0)
+    change_and_pulse(store, key, |writer, key| writer.pulse(key))
 }
 
 pub(crate) fn pulse_watchers(slot: SlotPtr<'_>) -> Result<(), Failure> {

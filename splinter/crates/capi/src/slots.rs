@@ -5,11 +5,22 @@ use crate::errno::Failure;
 use crate::handles::{self, Entry};
 use crate::names::key_buffer;
 use crate::shapes::{
-    Operation, SPL_SLOT_SYSTEM, SPL_TIME_ATIME, SPL_TIME_CTIME, Slot, SlotSnapshot, bit_of_type, type_of_bit,
+    OPERATIONS, SPL_SLOT_SYSTEM, SPL_TIME_ATIME, SPL_TIME_CTIME, Slot, SlotSnapshot, bit_of_type, type_of_bit,
 };
 use libc::{c_char, c_int, c_ushort, c_void};
-use splinter::{Error, Type, Writer};
-use std::sync::atomic::Ordering;
+use splinter::{Error, IntegerOp, Type, Writer};
+use std::sync::atomic::{AtomicU16, Ordering};
+
+/// Changes a key by `act`, and pulses its signal groups.
+pub(crate) fn change_and_pulse(
+    store: &Entry,
+    key: Text<'_>,
+    mut act: impl FnMut(&mut Writer, &[u8]) -> Result<(), Error>,
+) -> Result<c_int, Failure> {
+    let key = key.key()?;
+    store.write(|writer| act(writer, key))?;
+    Ok(0)
+}
 
 /// Changes a key by `act`, and pulses no signal group.
 fn change(
@@ -17,21 +28,15 @@ fn change(
     key: Text<'_>,
     mut act: impl FnMut(&mut Writer, &[u8]) -> Result<(), Error>,
 ) -> Result<c_int, Failure> {
-    let key = key.key()?;
-    store.write_quietly(|writer| act(writer, key))?;
-    Ok(0)
+    change_and_pulse(store, key, |writer, key| writer.quietly(|writer| act(writer, key)))
 }
 
 pub(crate) fn bump(store: &Entry, key: Text<'_>) -> Result<c_int, Failure> {
-    let key = key.key()?;
-    store.write(|writer| writer.bump(key))?;
-    Ok(0)
+    change_and_pulse(store, key, |writer, key| writer.bump(key))
 }
 
 pub(crate) fn retrain(store: &Entry, key: Text<'_>) -> Result<c_int, Failure> {
-    let key = key.key()?;
-    store.write(|writer| writer.clear_vector(key))?;
-    Ok(0)
+    change_and_pulse(store, key, |writer, key| writer.clear_vector(key))
 }
 
 pub(crate) fn set_named_type(store: &Entry, key: Text<'_>, bit: u16) -> Result<c_int, Failure> {
@@ -105,9 +110,10 @@ pub(crate) fn integer_op_fetch(
 
 fn change_integer(store: &Entry, key: Text<'_>, op: c_int, mask: In<'_, c_void>) -> Result<u64, Failure> {
     let key = key.key()?;
-    let operation = Operation::from_number(op).ok_or(Failure::ARGUMENT)?;
-    let operand = if operation.takes_operand() { mask.integer()? } else { 0 };
-    store.write_quietly(|writer| writer.integer(key, operation.with(operand)))
+    let operation = usize::try_from(op).ok().and_then(|op| OPERATIONS.get(op));
+    let (_, operation) = operation.ok_or(Failure::ARGUMENT)?;
+    let operand = if operation(0) == IntegerOp::Not { 0 } else { mask.integer()? };
+    store.write_quietly(|writer| writer.integer(key, operation(operand)))
 }
 
 pub(crate) fn set_label(store: &Entry, key: Text<'_>, mask: u64) -> Result<c_int, Failure> {
@@ -191,24 +197,30 @@ pub(crate) fn with_slot<R>(
     handles::with(store, |store| act(store, &key[..len])).map(Some)
 }
 
-pub(crate) fn usr_set(slot: SlotPtr<'_>, mask: u16) -> Result<(), Failure> {
+/// Changes the flags of a slot, and before that those of its key by `act`, which returns the new ones.
+fn change_flags(
+    slot: SlotPtr<'_>,
+    mut act: impl FnMut(&mut Writer, &[u8]) -> Result<u16, Error>,
+    alone: impl FnOnce(&AtomicU16) -> u16,
+) -> Result<(), Failure> {
     let flags = slot.flags()?;
-    let now = with_slot(slot, |store, key| store.write_quietly(|writer| writer.set_slot_flags(key, mask)))?;
-    match now {
+    match with_slot(slot, |store, key| store.write_quietly(|writer| act(writer, key)))? {
         Some(now) => flags.store(now, Ordering::Relaxed),
-        None => drop(flags.fetch_or(mask, Ordering::Relaxed)),
+        None => {
+            alone(flags);
+        }
     }
     Ok(())
 }
 
+pub(crate) fn usr_set(slot: SlotPtr<'_>, mask: u16) -> Result<(), Failure> {
+    let act = |writer: &mut Writer, key: &[u8]| writer.set_slot_flags(key, mask);
+    change_flags(slot, act, |flags| flags.fetch_or(mask, Ordering::Relaxed))
+}
+
 pub(crate) fn usr_clear(slot: SlotPtr<'_>, mask: u16) -> Result<(), Failure> {
-    let flags = slot.flags()?;
-    let now = with_slot(slot, |store, key| store.write_quietly(|writer| writer.clear_slot_flags(key, mask)))?;
-    match now {
-        Some(now) => flags.store(now, Ordering::Relaxed),
-        None => drop(flags.fetch_and(!mask, Ordering::Relaxed)),
-    }
-    Ok(())
+    let act = |writer: &mut Writer, key: &[u8]| writer.clear_slot_flags(key, mask);
+    change_flags(slot, act, |flags| flags.fetch_and(!mask, Ordering::Relaxed))
 }
 
 pub(crate) fn usr_snapshot(slot: SlotPtr<'_>) -> Result<u16, Failure> {

@@ -221,62 +221,55 @@ fn skipped(why: &str) {
     }
 }
 
-/// Runs a test program on a store of its own. The program must print "held", and the store must be where its name says.
-fn run_test(
-    source: &str,
-    language: Language,
-    defines: &[&str],
-    library: Library,
-    name: &Name,
-    args: &[&str],
-) {
-    let Some(program) = Program::compile(source, language, defines, library) else { return };
-    let args: Vec<_> = [name.name.as_str()].into_iter().chain(args.iter().copied()).collect();
-    assert_eq!(program.run(&args), "held\n");
+/// Runs a program of `c/`, compiled with the macros `defines`, on a store of its own. The program must print "held", and
+/// the store must be where its name says: it is a path in the persistent library, or if the program says so.
+fn run_test(source: &str, language: Language, defines: &str, library: Library, args: &[&str]) {
+    let source = format!("tests/c/{source}.c");
+    let defines: Vec<_> = defines.split_whitespace().collect();
+    let is_path = matches!(library, Library::Shared("splinter_p") | Library::Static("splinter_p"));
+    let is_path = is_path || defines.contains(&"SPLINTER_PERSISTENT");
+    let name = if is_path { Name::file() } else { Name::shared() };
+    let Some(program) = Program::compile(&source, language, &defines, library) else { return };
+    assert_eq!(
+        program.run(&[&[name.name.as_str()], args].concat()),
+        "held
+"
+    );
     assert!(name.path.exists(), "the program left no {}", name.path.display());
 }
 
 #[test]
 fn every_function_does_what_it_says_and_refuses_what_it_must() {
-    run_test("tests/c/behaviour.c", Language::C, &["SPLINTER_EMBEDDINGS"], MEMORY, &Name::shared(), &[]);
-    run_test("tests/c/behaviour.c", Language::Cpp, &["SPLINTER_EMBEDDINGS"], MEMORY, &Name::shared(), &[]);
-    run_test("tests/c/behaviour.c", Language::C, &[], MEMORY, &Name::shared(), &[]);
+    run_test("behaviour", Language::C, "SPLINTER_EMBEDDINGS", MEMORY, &[]);
+    run_test("behaviour", Language::Cpp, "SPLINTER_EMBEDDINGS", MEMORY, &[]);
+    run_test("behaviour", Language::C, "", MEMORY, &[]);
 }
 
 #[test]
 fn every_function_does_so_on_the_store_of_a_handle() {
-    let defines = ["HANDLE", "SPLINTER_EMBEDDINGS"];
-    run_test("tests/c/behaviour.c", Language::C, &defines, MEMORY, &Name::shared(), &[]);
-    run_test("tests/c/behaviour.c", Language::Cpp, &["HANDLE"], MEMORY, &Name::shared(), &[]);
+    run_test("behaviour", Language::C, "HANDLE SPLINTER_EMBEDDINGS", MEMORY, &[]);
+    run_test("behaviour", Language::Cpp, "HANDLE", MEMORY, &[]);
 }
 
 #[test]
 fn names_are_paths_in_the_persistent_library_and_where_a_program_says_so() {
-    run_test("tests/c/behaviour.c", Language::C, &["SPLINTER_EMBEDDINGS"], PERSISTENT, &Name::file(), &[]);
-    run_test("tests/c/behaviour.c", Language::C, &["SPLINTER_PERSISTENT"], MEMORY, &Name::file(), &[]);
-    run_test(
-        "tests/c/behaviour.c",
-        Language::Cpp,
-        &["SPLINTER_PERSISTENT", "HANDLE"],
-        MEMORY,
-        &Name::file(),
-        &[],
-    );
+    run_test("behaviour", Language::C, "SPLINTER_EMBEDDINGS", PERSISTENT, &[]);
+    run_test("behaviour", Language::C, "SPLINTER_PERSISTENT", MEMORY, &[]);
+    run_test("behaviour", Language::Cpp, "SPLINTER_PERSISTENT HANDLE", MEMORY, &[]);
 }
 
 #[test]
 fn what_programs_for_the_original_count_on_holds() {
-    let source = "tests/c/original.c";
-    run_test(source, Language::C, &["SPLINTER_EMBEDDINGS"], MEMORY, &Name::shared(), &[]);
-    run_test(source, Language::Cpp, &[], MEMORY, &Name::shared(), &[]);
-    run_test(source, Language::C, &["HANDLE"], MEMORY, &Name::shared(), &[]);
-    run_test(source, Language::C, &["HANDLE"], PERSISTENT, &Name::file(), &[]);
+    let source = "original";
+    run_test(source, Language::C, "SPLINTER_EMBEDDINGS", MEMORY, &[]);
+    run_test(source, Language::Cpp, "", MEMORY, &[]);
+    run_test(source, Language::C, "HANDLE", MEMORY, &[]);
+    run_test(source, Language::C, "HANDLE", PERSISTENT, &[]);
 }
 
 #[test]
 fn a_store_that_was_closed_leaves_no_memory() {
-    let (source, name) = ("tests/c/leaks.c", Name::shared());
-    run_test(source, Language::C, &[], MEMORY, &name, &[]);
+    run_test("leaks", Language::C, "", MEMORY, &[]);
     let flags = std::env::var("SPLINTER_C_FLAGS").unwrap_or_default();
     if has_runner() || flags.contains("sanitize") {
         return;
@@ -286,7 +279,7 @@ fn a_store_that_was_closed_leaves_no_memory() {
         return skipped("memory leaks: valgrind is not installed");
     }
     let name = Name::shared();
-    let program = Program::compile(source, Language::C, &[], MEMORY).unwrap();
+    let program = Program::compile("tests/c/leaks.c", Language::C, &[], MEMORY).unwrap();
     let mut memcheck = Command::new("valgrind");
     let kinds = "definite,indirect,possible";
     memcheck.args(["-q", "--fair-sched=yes", "--error-exitcode=99", "--leak-check=full"]);
@@ -299,16 +292,15 @@ fn a_store_that_was_closed_leaves_no_memory() {
 
 #[test]
 fn the_static_libraries_are_whole() {
-    run_test("tests/c/old.c", Language::C, &[], Library::Static("splinter"), &Name::shared(), &[]);
-    run_test("tests/c/old.c", Language::C, &[], Library::Static("splinter_p"), &Name::file(), &[]);
+    run_test("old", Language::C, "", Library::Static("splinter"), &[]);
+    run_test("old", Language::C, "", Library::Static("splinter_p"), &[]);
 }
 
 #[test]
 fn a_program_for_the_original_compiles_as_it_is() {
     for language in [Language::C, Language::Cpp] {
-        for defines in [&[][..], &["SPLINTER_EMBEDDINGS"], &["SPLINTER_EMBEDDINGS", "SPLINTER_PERSISTENT"]] {
-            let name = if defines.len() == 2 { Name::file() } else { Name::shared() };
-            run_test("tests/c/old.c", language, defines, MEMORY, &name, &[]);
+        for defines in ["", "SPLINTER_EMBEDDINGS", "SPLINTER_EMBEDDINGS SPLINTER_PERSISTENT"] {
+            run_test("old", language, defines, MEMORY, &[]);
         }
     }
 }
@@ -316,17 +308,17 @@ fn a_program_for_the_original_compiles_as_it_is() {
 #[test]
 fn thirty_two_threads_use_one_store_while_it_is_opened_and_closed() {
     let rounds = if has_runner() { "20" } else { "1000" };
-    run_test("tests/c/threads.c", Language::C, &[], MEMORY, &Name::shared(), &[rounds]);
+    run_test("threads", Language::C, "", MEMORY, &[rounds]);
 }
 
 #[test]
 fn closing_a_store_ends_all_waits_and_leaves_nothing_open() {
-    run_test("tests/c/closing.c", Language::C, &[], MEMORY, &Name::shared(), &[]);
+    run_test("closing", Language::C, "", MEMORY, &[]);
 }
 
 #[test]
 fn threads_that_are_cancelled_or_use_a_store_in_their_destructors_end_well() {
-    run_test("tests/c/ends.c", Language::C, &[], MEMORY, &Name::shared(), &[]);
+    run_test("ends", Language::C, "", MEMORY, &[]);
 }
 
 #[test]
@@ -350,23 +342,23 @@ fn a_store_for_which_there_is_no_memory_is_refused_when_it_is_created() {
 }
 
 #[test]
-fn who_may_only_read_a_store_has_it_opened_for_reading() {
-    run_test("tests/c/limits.c", Language::C, &[], MEMORY, &Name::shared(), &["readable"]);
+fn a_store_that_the_caller_may_only_read_is_opened_for_reading() {
+    run_test("limits", Language::C, "", MEMORY, &["readable"]);
 }
 
 #[test]
 fn threads_that_wrote_and_sleep_keep_no_other_process_from_writing() {
-    run_test("tests/c/limits.c", Language::C, &[], MEMORY, &Name::shared(), &["asleep"]);
+    run_test("limits", Language::C, "", MEMORY, &["asleep"]);
 }
 
 #[test]
 fn threads_of_a_process_without_a_descriptor_left_write_if_it_writes_already() {
-    run_test("tests/c/limits.c", Language::C, &[], MEMORY, &Name::shared(), &["descriptors"]);
+    run_test("limits", Language::C, "", MEMORY, &["descriptors"]);
 }
 
 #[test]
 fn two_processes_and_forked_children_share_a_store() {
-    run_test("tests/c/processes.c", Language::C, &[], MEMORY, &Name::shared(), &["first"]);
+    run_test("processes", Language::C, "", MEMORY, &["first"]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use crate::failure::Failure;
 use crate::fatal_signals;
-use crate::output::shown;
+use crate::output::shown_path;
 use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::libc;
 use nix::unistd::linkat;
@@ -18,7 +18,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A file that is being written. Dropping it before [`Self::finish`] leaves nothing behind.
 #[derive(Debug)]
-pub struct AtomicFile {
+pub(crate) struct AtomicFile {
     file: BufWriter<File>,
     target: PathBuf,
     /// Its temporary name, if the file system has no unlinked files.
@@ -29,10 +29,7 @@ pub struct AtomicFile {
 impl AtomicFile {
     /// Creates a file that will get the name `target`, with `mode` less the umask. Unless `replaces` is set, it is an
     /// error if the name exists.
-    ///
-    /// # Errors
-    /// The name exists already; an error of the system.
-    pub fn create(target: &Path, mode: u32, replaces: bool) -> Result<Self, Failure> {
+    pub(crate) fn create(target: &Path, mode: u32, replaces: bool) -> Result<Self, Failure> {
         if !replaces && fs::symlink_metadata(target).is_ok() {
             return Err(failed(target, &io::ErrorKind::AlreadyExists.into()));
         }
@@ -56,20 +53,18 @@ impl AtomicFile {
     }
 
     /// Returns the file, for a caller that writes at its own offsets.
-    pub fn file(&self) -> &File {
+    pub(crate) fn file(&self) -> &File {
         self.file.get_ref()
     }
 
     /// Turns the system's error about writing the file into a failure.
-    pub fn failed(&self, error: &io::Error) -> Failure {
+    pub(crate) fn failed(&self, error: &io::Error) -> Failure {
         failed(&self.target, error)
     }
 
-    /// Flushes the buffer, syncs the file to the device, and gives it its name.
-    ///
-    /// # Errors
-    /// No room on the device; or another file took the name meanwhile and is not to be replaced.
-    pub fn finish(mut self) -> Result<(), Failure> {
+    /// Flushes the buffer, syncs the file to the device, and gives it its name. Fails without room on the device, and
+    /// if another file took the name meanwhile and is not to be replaced.
+    pub(crate) fn finish(mut self) -> Result<(), Failure> {
         self.try_finish().map_err(|error| failed(&self.target, &error))
     }
 
@@ -87,9 +82,7 @@ impl AtomicFile {
                 fs::rename(temporary, &self.target)?;
             }
         }
-        // Sync the folder, so that the name is on the device, too. Some file systems cannot; the name is there all the
-        // same.
-        let _ = File::open(folder_of(&self.target)).and_then(|folder| folder.sync_all());
+        sync_folder_of(&self.target);
         Ok(())
     }
 }
@@ -115,17 +108,23 @@ impl Drop for AtomicFile {
 }
 
 /// Tells whether two paths lead to the same file.
-pub fn is_same(one: &Path, other: &Path) -> bool {
+pub(crate) fn is_same(one: &Path, other: &Path) -> bool {
     let id = |path| fs::metadata(path).map(|found| (found.dev(), found.ino()));
     matches!((id(one), id(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 fn failed(target: &Path, error: &io::Error) -> Failure {
-    let name = shown(target.as_os_str().as_bytes());
+    let name = shown_path(target);
     match error.kind() {
         io::ErrorKind::AlreadyExists => Failure::new(format!("cannot make {name}: it exists already")),
         _ => Failure::io(&format!("make {name}"), error),
     }
+}
+
+/// Syncs the folder of a file, so that the file's name is on the device, too. Some file systems cannot; the name is there
+/// all the same.
+pub(crate) fn sync_folder_of(target: &Path) {
+    let _ = File::open(folder_of(target)).and_then(|folder| folder.sync_all());
 }
 
 fn folder_of(target: &Path) -> &Path {

@@ -9,43 +9,42 @@ use crate::words::Word;
 use std::time::Duration;
 
 /// A command. The prompt, the one-shot form, help, hints, completion and man pages use it.
-pub struct Command {
-    /// Its exact name.
-    pub name: &'static str,
-    /// What may follow the name: a line for each way to call it.
-    pub usage: &'static [&'static str],
-    /// What it does, in one line: a verb in the third person, no full stop.
-    pub summary: &'static str,
+pub(crate) struct Command {
+    pub(crate) name: &'static str,
+    /// The words after the name: a line for each way to call it.
+    pub(crate) usage: &'static [&'static str],
+    /// Its effect, in one line: a verb in the third person, no full stop.
+    pub(crate) summary: &'static str,
     /// The rest of its help, in paragraphs with lines of at most 80 columns.
-    pub details: &'static str,
+    pub(crate) details: &'static str,
     /// Its arguments, in order.
-    pub args: &'static [Arg],
+    pub(crate) args: &'static [Arg],
     /// Its options, besides those of every command ([`COMMON`]).
-    pub options: &'static [Opt],
+    pub(crate) options: &'static [Opt],
     /// Runs the command. The words have been checked against `args` and `options`.
-    pub run: fn(&mut Session, &mut Call<'_>) -> Result<(), Failure>,
+    pub(crate) run: fn(&mut Session, &mut Call<'_>) -> Result<(), Failure>,
 }
 
 /// All commands, and other names for them.
-pub struct Table {
+pub(crate) struct Table {
     /// The commands, in alphabetical order.
-    pub commands: &'static [&'static Command],
+    pub(crate) commands: &'static [&'static Command],
     /// Aliases, and the command that each stands for.
-    pub aliases: &'static [(&'static str, &'static str)],
+    pub(crate) aliases: &'static [(&'static str, &'static str)],
     /// Names that other tools use, and the command to suggest for each.
-    pub synonyms: &'static [(&'static str, &'static str)],
+    pub(crate) synonyms: &'static [(&'static str, &'static str)],
 }
 
 impl Table {
     /// Returns the command with a name or an alias. The name must be complete.
-    pub fn find(&self, name: &[u8]) -> Option<&'static Command> {
+    pub(crate) fn find(&self, name: &[u8]) -> Option<&'static Command> {
         let alias = self.aliases.iter().find(|(alias, _)| alias.as_bytes() == name);
         let name = alias.map_or(name, |(_, own)| own.as_bytes());
         self.commands.iter().copied().find(|command| command.name.as_bytes() == name)
     }
 
     /// Lists the names of all commands with their summaries, and the aliases.
-    pub fn names(&self) -> impl Iterator<Item = (&'static str, String)> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = (&'static str, String)> {
         let commands = self.commands.iter().map(|command| (command.name, command.summary.to_owned()));
         let alias = |(alias, name): &(_, &str)| (*alias, format!("Another name for {name}"));
         commands.chain(self.aliases.iter().map(alias))
@@ -65,22 +64,17 @@ impl Table {
 }
 
 /// A parsed call of a command: its arguments and options.
-pub struct Call<'a> {
-    /// The table that has the command.
-    pub table: &'static Table,
-    /// The command that is called.
-    pub command: &'static Command,
+pub(crate) struct Call<'a> {
+    pub(crate) table: &'static Table,
+    pub(crate) command: &'static Command,
     /// The arguments, as many as the command takes.
-    pub arguments: Vec<&'a [u8]>,
+    pub(crate) arguments: Vec<&'a [u8]>,
     options: Vec<(&'static Opt, Option<&'a [u8]>)>,
 }
 
 impl<'a> Call<'a> {
-    /// Parses the words after a command's name, as [`Items`] does.
-    ///
-    /// # Errors
-    /// An unknown option, a missing option value, too few or too many arguments: exit code 2.
-    pub fn parse(
+    /// Parses the words after a command's name, as [`Items`] does. Mistakes have exit code 2.
+    pub(crate) fn parse(
         table: &'static Table,
         command: &'static Command,
         words: &'a [Word],
@@ -115,16 +109,13 @@ impl<'a> Call<'a> {
     }
 
     /// Makes the failure for a missing argument.
-    pub fn missing(&self, name: &str) -> Failure {
+    pub(crate) fn missing(&self, name: &str) -> Failure {
         Failure::usage(format!("{name} is missing; {}", self.usage()))
     }
 
     /// Returns the first argument, which is one of the actions `known`, and the words after it. `takes` tells for an
-    /// action the names of the words that it needs, and how many words it takes at most.
-    ///
-    /// # Errors
-    /// No action, an unknown one, too few or too many words: exit code 2.
-    pub fn action<'s>(
+    /// action the names of the words that it needs, and how many words it takes at most. Mistakes have exit code 2.
+    pub(crate) fn action<'s>(
         &'s self,
         known: &'static [&'static str],
         takes: impl FnOnce(&str) -> (&'static [&'static str], usize),
@@ -149,14 +140,14 @@ impl<'a> Call<'a> {
     }
 
     /// Returns the usage of the command, as part of a message.
-    pub fn usage(&self) -> String {
+    pub(crate) fn usage(&self) -> String {
         let lines = self.command.usage.iter();
         let lines = lines.map(|line| format!("{} {line}", self.command.name).trim_end().to_owned());
         format!("use: {}", lines.collect::<Vec<_>>().join(", or: "))
     }
 
     /// Returns the usage of the command with `action` as its first word, as part of a message.
-    pub fn usage_of(&self, action: &[u8]) -> String {
+    pub(crate) fn usage_of(&self, action: &[u8]) -> String {
         let is_it = |line: &&&str| line.split(' ').next().map(str::as_bytes) == Some(action);
         match self.command.usage.iter().find(is_it) {
             Some(line) => format!("use: {} {line}", self.command.name),
@@ -165,38 +156,32 @@ impl<'a> Call<'a> {
     }
 
     /// Returns the argument at an index, if it was given.
-    pub fn get(&self, at: usize) -> Option<&'a [u8]> {
+    pub(crate) fn get(&self, at: usize) -> Option<&'a [u8]> {
         self.arguments.get(at).copied()
     }
 
     /// Tells whether an option was given. `long` is one of the command's options.
-    pub fn has(&self, long: &str) -> bool {
+    pub(crate) fn has(&self, long: &str) -> bool {
         self.options.iter().any(|(opt, _)| opt.long == long)
     }
 
     /// Returns the value of an option; the last one if it was given more than once.
-    pub fn value(&self, long: &str) -> Option<&'a [u8]> {
+    pub(crate) fn value(&self, long: &str) -> Option<&'a [u8]> {
         self.values(long).last()
     }
 
     /// Returns every value of an option, in order.
-    pub fn values(&self, long: &str) -> impl Iterator<Item = &'a [u8]> {
+    pub(crate) fn values(&self, long: &str) -> impl Iterator<Item = &'a [u8]> {
         self.options.iter().filter(move |(opt, _)| opt.long == long).filter_map(|(_, value)| *value)
     }
 
     /// Returns the value of an option as a number.
-    ///
-    /// # Errors
-    /// As [`number`].
-    pub fn number<T: TryFrom<u64>>(&self, long: &str) -> Result<Option<T>, Failure> {
+    pub(crate) fn number<T: TryFrom<u64>>(&self, long: &str) -> Result<Option<T>, Failure> {
         self.value(long).map(|word| number(long, word)).transpose()
     }
 
     /// Returns the value of an option as a duration.
-    ///
-    /// # Errors
-    /// As [`time::span`].
-    pub fn span(&self, long: &str) -> Result<Option<Duration>, Failure> {
+    pub(crate) fn span(&self, long: &str) -> Result<Option<Duration>, Failure> {
         self.value(long).map(|word| time::span(long, word)).transpose()
     }
 
@@ -262,14 +247,14 @@ mod tests {
     }
 
     #[test]
-    fn what_begins_with_a_dash_can_be_an_argument() {
+    fn a_word_that_begins_with_a_dash_can_be_an_argument() {
         for (line, value) in [("k -", "-"), ("k -12", "-12"), ("k -- --file", "--file")] {
             parse(line, |call| assert_eq!(call.get(1), Some(value.as_bytes()))).unwrap();
         }
     }
 
     #[test]
-    fn mistakes_are_told_with_what_to_do() {
+    fn mistakes_come_with_advice() {
         let usage = "use: trial KEY [VALUE], or: trial KEY --file FILE";
         assert_eq!(refusal(""), format!("KEY is missing; {usage}"));
         assert_eq!(refusal("a b c"), format!("\"c\" is one word too many; {usage}"));

@@ -5,16 +5,14 @@ use crate::command::{Command, Table};
 use crate::options::{self, Arg, COMMON, Count, Item, Items, Kind, Opt};
 use crate::words::{self, Partial};
 use splinter::{GROUPS, Store};
-use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
 /// Lists the keys, stores and files to complete from.
-pub trait Source {
+pub(crate) trait Source {
     /// Lists the keys, without the prefix.
     fn keys(&self) -> Vec<Vec<u8>>;
-    /// Lists the stores.
     fn stores(&self) -> Vec<Vec<u8>>;
     /// Lists the paths in the file system that begin with `start`.
     fn files(&self, start: &[u8]) -> Vec<Vec<u8>>;
@@ -22,13 +20,12 @@ pub trait Source {
 
 /// The keys of a store, and what this machine has.
 #[derive(Default)]
-pub struct StoreSource {
-    /// The store, if there is one.
-    pub store: Option<Store>,
+pub(crate) struct StoreSource {
+    pub(crate) store: Option<Store>,
     /// The prefix of every key.
-    pub prefix: Vec<u8>,
+    pub(crate) prefix: Vec<u8>,
     /// Whether stores are files.
-    pub persistent: bool,
+    pub(crate) persistent: bool,
 }
 
 impl Source for StoreSource {
@@ -46,7 +43,7 @@ impl Source for StoreSource {
         let folder_len = start.iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
         let folder = &start[..folder_len];
         let path = if folder.is_empty() { b"." } else { folder };
-        let names = entries(Path::new(OsStr::from_bytes(path)));
+        let names = entries(options::path(path));
         names.into_iter().map(|name| [folder, &name].concat()).collect()
     }
 }
@@ -58,9 +55,9 @@ fn entries(folder: &Path) -> Vec<Vec<u8>> {
     names.filter(|name| !name.starts_with(b".")).collect()
 }
 
-/// What the last word of a line can be.
+/// The possible kinds of the last word of a line.
 #[derive(Clone, Copy, Debug)]
-pub enum Expected {
+pub(crate) enum Expected {
     /// A word of a kind, or nothing that can be listed.
     Word(Kind),
     /// An option in one of these tables.
@@ -68,12 +65,12 @@ pub enum Expected {
 }
 
 /// A word that completes a line, and what it means; empty if there is nothing to say.
-pub type Candidate = (Vec<u8>, String);
+pub(crate) type Candidate = (Vec<u8>, String);
 
 impl Expected {
     /// Returns the words that `last` can become: the value of the option `pending`, one of `options`, or an argument of
     /// the kind `argument`. Also returns how many bytes of `last` are an option to which its value is joined.
-    pub fn at(
+    pub(crate) fn at(
         options: [&'static [Opt]; 2],
         pending: Option<&Opt>,
         last: &[u8],
@@ -94,14 +91,14 @@ impl Expected {
     }
 
     /// Returns what the last word of a command's line can be, after the words `before`.
-    pub fn of_command(command: &Command, before: &[Vec<u8>], last: &[u8]) -> (Self, usize) {
+    pub(crate) fn of_command(command: &Command, before: &[Vec<u8>], last: &[u8]) -> (Self, usize) {
         let (given, pending) = count_arguments(command, before);
         let argument = argument(command, given).map_or(Kind::Text, |arg| arg.kind);
         Self::at([command.options, COMMON], pending, last, argument)
     }
 
     /// Lists the words that begin with `last`, in order.
-    pub fn candidates(self, table: &Table, last: &[u8], source: &dyn Source) -> Vec<Candidate> {
+    pub(crate) fn candidates(self, table: &Table, last: &[u8], source: &dyn Source) -> Vec<Candidate> {
         let bare = |words: Vec<Vec<u8>>| -> Vec<Candidate> {
             words.into_iter().map(|word| (word, String::new())).collect()
         };
@@ -129,7 +126,7 @@ impl Expected {
 
 /// Completes the last word of `line`. Returns the offset where it begins, in bytes, and the candidates, quoted as the
 /// prompt reads them.
-pub fn complete(table: &Table, line: &str, source: &dyn Source) -> (usize, Vec<String>) {
+pub(crate) fn complete(table: &Table, line: &str, source: &dyn Source) -> (usize, Vec<String>) {
     let Partial { words, start, last } = words::split_partial(line.as_bytes());
     let (expected, joint) = match words.split_first() {
         None => (Expected::Word(Kind::Command), 0),
@@ -164,7 +161,7 @@ fn argument(command: &Command, at: usize) -> Option<&Arg> {
 }
 
 /// Returns the hint for `line` if it ends in a blank: the arguments that are missing.
-pub fn hint(table: &Table, line: &str) -> Option<String> {
+pub(crate) fn hint(table: &Table, line: &str) -> Option<String> {
     let Partial { words, last, .. } = words::split_partial(line.as_bytes());
     let (name, rest) = words.split_first()?;
     let command = table.find(name)?;
@@ -232,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn hints_say_what_is_still_to_come() {
+    fn hints_show_the_missing_arguments() {
         for (line, said) in [
             ("get ", Some("KEY")),
             ("set ", Some("KEY VALUE")),

@@ -11,92 +11,18 @@ use crate::words::Word;
 use std::io::{self, Write};
 
 /// Returns the script for a shell, or none if the shell is not one of [`SHELLS`](crate::invocation::SHELLS).
-pub fn script(shell: &[u8]) -> Option<String> {
+pub(crate) fn script(shell: &[u8]) -> Option<String> {
     let script = match shell {
-        b"bash" => BASH,
-        b"zsh" => ZSH,
-        b"fish" => FISH,
+        b"bash" => include_str!("completions/splinter.bash"),
+        b"zsh" => include_str!("completions/splinter.zsh"),
+        b"fish" => include_str!("completions/splinter.fish"),
         _ => return None,
     };
     Some(script.replace("NAMES", &NAMES.join(" ")))
 }
 
-const BASH: &str = r#"# Completion for bash, made by splinter_cli --completions bash: load it by source, or put it
-# into ~/.local/share/bash-completion/completions/ under each of the program's names.
-
-_splinter() {
-    local line=${COMP_LINE:0:COMP_POINT} kind word
-    local last=${line##*[[:space:]]} joint=
-    local -a typed
-    # The line's words, still with their quotes. Bash's own list is cut at colons, which many keys have.
-    read -ra typed <<<"${line%"$last"}"
-    # Bash replaces only what follows the last colon or equals sign.
-    case $last:$COMP_WORDBREAKS in
-        *[:=]*:*[:=]*) joint=${last%"${last##*[:=]}"} ;;
-    esac
-    COMPREPLY=()
-    {
-        read -r kind
-        while IFS=$'\t' read -r word _; do
-            printf -v word %q "${word#"$joint"}"
-            COMPREPLY+=("$word")
-        done
-    } < <("$1" --complete "${typed[@]:1}" "$last" 2>/dev/null)
-    [ "$kind" != files ] || compopt -o default 2>/dev/null
-}
-
-complete -F _splinter NAMES
-"#;
-
-const ZSH: &str = r#"#compdef NAMES
-# Completion for zsh, made by splinter_cli --completions zsh: save it as _splinter_cli in a folder of $fpath.
-
-_splinter() {
-    local line
-    local -a answer candidates shown
-    answer=("${(@f)$($service --complete "${(@Q)words[2,CURRENT-1]}" "${(Q)PREFIX}" 2>/dev/null)}")
-    if [[ $answer[1] == files ]]; then
-        [[ $PREFIX != --*=* ]] || compset -P '*='
-        _files
-        return
-    fi
-    for line in "${(@)answer[2,-1]}"; do
-        candidates+=("${line%%$'\t'*}")
-        shown+=("${${line%$'\t'}/$'\t'/  -- }")
-    done
-    compadd -d shown -a candidates
-}
-
-_splinter "$@"
-"#;
-
-const FISH: &str = r#"# Completion for fish, made by splinter_cli --completions fish: save it into ~/.config/fish/completions/ as
-# splinter_cli.fish, and as a file for each of the other names.
-
-function __splinter_complete
-    set -l words (commandline -opc)
-    set -l last (commandline -ct)
-    set -l answer ($words[1] --complete $words[2..] "$last" 2>/dev/null)
-    if test "$answer[1]" = files
-        set -l joint (string match -r -- '^--[^=]*=' "$last")
-        for path in (__fish_complete_path (string replace -- "$joint" '' "$last"))
-            echo "$joint$path"
-        end
-    else
-        string join \n -- $answer[2..]
-    end
-end
-
-for program in NAMES
-    complete -c $program -f -a '(__splinter_complete)'
-end
-"#;
-
 /// Writes what can follow on a line, for a script. The last of `words` is the one to complete.
-///
-/// # Errors
-/// The errors of the output.
-pub fn write_candidates(session: &mut Session, table: &Table, words: &[Word]) -> io::Result<()> {
+pub(crate) fn write_candidates(session: &mut Session, table: &Table, words: &[Word]) -> io::Result<()> {
     let Some((last, before)) = words.split_last() else { return Ok(()) };
     let mut store = session.wanted_store().map(<[u8]>::to_vec);
     let mut source =

@@ -8,36 +8,30 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 use splinter::{Content, Error, GROUPS, LABELS, Type, Writer};
 
-/// The value of an entry.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Held {
-    /// Bytes.
+pub(crate) enum Data {
     Bytes(Vec<u8>),
-    /// A number.
     Number(u64),
 }
 
 /// A key and all its fields, without the epoch, which the store sets itself.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// The whole key, with any prefix.
-    pub key: Vec<u8>,
-    /// Its value.
-    pub held: Held,
-    /// Its type.
-    pub kind: Type,
+    pub(crate) key: Vec<u8>,
+    pub(crate) value: Data,
+    pub(crate) kind: Type,
     /// Its labels, one bit each.
-    pub labels: u64,
+    pub(crate) labels: u64,
     /// The groups it is registered with, one bit each.
-    pub groups: u64,
-    /// Its user flags.
-    pub flags: u16,
+    pub(crate) groups: u64,
+    pub(crate) flags: u16,
     /// When it was created, in a unit that the writers choose.
-    pub ctime: u64,
+    pub(crate) ctime: u64,
     /// When it was last used, in a unit that the writers choose.
-    pub atime: u64,
+    pub(crate) atime: u64,
     /// Its vector; empty if it has none.
-    pub vector: Vec<f32>,
+    pub(crate) vector: Vec<f32>,
 }
 
 impl From<Content> for Entry {
@@ -45,7 +39,7 @@ impl From<Content> for Entry {
         let Content { slot, value, number, vector, .. } = content;
         Self {
             key: slot.key.as_ref().to_vec(),
-            held: number.map_or(Held::Bytes(value), Held::Number),
+            value: number.map_or(Data::Bytes(value), Data::Number),
             kind: slot.kind,
             labels: slot.labels,
             groups: slot.registered,
@@ -59,13 +53,13 @@ impl From<Content> for Entry {
 
 impl Entry {
     /// Converts the entry to JSON. Leaves out fields that are zero, empty or `VOID`.
-    pub fn to_json(&self) -> Map<String, Value> {
+    pub(crate) fn to_json(&self) -> Map<String, Value> {
         let mut fields = Map::new();
         let mut add = |name: &str, value: Value| fields.insert(name.to_owned(), value);
         add("key", json_bytes(&self.key));
-        match &self.held {
-            Held::Bytes(value) => add("value", json_bytes(value)),
-            Held::Number(number) => add("value", json!(number)),
+        match &self.value {
+            Data::Bytes(value) => add("value", json_bytes(value)),
+            Data::Number(number) => add("value", json!(number)),
         };
         if self.kind != Type::Void {
             add("type", json!(self.kind.to_string()));
@@ -87,11 +81,9 @@ impl Entry {
         fields
     }
 
-    /// Parses an entry from JSON. Ignores unknown fields.
-    ///
-    /// # Errors
-    /// What field is missing or has the wrong type, as part of a message.
-    pub fn parse(value: &Value) -> Result<Self, String> {
+    /// Parses an entry from JSON. Ignores unknown fields. The error, part of a message, says which field is missing or
+    /// has the wrong type.
+    pub(crate) fn parse(value: &Value) -> Result<Self, String> {
         let fields = value.as_object().ok_or("it is not a JSON object")?;
         let key = bytes("key", fields.get("key").ok_or("it has no key")?)?;
         let kind = match fields.get("type") {
@@ -101,23 +93,23 @@ impl Entry {
             }
             Some(_) => return Err("type is not a string".to_owned()),
         };
-        let held = match fields.get("value").ok_or("it has no value")? {
+        let data = match fields.get("value").ok_or("it has no value")? {
             Value::Number(number) => {
                 let number = number.as_u64().ok_or("value is not a number from 0 to 2^64 - 1")?;
-                Held::Number(number)
+                Data::Number(number)
             }
-            other => Held::Bytes(bytes("value", other)?),
+            other => Data::Bytes(bytes("value", other)?),
         };
-        let kind = match (&held, kind) {
-            (Held::Number(_), None | Some(Type::BigUint)) => Type::BigUint,
-            (Held::Number(_), Some(kind)) => {
+        let kind = match (&data, kind) {
+            (Data::Number(_), None | Some(Type::BigUint)) => Type::BigUint,
+            (Data::Number(_), Some(kind)) => {
                 return Err(format!("value is a number, and type is {kind}"));
             }
-            (Held::Bytes(_), kind) => kind.unwrap_or_default(),
+            (Data::Bytes(_), kind) => kind.unwrap_or_default(),
         };
         Ok(Self {
             key,
-            held,
+            value: data,
             kind,
             labels: mask(fields, "labels", LABELS)?,
             groups: mask(fields, "groups", GROUPS)?,
@@ -129,21 +121,17 @@ impl Entry {
     }
 
     /// Sets a key in a store to exactly this entry. Whatever else the key had is removed. Readers may see intermediate
-    /// states.
-    ///
-    /// # Errors
-    /// As [`Writer::set`]; [`Error::WrongDimension`] for a vector that the store cannot hold. [`Error::WrongType`] for
-    /// bytes that encode no number, if they are to be a `BIGUINT` and the key is none yet. After an error of type,
-    /// length or dimension the key is unchanged.
-    pub fn put(&self, writer: &mut Writer) -> Result<(), Error> {
+    /// states. Fails with [`Error::WrongType`] for bytes that encode no number, if they are to be a `BIGUINT` and the
+    /// key is none yet. After an error of type, length or dimension the key is unchanged.
+    pub(crate) fn put(&self, writer: &mut Writer) -> Result<(), Error> {
         let dim = writer.geometry().vector_dim as usize;
         if !self.vector.is_empty() && self.vector.len() != dim {
             return Err(Error::WrongDimension);
         }
         let key = &self.key;
-        match &self.held {
-            Held::Number(number) => retry_busy(|| writer.set_u64(key, *number))?,
-            Held::Bytes(value) => put_bytes(writer, key, self.kind, value)?,
+        match &self.value {
+            Data::Number(number) => retry_busy(|| writer.set_u64(key, *number))?,
+            Data::Bytes(value) => put_bytes(writer, key, self.kind, value)?,
         }
         let now = retry_busy(|| writer.snapshot(key))?;
         let (more, less) = (self.labels & !now.labels, now.labels & !self.labels);
@@ -179,10 +167,7 @@ impl Entry {
 
     /// As [`Self::put`], in a store that no other process uses. No reader sees intermediate values there, so it can
     /// also store a `BIGUINT` whose bytes encode no number.
-    ///
-    /// # Errors
-    /// As [`Self::put`], except [`Error::WrongType`].
-    pub fn put_unseen(&self, writer: &mut Writer) -> Result<(), Error> {
+    pub(crate) fn put_unseen(&self, writer: &mut Writer) -> Result<(), Error> {
         match self.put(writer) {
             Err(Error::WrongType) => {
                 retry_busy(|| writer.set_u64(&self.key, 0))?;
@@ -224,7 +209,7 @@ fn as_number(value: &[u8]) -> Option<u64> {
 }
 
 /// Lists the bits that are set in a mask, the lowest first.
-pub fn bits(mask: u64) -> impl Iterator<Item = u8> {
+pub(crate) fn bits(mask: u64) -> impl Iterator<Item = u8> {
     (0..u64::BITS as u8).filter(move |bit| mask >> bit & 1 != 0)
 }
 
@@ -252,11 +237,8 @@ fn parse_vector(value: &Value) -> Result<Vec<f32>, String> {
     Ok(floats.iter().map(|float| f32::from_le_bytes(*float)).collect())
 }
 
-/// Parses bytes that [`json_bytes`] wrote.
-///
-/// # Errors
-/// The value is neither a string nor an object with base64 in it. The message begins with `what`.
-pub fn bytes(what: &str, value: &Value) -> Result<Vec<u8>, String> {
+/// Parses bytes that [`json_bytes`] wrote. The error begins with `what`.
+pub(crate) fn bytes(what: &str, value: &Value) -> Result<Vec<u8>, String> {
     let wrong = || format!("{what} is neither a string nor {{\"base64\": \"...\"}}");
     match value {
         Value::String(text) => Ok(text.clone().into_bytes()),
@@ -291,21 +273,21 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::thread;
 
-    fn entry(held: Held, kind: Type) -> Entry {
+    fn entry(value: Data, kind: Type) -> Entry {
         let (labels, groups, flags) = (1 << 63 | 1, 1 << 5, 0xffff);
         let vector = vec![0.1, -2.0];
         let (key, ctime, atime) = (b"k\xff".to_vec(), u64::MAX, 1);
-        Entry { key, held, kind, labels, groups, flags, ctime, atime, vector }
+        Entry { key, value, kind, labels, groups, flags, ctime, atime, vector }
     }
 
     fn all() -> Vec<Entry> {
-        let bytes = |bytes: &[u8]| Held::Bytes(bytes.to_vec());
+        let bytes = |bytes: &[u8]| Data::Bytes(bytes.to_vec());
         let mut all: Vec<Entry> = Type::ALL
             .into_iter()
-            .flat_map(|kind| [&b""[..], b"12345678", b"42", b"\xff\0"].map(|held| (kind, held)))
-            .map(|(kind, held)| entry(bytes(held), kind))
+            .flat_map(|kind| [&b""[..], b"12345678", b"42", b"\xff\0"].map(|value| (kind, value)))
+            .map(|(kind, value)| entry(bytes(value), kind))
             .collect();
-        all.push(entry(Held::Number(u64::MAX), Type::BigUint));
+        all.push(entry(Data::Number(u64::MAX), Type::BigUint));
         all.push(Entry { vector: vec![f32::NEG_INFINITY, 1.0], ..entry(bytes(b"x"), Type::Json) });
         all.push(Entry {
             labels: 0,
@@ -320,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_as_json_reads_as_itself() {
+    fn entries_read_as_they_were_written_in_json() {
         for entry in all() {
             let line = Value::Object(entry.to_json()).to_string();
             assert_eq!(Entry::parse(&serde_json::from_str(&line).unwrap()), Ok(entry), "{line}");
@@ -329,11 +311,11 @@ mod tests {
 
     /// Tells whether the entry's bytes encode no number.
     fn is_odd(entry: &Entry) -> bool {
-        matches!(&entry.held, Held::Bytes(bytes) if matches!(&bytes[..], b"" | b"\xff\0"))
+        matches!(&entry.value, Data::Bytes(bytes) if matches!(&bytes[..], b"" | b"\xff\0"))
     }
 
     #[test]
-    fn what_is_put_into_a_store_is_read_from_there_whatever_was_there_before() {
+    fn an_entry_replaces_any_other_in_a_store() {
         let geometry = Geometry { slots: 4, max_value_len: 16, vector_dim: 2, max_writers: 1 };
         let store = Store::anonymous(&Config { geometry, ..Config::default() }).unwrap();
         let mut writer = store.writer().unwrap();
@@ -369,13 +351,13 @@ mod tests {
     fn readers_see_the_value_before_or_the_one_after_and_nothing_else() {
         let geometry = Geometry { slots: 4, max_value_len: 16, vector_dim: 2, max_writers: 1 };
         let store = Store::anonymous(&Config { geometry, ..Config::default() }).unwrap();
-        let with = |held, kind| Entry { vector: vec![], ..entry(held, kind) };
-        let bytes = |bytes: &[u8]| Held::Bytes(bytes.to_vec());
+        let with = |value, kind| Entry { vector: vec![], ..entry(value, kind) };
+        let bytes = |bytes: &[u8]| Data::Bytes(bytes.to_vec());
         let number = u64::from_le_bytes(*b"12345678");
         let entries = [
             with(bytes(b"text"), Type::VarText),
             with(bytes(b"{}"), Type::Json),
-            with(Held::Number(number), Type::BigUint),
+            with(Data::Number(number), Type::BigUint),
             with(bytes(b"bytes"), Type::Binary),
             with(bytes(b"12345678"), Type::BigUint),
             with(bytes(b"plain"), Type::Void),
@@ -407,11 +389,11 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_changes_nothing() {
+    fn an_entry_that_does_not_fit_changes_nothing() {
         let geometry = Geometry { slots: 4, max_value_len: 3, vector_dim: 3, max_writers: 1 };
         let store = Store::anonymous(&Config { geometry, ..Config::default() }).unwrap();
         let mut writer = store.writer().unwrap();
-        let mut entry = entry(Held::Bytes(b"long".to_vec()), Type::Json);
+        let mut entry = entry(Data::Bytes(b"long".to_vec()), Type::Json);
         assert_eq!(entry.put(&mut writer), Err(Error::WrongDimension));
         entry.vector.push(0.0);
         assert_eq!(entry.put(&mut writer), Err(Error::ValueTooLong));
@@ -419,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_entry_is_refused_by_what_is_wrong() {
+    fn malformed_entries_are_refused_with_the_reason() {
         for (json, why) in [
             (json!([]), "it is not a JSON object"),
             (json!({ "value": "v" }), "it has no key"),

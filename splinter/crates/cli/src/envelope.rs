@@ -261,7 +261,7 @@ mod tests {
     const LEAST: &str = r#"{"id":"i","ts":5,"from":"f","type":"event","payload":null}"#;
 
     #[test]
-    fn what_is_written_reads_as_itself() {
+    fn envelopes_read_as_they_were_written() {
         let mut envelope = Envelope::new("me \"and\" you\n", Type::Query, json!({ "a": [1, "ü"] }));
         assert_eq!(Envelope::parse(envelope.to_string().as_bytes()), Ok(envelope.clone()));
         envelope.ttl_ms = Some(u64::MAX);
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_envelope_is_refused_by_what_is_wrong() {
+    fn malformed_envelopes_are_refused_with_the_reason() {
         let with = |from: &str, to: &str| LEAST.replace(from, to);
         for (line, why) in [
             ("[]".to_owned(), "it is not a JSON object"),
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_good_until_its_time_has_passed_and_for_whom_it_names() {
+    fn a_message_expires_and_is_for_its_receiver() {
         let mut envelope = Envelope::parse(LEAST.as_bytes()).unwrap();
         assert!(!envelope.has_expired(u64::MAX) && envelope.is_for("anybody"));
         envelope.ttl_ms = Some(10);

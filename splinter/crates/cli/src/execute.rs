@@ -6,11 +6,9 @@ use crate::help;
 use crate::session::Session;
 use crate::words::Word;
 
-/// Runs the command of `table` that `words` call. No words are a success.
-///
-/// # Errors
-/// The command's failure, after the command's name; exit code 2 for an unknown command.
-pub fn execute(table: &'static Table, session: &mut Session, words: &[Word]) -> Result<(), Failure> {
+/// Runs the command of `table` that `words` call. No words are a success. The failure begins with the command's name;
+/// an unknown command has exit code 2.
+pub(crate) fn execute(table: &'static Table, session: &mut Session, words: &[Word]) -> Result<(), Failure> {
     let Some((name, rest)) = words.split_first() else {
         return Ok(());
     };

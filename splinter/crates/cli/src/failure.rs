@@ -15,34 +15,33 @@ const USAGE: u8 = 2;
 
 /// The error of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// The program's exit code: 1, 2, or a command's own. It is 0 if the reader closed the output pipe, which is no
     /// error.
-    pub exit: u8,
+    pub(crate) exit: u8,
     /// One line that says what was wrong and what to do. It is empty if there is nothing to say.
-    pub message: String,
+    pub(crate) message: String,
     /// Whether to print the message as JSON, because answers are JSON.
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 impl Failure {
     /// Makes a failure of the store or the system, with exit code 1.
-    pub fn new(message: impl Into<String>) -> Self {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
         Self::with_exit_code(FAILED, message)
     }
 
     /// Makes a failure for a wrong call, with exit code 2.
-    pub fn usage(message: impl Into<String>) -> Self {
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::with_exit_code(USAGE, message)
     }
 
-    /// Makes a failure with the exit code `exit`.
-    pub fn with_exit_code(exit: u8, message: impl Into<String>) -> Self {
+    pub(crate) fn with_exit_code(exit: u8, message: impl Into<String>) -> Self {
         Self { exit, message: message.into(), json: false }
     }
 
     /// Makes a failure from the store's error about `key`.
-    pub fn key(key: &[u8], error: Error) -> Self {
+    pub(crate) fn key(key: &[u8], error: Error) -> Self {
         let key = shown(key);
         match error {
             Error::NotFound => Self::new(format!("there is no key {key}")),
@@ -54,7 +53,7 @@ impl Failure {
     }
 
     /// Makes a failure from the system's error about `doing`, as in "read /tmp/x".
-    pub fn io(doing: &str, error: &io::Error) -> Self {
+    pub(crate) fn io(doing: &str, error: &io::Error) -> Self {
         let advice = match error.kind() {
             io::ErrorKind::FileTooLarge => "; raise the limit on file sizes (ulimit -f)",
             io::ErrorKind::StorageFull => "; free some room there",
@@ -65,7 +64,7 @@ impl Failure {
 
     /// Puts a prefix before the message: the command, or the line of a script.
     #[must_use]
-    pub fn with_context(mut self, context: &str) -> Self {
+    pub(crate) fn with_context(mut self, context: &str) -> Self {
         if !self.message.is_empty() {
             self.message = format!("{context}: {}", self.message);
         }
@@ -73,19 +72,19 @@ impl Failure {
     }
 
     /// Tells whether the reader closed the output pipe.
-    pub fn is_closed_pipe(&self) -> bool {
+    pub(crate) fn is_closed_pipe(&self) -> bool {
         self.exit == 0
     }
 
     /// Makes the message JSON if `format` is JSON. A message that already is JSON stays so.
     #[must_use]
-    pub fn in_format(mut self, format: Format) -> Self {
+    pub(crate) fn in_format(mut self, format: Format) -> Self {
         self.json |= format == Format::Json;
         self
     }
 
     /// Formats the line to print: the message after the name of the program, or JSON.
-    pub fn line(&self, program: Option<&str>) -> String {
+    pub(crate) fn line(&self, program: Option<&str>) -> String {
         let message = cut(self.message.clone());
         match (self.json, program) {
             (true, _) => json_text(&json!({ "error": message, "exit_code": self.exit })),
@@ -152,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_pipe_is_nobodys_fault_and_a_full_disk_is_told() {
+    fn a_closed_pipe_is_no_error_and_a_full_disk_is_one() {
         let closed = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
         assert!(closed.is_closed_pipe() && closed.with_context("get").message.is_empty());
         let full = Failure::from(io::Error::from(io::ErrorKind::StorageFull));

@@ -30,17 +30,17 @@ static LINE: OnceLock<String> = OnceLock::new();
 /// caller reports, instead of ending the program.
 pub(crate) fn install_handlers(program: &str, format: Format) {
     LINE.get_or_init(|| Failure::new(MESSAGE).in_format(format).line(Some(program)) + "\n");
-    let action = SigAction::new(SigHandler::Handler(on_sigbus), SaFlags::empty(), SigSet::empty());
-    // SAFETY: the handler calls nothing but unlink, write and _exit, which POSIX allows in signal handlers.
-    let set = unsafe { sigaction(Signal::SIGBUS, &action) };
-    // It cannot fail for this signal. Without a handler the signal would end the program anyway.
-    debug_assert!(set.is_ok(), "SIGBUS can be handled");
-    if !is_ignored(Signal::SIGXFSZ) {
-        // A handler, since programs started from here would inherit SIG_IGN.
-        let action = SigAction::new(SigHandler::Handler(on_sigxfsz), SaFlags::empty(), SigSet::empty());
-        // SAFETY: the handler does nothing.
-        let set = unsafe { sigaction(Signal::SIGXFSZ, &action) };
-        debug_assert!(set.is_ok(), "SIGXFSZ can be handled");
+    // A handler for SIGXFSZ, too, since programs started from here would inherit SIG_IGN.
+    let handlers: [(_, extern "C" fn(libc::c_int)); 2] =
+        [(Signal::SIGBUS, on_sigbus), (Signal::SIGXFSZ, on_sigxfsz)];
+    for (signal, handler) in handlers {
+        if signal == Signal::SIGXFSZ && is_ignored(signal) {
+            continue;
+        }
+        let action = SigAction::new(SigHandler::Handler(handler), SaFlags::empty(), SigSet::empty());
+        // SAFETY: the handlers call nothing but unlink, write and _exit, which POSIX allows in signal handlers.
+        let set = unsafe { sigaction(signal, &action) };
+        debug_assert!(set.is_ok(), "{signal} can be handled");
     }
 }
 

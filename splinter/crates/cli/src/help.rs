@@ -6,10 +6,7 @@ use crate::options::{COMMON, Opt};
 use std::io::{self, Write};
 
 /// Writes the help of the program, which was called by `name`.
-///
-/// # Errors
-/// The errors of `out`.
-pub fn write_program(out: &mut dyn Write, name: &str, table: &Table) -> io::Result<()> {
+pub(crate) fn write_program(out: &mut dyn Write, name: &str, table: &Table) -> io::Result<()> {
     writeln!(out, "usage: {name} [OPTION]... [COMMAND [WORD]...]\n")?;
     writeln!(out, "splinter_cli and splinterp_cli read commands from a prompt, or from a pipe;")?;
     writeln!(out, "splinterctl and splinterpctl run one. Stores are named shared memory;")?;
@@ -29,22 +26,14 @@ pub fn write_program(out: &mut dyn Write, name: &str, table: &Table) -> io::Resu
     )
 }
 
-/// Writes a line for each command.
-///
-/// # Errors
-/// The errors of `out`.
-pub fn write_commands(out: &mut dyn Write, table: &Table) -> io::Result<()> {
+pub(crate) fn write_commands(out: &mut dyn Write, table: &Table) -> io::Result<()> {
     for (name, summary) in table.names() {
         writeln!(out, "  {name:<10} {summary}")?;
     }
     Ok(())
 }
 
-/// Writes the help of a command.
-///
-/// # Errors
-/// The errors of `out`.
-pub fn write_command(out: &mut dyn Write, command: &Command) -> io::Result<()> {
+pub(crate) fn write_command(out: &mut dyn Write, command: &Command) -> io::Result<()> {
     for (at, line) in command.usage.iter().enumerate() {
         let lead = if at == 0 { "usage:" } else { "      " };
         writeln!(out, "{}", format!("{lead} {} {line}", command.name).trim_end())?;

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// The state of Ctrl-C. The system's default applies at first; after [`Self::catch`], the prompt and its commands take
 /// turns.
 #[derive(Debug)]
-pub struct Interrupt {
+pub(crate) struct Interrupt {
     /// Whether the next Ctrl-C ends the program: no command listens, or the command was told already.
     is_fatal: Arc<AtomicBool>,
     /// Whether SIGINT was ignored when the program started.
@@ -30,7 +30,7 @@ pub struct Interrupt {
 impl Interrupt {
     /// Records which signals were ignored when the program started. Call it before anything, the editor included,
     /// installs a handler.
-    pub fn begin() -> Self {
+    pub(crate) fn begin() -> Self {
         Self {
             is_fatal: Arc::default(),
             is_sigint_ignored: is_ignored(Signal::SIGINT),
@@ -41,10 +41,7 @@ impl Interrupt {
     /// Installs the handlers for SIGINT and SIGTERM. A handler that was there before no longer runs. A command counts
     /// as running. The terminal must be in the state to restore later: no editor reads from it yet. Signals that were
     /// ignored at the start are ignored again.
-    ///
-    /// # Errors
-    /// The errors of the system.
-    pub fn catch(&self) -> io::Result<()> {
+    pub(crate) fn catch(&self) -> io::Result<()> {
         // signal-hook would call the previous handler as well: an editor's would count the signal as a key, much later.
         let own = if self.is_sigint_ignored { SigHandler::SigIgn } else { SigHandler::SigDfl };
         // SAFETY: the system's own actions touch no memory of this program.
@@ -77,17 +74,17 @@ impl Interrupt {
 
     /// Makes the next Ctrl-C end the program, since no command runs. The editor may read the key before it becomes a
     /// signal.
-    pub fn leave(&self) {
+    pub(crate) fn leave(&self) {
         self.is_fatal.store(true, Ordering::Relaxed);
     }
 
     /// Makes the next Ctrl-C end the command that is about to run, and only a second one the program.
-    pub fn listen(&self) {
+    pub(crate) fn listen(&self) {
         self.is_fatal.store(false, Ordering::Relaxed);
     }
 
     /// Tells whether Ctrl-C was pressed since [`Self::listen`].
-    pub fn is_pressed(&self) -> bool {
+    pub(crate) fn is_pressed(&self) -> bool {
         self.is_fatal.load(Ordering::Relaxed)
     }
 }

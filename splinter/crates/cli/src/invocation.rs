@@ -11,64 +11,57 @@ use std::path::{Path, PathBuf};
 /// The version and build, as the banner and `--version` print them.
 pub const BUILD: &str = concat!(env!("CARGO_PKG_VERSION"), " build ", env!("SPLINTER_BUILD"));
 /// The program's four names.
-pub const NAMES: [&str; 4] = ["splinter_cli", "splinterctl", "splinterp_cli", "splinterpctl"];
-/// The shells that have a completion script.
-pub const SHELLS: &[&str] = &["bash", "zsh", "fish"];
+pub(crate) const NAMES: [&str; 4] = ["splinter_cli", "splinterctl", "splinterp_cli", "splinterpctl"];
+pub(crate) const SHELLS: &[&str] = &["bash", "zsh", "fish"];
 
 /// The variable that names the store to open, if `--use` does not.
-pub const DEFAULT_STORE: &str = "SPLINTER_DEFAULT_STORE";
+pub(crate) const DEFAULT_STORE: &str = "SPLINTER_DEFAULT_STORE";
 /// The variable that holds the prefix of keys, if `--prefix` is not given.
-pub const NS_PREFIX: &str = "SPLINTER_NS_PREFIX";
+pub(crate) const NS_PREFIX: &str = "SPLINTER_NS_PREFIX";
 /// The variable that names the file of the history, if `--history-file` does not.
-pub const HISTORY_FILE: &str = "SPLINTER_HISTORY_FILE";
+pub(crate) const HISTORY_FILE: &str = "SPLINTER_HISTORY_FILE";
 
 /// The variable that holds the length of the history, if `--history-len` is not given.
-pub const HISTORY_LEN: &str = "SPLINTER_HISTORY_LEN";
+pub(crate) const HISTORY_LEN: &str = "SPLINTER_HISTORY_LEN";
 /// The notation of sizes and times, for help and man pages.
-pub const UNITS: &str = "1k is 1,000 and 1KiB 1,024, so M and MiB, G and GiB, T and TiB; 0x begins \
+pub(crate) const UNITS: &str = "1k is 1,000 and 1KiB 1,024, so M and MiB, G and GiB, T and TiB; 0x begins \
 hexadecimal digits. A time is a number and ns, us, ms, s, m, h or d, as in 100ms.";
 
 /// The parsed arguments and environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Invocation {
+pub(crate) struct Invocation {
     /// The name the program was called by, without folders.
-    pub name: String,
+    pub(crate) name: String,
     /// Whether stores are files, as the program's name says.
-    pub persistent: bool,
+    pub(crate) persistent: bool,
     /// The store to open at the start.
-    pub use_store: Option<Word>,
+    pub(crate) use_store: Option<Word>,
     /// The prefix of every key.
-    pub prefix: Word,
+    pub(crate) prefix: Word,
     /// The file of commands to run at the start.
-    pub rcfile: Option<PathBuf>,
+    pub(crate) rcfile: Option<PathBuf>,
     /// The file for the prompt's history, if one was given.
-    pub history_file: Option<PathBuf>,
+    pub(crate) history_file: Option<PathBuf>,
     /// The most lines of the history, if given.
-    pub history_len: Option<usize>,
+    pub(crate) history_len: Option<usize>,
     /// The file of label names, if not the usual one.
-    pub rc_file: Option<PathBuf>,
+    pub(crate) rc_file: Option<PathBuf>,
     /// The user's home folder, if there is one.
-    pub home: Option<PathBuf>,
-    /// The format of answers.
-    pub format: Format,
-    /// What to do.
-    pub task: Task,
+    pub(crate) home: Option<PathBuf>,
+    pub(crate) format: Format,
+    pub(crate) task: Task,
 }
 
-/// What the program is called to do.
+/// The task of this call of the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Task {
+pub(crate) enum Task {
     /// Read commands from the terminal, or from a pipe.
     Repl,
     /// Run one command, given as words.
     Once(Vec<Word>),
-    /// Print the version.
     Version,
-    /// Print the help.
     Help,
-    /// List the commands.
     List,
-    /// Write the man pages into a folder.
     Manual(PathBuf),
     /// Print the completion script for a shell.
     Completions(Word),
@@ -77,7 +70,7 @@ pub enum Task {
 }
 
 /// The environment variables that the program reads, and what each means.
-pub const ENVIRONMENT: [(&str, &str); 6] = [
+pub(crate) const ENVIRONMENT: [(&str, &str); 6] = [
     (DEFAULT_STORE, "the store to open first"),
     (NS_PREFIX, "the prefix of every key"),
     (HISTORY_FILE, "where the prompt keeps its history"),
@@ -87,7 +80,7 @@ pub const ENVIRONMENT: [(&str, &str); 6] = [
 ];
 
 /// The options that stand before the command.
-pub static OPTIONS: &[Opt] = &[
+pub(crate) static OPTIONS: &[Opt] = &[
     Opt::valued("--use", "STORE", "opens STORE first").kind(Kind::Store).short('u'),
     Opt::valued("--prefix", "PREFIX", "puts PREFIX in front of every key").short('p'),
     Opt::valued("--rcfile", "FILE", "runs the commands in FILE first").kind(Kind::File),
@@ -106,14 +99,15 @@ pub static OPTIONS: &[Opt] = &[
 
 /// Options that the help does not list: libsplinter's letter for `--version`, and the one that the completion scripts
 /// use, which takes all words after it.
-pub static HIDDEN: &[Opt] = &[Opt::flag("--version", "").short('v'), Opt::flag("--complete", "")];
+pub(crate) static HIDDEN: &[Opt] = &[Opt::flag("--version", "").short('v'), Opt::flag("--complete", "")];
 
 impl Invocation {
-    /// Parses the program's arguments, its name first. `variable` looks up environment variables.
-    ///
-    /// # Errors
-    /// An unknown option, a missing option value, or a one-shot name without a command: exit code 2.
-    pub fn parse(args: &[OsString], variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, Failure> {
+    /// Parses the program's arguments, its name first. `variable` looks up environment variables. Mistakes, and a
+    /// one-shot name without a command, have exit code 2.
+    pub(crate) fn parse(
+        args: &[OsString],
+        variable: impl Fn(&str) -> Option<OsString>,
+    ) -> Result<Self, Failure> {
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
         let name = program_name(args);
         let (mut is_once, persistent) = (name.ends_with("ctl"), name.starts_with("splinterp"));
@@ -180,7 +174,7 @@ impl Invocation {
 }
 
 /// Returns the name the program was called by, without folders.
-pub fn program_name(args: &[OsString]) -> String {
+pub(crate) fn program_name(args: &[OsString]) -> String {
     let name = args.first().map(Path::new).and_then(Path::file_name);
     name.map_or_else(|| "splinter_cli".to_owned(), |name| name.to_string_lossy().into_owned())
 }
@@ -241,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_call_is_told() {
+    fn wrong_calls_are_refused_with_the_reason() {
         for (line, message) in [
             ("splinterctl", "no command is given; --help lists them"),
             ("splinterctl --", "no command is given; --help lists them"),

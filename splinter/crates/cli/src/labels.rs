@@ -3,11 +3,10 @@
 use crate::failure::Failure;
 use crate::invocation::Invocation;
 use crate::options::number;
-use crate::output::shown;
+use crate::output::{shown, shown_path};
 use crate::words;
 use std::fs;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 /// The name of the file in the home folder.
@@ -15,25 +14,23 @@ const NAME: &str = ".splinterrc";
 
 /// The file of label names.
 #[derive(Clone, Debug)]
-pub struct LabelFile {
+pub(crate) struct LabelFile {
     /// Where it is, and how messages call it; none without a home folder.
     place: Option<(PathBuf, String)>,
 }
 
 impl LabelFile {
     /// Returns the file that the program was called with, or the one in the home folder.
-    pub fn new(invocation: &Invocation) -> Self {
+    pub(crate) fn new(invocation: &Invocation) -> Self {
         let given = invocation.rc_file.clone();
-        let given = given.map(|path| (path.clone(), shown(path.as_os_str().as_bytes())));
+        let given = given.map(|path| (path.clone(), shown_path(&path)));
         let usual = || Some((invocation.home.as_ref()?.join(NAME), format!("~/{NAME}")));
         Self { place: given.or_else(usual) }
     }
 
-    /// Parses a mask of labels: the name of a label, or a number.
-    ///
-    /// # Errors
-    /// Neither: exit code 2, with a message that begins with `what`. A file that cannot be read or parsed: exit code 1.
-    pub fn mask(&self, what: &str, word: &[u8]) -> Result<u64, Failure> {
+    /// Parses a mask of labels: the name of a label, or a number. Other words have exit code 2, and a message that
+    /// begins with `what`; a file that cannot be read or parsed has exit code 1.
+    pub(crate) fn mask(&self, what: &str, word: &[u8]) -> Result<u64, Failure> {
         match (self.find(word)?, number(what, word)) {
             (Some(mask), _) | (None, Ok(mask)) => Ok(mask),
             (None, Err(failure)) => match &self.place {
@@ -47,11 +44,9 @@ impl LabelFile {
         }
     }
 
-    /// Finds the mask of a label by its name. A number is its own mask, unless a label has it as its name.
-    ///
-    /// # Errors
-    /// A file that cannot be read; or no line has the name, and one cannot be parsed: exit code 1.
-    pub fn find(&self, word: &[u8]) -> Result<Option<u64>, Failure> {
+    /// Finds the mask of a label by its name. A number is its own mask, unless a label has it as its name. A line that
+    /// cannot be parsed is a failure only if no other has the name.
+    pub(crate) fn find(&self, word: &[u8]) -> Result<Option<u64>, Failure> {
         let Some((path, name)) = &self.place else { return Ok(number("MASK", word).ok()) };
         let text = match fs::read(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound && name.starts_with('~') => Vec::new(),

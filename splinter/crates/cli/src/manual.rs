@@ -6,20 +6,15 @@ use crate::command::{Command, Table};
 use crate::failure::Failure;
 use crate::invocation::{ENVIRONMENT, NAMES, OPTIONS, UNITS};
 use crate::options::{COMMON, Opt};
-use crate::output::shown;
+use crate::output::shown_path;
 use std::fmt::Write;
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// Writes all pages into a folder, which it creates if it is missing.
-///
-/// # Errors
-/// The error of the system, with the path.
-pub fn write_pages(folder: &Path, table: &Table) -> Result<(), Failure> {
-    let failed =
-        |path: &Path, error| Failure::io(&format!("write {}", shown(path.as_os_str().as_bytes())), &error);
+pub(crate) fn write_pages(folder: &Path, table: &Table) -> Result<(), Failure> {
+    let failed = |path: &Path, error| Failure::io(&format!("write {}", shown_path(path)), &error);
     fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
     for (name, page) in pages(table) {
         let path = folder.join(name);
@@ -57,7 +52,6 @@ fn head(page: &mut String, name: &str, what: &str) {
     let _ = writeln!(page, ".SH NAME\n{} \\- {}", escaped(name), escaped(what));
 }
 
-/// Returns the page of the program.
 fn program(table: &Table) -> String {
     let mut page = String::new();
     head(&mut page, &NAMES.join(", "), "look into, change and watch splinter stores");
@@ -97,7 +91,6 @@ const EXIT: &str = ".SH EXIT STATUS\n\
     .TP\n.B 2\nwrong call\n\
     .TP\n.B 3, 4\nof fsck: the store is damaged (3), or was repaired without some keys (4)\n";
 
-/// Returns the page of a command.
 fn one(command: &Command) -> String {
     let mut page = String::new();
     let name = page_name(command.name);

@@ -10,57 +10,49 @@ use std::path::Path;
 
 /// An argument of a command.
 #[derive(Clone, Copy, Debug)]
-pub struct Arg {
+pub(crate) struct Arg {
     /// Its name in the usage line, as in "KEY".
-    pub name: &'static str,
-    /// What kind of word it is.
-    pub kind: Kind,
-    /// How many words it takes.
-    pub count: Count,
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) count: Count,
 }
 
 /// How many words an argument takes. Only the last argument of a command may take more than one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Count {
-    /// Exactly one.
+pub(crate) enum Count {
     One,
-    /// None or one.
     Optional,
-    /// Any number.
     Any,
 }
 
 impl Arg {
     /// An argument of one word.
-    pub const fn one(name: &'static str, kind: Kind) -> Self {
+    pub(crate) const fn one(name: &'static str, kind: Kind) -> Self {
         Self { name, kind, count: Count::One }
     }
 
     /// An argument that may be left out.
-    pub const fn optional(name: &'static str, kind: Kind) -> Self {
+    pub(crate) const fn optional(name: &'static str, kind: Kind) -> Self {
         Self { name, kind, count: Count::Optional }
     }
 
     /// An argument of any number of words.
-    pub const fn any(name: &'static str, kind: Kind) -> Self {
+    pub(crate) const fn any(name: &'static str, kind: Kind) -> Self {
         Self { name, kind, count: Count::Any }
     }
 }
 
 /// The kind of a word, for completion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// A key, without the session's prefix.
     Key,
     /// The name of a store, or its path.
     Store,
-    /// A file.
     File,
     /// A signal group, 0 to 63.
     Group,
-    /// The name of a command.
     Command,
-    /// One of a few words.
     Choice(&'static [&'static str]),
     /// Anything else: a number, or any text.
     Text,
@@ -68,40 +60,39 @@ pub enum Kind {
 
 /// An option, of the program or of a command.
 #[derive(Clone, Copy, Debug)]
-pub struct Opt {
+pub(crate) struct Opt {
     /// Its name, with the dashes.
-    pub long: &'static str,
+    pub(crate) long: &'static str,
     /// Its letter, if it has one.
-    pub short: Option<char>,
+    pub(crate) short: Option<char>,
     /// The name and kind of its value, if it takes one.
-    pub value: Option<(&'static str, Kind)>,
-    /// What it does, in one line.
-    pub help: &'static str,
+    pub(crate) value: Option<(&'static str, Kind)>,
+    /// Its effect, in one line.
+    pub(crate) help: &'static str,
 }
 
 impl Opt {
     /// An option without a value.
-    pub const fn flag(long: &'static str, help: &'static str) -> Self {
+    pub(crate) const fn flag(long: &'static str, help: &'static str) -> Self {
         Self { long, short: None, value: None, help }
     }
 
     /// An option with a value of kind [`Kind::Text`]. `value` is its name in the help.
-    pub const fn valued(long: &'static str, value: &'static str, help: &'static str) -> Self {
+    pub(crate) const fn valued(long: &'static str, value: &'static str, help: &'static str) -> Self {
         Self { long, short: None, value: Some((value, Kind::Text)), help }
     }
 
     /// Gives the option's value another kind.
     #[must_use]
-    pub const fn kind(mut self, kind: Kind) -> Self {
+    pub(crate) const fn kind(mut self, kind: Kind) -> Self {
         if let Some((_, text)) = &mut self.value {
             *text = kind;
         }
         self
     }
 
-    /// Gives the option a letter.
     #[must_use]
-    pub const fn short(mut self, letter: char) -> Self {
+    pub(crate) const fn short(mut self, letter: char) -> Self {
         self.short = Some(letter);
         self
     }
@@ -116,7 +107,7 @@ impl Opt {
 }
 
 /// The options of the program and of every command.
-pub static COMMON: &[Opt] = &[
+pub(crate) static COMMON: &[Opt] = &[
     Opt::flag("--json", "answers in JSON"),
     Opt::flag("--raw", "answers with nothing but the data"),
     Opt::flag("--help", "explains the command").short('h'),
@@ -124,8 +115,7 @@ pub static COMMON: &[Opt] = &[
 
 /// A part of a line.
 #[derive(Clone, Copy, Debug)]
-pub enum Item<'a> {
-    /// An argument.
+pub(crate) enum Item<'a> {
     Argument(&'a [u8]),
     /// An option, and its value if it takes one.
     Option(&'static Opt, Option<&'a [u8]>),
@@ -135,20 +125,19 @@ pub enum Item<'a> {
 
 /// Parses words into options and arguments. Options may stand anywhere, and `--` ends them. A lone `-`, or a word that
 /// begins like a negative number, is an argument.
-pub struct Items<I, const N: usize> {
+pub(crate) struct Items<I, const N: usize> {
     words: I,
     tables: [&'static [Opt]; N],
     options_ended: bool,
 }
 
 impl<'a, I: Iterator<Item = &'a [u8]>, const N: usize> Items<I, N> {
-    /// Parses `words` by the options in `tables`.
-    pub fn new(words: I, tables: [&'static [Opt]; N]) -> Self {
+    pub(crate) fn new(words: I, tables: [&'static [Opt]; N]) -> Self {
         Self { words, tables, options_ended: false }
     }
 
     /// Returns the words that are not parsed yet.
-    pub fn rest(self) -> I {
+    pub(crate) fn rest(self) -> I {
         self.words
     }
 
@@ -205,7 +194,7 @@ pub(crate) fn find_option<'a>(
 }
 
 /// Returns the name that is most similar to `word`, if one is similar enough.
-pub fn closest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn closest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     // No name is that long, and the comparison would take long.
     if word.len() > 64 {
         return None;
@@ -220,31 +209,25 @@ pub fn closest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&
     close.min_by_key(|(wrong, _)| *wrong).map(|(_, name)| name)
 }
 
-/// Returns what a word stands for in a list of names and values.
-///
-/// # Errors
-/// No such name: exit code 2.
-pub fn choice<T: Copy>(word: &[u8], known: &[(&str, T)]) -> Result<T, Failure> {
+/// Returns what a word stands for in a list of names and values. Any other word is a mistake, with exit code 2.
+pub(crate) fn choice<T: Copy>(word: &[u8], known: &[(&str, T)]) -> Result<T, Failure> {
     let found = known.iter().find(|(name, _)| name.as_bytes() == word);
     let names = || known.iter().map(|(name, _)| *name).collect::<Vec<_>>();
     found.map(|(_, value)| *value).ok_or_else(|| not_one_of(word, &names()))
 }
 
-/// Returns a word as the path of a file.
-pub fn path(word: &[u8]) -> &Path {
+pub(crate) fn path(word: &[u8]) -> &Path {
     Path::new(OsStr::from_bytes(word))
 }
 
 /// Makes the failure for a word that is not one of a few.
-pub fn not_one_of(word: &[u8], known: &[&str]) -> Failure {
+pub(crate) fn not_one_of(word: &[u8], known: &[&str]) -> Failure {
     Failure::usage(format!("{} is not one of {}", shown(word), known.join(", ")))
 }
 
-/// Parses a number that must fit `T`: decimal, optionally with a unit (1k, 1MiB), or with 0x.
-///
-/// # Errors
-/// Not a number, or too large: exit code 2. The message begins with `what`.
-pub fn number<T: TryFrom<u64>>(what: &str, word: &[u8]) -> Result<T, Failure> {
+/// Parses a number that must fit `T`: decimal, optionally with a unit (1k, 1MiB), or with 0x. Other words have exit
+/// code 2, and a message that begins with `what`.
+pub(crate) fn number<T: TryFrom<u64>>(what: &str, word: &[u8]) -> Result<T, Failure> {
     let text = std::str::from_utf8(word).unwrap_or_default();
     let number = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         Some(digits) if !digits.starts_with('+') => u64::from_str_radix(digits, 16).ok(),
@@ -261,11 +244,8 @@ pub fn number<T: TryFrom<u64>>(what: &str, word: &[u8]) -> Result<T, Failure> {
         .map_err(|_| Failure::usage(format!("{what}: {number} is too large; {most} is the most")))
 }
 
-/// Parses the number of a signal group.
-///
-/// # Errors
-/// Not a number from 0 to 63: exit code 2. The message begins with `what`.
-pub fn group(what: &str, word: &[u8]) -> Result<u8, Failure> {
+/// Parses the number of a signal group. Other words have exit code 2, and a message that begins with `what`.
+pub(crate) fn group(what: &str, word: &[u8]) -> Result<u8, Failure> {
     let group = number(what, word).ok().filter(|group| usize::from(*group) < GROUPS);
     group.ok_or_else(|| {
         let (word, last) = (shown(word), GROUPS - 1);
@@ -273,11 +253,9 @@ pub fn group(what: &str, word: &[u8]) -> Result<u8, Failure> {
     })
 }
 
-/// Returns a word as text, for words that may not be arbitrary bytes.
-///
-/// # Errors
-/// Not UTF-8: exit code 2. The message begins with `what`.
-pub fn text<'a>(what: &str, word: &'a [u8]) -> Result<&'a str, Failure> {
+/// Returns a word as text, for words that may not be arbitrary bytes. Other words have exit code 2, and a message that
+/// begins with `what`.
+pub(crate) fn text<'a>(what: &str, word: &'a [u8]) -> Result<&'a str, Failure> {
     let not_text = |_| Failure::usage(format!("{what}: {} is not UTF-8", shown(word)));
     std::str::from_utf8(word).map_err(not_text)
 }

@@ -7,11 +7,12 @@ use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::str::Utf8Chunk;
 
-/// The format of a command's answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Format {
+pub(crate) enum Format {
     /// For people, as the documentation shows it. A value is `LEN:VALUE`.
     #[default]
     Default,
@@ -21,43 +22,29 @@ pub enum Format {
     Raw,
 }
 
-/// Writes a value: `LEN:VALUE` and a newline, a line of JSON, or the bytes alone.
-///
-/// # Errors
-/// The errors of `out`.
-pub fn write_value(out: &mut dyn Write, format: Format, value: &[u8]) -> io::Result<()> {
-    match format {
-        Format::Default => {
-            write!(out, "{}:", value.len())?;
-            out.write_all(value)?;
-            out.write_all(b"\n")
-        }
-        Format::Json => write_json(out, &json_bytes(value)),
-        Format::Raw => out.write_all(value),
+/// Writes a value: the bytes alone in the raw format, else `LEN:VALUE` and a newline. On a screen `VALUE` has control
+/// characters as escapes, except newlines and tabs.
+pub(crate) fn write_value(
+    out: &mut dyn Write,
+    format: Format,
+    on_screen: bool,
+    value: &[u8],
+) -> io::Result<()> {
+    if format == Format::Raw {
+        return out.write_all(value);
     }
-}
-
-/// Writes a value to a terminal, in the default format of [`write_value`], with control characters as escapes. Newlines
-/// and tabs stay.
-///
-/// # Errors
-/// The errors of `out`.
-pub fn write_on_screen(out: &mut dyn Write, value: &[u8]) -> io::Result<()> {
     write!(out, "{}:", value.len())?;
-    out.write_all(&escaped(value, &['\n', '\t']))?;
+    let shown = if on_screen { escaped(value, &['\n', '\t']) } else { value.into() };
+    out.write_all(&shown)?;
     out.write_all(b"\n")
 }
 
-/// Writes one line of JSON.
-///
-/// # Errors
-/// The errors of `out`.
-pub fn write_json(out: &mut dyn Write, value: &Value) -> io::Result<()> {
+pub(crate) fn write_json(out: &mut dyn Write, value: &Value) -> io::Result<()> {
     writeln!(out, "{}", json_text(value))
 }
 
 /// Formats JSON without control characters. JSON itself requires escapes for the first 32 only.
-pub fn json_text(value: &(impl fmt::Display + ?Sized)) -> String {
+pub(crate) fn json_text(value: &(impl fmt::Display + ?Sized)) -> String {
     let text = value.to_string();
     if !text.chars().any(char::is_control) {
         return text;
@@ -72,12 +59,12 @@ pub fn json_text(value: &(impl fmt::Display + ?Sized)) -> String {
 
 /// Formats 64 bits as JSON: a string of hexadecimal digits. Many programs read numbers as floats with 53 bits of
 /// precision.
-pub fn json_mask(mask: u64) -> Value {
+pub(crate) fn json_mask(mask: u64) -> Value {
     json!(format!("{mask:#x}"))
 }
 
 /// Formats bytes as JSON: a string if they are UTF-8, else `{"base64": "…"}`.
-pub fn json_bytes(bytes: &[u8]) -> Value {
+pub(crate) fn json_bytes(bytes: &[u8]) -> Value {
     match std::str::from_utf8(bytes) {
         Ok(text) => json!(text),
         Err(_) => json!({ "base64": STANDARD.encode(bytes) }),
@@ -85,7 +72,7 @@ pub fn json_bytes(bytes: &[u8]) -> Value {
 }
 
 /// Formats a count with its noun, as in "1 key" and "2 keys".
-pub fn counted(count: u64, thing: &str) -> String {
+pub(crate) fn counted(count: u64, thing: &str) -> String {
     if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
 }
 
@@ -94,7 +81,7 @@ const SHOWN: usize = 256;
 
 /// Formats bytes for a message, on one line and in quotes, as [`quoted`] does. If there are more than 256, shows the
 /// first ones and the total.
-pub fn shown(bytes: &[u8]) -> String {
+pub(crate) fn shown(bytes: &[u8]) -> String {
     let first = &bytes[..bytes.len().min(SHOWN)];
     let text = quoted(match std::str::from_utf8(first) {
         // Do not cut through a character.
@@ -106,9 +93,14 @@ pub fn shown(bytes: &[u8]) -> String {
     if first.len() < bytes.len() { format!("{text}... ({} bytes)", bytes.len()) } else { text }
 }
 
+/// Formats a path for a message, as [`shown`] does.
+pub(crate) fn shown_path(path: &Path) -> String {
+    shown(path.as_os_str().as_bytes())
+}
+
 /// Puts bytes in quotes, on one line. Text in any script stays; control characters and bytes that are not UTF-8 become
 /// escapes.
-pub fn quoted(bytes: &[u8]) -> String {
+pub(crate) fn quoted(bytes: &[u8]) -> String {
     let mut text = String::from("\"");
     for chunk in bytes.utf8_chunks() {
         for char in chunk.valid().chars() {
@@ -126,7 +118,7 @@ pub fn quoted(bytes: &[u8]) -> String {
 
 /// Shortens a message of more than 2,001 characters in the middle. The cause is at its beginning, the advice at its
 /// end.
-pub fn cut(message: String) -> String {
+pub(crate) fn cut(message: String) -> String {
     const ENDS: usize = 1000;
     let mut ends = message.char_indices().map(|(at, _)| at);
     let (Some(head), Some(tail)) = (ends.nth(ENDS), ends.rev().nth(ENDS)) else { return message };
@@ -135,7 +127,7 @@ pub fn cut(message: String) -> String {
 
 /// Formats a name for a list. Escapes control characters, which a terminal would obey, in the form that the prompt
 /// reads between double quotes. If there is one, escapes `\` as well; otherwise returns the name unchanged.
-pub fn listed(name: &[u8]) -> Cow<'_, [u8]> {
+pub(crate) fn listed(name: &[u8]) -> Cow<'_, [u8]> {
     escaped(name, &[])
 }
 
@@ -178,27 +170,23 @@ fn escaped<'a>(text: &'a [u8], kept: &[char]) -> Cow<'a, [u8]> {
 mod tests {
     use super::*;
 
-    fn written(format: Format, value: &[u8]) -> Vec<u8> {
+    fn written(format: Format, on_screen: bool, value: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
-        write_value(&mut out, format, value).unwrap();
+        write_value(&mut out, format, on_screen, value).unwrap();
         out
     }
 
     #[test]
     fn a_value_is_written_with_its_length_as_json_or_bare() {
-        assert_eq!(written(Format::Default, b"Fine, thanks!"), b"13:Fine, thanks!\n");
-        assert_eq!(written(Format::Json, b"Fine, \"thanks\"!"), b"\"Fine, \\\"thanks\\\"!\"\n");
-        assert_eq!(written(Format::Raw, b"\xff\0"), b"\xff\0");
+        assert_eq!(written(Format::Default, false, b"Fine, thanks!"), b"13:Fine, thanks!\n");
+        assert_eq!(written(Format::Default, false, b"\xff\0"), b"2:\xff\0\n");
+        assert_eq!(written(Format::Raw, true, b"\xff\0"), b"\xff\0");
+        assert_eq!(json_bytes(b"Fine, \"thanks\"!").to_string(), "\"Fine, \\\"thanks\\\"!\"");
+        assert_eq!(json_bytes(b"\xff\0").to_string(), "{\"base64\":\"/wA=\"}");
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_written_all_the_same() {
-        assert_eq!(written(Format::Default, b"\xff\0"), b"2:\xff\0\n");
-        assert_eq!(written(Format::Json, b"\xff\0"), b"{\"base64\":\"/wA=\"}\n");
-    }
-
-    #[test]
-    fn names_in_messages_are_one_line_whatever_they_hold() {
+    fn names_in_messages_are_one_line() {
         assert_eq!(shown("käse".as_bytes()), "\"käse\"");
         assert_eq!(shown(b"a\n\"\xff\x1b"), "\"a\\n\\\"\\xff\\u{1b}\"");
     }
@@ -218,11 +206,7 @@ mod tests {
 
     #[test]
     fn values_on_a_screen_hold_nothing_that_a_terminal_obeys() {
-        let screen = |value: &[u8]| {
-            let mut out = Vec::new();
-            write_on_screen(&mut out, value).unwrap();
-            out
-        };
+        let screen = |value: &[u8]| written(Format::Default, true, value);
         assert_eq!(screen(b"a\\b\n\tc"), b"6:a\\b\n\tc\n");
         assert_eq!(screen(b"\x1b[2J\r\n\\"), b"7:\\x1b[2J\\x0d\n\\\\\n");
         assert_eq!(screen(b"\xff\x9b\x7f"), b"3:\xff\\x9b\\x7f\n");
@@ -231,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn names_in_lists_are_as_they_are_but_for_what_a_terminal_would_obey() {
+    fn names_in_lists_have_escapes_for_control_characters_only() {
         for plain in [&b"plain"[..], "k\u{e4}se \\n".as_bytes(), b"\xff\\"] {
             assert_eq!(&*listed(plain), plain);
         }

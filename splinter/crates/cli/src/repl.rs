@@ -6,7 +6,7 @@ use crate::complete::{self, StoreSource};
 use crate::execute::execute;
 use crate::failure::Failure;
 use crate::invocation::{BUILD, Invocation};
-use crate::output::shown;
+use crate::output::shown_path;
 use crate::session::Session;
 use crate::stdio::{self, print_stderr};
 use crate::words::{self, Unfinished};
@@ -21,18 +21,14 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 /// The prompt without a store.
 const NO_STORE: &str = "no-conn";
 
-/// Reads commands to the end of the input: from a prompt at a terminal, else as a script.
-///
-/// # Errors
-/// For a script, the first command that fails, with its line number; the rest is not run. For a prompt, only that the
-/// terminal cannot be read.
-pub fn run(session: &mut Session, invocation: &Invocation) -> Result<(), Failure> {
+/// Reads commands to the end of the input: from a prompt at a terminal, else as a script. A script ends with its first
+/// command that fails; a prompt fails only if it cannot read the terminal.
+pub(crate) fn run(session: &mut Session, invocation: &Invocation) -> Result<(), Failure> {
     session.reads_commands = true;
     if io::stdin().is_terminal() && io::stdout().is_terminal() {
         return prompt(session, invocation);
@@ -42,14 +38,11 @@ pub fn run(session: &mut Session, invocation: &Invocation) -> Result<(), Failure
 }
 
 /// Runs the commands in the start-up file, if there is one.
-///
-/// # Errors
-/// As [`script`], after the name of the file.
-pub fn startup(session: &mut Session, invocation: &Invocation) -> Result<(), Failure> {
+pub(crate) fn startup(session: &mut Session, invocation: &Invocation) -> Result<(), Failure> {
     let Some(path) = &invocation.rcfile else {
         return Ok(());
     };
-    let name = shown(path.as_os_str().as_bytes());
+    let name = shown_path(path);
     let file = File::open(path).map_err(|error| Failure::io(&format!("read {name}"), &error))?;
     let done = script(session, BufReader::new(file)).map_err(|failure| failure.with_context(&name));
     // `exit` ended the file only.
@@ -57,11 +50,9 @@ pub fn startup(session: &mut Session, invocation: &Invocation) -> Result<(), Fai
     done.map_err(|failure| failure.in_format(session.format))
 }
 
-/// Runs the lines of a script, up to the first that fails or that ends it.
-///
-/// # Errors
-/// The failure, after the number of its line.
-pub fn script(session: &mut Session, lines: BufReader<impl Read>) -> Result<(), Failure> {
+/// Runs the lines of a script, up to the first that fails or that ends it. The failure begins with the number of its
+/// line.
+pub(crate) fn script(session: &mut Session, lines: BufReader<impl Read>) -> Result<(), Failure> {
     session.keeps_writer = true;
     let done = run_lines(session, lines);
     session.keeps_writer = false;

@@ -6,16 +6,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long to retry if a key is busy, or if all writer ids of a store are taken.
-pub const BUSY_TIMEOUT: Duration = Duration::from_millis(100);
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// How long to sleep before the next try.
-pub const BUSY_PAUSE: Duration = Duration::from_micros(100);
+pub(crate) const BUSY_PAUSE: Duration = Duration::from_micros(100);
 
 /// Retries `attempt` while the key is busy, for [`BUSY_TIMEOUT`] at most.
 ///
 /// # Errors
 /// The errors of `attempt`; [`Error::Again`] after the timeout.
-pub fn retry_busy<T>(attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+pub(crate) fn retry_busy<T>(attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
     retry_while(attempt, |error| *error == Error::Again)
 }
 
@@ -23,7 +23,7 @@ pub fn retry_busy<T>(attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Err
 ///
 /// # Errors
 /// As [`Failure::key`].
-pub fn retry_key<T>(key: &[u8], attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Failure> {
+pub(crate) fn retry_key<T>(key: &[u8], attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Failure> {
     retry_busy(attempt).map_err(|error| Failure::key(key, error))
 }
 
@@ -31,7 +31,7 @@ pub fn retry_key<T>(key: &[u8], attempt: impl FnMut() -> Result<T, Error>) -> Re
 ///
 /// # Errors
 /// The errors of `attempt`, except [`Error::Again`].
-pub fn retry_forever<T>(mut attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+pub(crate) fn retry_forever<T>(mut attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
     loop {
         match attempt() {
             Err(Error::Again) => thread::sleep(BUSY_PAUSE),

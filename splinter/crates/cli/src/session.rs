@@ -5,8 +5,8 @@ use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::invocation::Invocation;
 use crate::labels::LabelFile;
-use crate::options::text;
-use crate::output::{Format, cut, json_bytes, json_text, shown, write_json};
+use crate::options::{self, text};
+use crate::output::{Format, cut, json_bytes, json_text, listed, shown, write_json};
 use crate::retry::{retry_busy, retry_while};
 use crate::stdio;
 use crate::store_file::{self, Lost};
@@ -14,11 +14,9 @@ use rustyline::history::{FileHistory, History};
 use serde_json::{Value, json};
 use splinter::{Key, Location, Store, StoreError, Writer};
 use std::cell::{Cell, OnceCell, RefCell};
-use std::ffi::OsStr;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::ops::{Deref, DerefMut};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Instant;
@@ -27,43 +25,43 @@ use std::time::Instant;
 const HISTORY: &str = ".splinter_history";
 
 /// The state that lasts from one command to the next.
-pub struct Session {
+pub(crate) struct Session {
     /// Whether stores are files.
-    pub persistent: bool,
-    /// The prefix of every key.
-    pub prefix: Vec<u8>,
-    /// The format of answers.
-    pub format: Format,
+    pub(crate) persistent: bool,
+    pub(crate) prefix: Vec<u8>,
+    pub(crate) format: Format,
     /// The output; flushed after every command.
-    pub out: Box<dyn Write>,
+    pub(crate) out: Box<dyn Write>,
     /// Whether the output is a terminal, which would obey control characters.
-    pub on_screen: bool,
+    pub(crate) on_screen: bool,
     /// Whether the output that was flushed so far ends in a newline.
     at_line_start: Rc<Cell<bool>>,
     /// Whether a user types the commands.
-    pub is_interactive: bool,
+    pub(crate) is_interactive: bool,
     /// Whether the commands come from standard input, which then cannot hold a value.
-    pub reads_commands: bool,
+    pub(crate) reads_commands: bool,
     /// Whether a command (`exit`) ended the prompt or the script.
-    pub is_over: bool,
+    pub(crate) is_over: bool,
     /// The state of Ctrl-C.
-    pub interrupt: Interrupt,
+    pub(crate) interrupt: Interrupt,
     /// The file of the prompt's history, if any.
-    pub history_file: Option<PathBuf>,
+    pub(crate) history_file: Option<PathBuf>,
     /// The most lines of the history, if given.
-    pub history_len: Option<usize>,
-    /// The file of label names.
-    pub labels: LabelFile,
+    pub(crate) history_len: Option<usize>,
+    pub(crate) labels: LabelFile,
     /// The lines entered at the prompt, those of earlier sessions first. None until they are needed or one is entered.
-    pub entered: Option<Vec<String>>,
+    pub(crate) entered: Option<Vec<String>>,
     /// The name of the store to open, until the first command that needs it.
     wanted: Option<Vec<u8>>,
     open: OnceCell<Open>,
     /// Whether to keep the writer for the next command. True in a script, since its lines follow directly.
-    pub keeps_writer: bool,
+    pub(crate) keeps_writer: bool,
     /// The writer that is kept.
     kept: Rc<RefCell<Option<Writer>>>,
 }
+
+/// A field of an answer: its name, its value, and its text for people if that is another one.
+pub(crate) type Field = (&'static str, Value, Option<String>);
 
 /// The open store, and the name the user gave for it.
 struct Open {
@@ -76,7 +74,7 @@ struct Open {
 
 impl Session {
     /// Creates a session without an open store, which writes to standard output.
-    pub fn new(invocation: &Invocation) -> Self {
+    pub(crate) fn new(invocation: &Invocation) -> Self {
         let (out, at_line_start) = stdio::output();
         Self {
             persistent: invocation.persistent,
@@ -104,30 +102,22 @@ impl Session {
     }
 
     /// Opens the store that the program was called with, if any. Without this call the first command that needs the
-    /// store opens it.
-    ///
-    /// # Errors
-    /// The store cannot be opened. No store is in use then.
-    pub fn connect(&mut self) -> Result<(), Failure> {
+    /// store opens it. If it cannot be opened, no store is in use.
+    pub(crate) fn connect(&mut self) -> Result<(), Failure> {
         self.wanted.take().map_or(Ok(()), |name| self.use_store(&name))
     }
 
     /// Returns the location of a store by its name: in shared memory, or a file in a persistent session.
-    ///
-    /// # Errors
-    /// An invalid name: exit code 2.
-    pub fn location(&self, name: &[u8]) -> Result<Location, Failure> {
+    pub(crate) fn location(&self, name: &[u8]) -> Result<Location, Failure> {
         if self.persistent {
-            return Ok(Location::file(OsStr::from_bytes(name)));
+            return Ok(Location::file(options::path(name)));
         }
         Ok(Location::shared(text("the store's name", name)?)?)
     }
 
-    /// Opens a store and uses it from now on. Opens it read-only if the user may only read it.
-    ///
-    /// # Errors
-    /// The store cannot be opened. The one in use stays.
-    pub fn use_store(&mut self, name: &[u8]) -> Result<(), Failure> {
+    /// Opens a store and uses it from now on. Opens it read-only if the user may only read it. If it cannot be opened,
+    /// the store in use stays.
+    pub(crate) fn use_store(&mut self, name: &[u8]) -> Result<(), Failure> {
         self.open = OnceCell::from(self.opened(name)?);
         self.release_writer();
         self.wanted = None;
@@ -135,10 +125,7 @@ impl Session {
     }
 
     /// Opens a store without using it for the session.
-    ///
-    /// # Errors
-    /// The store cannot be opened.
-    pub fn open_apart(&self, name: &[u8]) -> Result<Store, Failure> {
+    pub(crate) fn open_apart(&self, name: &[u8]) -> Result<Store, Failure> {
         Ok(self.opened(name)?.store)
     }
 
@@ -161,7 +148,7 @@ impl Session {
 
     /// Warns, once, if the name of the open store no longer refers to it. Checks before every command at a prompt, and
     /// once a second in a script.
-    pub fn warn_if_lost(&self) {
+    pub(crate) fn warn_if_lost(&self) {
         let Some(open) = self.open.get() else { return };
         let Some(checked) = open.checked.get() else { return };
         if !self.is_interactive && checked.elapsed() < store_file::CHECK_INTERVAL {
@@ -184,7 +171,7 @@ impl Session {
     }
 
     /// Closes the store in use, if it is the one at `location`.
-    pub fn leave(&mut self, location: &Location) {
+    pub(crate) fn leave(&mut self, location: &Location) {
         if self.open.get().is_some_and(|open| open.store.location() == location) {
             self.open = OnceCell::new();
             self.release_writer();
@@ -192,25 +179,22 @@ impl Session {
     }
 
     /// Returns the name of the open store, as the user gave it.
-    pub fn store_name(&self) -> Option<&[u8]> {
+    pub(crate) fn store_name(&self) -> Option<&[u8]> {
         self.open.get().map(|open| open.name.as_slice())
     }
 
     /// Returns the name of the store to open, until a command has opened it.
-    pub fn wanted_store(&self) -> Option<&[u8]> {
+    pub(crate) fn wanted_store(&self) -> Option<&[u8]> {
         self.wanted.as_deref()
     }
 
     /// Tells whether a store is open, or will be once a command needs it.
-    pub fn has_store(&self) -> bool {
+    pub(crate) fn has_store(&self) -> bool {
         self.open.get().is_some() || self.wanted.is_some()
     }
 
     /// Returns the store in use.
-    ///
-    /// # Errors
-    /// There is none, or it cannot be opened: exit code 1.
-    pub fn store(&self) -> Result<&Store, Failure> {
+    pub(crate) fn store(&self) -> Result<&Store, Failure> {
         if let Some(open) = self.open.get() {
             return Ok(&open.store);
         }
@@ -221,13 +205,10 @@ impl Session {
         Ok(&self.open.get_or_init(|| open).store)
     }
 
-    /// Registers a writer of the store in use, for one command. The writer holds a writer id no longer than
-    /// the command runs. In a script the next line gets the same writer, which knows where free slots are. A new writer
-    /// would search from the first slot.
-    ///
-    /// # Errors
-    /// There is no store; it is open read-only; or all its writer ids are taken for longer than 100 ms.
-    pub fn writer(&self) -> Result<WriterGuard, Failure> {
+    /// Registers a writer of the store in use, for one command. The writer holds a writer id no longer than the command
+    /// runs. In a script the next line gets the same writer, which knows where free slots are. A new writer would
+    /// search from the first slot. Fails if all writer ids are taken for longer than 100 ms.
+    pub(crate) fn writer(&self) -> Result<WriterGuard, Failure> {
         let return_to = self.keeps_writer.then(|| Rc::clone(&self.kept));
         if let Some(writer) = self.kept.take() {
             return Ok(WriterGuard { writer: Some(writer), return_to });
@@ -239,15 +220,12 @@ impl Session {
     }
 
     /// Gives back the writer id of the kept writer, before a command that waits or needs all writer ids.
-    pub fn release_writer(&self) {
+    pub(crate) fn release_writer(&self) {
         self.kept.take();
     }
 
     /// Begins a new line, unless the output ends in a newline. A prompt on the same line would overwrite the answer.
-    ///
-    /// # Errors
-    /// The errors of the output.
-    pub fn end_line(&mut self) -> io::Result<()> {
+    pub(crate) fn end_line(&mut self) -> io::Result<()> {
         if !self.at_line_start.get() {
             self.out.write_all(b"\n")?;
         }
@@ -255,7 +233,7 @@ impl Session {
     }
 
     /// Prints a warning to standard error, as JSON if answers are.
-    pub fn warn(&self, warning: &str) {
+    pub(crate) fn warn(&self, warning: &str) {
         let warning = cut(warning.to_owned());
         match self.format {
             Format::Json => stdio::print_stderr(&json_text(&json!({ "warning": warning }))),
@@ -264,10 +242,7 @@ impl Session {
     }
 
     /// Prints what a command found: `text` on a line, or `json`.
-    ///
-    /// # Errors
-    /// The errors of the output.
-    pub fn print(&mut self, text: impl fmt::Display, json: &Value) -> Result<(), Failure> {
+    pub(crate) fn print(&mut self, text: impl fmt::Display, json: &Value) -> Result<(), Failure> {
         match self.format {
             Format::Default | Format::Raw => writeln!(self.out, "{text}")?,
             Format::Json => write_json(&mut self.out, json)?,
@@ -276,41 +251,41 @@ impl Session {
     }
 
     /// Prints what a command has done: `text` on a line, `json`, or nothing with `--raw`.
-    ///
-    /// # Errors
-    /// The errors of the output.
-    pub fn report(&mut self, text: impl AsRef<[u8]>, json: &Value) -> Result<(), Failure> {
+    pub(crate) fn report(&mut self, text: impl AsRef<[u8]>, json: &Value) -> Result<(), Failure> {
         if self.format == Format::Default {
             self.out.write_all(&[text.as_ref(), b"\n"].concat())?;
         }
         self.answer(json)
     }
 
-    /// Prints a list of names and values, a line each, or `json`.
-    ///
-    /// # Errors
-    /// The errors of the output.
-    pub fn print_rows(
+    /// Prints fields, a line each, or as one JSON object. A field that is the name of something is first and may be any
+    /// bytes.
+    pub(crate) fn print_fields(
         &mut self,
-        rows: impl IntoIterator<Item = (&'static str, String)>,
-        json: &Value,
+        named: Option<(&'static str, &[u8])>,
+        fields: Vec<Field>,
     ) -> Result<(), Failure> {
-        match self.format {
-            Format::Json => write_json(&mut self.out, json)?,
-            Format::Default | Format::Raw => {
-                for (name, value) in rows {
-                    writeln!(self.out, "{name}: {value}")?;
-                }
-            }
+        if self.format == Format::Json {
+            let named = named.map(|(name, value)| (name.to_owned(), json_bytes(value)));
+            let fields = fields.into_iter().map(|(name, value, _)| (name.to_owned(), value));
+            return Ok(write_json(&mut self.out, &named.into_iter().chain(fields).collect())?);
+        }
+        if let Some((name, value)) = named {
+            self.out.write_all(&[name.as_bytes(), b": ", &*listed(value), b"\n"].concat())?;
+        }
+        for (name, value, text) in fields {
+            let text = text.unwrap_or_else(|| match value {
+                Value::Bool(is_so) => if is_so { "yes" } else { "no" }.to_owned(),
+                Value::String(text) => text,
+                value => value.to_string(),
+            });
+            writeln!(self.out, "{name}: {text}")?;
         }
         Ok(())
     }
 
     /// Prints `answer` if the format is JSON, and nothing otherwise.
-    ///
-    /// # Errors
-    /// The errors of the output.
-    pub fn answer(&mut self, answer: &Value) -> Result<(), Failure> {
+    pub(crate) fn answer(&mut self, answer: &Value) -> Result<(), Failure> {
         if self.format == Format::Json {
             write_json(&mut self.out, answer)?;
         }
@@ -318,10 +293,7 @@ impl Session {
     }
 
     /// Prints `answer`, with the key and its epoch if it exists, if the format is JSON, and nothing otherwise.
-    ///
-    /// # Errors
-    /// The errors of the output.
-    pub fn answer_of(&mut self, store: &Store, key: &[u8], mut answer: Value) -> Result<(), Failure> {
+    pub(crate) fn answer_of(&mut self, store: &Store, key: &[u8], mut answer: Value) -> Result<(), Failure> {
         if self.format == Format::Json {
             answer["key"] = json_bytes(key);
             if let Ok(epoch) = retry_busy(|| store.epoch(key)) {
@@ -332,28 +304,25 @@ impl Session {
     }
 
     /// Tells whether Ctrl-C was pressed while this command ran.
-    pub fn is_interrupted(&self) -> bool {
+    pub(crate) fn is_interrupted(&self) -> bool {
         self.interrupt.is_pressed()
     }
 
     /// Returns the lines entered at the prompt, the oldest first.
-    pub fn history(&mut self) -> Vec<String> {
+    pub(crate) fn history(&mut self) -> Vec<String> {
         let file = self.history_file.as_deref();
         let read = |file: &Path| read_history(file, self.history_len);
         self.entered.get_or_insert_with(|| file.map(read).unwrap_or_default()).clone()
     }
 
     /// Returns a key with the prefix in front.
-    pub fn key(&self, word: &[u8]) -> Vec<u8> {
+    pub(crate) fn key(&self, word: &[u8]) -> Vec<u8> {
         [&self.prefix, word].concat()
     }
 
     /// Lists the keys under the session's prefix, in the reverse order of slots. That is the newest first, as long as
     /// one program at a time creates keys and none is removed.
-    ///
-    /// # Errors
-    /// There is no store.
-    pub fn keys(&self) -> Result<Vec<Key>, Failure> {
+    pub(crate) fn keys(&self) -> Result<Vec<Key>, Failure> {
         let mut keys: Vec<Key> = self.store()?.keys().collect();
         keys.retain(|key| key.as_ref().starts_with(&self.prefix));
         keys.reverse();
@@ -362,7 +331,7 @@ impl Session {
 }
 
 /// A writer, lent to a command. When dropped, it is kept for the next command, or gives back its writer id.
-pub struct WriterGuard {
+pub(crate) struct WriterGuard {
     /// Always there, until the guard is dropped.
     writer: Option<Writer>,
     return_to: Option<Rc<RefCell<Option<Writer>>>>,

@@ -41,20 +41,20 @@ extern "C" fn record_closed() {
 
 /// Returns standard input, buffered. If it was closed when the program started, reading fails, as it does for any
 /// program. If it is non-blocking, reading waits.
-pub fn input() -> BufReader<Input> {
+pub(crate) fn input() -> BufReader<Input> {
     BufReader::with_capacity(64 << 10, Input)
 }
 
 /// Returns standard output, buffered, and a cell that tells whether the output so far ends in a newline. If standard
 /// output was closed when the program started, writing fails with the first byte that leaves the buffer. If it is
 /// non-blocking, writing waits.
-pub fn output() -> (BufWriter<Output>, Rc<Cell<bool>>) {
+pub(crate) fn output() -> (BufWriter<Output>, Rc<Cell<bool>>) {
     let at_line_start = Rc::new(Cell::new(true));
     (BufWriter::new(Output { at_line_start: Rc::clone(&at_line_start) }), at_line_start)
 }
 
 /// Writes a whole line to standard error. Ignores errors: there is nowhere left to report them.
-pub fn print_stderr(line: &str) {
+pub(crate) fn print_stderr(line: &str) {
     let mut rest: &[u8] = &[line.as_bytes(), b"\n"].concat();
     while let Ok(len) = wait_until_done(io::stderr(), PollFlags::POLLOUT, |to| write(to, rest)) {
         rest = &rest[len..];
@@ -66,7 +66,7 @@ pub fn print_stderr(line: &str) {
 
 /// Sets a terminal to blocking mode again, as a shell does. A program that ran there before may have left it
 /// non-blocking.
-pub fn set_blocking(terminal: impl AsFd) {
+pub(crate) fn set_blocking(terminal: impl AsFd) {
     let flags = fcntl(&terminal, FcntlArg::F_GETFL).map(OFlag::from_bits_retain);
     if let Ok(flags) = flags
         && flags.contains(OFlag::O_NONBLOCK)
@@ -77,7 +77,7 @@ pub fn set_blocking(terminal: impl AsFd) {
 
 /// Standard input, unbuffered.
 #[derive(Debug)]
-pub struct Input;
+pub(crate) struct Input;
 
 impl Read for Input {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -90,7 +90,7 @@ impl Read for Input {
 
 /// Standard output, unbuffered.
 #[derive(Debug)]
-pub struct Output {
+pub(crate) struct Output {
     at_line_start: Rc<Cell<bool>>,
 }
 
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_terminal_that_was_left_without_waits_again() {
+    fn a_terminal_that_was_left_non_blocking_blocks_again() {
         let (reader, _writer) = io::pipe().unwrap();
         fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
         set_blocking(&reader);

@@ -1,11 +1,11 @@
 //! Copies a store key by key, while other processes use it: each key as it was at one moment, never half a key. Also
 //! copies a damaged store byte by byte. A copy gets its name once it is complete. Knows no command.
 
-use crate::atomic_file::{AtomicFile, is_same};
+use crate::atomic_file::{AtomicFile, is_same, sync_folder_of};
 use crate::entry::{Entry, bits};
 use crate::failure::Failure;
 use crate::fatal_signals;
-use crate::output::shown;
+use crate::output::shown_path;
 use crate::retry::retry_busy;
 use crate::store_file;
 use nix::errno::Errno;
@@ -14,29 +14,23 @@ use splinter::{Config, Draft, Error, LABELS, Location, Reserve, Store, StoreErro
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// The result of a copy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Copied {
-    /// How many keys the copy has.
-    pub keys: u64,
+pub(crate) struct Copied {
+    pub(crate) keys: u64,
     /// How many keys were removed between being listed and being read.
-    pub vanished: u64,
+    pub(crate) vanished: u64,
 }
 
 /// Copies a store into a file, which gets its name once it is complete and on the device.
 ///
 /// The copy has the same sizes, scrub level, flags and groups of labels, and each key as it was at one moment. Epochs
-/// start again.
-///
-/// # Errors
-/// The file is the store itself; the name exists and `force` is not given; no room; a key that stays busy.
-pub fn copy_to(from: &Store, path: &Path, force: bool) -> Result<Copied, Failure> {
+/// start again. Refuses the store itself, and without `force` a name that exists.
+pub(crate) fn copy_to(from: &Store, path: &Path, force: bool) -> Result<Copied, Failure> {
     if is_same(&store_file::path(from.location()), path) {
-        let name = shown(path.as_os_str().as_bytes());
+        let name = shown_path(path);
         return Err(Failure::new(format!("{name} is the store itself; give another name")));
     }
     // A copy takes the memory that its keys need, and no more.
@@ -48,19 +42,13 @@ pub fn copy_to(from: &Store, path: &Path, force: bool) -> Result<Copied, Failure
     let copied = copy_keys(from, draft.store())?;
     draft.store().flush()?;
     draft.publish().map_err(|error| refused(path, error))?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    // Sync the folder, so that the name is on the device, too. Some file systems cannot; the name is there all the
-    // same.
-    let _ = File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all());
+    sync_folder_of(path);
     Ok(copied)
 }
 
 /// Copies a store into a new file byte by byte. The copy is as sparse as the store: parts that were never written take
 /// no room.
-///
-/// # Errors
-/// The name exists already; a file that cannot be read or written.
-pub fn copy_bytes(from: &Store, path: &Path) -> Result<(), Failure> {
+pub(crate) fn copy_bytes(from: &Store, path: &Path) -> Result<(), Failure> {
     let reading = |error: &io::Error| Failure::io(&format!("read {}", from.location()), error);
     let file = from.fd().try_clone_to_owned().map_err(|error| reading(&error))?;
     let (file, to) = (File::from(file), AtomicFile::create(path, 0o600, false)?);
@@ -105,7 +93,7 @@ fn data_from(file: &File, at: u64, len: u64) -> Option<Range<u64>> {
 fn refused(path: &Path, error: StoreError) -> Failure {
     match error {
         StoreError::Exists(_) => {
-            let name = shown(path.as_os_str().as_bytes());
+            let name = shown_path(path);
             Failure::new(format!("{name} exists already; --force replaces it"))
         }
         error => error.into(),

@@ -4,6 +4,7 @@
 use crate::failure::Failure;
 use nix::sys::stat::{FileStat, fstat, major, minor};
 use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
+use nix::sys::sysinfo::sysinfo;
 use splinter::{Location, Store};
 use std::collections::HashMap;
 use std::fmt;
@@ -14,11 +15,11 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// How often a waiting command checks that its store is still there.
-pub const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+pub(crate) const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What happened to the name of an open store.
+/// How an open store lost its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lost {
+pub(crate) enum Lost {
     /// No file has the name any more.
     Removed,
     /// Another store, or another file, has the name.
@@ -35,7 +36,7 @@ impl fmt::Display for Lost {
 }
 
 /// Returns the path of a store in the file system.
-pub fn path(location: &Location) -> PathBuf {
+pub(crate) fn path(location: &Location) -> PathBuf {
     match location {
         Location::File(path) => path.clone(),
         shared => shared.to_string().into(),
@@ -44,7 +45,7 @@ pub fn path(location: &Location) -> PathBuf {
 
 /// Tells whether an open store has lost its name: whether the name refers to no file, or to another one. If the kernel
 /// does not say, the store counts as the same.
-pub fn lost(store: &Store) -> Option<Lost> {
+pub(crate) fn lost(store: &Store) -> Option<Lost> {
     let open = fstat(store.fd()).ok()?;
     match fs::symlink_metadata(path(store.location())) {
         Ok(named) if (named.dev(), named.ino()) == (open.st_dev, open.st_ino) => None,
@@ -56,21 +57,19 @@ pub fn lost(store: &Store) -> Option<Lost> {
 
 /// Checks periodically, for a command that waits, that a store's name still refers to the open store.
 #[derive(Debug)]
-pub struct StoreCheck {
+pub(crate) struct StoreCheck {
     next: Instant,
 }
 
 impl StoreCheck {
     /// Starts; the first check is due after [`CHECK_INTERVAL`].
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { next: Instant::now() + CHECK_INTERVAL }
     }
 
-    /// Checks the store, if [`CHECK_INTERVAL`] has passed since the last check.
-    ///
-    /// # Errors
-    /// The store was removed, or removed and made again: exit code 1.
-    pub fn run_if_due(&mut self, store: &Store) -> Result<(), Failure> {
+    /// Checks the store, if [`CHECK_INTERVAL`] has passed since the last check. Fails if it was removed, or removed and
+    /// created again.
+    pub(crate) fn run_if_due(&mut self, store: &Store) -> Result<(), Failure> {
         let now = Instant::now();
         if now < self.next {
             return Ok(());
@@ -96,11 +95,11 @@ impl Default for StoreCheck {
 /// The other processes that have files mapped, by the files' inodes. It has those that this user may see, in this
 /// container: the user's own, or all for root.
 #[derive(Debug, Default)]
-pub struct Users(HashMap<u64, Vec<(String, u32)>>);
+pub(crate) struct Users(HashMap<u64, Vec<(String, u32)>>);
 
 impl Users {
     /// Reads the kernel's lists in `/proc`. Returns none if there is no `/proc`.
-    pub fn now() -> Option<Self> {
+    pub(crate) fn now() -> Option<Self> {
         let mut users = Self::default();
         // A real `/proc` has at least this process.
         fs::metadata(format!("/proc/{}/maps", std::process::id())).ok()?;
@@ -128,7 +127,7 @@ impl Users {
     }
 
     /// Returns the ids of the processes that have a store mapped.
-    pub fn of(&self, store: &Store) -> Vec<u32> {
+    pub(crate) fn of(&self, store: &Store) -> Vec<u32> {
         let Ok(FileStat { st_dev, st_ino, .. }) = fstat(store.fd()) else { return Vec::new() };
         let device = format!("{:02x}:{:02x}", major(st_dev), minor(st_dev));
         let ids = self.0.get(&st_ino).into_iter().flatten();
@@ -137,13 +136,13 @@ impl Users {
 }
 
 /// Returns the bytes of memory, or of the disk, that a store takes so far.
-pub fn memory_bytes(store: &Store) -> u64 {
+pub(crate) fn memory_bytes(store: &Store) -> u64 {
     fstat(store.fd()).map_or(0, |file| file.st_blocks.unsigned_abs() * 512)
 }
 
 /// Returns a warning if a store can grow larger than its file system or the memory; none if it fits. A store takes its
 /// memory as it is used, so it can be created larger than what there is.
-pub fn growth_warning(store: &Store) -> Option<String> {
+pub(crate) fn growth_warning(store: &Store) -> Option<String> {
     let place = store.location();
     let (size, grown) = (store.arena_len(), with_unit(store.arena_len()));
     let files = fstatfs(store.fd()).ok()?;
@@ -175,12 +174,7 @@ pub fn growth_warning(store: &Store) -> Option<String> {
 
 /// Returns the size of memory and swap, in bytes.
 fn memory() -> Option<u64> {
-    let info = fs::read_to_string("/proc/meminfo").ok()?;
-    let of = |name: &str| -> Option<u64> {
-        let line = info.lines().find_map(|line| line.strip_prefix(name))?;
-        line.trim_end_matches("kB").trim().parse().ok()
-    };
-    Some((of("MemTotal:")? + of("SwapTotal:").unwrap_or(0)) * 1024)
+    sysinfo().ok().map(|about| about.ram_total() + about.swap_total())
 }
 
 /// Formats a number of bytes with a unit, as in "1.3 TB".
@@ -198,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_has_a_file_mapped_is_read_from_the_kernels_lists() {
+    fn the_processes_that_map_a_file_come_from_the_kernels_lists() {
         let mut users = Users::default();
         users.add(7, "7f00-7f01 rw-s 00000000 00:1a 42                /dev/shm/a b");
         users.add(7, "7f01-7f02 rw-s 00000000 00:1a 42                /dev/shm/a b");

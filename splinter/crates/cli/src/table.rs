@@ -4,15 +4,12 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 
 /// A row: one cell per column.
-pub type Row<'a> = Vec<Cow<'a, [u8]>>;
+pub(crate) type Row<'a> = Vec<Cow<'a, [u8]>>;
 
 /// Writes a table with aligned columns. The last column is not padded. If the cells of each column have one width
 /// already, as in a single row, nothing is padded, not even the heading. The documentation shows tables like that, and
 /// scripts rely on it.
-///
-/// # Errors
-/// The errors of `out`.
-pub fn write(out: &mut dyn Write, heading: &[&str], rows: &[Row<'_>]) -> io::Result<()> {
+pub(crate) fn write(out: &mut dyn Write, heading: &[&str], rows: &[Row<'_>]) -> io::Result<()> {
     let mut widths = vec![0; heading.len()];
     let mut is_even = true;
     for (at, row) in rows.iter().enumerate() {

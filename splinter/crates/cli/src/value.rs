@@ -3,30 +3,26 @@
 
 use crate::command::Call;
 use crate::failure::Failure;
-use crate::options::{Kind, Opt};
-use crate::output::{Format, json_bytes, shown, write_json, write_on_screen, write_value};
+use crate::options::{self, Kind, Opt};
+use crate::output::{Format, json_bytes, shown, write_json, write_value};
+use crate::retry::retry_busy;
 use crate::session::Session;
 use crate::stdio;
 use serde_json::{Value, json};
 use splinter::{Content, Error, Store, Type, Writer};
-use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read, Write};
-use std::os::unix::ffi::OsStrExt;
+use std::io::{self, Read};
 
 /// The size of a number in the store, in bytes.
-pub const NUMBER_LEN: usize = size_of::<u64>();
+pub(crate) const NUMBER_LEN: usize = size_of::<u64>();
 
 /// The option `--file`, for commands that take a value.
-pub const FILE: Opt =
+pub(crate) const FILE: Opt =
     Opt::valued("--file", "FILE", "takes the value from FILE; - is standard input").kind(Kind::File);
 
 /// Returns the value that a call gives as `KEY VALUE`, `KEY -` or `KEY --file FILE`. A FILE of `-` is standard input,
-/// too.
-///
-/// # Errors
-/// No value, or more than one; input that cannot be read; more bytes than the store's values can have.
-pub fn given(session: &Session, call: &Call<'_>) -> Result<Vec<u8>, Failure> {
+/// too. Fails for no value or more than one, and for more bytes than the store's values can have.
+pub(crate) fn given(session: &Session, call: &Call<'_>) -> Result<Vec<u8>, Failure> {
     let most = session.store()?.geometry().max_value_len;
     match (call.get(1), call.value(FILE.long)) {
         (Some(_), Some(_)) => Err(Failure::usage("give a VALUE or --file, not both")),
@@ -37,7 +33,7 @@ pub fn given(session: &Session, call: &Call<'_>) -> Result<Vec<u8>, Failure> {
         (Some(b"-"), None) | (None, Some(b"-")) => read_all(stdio::input(), "read standard input", most),
         (None, Some(path)) => {
             let reading = format!("read {}", shown(path));
-            let file = File::open(OsStr::from_bytes(path));
+            let file = File::open(options::path(path));
             let file = file.map_err(|error| Failure::io(&reading, &error))?;
             read_all(file, &reading, most)
         }
@@ -47,27 +43,24 @@ pub fn given(session: &Session, call: &Call<'_>) -> Result<Vec<u8>, Failure> {
 
 /// A consistent copy of a key's value and epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reading {
+pub(crate) struct Reading {
     /// The epoch of the value.
-    pub epoch: u64,
+    pub(crate) epoch: u64,
     /// The bytes as they are printed: decimal digits for a number.
-    pub bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
     /// The number, if the key is a `BIGUINT`.
-    pub number: Option<u64>,
+    pub(crate) number: Option<u64>,
 }
 
 impl Reading {
-    /// Reads the value of `key`.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`]; [`Error::Again`] if the value changed during every attempt.
-    pub fn of(store: &Store, key: &[u8]) -> Result<Self, Error> {
+    /// Reads the value of `key`. Fails with [`Error::Again`] if the value changed during every attempt.
+    pub(crate) fn of(store: &Store, key: &[u8]) -> Result<Self, Error> {
         let Content { slot, value: bytes, .. } = store.content(key)?;
         Ok(Self::new(slot.epoch, slot.kind, bytes))
     }
 
     /// Makes a reading from the epoch, the type and the stored bytes of a key.
-    pub fn new(epoch: u64, kind: Type, bytes: Vec<u8>) -> Self {
+    pub(crate) fn new(epoch: u64, kind: Type, bytes: Vec<u8>) -> Self {
         let number = <[u8; NUMBER_LEN]>::try_from(bytes.as_slice()).ok();
         let number = number.filter(|_| kind == Type::BigUint).map(u64::from_le_bytes);
         let bytes = number.map_or(bytes, |number| number.to_string().into_bytes());
@@ -75,59 +68,53 @@ impl Reading {
     }
 
     /// Formats the value as JSON: a number, text, or bytes.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         self.number.map_or_else(|| json_bytes(&self.bytes), Value::from)
     }
 
     /// Writes the value of `key` as the answer of a command: for people, in JSON with its key and epoch, or the bytes
     /// alone.
-    ///
-    /// # Errors
-    /// The errors of the output.
-    pub fn answer(&self, session: &mut Session, key: &[u8]) -> io::Result<()> {
+    pub(crate) fn answer(&self, session: &mut Session, key: &[u8]) -> io::Result<()> {
         let out = &mut session.out;
         match session.format {
             Format::Json => write_json(out, &self.json_with_key(key)),
-            Format::Default if session.on_screen => write_on_screen(out, &self.bytes),
-            format => self.write(out, format),
+            format => write_value(out, format, session.on_screen, &self.bytes),
         }
+    }
+
+    /// As [`Self::answer`], for one of several values: with a newline after it in the raw format, too.
+    pub(crate) fn answer_line(&self, session: &mut Session, key: &[u8]) -> io::Result<()> {
+        self.answer(session, key)?;
+        session.out.write_all(if session.format == Format::Raw { b"\n" } else { b"" })
     }
 
     /// Formats the value as JSON, with `key` and the epoch.
-    pub fn json_with_key(&self, key: &[u8]) -> Value {
+    pub(crate) fn json_with_key(&self, key: &[u8]) -> Value {
         json!({ "key": json_bytes(key), "epoch": self.epoch, "value": self.json() })
-    }
-
-    /// Writes the value: `LEN:VALUE` and a newline, JSON, or the bytes alone.
-    ///
-    /// # Errors
-    /// The errors of `out`.
-    pub fn write(&self, out: &mut dyn Write, format: Format) -> io::Result<()> {
-        match format {
-            Format::Json => write_json(out, &self.json()),
-            format => write_value(out, format, &self.bytes),
-        }
     }
 }
 
 /// Sets the value of `key`. Returns the new epoch. A `BIGUINT` key takes a number only.
-///
-/// # Errors
-/// As [`Writer::set`]; [`Error::WrongType`] if `key` is a `BIGUINT` and `value` is not a number.
-pub fn set(writer: &mut Writer, key: &[u8], value: &[u8]) -> Result<u64, Error> {
-    match number_meant(writer, key, value)? {
+pub(crate) fn set(writer: &mut Writer, key: &[u8], value: &[u8]) -> Result<u64, Failure> {
+    let set = retry_busy(|| match number_meant(writer, key, value)? {
         Some(number) => writer.set_u64(key, number).and_then(|()| writer.epoch(key)),
         None => writer.set_versioned(key, value).map(|version| version.epoch),
-    }
+    });
+    set.map_err(|error| match error {
+        Error::ValueTooLong => too_long(value.len() as u64, writer.geometry().max_value_len),
+        Error::WrongType => Failure::new(format!(
+            "{} is a BIGUINT, and {} is not a number from 0 to 2^64 - 1; type gives it another type",
+            shown(key),
+            shown(value)
+        )),
+        error => Failure::key(key, error),
+    })
 }
 
 /// Returns the number that `value` stands for, if `key` is a `BIGUINT`. It reads decimal digits, with or without blanks
 /// around them, since the output of a program ends in a newline. It also reads eight bytes that are not text, as a
-/// number lies in memory.
-///
-/// # Errors
-/// [`Error::WrongType`] for anything else; [`Error::Again`] if the type of `key` cannot be read now.
-pub fn number_meant(store: &Store, key: &[u8], value: &[u8]) -> Result<Option<u64>, Error> {
+/// number lies in memory. Anything else is [`Error::WrongType`].
+pub(crate) fn number_meant(store: &Store, key: &[u8], value: &[u8]) -> Result<Option<u64>, Error> {
     match store.snapshot(key) {
         Ok(slot) if slot.kind == Type::BigUint => {}
         Ok(_) | Err(Error::NotFound) => return Ok(None),
@@ -143,19 +130,6 @@ pub fn number_meant(store: &Store, key: &[u8], value: &[u8]) -> Result<Option<u6
     bytes.map(u64::from_le_bytes).map(Some).ok_or(Error::WrongType)
 }
 
-/// Turns the store's error about storing `value` at `key` into a message.
-pub fn refused(session: &Session, key: &[u8], value: &[u8], error: Error) -> Failure {
-    match (error, session.store()) {
-        (Error::ValueTooLong, Ok(store)) => too_long(value.len() as u64, store.geometry().max_value_len),
-        (Error::WrongType, _) => Failure::new(format!(
-            "{} is a BIGUINT, and {} is not a number from 0 to 2^64 - 1; type gives it another type",
-            shown(key),
-            shown(value)
-        )),
-        (error, _) => Failure::key(key, error),
-    }
-}
-
 /// Reads to the end, but at most one byte more than a value may have.
 fn read_all(from: impl Read, reading: &str, most: u64) -> Result<Vec<u8>, Failure> {
     let mut value = Vec::new();
@@ -169,7 +143,7 @@ fn read_all(from: impl Read, reading: &str, most: u64) -> Result<Vec<u8>, Failur
 }
 
 /// Returns the failure for a value that is too long for the store.
-pub fn too_long(len: u64, most: u64) -> Failure {
+pub(crate) fn too_long(len: u64, most: u64) -> Failure {
     Failure::new(format!("the value has {len} bytes; this store takes {most} at most"))
 }
 

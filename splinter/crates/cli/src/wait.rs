@@ -5,26 +5,25 @@ use crate::options::Opt;
 use crate::retry::BUSY_PAUSE;
 use crate::session::Session;
 use crate::store_file::{self, StoreCheck};
-use splinter::{Error, Store};
+use splinter::{Change, Error, Key, Store};
+use std::collections::HashMap;
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// How often a wait at the prompt checks whether Ctrl-C was pressed.
-pub const POLL_INTERVAL: Duration = Duration::from_millis(100);
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The option `--after`: the epoch from which a change counts.
-pub const AFTER: Opt =
+pub(crate) const AFTER: Opt =
     Opt::valued("--after", "EPOCH", "counts every change since EPOCH, which list and head show");
 
 /// The option `--timeout`: ends a command after some time.
-pub const TIMEOUT: Opt = Opt::valued("--timeout", "SPAN", "ends after this time, as in 500ms or 2m");
+pub(crate) const TIMEOUT: Opt = Opt::valued("--timeout", "SPAN", "ends after this time, as in 500ms or 2m");
 
 /// Waits until the epoch of `key` is no longer `epoch`. Returns the new epoch, or none if Ctrl-C was pressed, or the
-/// store's error: [`Error::NotFound`] or [`Error::TimedOut`].
-///
-/// # Errors
-/// The store was removed, or removed and made again.
-pub fn until_changed(
+/// store's error: [`Error::NotFound`] or [`Error::TimedOut`]. Fails if the store was removed, or removed and created
+/// again.
+pub(crate) fn until_changed(
     session: &Session,
     store: &Store,
     key: &[u8],
@@ -48,14 +47,27 @@ pub fn until_changed(
 
 /// Returns when to wake next: at the deadline, or earlier, in time to check for a removed store, and at a prompt for
 /// Ctrl-C. Gives back the session's writer id, since a command that waits keeps none.
-pub fn next_check(session: &Session, deadline: Option<Instant>) -> Instant {
+pub(crate) fn next_check(session: &Session, deadline: Option<Instant>) -> Instant {
     session.release_writer();
     let interval = if session.is_interactive { POLL_INTERVAL } else { store_file::CHECK_INTERVAL };
     let next = Instant::now() + interval;
     deadline.map_or(next, |deadline| deadline.min(next))
 }
 
-/// Tells whether a deadline has passed.
-pub fn is_over(deadline: Option<Instant>) -> bool {
+pub(crate) fn is_over(deadline: Option<Instant>) -> bool {
     deadline.is_some_and(|deadline| Instant::now() >= deadline)
+}
+
+/// The key of each slot. An event for a removal names the slot only.
+#[derive(Default)]
+pub(crate) struct SlotKeys(HashMap<u32, Key>);
+
+impl SlotKeys {
+    /// Records a change. Returns the key that was in the slot before, if it is another one.
+    pub(crate) fn record(&mut self, change: &Change) -> Option<Key> {
+        match change.key {
+            Some(key) => self.0.insert(change.slot, key).filter(|before| *before != key),
+            None => self.0.remove(&change.slot),
+        }
+    }
 }

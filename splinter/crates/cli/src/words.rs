@@ -7,14 +7,12 @@
 use std::fmt;
 
 /// A word. It is bytes, since keys and values are.
-pub type Word = Vec<u8>;
+pub(crate) type Word = Vec<u8>;
 
 /// The error of [`split`]: what the line leaves unfinished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unfinished {
-    /// A quote was opened and not closed.
+pub(crate) enum Unfinished {
     Quote(char),
-    /// The line ends with a backslash.
     Escape,
     /// `\x` is not followed by two hexadecimal digits.
     Hex,
@@ -30,16 +28,7 @@ impl fmt::Display for Unfinished {
     }
 }
 
-/// Splits a line into words.
-///
-/// ```
-/// let words = splinter_cli::words::split(br#"set greeting "Hello, world!\n" # a comment"#);
-/// assert_eq!(words.unwrap(), [&b"set"[..], b"greeting", b"Hello, world!\n"]);
-/// ```
-///
-/// # Errors
-/// A quote or an escape is not finished.
-pub fn split(line: &[u8]) -> Result<Vec<Word>, Unfinished> {
+pub(crate) fn split(line: &[u8]) -> Result<Vec<Word>, Unfinished> {
     let mut words = Vec::new();
     let mut rest = line.trim_ascii_start();
     while let Some(first) = rest.first()
@@ -54,17 +43,16 @@ pub fn split(line: &[u8]) -> Result<Vec<Word>, Unfinished> {
 
 /// The words of an incomplete line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Partial {
-    /// The complete words.
-    pub words: Vec<Word>,
+pub(crate) struct Partial {
+    pub(crate) words: Vec<Word>,
     /// Where the last word begins, in bytes.
-    pub start: usize,
+    pub(crate) start: usize,
     /// The last word, as far as it goes; empty after a blank.
-    pub last: Word,
+    pub(crate) last: Word,
 }
 
 /// Splits an incomplete line, in which a quote may be open or an escape unfinished.
-pub fn split_partial(line: &[u8]) -> Partial {
+pub(crate) fn split_partial(line: &[u8]) -> Partial {
     let mut words = Vec::new();
     let mut start = line.len() - line.trim_ascii_start().len();
     loop {
@@ -129,7 +117,7 @@ fn escaped(rest: &[u8]) -> Result<(u8, usize), Unfinished> {
 }
 
 /// Quotes a word so that [`split`] reads it as one word; leaves it bare if possible.
-pub fn quoted(word: &[u8]) -> Vec<u8> {
+pub(crate) fn quoted(word: &[u8]) -> Vec<u8> {
     let plain = |byte: &u8| byte.is_ascii_graphic() && !b"'\"\\#".contains(byte) || *byte >= 0x80;
     if !word.is_empty() && std::str::from_utf8(word).is_ok() && word.iter().all(plain) {
         return word.to_vec();
@@ -181,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_finished_is_refused() {
+    fn unfinished_quotes_and_escapes_are_refused() {
         assert_eq!(split(b"set a \"b"), Err(Unfinished::Quote('"')));
         assert_eq!(split(b"set a 'b\\'c'"), Err(Unfinished::Quote('\'')));
         assert_eq!(split(b"set a \\"), Err(Unfinished::Escape));

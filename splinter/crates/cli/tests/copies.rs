@@ -87,7 +87,7 @@ fn a_number_that_was_set_to_no_number_is_saved_and_restored_as_it_is() {
 }
 
 #[test]
-fn what_dd_or_cp_copied_is_restored_too() {
+fn copies_made_by_cp_are_restored_too() {
     let rig = Rig::new();
     let store = rig.store(small());
     fill(&store);
@@ -96,39 +96,6 @@ fn what_dd_or_cp_copied_is_restored_too() {
     let told = good(command.args(["restore", "cp", "restored"]).ended());
     assert_eq!(told, "restored 5 keys as \"restored\"\n");
     assert_eq!(picture(&open_file(&rig.path("restored"))), picture(&store));
-}
-
-#[test]
-fn nothing_is_replaced_unless_asked() {
-    let rig = Rig::new();
-    let store = rig.store(small());
-    std::fs::write(rig.path("there"), "precious").unwrap();
-    let error = rig.bad(1, &["save", "there"]);
-    assert_eq!(error, "splinterctl: save: \"there\" exists already; --force replaces it");
-    assert_eq!(std::fs::read(rig.path("there")).unwrap(), b"precious");
-    rig.good(&["save", "--force", "there"]);
-    assert!(open_file(&rig.path("there")).is_empty());
-    store.writer().unwrap().set("k", b"v").unwrap();
-    let error = rig.bad(1, &["restore", "there", &rig.name]);
-    assert!(error.ends_with("exists already; --force replaces it"), "{error}");
-    rig.good(&["restore", "there", &rig.name, "--force"]);
-    assert_eq!(rig.good(&["--raw", "list"]), "");
-    assert_eq!(store.get_vec("k").unwrap(), b"v", "a process that has the store open keeps it");
-}
-
-#[test]
-fn a_file_that_is_no_store_is_not_restored_and_leaves_nothing() {
-    let rig = Rig::new();
-    std::fs::write(rig.path("text"), "no store".repeat(2000)).unwrap();
-    let error = rig.bad(1, &["restore", "text", &rig.name]);
-    let why = "text is not a store: it does not begin with the magic number of a store; check the name";
-    assert_eq!(error, format!("splinterctl: restore: {why}"));
-    let error = rig.bad(1, &["restore", "missing", &rig.name]);
-    assert!(error.contains("there is no file \"missing\""), "{error}");
-    assert!(Store::open(&Location::shared(&*rig.name).unwrap()).is_err());
-    rig.store(small());
-    let error = rig.bad(1, &["save", "no/such/folder/copy"]);
-    assert!(error.starts_with("splinterctl: save: cannot "), "{error}");
 }
 
 #[test]
@@ -171,7 +138,7 @@ fn a_copy_under_load_has_every_key_whole() {
 }
 
 #[test]
-fn what_is_exported_is_imported_as_it_was() {
+fn import_restores_all_that_export_wrote() {
     let rig = Rig::new();
     let store = rig.store(small());
     fill(&store);
@@ -197,7 +164,7 @@ fn what_is_exported_is_imported_as_it_was() {
 }
 
 #[test]
-fn what_is_exported_by_default_is_imported_and_at_a_terminal_it_is_short() {
+fn a_default_export_can_be_imported_and_is_short_at_a_terminal() {
     let rig = Rig::new();
     let store = rig.store(small());
     fill(&store);
@@ -219,16 +186,6 @@ fn what_is_exported_by_default_is_imported_and_at_a_terminal_it_is_short() {
     };
     assert!(!screen(&["export"]).contains("\"value\""));
     assert!(screen(&["export", "--values"]).contains("\"value\""));
-    assert!(!rig.good(&["export", "--no-values"]).contains("\"value\""));
-    let error = rig.bad(2, &["export", "--values", "--no-values"]);
-    assert_eq!(error, "splinterctl: export: give --values or --no-values, not both");
-    // import says that it cannot read these.
-    let text = rig.good(&["export", "--format", "text"]);
-    let error = bad(1, rig.fed(&["import", "-"], text.as_bytes()));
-    assert!(error.contains("import reads what export writes as json or ndjson"), "{error}");
-    let short = rig.good(&["export", "--no-values"]);
-    let error = bad(1, rig.fed(&["import", "-"], short.as_bytes()));
-    assert!(error.contains("it has no value; export --values"), "{error}");
 }
 
 #[test]
@@ -269,120 +226,6 @@ fn a_dump_that_was_cut_short_is_not_taken_for_a_whole_one() {
     let old = "{\"lanes\":4,\"max_value_length\":256,\"slots\":64,\"splinter\":\"export\",\"vector_dim\":3}";
     let old = format!("{old}\n{some}");
     assert_eq!(good(rig.fed(&["import", "-"], old.as_bytes())), "imported 2 keys\n");
-}
-
-#[test]
-fn an_export_is_the_document_of_the_documentation() {
-    let rig = Rig::new();
-    let store = rig.store(Geometry { slots: 1024, ..small() });
-    let empty = "{\n\"store\": {\n\"total_slots\": 1024,\n\"active_keys\": 0\n},\n\"keys\": []\n}\n";
-    assert_eq!(rig.good(&["export"]), empty);
-    let mut writer = store.writer().unwrap();
-    writer.set("test_one", b"Hello, world!").unwrap();
-    writer.set("test_two", b"How are you?").unwrap();
-    writer.set("test_two", b"Fine, thanks!").unwrap();
-    let document = "{
-\"store\": {
-\"total_slots\": 1024,
-\"active_keys\": 2
-},
-\"keys\": [
-{
-\"key\": \"test_two\",
-\"epoch\": 4,
-\"value_length\": 13
-},
-{
-\"key\": \"test_one\",
-\"epoch\": 2,
-\"value_length\": 13
-}
-]
-}
-";
-    assert_eq!(rig.good(&["export", "--no-values"]), document);
-    let text = "\"test_two\" VOID 13:\"Fine, thanks!\"\n\"test_one\" VOID 13:\"Hello, world!\"\n";
-    assert_eq!(rig.good(&["--raw", "export"]), text);
-    assert_eq!(rig.good(&["export", "^test_one$", "--format", "text"]).lines().count(), 1);
-    let lines = rig.good(&["export", "one", "--format", "ndjson"]);
-    let head = "{\"max_value_length\":256,\"max_writers\":4,\"slots\":1024,\"splinter\":\"export\",\"vector_dim\":3,\"version\":2}";
-    let row = "{\"epoch\":2,\"key\":\"test_one\",\"value\":\"Hello, world!\",\"value_length\":13}";
-    let end = "{\"keys\":1,\"splinter\":\"end\"}";
-    assert_eq!(lines, format!("{head}\n{row}\n{end}\n"));
-    let document: serde_json::Value = serde_json::from_str(&rig.good(&["--json", "export"])).unwrap();
-    assert_eq!(document["keys"][0]["key"], "test_two");
-}
-
-#[test]
-fn under_a_prefix_only_the_keys_under_it_are_exported_and_imported() {
-    let rig = Rig::new();
-    let store = rig.store(small());
-    let mut writer = store.writer().unwrap();
-    for key in ["a::x", "a::y", "b::x"] {
-        writer.set(key, key.as_bytes()).unwrap();
-    }
-    let exported = rig.good(&["-p", "a::", "export", "--format", "ndjson"]);
-    assert_eq!(exported.lines().count(), 4);
-    let all = rig.good(&["export", "--format", "ndjson"]);
-    for key in ["a::x", "a::y", "b::x"] {
-        writer.unset(key).unwrap();
-    }
-    let output = rig.fed(&["-p", "b::", "import", "-"], all.as_bytes());
-    assert_eq!(good(output), "imported 1 key\n");
-    assert_eq!(rig.good(&["--raw", "list"]), "b::x\n");
-}
-
-#[test]
-fn what_cannot_be_imported_is_told_with_its_place() {
-    let rig = Rig::new();
-    rig.store(small());
-    let mut cases = vec![
-        (
-            "{\"key\":\"k\",\"value\":\"v\"}\n{\"key\":\"k\"",
-            "standard input is not an export: EOF while parsing",
-        ),
-        ("{\"key\":\"k\",\"epoch\":2}", "entry 1 of standard input: it has no value; export --values"),
-        (
-            "{\"key\":\"k\",\"value\":\"v\"} {\"value\":1}",
-            "entry 2 of standard input: it has no key; 1 key imported",
-        ),
-        ("[1]", "it is not a JSON object"),
-        (
-            "{\"key\":\"k\",\"value\":\"v\",\"vector\":[1]}",
-            "\"k\": a vector of 1 component; this store's have 3",
-        ),
-    ];
-    cases.push((
-        "{\"key\":\"k\",\"value\":\"word\",\"type\":\"BIGUINT\"}",
-        "\"k\": a BIGUINT is decimal digits or up to eight bytes of an integer, and its value is neither",
-    ));
-    let long = format!("{{\"key\":\"k\",\"value\":\"{}\"}}", "v".repeat(257));
-    cases.push((&long, "\"k\": the value is longer than the store's maximum"));
-    for (input, why) in cases {
-        let error = bad(1, rig.fed(&["import", "-"], input.as_bytes()));
-        assert!(error.starts_with("splinterctl: import: ") && error.contains(why), "{error}");
-    }
-    let error = bad(1, rig.fed(&["import", "-"], b"{\"key\":\"\",\"value\":\"v\"}"));
-    assert!(error.contains("the key is empty"), "{error}");
-    assert_eq!(rig.good(&["--raw", "list"]), "k\n");
-    assert_eq!(rig.good(&["get", "k"]), "1:v\n", "a refused entry must change nothing");
-    assert!(rig.bad(1, &["import", "missing"]).contains("cannot read \"missing\""));
-    assert!(rig.bad(2, &["import"]).contains("FILE is missing"));
-    assert!(rig.bad(2, &["export", "--format", "xml"]).contains("is not one of json, ndjson, text"));
-}
-
-#[test]
-fn flush_does_what_there_is_to_do_and_says_nothing() {
-    let rig = Rig::new();
-    rig.store(small());
-    assert_eq!(rig.good(&["flush"]), "");
-    assert_eq!(rig.good(&["flush", "--json"]), "{\"flushed\":true}\n");
-    let mut file = rig.program("splinterpctl");
-    good(file.args(["init", "file"]).ended());
-    let mut file = rig.program("splinterpctl");
-    assert_eq!(good(file.args(["-u", "file", "flush"]).ended()), "");
-    let error = bad(1, rig.program("splinterctl").arg("flush").ended());
-    assert!(error.contains("no store is in use"), "{error}");
 }
 
 #[test]

@@ -167,7 +167,7 @@ fn a_repair_that_costs_keys_names_them_keeps_a_copy_first_and_says_so_by_its_exi
 }
 
 #[test]
-fn what_was_never_written_of_a_damaged_store_takes_no_room_in_the_copy() {
+fn the_copy_of_a_damaged_store_is_as_sparse_as_the_store() {
     let rig = Rig::new();
     let geometry = splinter::Geometry { slots: 1 << 16, max_value_len: 1 << 16, ..small() };
     rig.store(geometry).writer().unwrap().set("k", b"v").unwrap();
@@ -180,7 +180,7 @@ fn what_was_never_written_of_a_damaged_store_takes_no_room_in_the_copy() {
 }
 
 #[test]
-fn what_is_no_store_is_refused_with_what_it_is_instead() {
+fn files_that_are_no_stores_are_refused_with_the_reason() {
     let rig = Rig::new();
     filled(&rig);
     let whole = std::fs::read(format!("/dev/shm/{}", rig.name)).unwrap();

@@ -1,9 +1,8 @@
-//! Tests of the prompt at a terminal with line editing: completion, hints, history, Ctrl-C and Ctrl-D. Also tests of
-//! scripts from a pipe or a file.
+//! Tests of the prompt at a terminal with line editing: completion, hints, history, Ctrl-C and Ctrl-D.
 
 mod common;
 
-use common::terminal::Terminal;
+use common::terminal::{Terminal, play};
 use common::{Bench, file, run, wait_until, wait_until_asleep, wait_until_reading};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -14,6 +13,37 @@ use std::process::Command;
 fn leave(mut terminal: Terminal) {
     terminal.type_in("\x04");
     assert_eq!(terminal.end().0, Some(0));
+}
+
+/// Types a session, and compares the output byte for byte. `...` in the session calls `meanwhile`.
+fn play_session(command: &mut Command, session: &str, store: &str, meanwhile: impl Fn(&Terminal)) {
+    let session = session.replace("$VERSION", splinter_cli::BUILD).replace("$STORE", store);
+    play(&mut Terminal::start(command, "dumb"), &session, meanwhile);
+}
+
+#[test]
+fn the_session_in_the_readme_of_the_original_reads_as_it_did() {
+    let bench = Bench::new();
+    let store = bench.store("s");
+    let session = include_str!("sessions/prompt.txt");
+    play_session(&mut bench.command("splinter_cli"), session, &store, |terminal| {
+        wait_until_asleep(terminal.process());
+        bench.good(&store, &["set", "test_two", "Fine, thanks!"]);
+    });
+}
+
+#[test]
+fn the_session_with_a_prefix_in_the_readme_of_the_original_reads_as_it_did() {
+    for by_variable in [false, true] {
+        let bench = Bench::new();
+        let mut command = bench.command("splinter_cli");
+        match by_variable {
+            false => command.args(["--prefix", "demo::namespace::"]),
+            true => command.env("SPLINTER_NS_PREFIX", "demo::namespace::"),
+        };
+        let session = include_str!("sessions/prompt_with_prefix.txt");
+        play_session(&mut command, session, &bench.store("s"), |_| ());
+    }
 }
 
 #[test]
@@ -39,7 +69,7 @@ fn commands_keys_and_options_are_completed_and_the_rest_is_hinted_at() {
 }
 
 #[test]
-fn what_was_entered_comes_back_in_the_next_session() {
+fn the_next_session_has_the_history() {
     let bench = Bench::new();
     for (arguments, variable, path) in [
         (&[][..], None, ".splinter_history"),
@@ -155,7 +185,7 @@ fn an_interrupt_from_elsewhere_is_ctrl_c_and_leaves_the_terminal_as_it_was() {
 }
 
 #[test]
-fn what_was_ignored_when_the_prompt_began_stays_ignored() {
+fn signals_that_were_ignored_at_the_start_stay_ignored() {
     let bench = Bench::new();
     let store = bench.init("s");
     bench.good(&store, &["set", "k", "v"]);
@@ -286,56 +316,55 @@ fn a_prompt_tells_of_a_store_that_cannot_be_opened_and_goes_on() {
 }
 
 #[test]
-fn a_script_stops_at_the_line_that_fails_and_says_which() {
-    let bench = Bench::new();
-    let store = bench.store("s");
-    let script = format!(
-        "# makes a store\ninit {store}\nuse {store}\n\nset greeting \"Hello, world!\"\nget greeting\nget nobody\nset late 1\n"
-    );
-    let expected = format!(
-        "Creating '{store}' with default geometry.\nuse: now connected to {store}\n13:Hello, world!\n"
-    );
-    let told = run(&mut bench.command("splinter_cli"), script.as_bytes());
-    assert_eq!(String::from_utf8_lossy(&told.out), expected);
-    told.failed(1, "splinter_cli: line 7: get: there is no key \"nobody\"");
-    bench.ctl(&store, &["get", "late"]).failed(1, "splinterctl: get: there is no key \"late\"");
-    for (script, code, line) in [
-        ("frob", 2, "line 1: there is no command \"frob\"; help lists them"),
-        ("\nset a \"b\n", 2, "line 2: a \" is not closed; write \\\" to mean one"),
-        (
-            "set k -\nv",
-            2,
-            "line 1: set: - is standard input, from which the commands come; give the value, or a file",
-        ),
-        (
-            "set k --file -\nv",
-            2,
-            "line 1: set: - is standard input, from which the commands come; give the value, or a file",
-        ),
-    ] {
-        let mut command = bench.command("splinter_cli");
-        let told = run(command.args(["--use", &store]), script.as_bytes());
-        told.failed(code, &format!("splinter_cli: {line}"));
-    }
-    assert_eq!(run(&mut bench.command("splinter_cli"), b"").good(), "");
-}
-
-#[test]
-fn a_start_up_file_runs_first_in_every_form() {
+fn a_start_up_file_runs_before_the_first_prompt() {
     let bench = Bench::new();
     let store = bench.init("s");
-    bench.good(&store, &["set", "k", "v"]);
     let rc = file(&bench.folder, "rc", format!("use {store} --raw\n"));
-    let once = run(bench.command("splinterctl").arg("--rcfile").arg(&rc).args(["get", "k"]), b"");
-    assert_eq!(once.good(), "1:v\n");
-    let script = run(bench.command("splinter_cli").arg("--rcfile").arg(&rc), b"get k\n");
-    assert_eq!(script.good(), "1:v\n");
     let mut terminal = Terminal::start(bench.command("splinter_cli").arg("--rcfile").arg(&rc), "dumb");
     terminal.find(&format!("\n{store} # "));
     leave(terminal);
-    let wrong = file(&bench.folder, "wrong", "\nfrob\n");
-    let told = run(bench.command("splinterctl").arg("--rcfile").arg(&wrong).args(["uuid"]), b"");
-    let line =
-        format!("{:?}: line 2: there is no command \"frob\"; help lists them", wrong.display().to_string());
-    told.failed(2, &format!("splinterctl: {line}"));
+}
+
+#[test]
+fn ctrl_c_clears_a_line_that_is_half_typed() {
+    let bench = Bench::new();
+    let store = bench.init("s");
+    let name = format!("{store} # ");
+    let mut terminal = Terminal::start(bench.command("splinter_cli").args(["-u", &store]), "xterm");
+    let next_line = |terminal: &mut Terminal| {
+        terminal.find(&name);
+        wait_until("the editor to read keys", || !terminal.is_cooked());
+        wait_until_reading(terminal.process());
+    };
+    next_line(&mut terminal);
+    for keys in ["unset everything", "x", "ab\x1b[D", "  "] {
+        terminal.type_in(keys);
+        terminal.type_in("\x03");
+        // The editor has turned off bracketed paste, and left the line.
+        terminal.find("\x1b[?2004l\n");
+        next_line(&mut terminal);
+    }
+    terminal.type_in("set k v\rget k\r");
+    terminal.find("1:v\n");
+    next_line(&mut terminal);
+    // A line whose text was deleted counts as empty.
+    terminal.type_in("x\x7f");
+    terminal.type_in("\x03");
+    assert_eq!(terminal.end().0, Some(0));
+}
+
+#[test]
+fn the_prompt_keeps_no_more_lines_of_history_than_asked_for() {
+    let bench = Bench::new();
+    file(&bench.folder, "lines", "#V2\none\ntwo\nthree\n");
+    let mut command = bench.command("splinter_cli");
+    let mut terminal = Terminal::start(command.args(["-H", "lines", "-l", "2"]), "xterm");
+    terminal.find(" # ");
+    terminal.type_in("hist --raw\r");
+    terminal.find("three\nhist --raw\n");
+    terminal.find(" # ");
+    terminal.type_in("quit\r");
+    assert_eq!(terminal.end().0, Some(0));
+    let told = run(bench.command("splinter_cli").args(["-H", "lines", "hist", "--raw"]), b"");
+    assert_eq!(told.good(), "hist --raw\nquit\n");
 }

@@ -71,7 +71,7 @@ fn a_watch_of_many_keys_gives_a_terminal_no_orders() {
 }
 
 #[test]
-fn what_ends_in_no_newline_is_not_written_over_by_the_prompt() {
+fn the_prompt_does_not_overwrite_output_without_a_newline() {
     let bench = Bench::new();
     let store = bench.init("s");
     bench.good(&store, &["set", "k", "value"]);

@@ -1,13 +1,11 @@
-//! Tests of whole stores: `stores` lists them, `drop` removes one, and `init` warns of one larger than its memory.
-//! Commands notice that their store was removed, or removed and made again.
+//! Tests of commands whose store is removed, or removed and created again, and of a receiver that misses messages.
 
 mod common;
 mod rig;
 
 use common::terminal::Terminal;
-use common::{Bench, run, wait_until_asleep};
+use common::wait_until_asleep;
 use rig::{Bounded, Rig, Running, bad, good, small, wait_until};
-use serde_json::Value;
 use splinter::{Location, Store};
 
 /// Removes the rig's store, and creates another of its name if asked.
@@ -109,63 +107,6 @@ fn the_prompt_says_once_that_its_store_is_not_the_one_of_that_name_any_more() {
 }
 
 #[test]
-fn stores_lists_what_is_at_hand_and_nothing_else() {
-    let bench = Bench::new();
-    let store = bench.init("mine");
-    bench.good(&store, &["set", "k", "v"]);
-    let other = bench.store("no-store");
-    std::fs::write(format!("/dev/shm/{other}"), "no store").unwrap();
-    let ctl = |words: &[&str]| run(bench.command("splinterctl").args(words), b"").good();
-    let names = ctl(&["stores", "--raw"]);
-    assert!(names.lines().any(|name| name == store), "{names}");
-    assert!(!names.contains(&other), "{names}");
-    let told: Value = serde_json::from_str(&ctl(&["stores", "--json"])).unwrap();
-    let told = told.as_array().unwrap().iter().find(|one| one["store"] == *store).unwrap();
-    assert_eq!((&told["keys"], &told["slots"]), (&1.into(), &1024.into()));
-    assert!(told["bytes"].as_u64() > Some(4 << 20) && told["memory_bytes"].as_u64() > Some(0));
-    assert!(ctl(&["stores"]).starts_with("Store"));
-    // Files, in a folder or the current one. Other files are left out, and a pipe without a writer does not block it.
-    let file = |words: &[&str]| run(bench.command("splinterpctl").args(words), b"").good();
-    nix::unistd::mkfifo(&bench.folder.join("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
-    std::fs::create_dir(bench.folder.join("sub")).unwrap();
-    file(&["init", "kept", "--slots", "4"]);
-    file(&["init", "sub/other", "--slots", "4"]);
-    assert_eq!(file(&["stores", "--raw"]), "kept\n");
-    assert_eq!(file(&["stores", "sub", "--raw"]), "sub/other\n");
-    run(bench.command("splinterpctl").args(["stores", "none"]), b"").failed(
-        1,
-        "splinterpctl: stores: cannot read the folder \"none\": No such file or directory (os error 2)",
-    );
-}
-
-#[test]
-fn drop_removes_a_store_and_nothing_else() {
-    let bench = Bench::new();
-    let store = bench.init("mine");
-    bench.good(&store, &["set", "k", "v"]);
-    let ctl = |words: &[&str]| run(bench.command("splinterctl").args(words), b"");
-    assert_eq!(ctl(&["drop", &store]).good(), format!("dropped \"{store}\" with 1 key\n"));
-    assert!(!std::path::Path::new("/dev/shm").join(&store).exists());
-    ctl(&["drop", &store]).failed(
-        1,
-        &format!("splinterctl: drop: there is no store \"{store}\" (/dev/shm/{store}); stores lists them"),
-    );
-    // A file that is no store stays, even with --force.
-    for words in [&["drop", "notes"][..], &["drop", "notes", "--force"]] {
-        std::fs::write(bench.folder.join("notes"), "not to be lost").unwrap();
-        let told = run(bench.command("splinterpctl").args(words), b"");
-        assert_eq!(told.code, Some(1));
-        assert!(
-            told.err.contains("is not a store: ") && told.err.contains("drop removes nothing but stores"),
-            "{told:?}"
-        );
-        assert!(bench.folder.join("notes").exists());
-    }
-    let told = ctl(&["drop"]);
-    assert_eq!(told.code, Some(2), "{told:?}");
-}
-
-#[test]
 fn drop_leaves_a_store_alone_that_others_have_open_unless_it_is_forced() {
     let rig = Rig::new();
     rig.store(small()).writer().unwrap().set("k", b"v").unwrap();
@@ -182,38 +123,6 @@ fn drop_leaves_a_store_alone_that_others_have_open_unless_it_is_forced() {
     let told = good(rig.program("splinterctl").args(["drop", name, "--force", "--json"]).ended());
     assert_eq!(told, format!("{{\"dropped\":\"{name}\",\"keys\":1}}\n"));
     assert!(bad(1, watcher.end()).ends_with(" was removed"));
-}
-
-#[test]
-fn a_session_that_drops_its_own_store_has_none_any_more() {
-    let bench = Bench::new();
-    let store = bench.init("mine");
-    let script = format!("use {store}\nset k v\ndrop {store}\nget k\n");
-    let told = run(&mut bench.command("splinter_cli"), script.as_bytes());
-    told.failed(
-        1,
-        "splinter_cli: line 4: get: no store is in use; say which by --use, SPLINTER_DEFAULT_STORE or the command use",
-    );
-}
-
-#[test]
-fn a_store_larger_than_its_memory_is_made_and_told_of() {
-    let bench = Bench::new();
-    let store = bench.store("huge");
-    // 1.3 TB: each value has two buffers.
-    let words = ["init", &store, "--slots", "1k", "--max-value", "650MB", "--dim", "0"];
-    let told = run(bench.command("splinterctl").args(words), b"");
-    assert_eq!(told.code, Some(0), "{told:?}");
-    assert_eq!(told.err.lines().count(), 1, "{told:?}");
-    let place = format!("init: /dev/shm/{store} can grow to 1.3 TB, and /dev/shm has ");
-    assert!(told.err.starts_with(&place), "{told:?}");
-    assert!(
-        told.err.contains(" free: once that is used up, a write that needs more ends its program by SIGBUS"),
-        "{told:?}"
-    );
-    assert!(std::path::Path::new("/dev/shm").join(&store).exists());
-    // There is no warning for a store that fits.
-    assert_eq!(run(bench.command("splinterctl").args(["init", &bench.store("s")]), b"").err, "");
 }
 
 #[test]

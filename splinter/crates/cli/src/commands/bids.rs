@@ -1,7 +1,7 @@
 //! The command `bids`: shows and makes bids, by which processes agree on memory advice.
 
 use super::prelude::*;
-use crate::options::{choice, not_one_of, number};
+use crate::options::{self, choice, not_one_of, number};
 use crate::output::{shown, write_json};
 use crate::store_file::StoreCheck;
 use crate::table;
@@ -9,8 +9,6 @@ use crate::time::deadline;
 use crate::wait::{POLL_INTERVAL, is_over};
 use serde_json::Value;
 use splinter::{Advice, Bid, BidError, BidTerms, Intent, Patience, cycles};
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process;
 use std::time::{Duration, Instant};
@@ -137,7 +135,6 @@ fn terms(call: &Call<'_>) -> Result<BidTerms, Failure> {
     Ok(BidTerms { intent, priority, duration })
 }
 
-/// Parses an intent.
 pub(super) fn intent(what: &str, word: &[u8]) -> Result<Intent, Failure> {
     let place = INTENTS.iter().position(|name| name.as_bytes() == word);
     let intent = place.and_then(|place| Intent::from_number(place as u8));
@@ -201,8 +198,8 @@ pub(super) fn hold(
 /// Runs a program to its end, and returns its exit code as the command's own. For a program that a signal ended, that
 /// is 128 and the signal's number, as in a shell.
 fn run_program(program: &[u8], words: &[&[u8]]) -> Result<(), Failure> {
-    let words = words.iter().map(|word| OsStr::from_bytes(word));
-    let status = process::Command::new(OsStr::from_bytes(program)).args(words).status();
+    let words = words.iter().map(|word| options::path(word));
+    let status = process::Command::new(options::path(program)).args(words).status();
     let status = status.map_err(|error| Failure::io(&format!("run {}", shown(program)), &error))?;
     let exit = status.code().or(status.signal().map(|signal| 128 + signal)).unwrap_or(1);
     match exit {
@@ -211,7 +208,6 @@ fn run_program(program: &[u8], words: &[&[u8]]) -> Result<(), Failure> {
     }
 }
 
-/// Parses an advice.
 pub(super) fn advice(what: &str, word: &[u8]) -> Result<Advice, Failure> {
     choice(word, &ADVICE).map_err(|failure| failure.with_context(what))
 }

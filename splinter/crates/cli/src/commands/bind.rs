@@ -3,7 +3,6 @@
 use super::prelude::*;
 use crate::options;
 use crate::output::json_mask;
-use crate::retry::retry_key;
 
 pub(super) static COMMAND: Command = Command {
     name: "bind",
@@ -51,13 +50,11 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
             session.answer(&json!({ "labels": json_mask(mask), "group": group, "bound": !is_removed }))
         }
         (word, None) => {
-            let key = session.key(word.unwrap_or_default());
-            let mut writer = session.writer()?;
-            retry_key(&key, || match is_removed {
-                true => writer.unregister(&key, group),
-                false => writer.register(&key, group),
-            })?;
-            session.answer_of(&writer, &key, json!({ "group": group, "bound": !is_removed }))
+            let answer = json!({ "group": group, "bound": !is_removed });
+            change_key(session, word.unwrap_or_default(), answer, |writer, key| match is_removed {
+                true => writer.unregister(key, group),
+                false => writer.register(key, group),
+            })
         }
     }
 }

@@ -1,7 +1,6 @@
 //! The command `bump`: raises a key's epoch and changes nothing else.
 
 use super::prelude::*;
-use crate::retry::retry_key;
 
 pub(super) static COMMAND: Command = Command {
     name: "bump",
@@ -15,8 +14,5 @@ The value, type, labels and vector stay as they are.",
 };
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
-    let key = session.key(call.arguments[0]);
-    let mut writer = session.writer()?;
-    retry_key(&key, || writer.bump(&key))?;
-    session.answer_of(&writer, &key, json!({ "bumped": true }))
+    change_key(session, call.arguments[0], json!({ "bumped": true }), |writer, key| writer.bump(key))
 }

@@ -2,8 +2,6 @@
 
 use super::prelude::*;
 use crate::invocation::BUILD;
-use crate::output::write_json;
-use serde_json::{Map, Value};
 use splinter::{GROUPS, KEY_MAX, LABELS, MAX_ORDERS, numa_nodes};
 
 pub(super) static COMMAND: Command = Command {
@@ -22,42 +20,26 @@ the rest.",
 
 fn run(session: &mut Session, _: &mut Call<'_>) -> Result<(), Failure> {
     let nodes = numa_nodes();
-    let mut rows = vec![
-        ("version", json!(BUILD)),
-        ("key_bytes", json!(KEY_MAX)),
-        ("labels", json!(LABELS)),
-        ("groups", json!(GROUPS)),
-        ("tandem_orders", json!(MAX_ORDERS)),
-        ("numa_nodes", json!(nodes)),
+    let numbers = nodes.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
+    let nodes_text = if nodes.is_empty() { "none".into() } else { format!("{} ({numbers})", nodes.len()) };
+    let mut fields = vec![
+        ("version", json!(BUILD), None),
+        ("key_bytes", json!(KEY_MAX), None),
+        ("labels", json!(LABELS), None),
+        ("groups", json!(GROUPS), None),
+        ("tandem_orders", json!(MAX_ORDERS), None),
+        ("numa_nodes", json!(nodes), Some(nodes_text)),
     ];
     if session.has_store() {
         let store = session.store()?;
         let geometry = store.geometry();
-        rows.extend([
-            ("vector_dim", json!(geometry.vector_dim)),
-            ("value_bytes", json!(geometry.max_value_len)),
-            ("writable", json!(!store.is_read_only())),
-            ("sealed", json!(store.is_sealed())),
-            ("huge_page_bytes", json!(store.huge_page_bytes())),
+        fields.extend([
+            ("vector_dim", json!(geometry.vector_dim), None),
+            ("value_bytes", json!(geometry.max_value_len), None),
+            ("writable", json!(!store.is_read_only()), None),
+            ("sealed", json!(store.is_sealed()), None),
+            ("huge_page_bytes", json!(store.huge_page_bytes()), None),
         ]);
     }
-    if session.format == Format::Json {
-        let caps: Map<_, _> = rows.into_iter().map(|(name, value)| (name.into(), value)).collect();
-        return Ok(write_json(&mut session.out, &Value::Object(caps))?);
-    }
-    for (name, value) in rows {
-        match value {
-            Value::Bool(can) => {
-                writeln!(session.out, "{name}: {}", if can { "yes" } else { "no" })?;
-            }
-            Value::String(text) => writeln!(session.out, "{name}: {text}")?,
-            Value::Array(items) if items.is_empty() => writeln!(session.out, "{name}: none")?,
-            Value::Array(items) => {
-                let items: Vec<String> = items.iter().map(Value::to_string).collect();
-                writeln!(session.out, "{name}: {} ({})", items.len(), items.join(" "))?;
-            }
-            value => writeln!(session.out, "{name}: {value}")?,
-        }
-    }
-    Ok(())
+    session.print_fields(None, fields)
 }

@@ -2,7 +2,7 @@
 
 use super::prelude::*;
 use crate::options::{choice, not_one_of, number};
-use crate::output::{json_bytes, listed, write_json};
+use crate::output::write_json;
 use splinter::Scrub;
 
 pub(super) static COMMAND: Command = Command {
@@ -83,51 +83,22 @@ fn show(session: &mut Session) -> Result<(), Failure> {
     let store = session.store()?.clone();
     let (header, name) = (store.header(), session.store_name().unwrap_or_default().to_vec());
     let geometry = header.geometry;
-    let keys = store.len();
-    let config = json!({
-        "store": json_bytes(&name), "location": store.location().to_string(),
-        "format": header.version, "slots": geometry.slots, "keys": keys,
-        "max_value_length": geometry.max_value_len, "vector_dim": geometry.vector_dim,
-        "max_writers": geometry.max_writers, "arena_bytes": store.arena_len(), "epoch": header.epoch,
-        "scrub": header.scrub.to_string(), "flags": header.user_flags,
-        "parse_failures": header.parse_failures,
-        "last_failure_epoch": header.last_failure_epoch, "takeovers": header.recoveries,
-        "read_only": store.is_read_only(),
-    });
-    let rows = [
-        ("location", store.location().to_string()),
-        ("format", header.version.to_string()),
-        ("slots", geometry.slots.to_string()),
-        ("keys", keys.to_string()),
-        ("max_value_length", geometry.max_value_len.to_string()),
-        ("vector_dim", geometry.vector_dim.to_string()),
-        ("max_writers", geometry.max_writers.to_string()),
-        ("arena_bytes", store.arena_len().to_string()),
-        ("epoch", header.epoch.to_string()),
-        ("scrub", header.scrub.to_string()),
-        ("flags", format!("{:#x}", header.user_flags)),
-        ("parse_failures", header.parse_failures.to_string()),
-        ("last_failure_epoch", header.last_failure_epoch.to_string()),
-        ("takeovers", header.recoveries.to_string()),
-        ("read_only", if store.is_read_only() { "yes" } else { "no" }.into()),
+    let fields = vec![
+        ("location", json!(store.location().to_string()), None),
+        ("format", json!(header.version), None),
+        ("slots", json!(geometry.slots), None),
+        ("keys", json!(store.len()), None),
+        ("max_value_length", json!(geometry.max_value_len), None),
+        ("vector_dim", json!(geometry.vector_dim), None),
+        ("max_writers", json!(geometry.max_writers), None),
+        ("arena_bytes", json!(store.arena_len()), None),
+        ("epoch", json!(header.epoch), None),
+        ("scrub", json!(header.scrub.to_string()), None),
+        ("flags", json!(header.user_flags), Some(format!("{:#x}", header.user_flags))),
+        ("parse_failures", json!(header.parse_failures), None),
+        ("last_failure_epoch", json!(header.last_failure_epoch), None),
+        ("takeovers", json!(header.recoveries), None),
+        ("read_only", json!(store.is_read_only()), None),
     ];
-    if session.format != Format::Json {
-        session.out.write_all(&[b"store: ", &*listed(&name), b"\n"].concat())?;
-    }
-    session.print_rows(rows, &config)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn levels_go_from_nothing_to_all_and_the_older_switch_has_its_ends() {
-        for (word, meant) in [("0", Scrub::None), ("1", Scrub::Hybrid), ("2", Scrub::Full)] {
-            assert_eq!(level(word.as_bytes()), Ok(meant));
-            assert_eq!(level(meant.to_string().as_bytes()), Ok(meant));
-        }
-        assert_eq!((level(b"on"), level(b"off")), (Ok(Scrub::Full), Ok(Scrub::None)));
-        assert_eq!(level(b"3").unwrap_err().exit, 2);
-    }
+    session.print_fields(Some(("store", &name)), fields)
 }

@@ -8,7 +8,7 @@ use crate::options::{self, not_one_of};
 use crate::output::{json_bytes, json_text, quoted, write_json};
 use crate::retry::retry_busy;
 use serde_json::{Map, Value};
-use splinter::{Content, Error, Key};
+use splinter::{Content, Error, Key, Store};
 use std::io::{self, Write};
 
 pub(super) static COMMAND: Command = Command {
@@ -66,47 +66,17 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         (Some(other), _) => return Err(not_one_of(other, FORMATS).with_context("--format")),
     };
     let keys = matching(session, call.get(0))?;
+    let store = session.store()?.clone();
     let Some(path) = call.value("--output") else {
-        let mut out = std::mem::replace(&mut session.out, Box::new(std::io::sink()));
-        let done = write(session, form, &keys, &mut out);
-        session.out = out;
-        return done.map_err(|stop| stop.failure(Failure::from));
+        return write(&store, form, &keys, &mut session.out)?;
     };
     let mut file = AtomicFile::create(options::path(path), 0o666, false)?;
-    let done = write(session, form, &keys, &mut file);
-    done.map_err(|stop| stop.failure(|error| file.failed(&error)))?;
+    write(&store, form, &keys, &mut file).map_err(|error| file.failed(&error))??;
     file.finish()
 }
 
-/// Why an export stopped: an error of the output, or of the store.
-enum Stop {
-    Output(io::Error),
-    Store(Failure),
-}
-
-impl Stop {
-    fn failure(self, of_output: impl FnOnce(io::Error) -> Failure) -> Failure {
-        match self {
-            Self::Output(error) => of_output(error),
-            Self::Store(failure) => failure,
-        }
-    }
-}
-
-impl From<io::Error> for Stop {
-    fn from(error: io::Error) -> Self {
-        Self::Output(error)
-    }
-}
-
-impl From<Failure> for Stop {
-    fn from(failure: Failure) -> Self {
-        Self::Store(failure)
-    }
-}
-
-fn write(session: &Session, form: Form, keys: &[Key], out: &mut dyn Write) -> Result<(), Stop> {
-    let store = session.store()?;
+/// Writes the export. Returns the failure of the store apart from the error of the output.
+fn write(store: &Store, form: Form, keys: &[Key], out: &mut dyn Write) -> io::Result<Result<(), Failure>> {
     let geometry = store.geometry();
     let mut contents = Vec::new();
     if form == Form::Ndjson {
@@ -122,7 +92,7 @@ fn write(session: &Session, form: Form, keys: &[Key], out: &mut dyn Write) -> Re
             Ok(content) => content,
             // It was removed after it was listed.
             Err(Error::NotFound) => continue,
-            Err(error) => return Err(Failure::key(key.as_ref(), error).into()),
+            Err(error) => return Ok(Err(Failure::key(key.as_ref(), error))),
         };
         match form {
             Form::Json { values, .. } => contents.push(row(content, values)),
@@ -142,7 +112,7 @@ fn write(session: &Session, form: Form, keys: &[Key], out: &mut dyn Write) -> Re
     if let Form::Json { pretty, values } = form {
         document(out, geometry.slots, &contents, pretty, values)?;
     }
-    Ok(())
+    Ok(Ok(()))
 }
 
 /// Formats a key as JSON.

@@ -1,12 +1,12 @@
 //! The command `fsck`: finds damage in a store, and repairs it.
 
 use super::prelude::*;
-use crate::output::{counted, json_bytes, shown, write_json};
+use crate::options;
+use crate::output::{counted, json_bytes, shown, shown_path, write_json};
 use crate::store_copy::copy_bytes;
 use crate::store_file;
 use serde_json::Value;
 use splinter::{Inspection, Repair, Store, StoreError};
-use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -90,7 +90,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     }
     let copy = match (copy, no_copy) {
         (_, true) => None,
-        (Some(file), false) => Some(PathBuf::from(OsStr::from_bytes(file))),
+        (Some(file), false) => Some(options::path(file).to_owned()),
         (None, false) => Some(beside(&store_file::path(store.location()))),
     };
     if let Some(copy) = &copy {
@@ -209,7 +209,7 @@ fn write(
                     writeln!(out, "given up: {}", shown(key.as_ref()))?;
                 }
                 if let Some(copy) = copy {
-                    writeln!(out, "as it was: {}", shown(copy.as_os_str().as_bytes()))?;
+                    writeln!(out, "as it was: {}", shown_path(copy))?;
                 }
             }
             let state = if now.is_sound() { "sound" } else { "damaged" };

@@ -2,7 +2,7 @@
 
 use super::prelude::*;
 use crate::entry::bits;
-use crate::output::{json_bytes, json_mask, listed};
+use crate::output::json_mask;
 use crate::retry::retry_key;
 
 pub(super) static COMMAND: Command = Command {
@@ -23,29 +23,20 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let store = session.store()?;
     let slot = retry_key(&key, || store.snapshot(&key))?;
     let groups: Vec<u8> = bits(slot.groups).collect();
-    let head = json!({
-        "key": json_bytes(&key), "hash": format!("{:#018x}", slot.hash), "epoch": slot.epoch,
-        "value_length": slot.value_len, "value_offset": slot.value_offset,
-        "type": slot.kind.to_string(), "labels": json_mask(slot.labels), "groups": groups,
-        "user_flags": slot.user_flags, "ctime": slot.ctime, "atime": slot.atime,
-        "has_vector": slot.has_vector,
-    });
     let numbers = groups.iter().map(u8::to_string).collect::<Vec<_>>().join(" ");
-    let rows = [
-        ("hash", format!("{:#018x}", slot.hash)),
-        ("epoch", slot.epoch.to_string()),
-        ("value_length", slot.value_len.to_string()),
-        ("value_offset", slot.value_offset.to_string()),
-        ("type", slot.kind.to_string()),
-        ("labels", format!("{:#x}", slot.labels)),
-        ("groups", if groups.is_empty() { "none".into() } else { numbers }),
-        ("user_flags", format!("{:#x}", slot.user_flags)),
-        ("ctime", slot.ctime.to_string()),
-        ("atime", slot.atime.to_string()),
-        ("vector", if slot.has_vector { "yes" } else { "no" }.into()),
+    let vector = if session.format == Format::Json { "has_vector" } else { "vector" };
+    let fields = vec![
+        ("hash", json!(format!("{:#018x}", slot.hash)), None),
+        ("epoch", json!(slot.epoch), None),
+        ("value_length", json!(slot.value_len), None),
+        ("value_offset", json!(slot.value_offset), None),
+        ("type", json!(slot.kind.to_string()), None),
+        ("labels", json_mask(slot.labels), None),
+        ("groups", json!(groups), Some(if groups.is_empty() { "none".into() } else { numbers })),
+        ("user_flags", json!(slot.user_flags), Some(format!("{:#x}", slot.user_flags))),
+        ("ctime", json!(slot.ctime), None),
+        ("atime", json!(slot.atime), None),
+        (vector, json!(slot.has_vector), None),
     ];
-    if session.format != Format::Json {
-        session.out.write_all(&[b"key: ", &*listed(&key), b"\n"].concat())?;
-    }
-    session.print_rows(rows, &head)
+    session.print_fields(Some(("key", &key)), fields)
 }

@@ -77,7 +77,6 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     )
 }
 
-/// Builds the configuration from the options.
 fn config(call: &Call<'_>) -> Result<Config, Failure> {
     let usual = Geometry::default();
     let max_value_len = call.number("--max-value")?.or(call.number("--length")?);
@@ -105,7 +104,6 @@ fn config(call: &Call<'_>) -> Result<Config, Failure> {
     Ok(Config { geometry, scrub, placement, huge_pages, reserve, mode, hash_seed: None })
 }
 
-/// Parses a scrub level.
 pub(super) fn scrub(what: &str, level: &[u8]) -> Result<Scrub, Failure> {
     let parsed = text(what, level)?.parse();
     parsed.map_err(|error| Failure::usage(format!("{what}: {error}")))

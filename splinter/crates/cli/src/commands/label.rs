@@ -37,11 +37,10 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         });
         return session.print(format_args!("{:#x}", slot.labels), &labels);
     };
-    let mut writer = session.writer()?;
-    retry_key(&key, || match call.has("--remove") {
-        true => writer.unlabel(&key, mask),
-        false => writer.label(&key, mask),
-    })?;
-    let what = if call.has("--remove") { "removed" } else { "added" };
-    session.answer_of(&writer, &key, json!({ what: json_mask(mask) }))
+    let is_removed = call.has("--remove");
+    let answer = json!({ if is_removed { "removed" } else { "added" }: json_mask(mask) });
+    change_key(session, call.arguments[0], answer, |writer, key| match is_removed {
+        true => writer.unlabel(key, mask),
+        false => writer.label(key, mask),
+    })
 }

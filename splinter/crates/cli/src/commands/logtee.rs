@@ -4,23 +4,21 @@ use super::list::regex;
 use super::prelude::*;
 use crate::atomic_file::is_same;
 use crate::envelope::{Envelope, Type, now_ms};
-use crate::output::{json_bytes, json_text, listed, shown, write_json, write_on_screen};
+use crate::options;
+use crate::output::{json_bytes, json_text, listed, shown, write_json, write_value};
 use crate::retry::retry_forever;
 use crate::stdio;
 use crate::store_file::{self, StoreCheck};
 use crate::time::deadline;
 use crate::value::Reading;
-use crate::wait::{TIMEOUT, is_over, next_check};
+use crate::wait::{SlotKeys, TIMEOUT, is_over, next_check};
 use regex::bytes::Regex;
 use serde_json::Value;
 use splinter::{Change, Error, Key, Store, StoreError};
 use std::collections::HashMap;
-use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 
 pub(super) static COMMAND: Command = Command {
     name: "logtee",
@@ -55,7 +53,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         format => Form::Line(format),
     };
     let file = call.arguments[0];
-    if file != b"-" && is_same(Path::new(OsStr::from_bytes(file)), &store_file::path(store.location())) {
+    if file != b"-" && is_same(options::path(file), &store_file::path(store.location())) {
         return Err(Failure::new(format!("{} is the store itself; give another FILE", shown(file))));
     }
     let (out, writing) = open(file)?;
@@ -84,12 +82,12 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         StoreError::ReadOnly => Failure::new(format!("{error}; --once writes what is there")),
         error => error.into(),
     })?;
-    let mut held = HashMap::new();
+    let mut slot_keys = SlotKeys::default();
     let mut store_check = StoreCheck::new();
     let mut changes = Vec::new();
     watcher.resync(|change| changes.push(change));
     loop {
-        changes.drain(..).try_for_each(|change| log.change(&mut held, &change))?;
+        changes.drain(..).try_for_each(|change| log.change(&mut slot_keys, &change))?;
         log.flush()?;
         if log.left == 0 || session.is_interrupted() || is_over(end) {
             return Ok(());
@@ -148,7 +146,7 @@ fn open(path: &[u8]) -> Result<(Box<dyn Write>, String), Failure> {
         return Ok((Box::new(stdio::output().0), String::new()));
     }
     let writing = format!("write {}", shown(path));
-    let file = OpenOptions::new().append(true).create(true).open(OsStr::from_bytes(path));
+    let file = OpenOptions::new().append(true).create(true).open(options::path(path));
     let file = file.map_err(|error| Failure::io(&writing, &error))?;
     let mut out = BufWriter::new(file);
     if is_cut_short(path) {
@@ -159,7 +157,7 @@ fn open(path: &[u8]) -> Result<(Box<dyn Write>, String), Failure> {
 
 /// Tells whether a file ends in the middle of a line, as a file on a disk that filled up can.
 fn is_cut_short(path: &[u8]) -> bool {
-    let (path, mut last) = (OsStr::from_bytes(path), [0]);
+    let (path, mut last) = (options::path(path), [0]);
     let len = fs::metadata(path).map_or(0, |about| if about.is_file() { about.len() } else { 0 });
     let read = |file: File| file.read_exact_at(&mut last, len - 1);
     len > 0 && File::open(path).and_then(read).is_ok() && last != *b"\n"
@@ -167,12 +165,8 @@ fn is_cut_short(path: &[u8]) -> bool {
 
 impl Log {
     /// Writes the changed key's value, and the removal of the key that the slot held before.
-    fn change(&mut self, held: &mut HashMap<u32, Key>, change: &Change) -> Result<(), Failure> {
-        let before = match change.key {
-            Some(key) => held.insert(change.slot, key).filter(|before| *before != key),
-            None => held.remove(&change.slot),
-        };
-        if let Some(gone) = before
+    fn change(&mut self, slot_keys: &mut SlotKeys, change: &Change) -> Result<(), Failure> {
+        if let Some(gone) = slot_keys.record(change)
             && self.logged.remove(&gone).is_some()
             && self.store.contains(gone) == Ok(false)
         {
@@ -235,18 +229,10 @@ impl Log {
                     true => out.write_all(&listed(key))?,
                     false => out.write_all(key)?,
                 }
-                match value {
-                    Some(value) if self.on_screen && format == Format::Default => {
-                        out.write_all(b" ")?;
-                        write_on_screen(out, &value.bytes)
-                    }
-                    Some(value) => {
-                        out.write_all(b" ")?;
-                        value.write(out, format)?;
-                        out.write_all(if format == Format::Raw { b"\n" } else { b"" })
-                    }
-                    None => out.write_all(b" was removed\n"),
-                }
+                let Some(value) = value else { return out.write_all(b" was removed\n") };
+                out.write_all(b" ")?;
+                write_value(out, format, self.on_screen, &value.bytes)?;
+                out.write_all(if format == Format::Raw { b"\n" } else { b"" })
             }
             Form::Json => {
                 told["ts"] = json!(now_ms());

@@ -60,21 +60,3 @@ fn operation(name: &[u8], operand: Option<u64>) -> Result<IntegerOp, Failure> {
         _ => return Err(not_one_of(name, OPERATIONS)),
     })
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_operation_is_known_and_says_what_it_needs() {
-        assert_eq!(operation(b"inc", None), Ok(IntegerOp::Inc(1)));
-        assert_eq!(operation(b"dec", Some(5)), Ok(IntegerOp::Dec(5)));
-        assert_eq!(operation(b"not", None), Ok(IntegerOp::Not));
-        for name in OPERATIONS {
-            assert!(operation(name.as_bytes(), Some(1)).is_ok() || *name == "not");
-        }
-        for (name, operand) in [("and", None), ("not", Some(1)), ("add", Some(1)), ("INC", None)] {
-            assert_eq!(operation(name.as_bytes(), operand).unwrap_err().exit, 2, "{name}");
-        }
-    }
-}

@@ -44,7 +44,7 @@ mod uuid;
 mod watch;
 
 /// All commands.
-pub static TABLE: Table =
+pub(crate) static TABLE: Table =
     Table { commands: COMMANDS, aliases: &[("cls", "clear"), ("quit", "exit")], synonyms: SYNONYMS };
 
 static COMMANDS: &[&Command] = &[
@@ -140,6 +140,9 @@ mod tests {
             assert!(summary.starts_with(char::is_uppercase) && !summary.ends_with('.'), "{name}");
             let too_long = details.lines().find(|line| line.chars().count() > 80);
             assert_eq!(too_long, None, "{name}");
+            let mut help = Vec::new();
+            crate::help::write_command(&mut help, command).unwrap();
+            assert!(String::from_utf8(help).unwrap().contains(details), "{name}");
             for arg in *args {
                 let says = |text: &str| usage.iter().any(|line| line.contains(text));
                 let is_said = match arg.kind {

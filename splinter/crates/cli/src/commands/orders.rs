@@ -144,7 +144,7 @@ fn get(session: &mut Session, base: &[u8], asked: Option<usize>) -> Result<(), F
         }
         Format::Raw => {
             for value in values {
-                value.write(out, Format::Raw)?;
+                out.write_all(&value.bytes)?;
                 out.write_all(b"\n")?;
             }
         }

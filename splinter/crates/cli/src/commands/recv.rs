@@ -79,7 +79,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         has_come = true;
         match &mut filter {
             None => {
-                write(session, &key, &message)?;
+                message.answer_line(session, &key)?;
                 received += 1;
             }
             Some(filter) => {
@@ -147,10 +147,8 @@ fn between(before: u64, after: u64) -> u64 {
     (after.saturating_sub(before) / 2).saturating_sub(1)
 }
 
-/// Waits until a key exists. Returns false if Ctrl-C was pressed, or the store's error.
-///
-/// # Errors
-/// The store was removed, or removed and made again.
+/// Waits until a key exists. Returns false if Ctrl-C was pressed, or the store's error. Fails if the store was removed,
+/// or removed and created again.
 fn until_present(
     session: &Session,
     store: &Store,
@@ -222,14 +220,6 @@ impl EnvelopeFilter<'_> {
     }
 }
 
-fn write(session: &mut Session, key: &[u8], message: &Reading) -> Result<(), Failure> {
-    message.answer(session, key)?;
-    if session.format == Format::Raw {
-        session.out.write_all(b"\n")?;
-    }
-    Ok(())
-}
-
 fn write_envelope(session: &mut Session, envelope: &Envelope) -> Result<(), Failure> {
     match (session.format, &envelope.payload) {
         (Format::Default | Format::Json, _) => {
@@ -237,8 +227,8 @@ fn write_envelope(session: &mut Session, envelope: &Envelope) -> Result<(), Fail
         }
         (Format::Raw, Value::Null) => writeln!(session.out)?,
         (Format::Raw, payload) => {
-            let held = bytes("payload", payload).unwrap_or_else(|_| payload.to_string().into_bytes());
-            session.out.write_all(&held)?;
+            let content = bytes("payload", payload).unwrap_or_else(|_| payload.to_string().into_bytes());
+            session.out.write_all(&content)?;
             session.out.write_all(b"\n")?;
         }
     }

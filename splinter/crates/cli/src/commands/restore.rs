@@ -2,13 +2,11 @@
 
 use super::prelude::*;
 use super::save::{FORCE, print_copied};
+use crate::options;
 use crate::output::shown;
 use crate::store_copy::copy_to;
 use crate::store_file;
 use splinter::{Location, Store, StoreError};
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
 pub(super) static COMMAND: Command = Command {
     name: "restore",
@@ -25,7 +23,7 @@ it, and must open the new one.",
 };
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
-    let from = Location::file(Path::new(OsStr::from_bytes(call.arguments[0])));
+    let from = Location::file(options::path(call.arguments[0]));
     let name = call.arguments[1];
     let path = store_file::path(&session.location(name)?);
     let from = Store::open_read_only(&from).map_err(|error| match error {

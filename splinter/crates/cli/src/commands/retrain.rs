@@ -1,7 +1,6 @@
 //! The command `retrain`: removes a key's vector, so that the program that makes vectors makes a new one.
 
 use super::prelude::*;
-use crate::retry::retry_key;
 
 pub(super) static COMMAND: Command = Command {
     name: "retrain",
@@ -16,8 +15,7 @@ a new one.",
 };
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
-    let key = session.key(call.arguments[0]);
-    let mut writer = session.writer()?;
-    retry_key(&key, || writer.clear_vector(&key))?;
-    session.answer_of(&writer, &key, json!({ "retrained": true }))
+    change_key(session, call.arguments[0], json!({ "retrained": true }), |writer, key| {
+        writer.clear_vector(key)
+    })
 }

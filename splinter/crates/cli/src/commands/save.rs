@@ -1,11 +1,9 @@
 //! The command `save`: copies the store in use into a file, while others use it.
 
 use super::prelude::*;
+use crate::options;
 use crate::output::{counted, json_bytes, shown};
 use crate::store_copy::{Copied, copy_to};
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
 pub(super) static COMMAND: Command = Command {
     name: "save",
@@ -29,7 +27,7 @@ pub(super) const FORCE: Opt = Opt::flag("--force", "replaces a file or store of 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let file = call.arguments[0];
     let store = session.store()?;
-    let copied = copy_to(store, Path::new(OsStr::from_bytes(file)), call.has("--force"))?;
+    let copied = copy_to(store, options::path(file), call.has("--force"))?;
     print_copied(session, "saved", copied, "to", file)
 }
 

@@ -5,10 +5,9 @@ use crate::byte_order_mark;
 use crate::envelope::{Envelope, Type};
 use crate::options::{not_one_of, text};
 use crate::output::{json_bytes, shown};
-use crate::retry::retry_busy;
 use crate::stdio;
 use crate::store_file::StoreCheck;
-use crate::value::{self, FILE, given, refused};
+use crate::value::{self, FILE, given};
 use serde_json::Value;
 use splinter::Writer;
 use std::io::BufRead;
@@ -63,7 +62,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
             None => value,
             Some(wrapper) => wrapper.wrap(&value, wrapper.seq, wrapper.eof)?,
         };
-        let epoch = put(session, &mut writer, &key, &message)?;
+        let epoch = value::set(&mut writer, &key, &message)?;
         let (key, len) = (json_bytes(&key), message.len());
         return session.answer(&json!({ "key": key, "epoch": epoch, "value_length": len }));
     }
@@ -74,13 +73,12 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         return Err(Failure::usage("commands come from standard input here; send line by line"));
     }
     let pace = call.span("--pace")?.unwrap_or_default();
-    let messages = send_lines(session, &mut writer, &key, wrapper.as_ref(), pace)?;
+    let messages = send_lines(&mut writer, &key, wrapper.as_ref(), pace)?;
     session.answer_of(&writer, &key, json!({ "messages": messages }))
 }
 
 /// Sends each line of standard input as a message. Returns the number of messages.
 fn send_lines(
-    session: &Session,
     writer: &mut Writer,
     key: &[u8],
     wrapper: Option<&Wrapper>,
@@ -97,23 +95,17 @@ fn send_lines(
             Some(wrapper) => wrapper.wrap(&line, seq(messages), false)?,
         };
         store_check.run_if_due(writer)?;
-        put(session, writer, key, &message)?;
+        value::set(writer, key, &message)?;
         messages += 1;
         std::thread::sleep(pace);
     }
     if let Some(wrapper) = wrapper.filter(|wrapper| wrapper.eof) {
         let mut last = wrapper.envelope(Value::Null);
         (last.seq, last.eof) = (seq(messages), true);
-        put(session, writer, key, last.to_string().as_bytes())?;
+        value::set(writer, key, last.to_string().as_bytes())?;
         messages += 1;
     }
     Ok(messages)
-}
-
-/// Sets the key to a message. Returns the new epoch.
-fn put(session: &Session, writer: &mut Writer, key: &[u8], message: &[u8]) -> Result<u64, Failure> {
-    let set = retry_busy(|| value::set(writer, key, message));
-    set.map_err(|error| refused(session, key, message, error))
 }
 
 /// The fields that all envelopes of one call share.

@@ -2,7 +2,6 @@
 
 use super::prelude::*;
 use crate::output::json_bytes;
-use crate::retry::retry_busy;
 use crate::value;
 
 pub(super) static COMMAND: Command = Command {
@@ -22,8 +21,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let key = session.key(call.arguments[0]);
     let value = value::given(session, call)?;
     let mut writer = session.writer()?;
-    let set = retry_busy(|| value::set(&mut writer, &key, &value));
-    let epoch = set.map_err(|error| value::refused(session, &key, &value, error))?;
+    let epoch = value::set(&mut writer, &key, &value)?;
     let len = value.len();
     session.answer(&json!({ "key": json_bytes(&key), "epoch": epoch, "value_length": len }))
 }

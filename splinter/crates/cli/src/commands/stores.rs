@@ -1,15 +1,15 @@
 //! The command `stores`: lists the stores.
 
 use super::prelude::*;
-use crate::output::{json_bytes, listed, shown, write_json};
-use crate::store_file::Users;
+use crate::options;
+use crate::output::{json_bytes, listed, shown_path, write_json};
+use crate::store_file::{Users, memory_bytes};
 use crate::table;
-use nix::sys::stat::fstat;
 use serde_json::Value;
 use splinter::{Location, Store};
-use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
 
 pub(super) static COMMAND: Command = Command {
     name: "stores",
@@ -37,14 +37,13 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         return Ok(());
     }
     let users = Users::now();
-    let memory = |store: &Store| fstat(store.fd()).map_or(0, |file| file.st_blocks.unsigned_abs() * 512);
     let out = &mut session.out;
     if session.format == Format::Json {
         let row = |(name, store): &(Vec<u8>, Store)| {
             json!({
                 "store": json_bytes(name), "location": store.location().to_string(),
                 "keys": store.len(), "slots": store.geometry().slots, "bytes": store.arena_len(),
-                "memory_bytes": memory(store), "processes": users.as_ref().map(|users| users.of(store)),
+                "memory_bytes": memory_bytes(store), "processes": users.as_ref().map(|users| users.of(store)),
             })
         };
         return Ok(write_json(out, &Value::Array(stores.iter().map(row).collect()))?);
@@ -52,7 +51,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let rows: Vec<table::Row<'_>> = stores
         .iter()
         .map(|(name, store)| {
-            let numbers = [store.len(), store.geometry().slots, store.arena_len(), memory(store)];
+            let numbers = [store.len(), store.geometry().slots, store.arena_len(), memory_bytes(store)];
             let numbers = numbers.map(|number| number.to_string());
             let users = users.as_ref().map_or("?".to_owned(), |users| users.of(store).len().to_string());
             let told = numbers.into_iter().chain([users]).map(|text| text.into_bytes().into());
@@ -67,10 +66,10 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
 fn found(session: &Session, folder: Option<&[u8]>) -> Result<Vec<(Vec<u8>, Store)>, Failure> {
     let is_shared = folder.is_none() && !session.persistent;
     let path = match folder {
-        Some(folder) => OsStr::from_bytes(folder),
-        None => OsStr::new(if is_shared { "/dev/shm" } else { "." }),
+        Some(folder) => options::path(folder),
+        None => Path::new(if is_shared { "/dev/shm" } else { "." }),
     };
-    let failed = |error| Failure::io(&format!("read the folder {}", shown(path.as_bytes())), &error);
+    let failed = |error| Failure::io(&format!("read the folder {}", shown_path(path)), &error);
     let mut stores = Vec::new();
     for entry in fs::read_dir(path).map_err(failed)? {
         let name = entry.map_err(failed)?.file_name().into_vec();
@@ -85,7 +84,7 @@ fn found(session: &Session, folder: Option<&[u8]>) -> Result<Vec<(Vec<u8>, Store
                 Some(folder) => [folder.strip_suffix(b"/").unwrap_or(folder), b"/", &name].concat(),
                 None => name,
             };
-            let location = Location::file(OsStr::from_bytes(&name));
+            let location = Location::file(options::path(&name));
             (name, Some(location))
         };
         let store = location.and_then(|location| Store::open_read_only(&location).ok());

@@ -7,9 +7,8 @@ use crate::retry::retry_forever;
 use crate::store_file::StoreCheck;
 use crate::time::deadline;
 use crate::value::Reading;
-use crate::wait::{AFTER, TIMEOUT, is_over, next_check, until_changed};
-use splinter::{Change, Error, Key, Store, Watcher};
-use std::collections::HashMap;
+use crate::wait::{AFTER, SlotKeys, TIMEOUT, is_over, next_check, until_changed};
+use splinter::{Change, Error, Store, Watcher};
 use std::time::Instant;
 
 pub(super) static COMMAND: Command = Command {
@@ -44,21 +43,21 @@ seconds, with exit code 1.",
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let groups = call.values("--group").map(|group| options::group("--group", group));
     let groups = groups.collect::<Result<Vec<u8>, _>>()?;
-    let until = Until::of(call)?;
+    let limits = Limits::of(call)?;
     let is_after = call.has(AFTER.long);
     match (call.get(0), groups.is_empty(), call.has("--all")) {
         (Some(key), true, false) => {
             let (key, after) = (session.key(key), call.number(AFTER.long)?);
             let store = session.store()?.clone();
-            watch_key(session, &store, &key, until, after)
+            watch_key(session, &store, &key, limits, after)
         }
         (None, false, false) if !is_after => {
             let watcher = session.store()?.watch(&groups)?;
-            watch_many(session, watcher, until)
+            watch_many(session, watcher, limits)
         }
         (None, true, true) if !is_after => {
             let watcher = session.store()?.watch_all()?;
-            watch_many(session, watcher, until)
+            watch_many(session, watcher, limits)
         }
         (None, ..) if is_after => Err(Failure::usage("--after needs a KEY")),
         _ => Err(Failure::usage(format!("give one of KEY, --group and --all; {}", call.usage()))),
@@ -66,14 +65,14 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
 }
 
 /// The limits of a watch: a number of changes, and a time.
-struct Until {
+struct Limits {
     /// After how many changes to end, if given.
     count: Option<u64>,
     seen: u64,
     deadline: Option<Instant>,
 }
 
-impl Until {
+impl Limits {
     fn of(call: &Call<'_>) -> Result<Self, Failure> {
         let count = match (call.number("--count")?, call.has("--oneshot")) {
             (Some(_), true) => return Err(Failure::usage("give --oneshot or --count, not both")),
@@ -106,7 +105,7 @@ fn watch_key(
     session: &mut Session,
     store: &Store,
     key: &[u8],
-    mut until: Until,
+    mut limits: Limits,
     after: Option<u64>,
 ) -> Result<(), Failure> {
     let now = retry_forever(|| Reading::of(store, key)).map_err(|error| Failure::key(key, error))?.epoch;
@@ -117,36 +116,35 @@ fn watch_key(
         error => Failure::key(key, error),
     };
     loop {
-        match until_changed(session, store, key, epoch, until.deadline, &mut store_check)? {
+        match until_changed(session, store, key, epoch, limits.deadline, &mut store_check)? {
             Ok(Some(_)) => {}
             Ok(None) => return Ok(()),
-            Err(Error::TimedOut) => return until.time_is_up(),
+            Err(Error::TimedOut) => return limits.time_is_up(),
             Err(error) => return Err(removed(error)),
         }
         let value = retry_forever(|| Reading::of(store, key)).map_err(removed)?;
         epoch = value.epoch;
         write_change(session, key, false, &value)?;
-        if until.is_last() {
+        if limits.is_last() {
             return Ok(());
         }
-        if is_over(until.deadline) {
-            return until.time_is_up();
+        if is_over(limits.deadline) {
+            return limits.time_is_up();
         }
     }
 }
 
-fn watch_many(session: &mut Session, mut watcher: Watcher, mut until: Until) -> Result<(), Failure> {
+fn watch_many(session: &mut Session, mut watcher: Watcher, mut limits: Limits) -> Result<(), Failure> {
     let store = session.store()?.clone();
     let mut store_check = StoreCheck::new();
-    // The key of each slot: the event for a removal names the slot only.
-    let mut held = HashMap::new();
+    let mut slot_keys = SlotKeys::default();
     watcher.resync(|change| {
-        held.extend(change.key.map(|key| (change.slot, key)));
+        slot_keys.record(&change);
     });
     while !session.is_interrupted() {
         store_check.run_if_due(&store)?;
         let mut changes = Vec::new();
-        match watcher.wait(Some(next_check(session, until.deadline))) {
+        match watcher.wait(Some(next_check(session, limits.deadline))) {
             Ok(change) => changes.extend(change),
             Err(lagged) => {
                 let missed = lagged.missed;
@@ -155,12 +153,12 @@ fn watch_many(session: &mut Session, mut watcher: Watcher, mut until: Until) -> 
             }
         }
         for change in &changes {
-            if report_change(session, &store, &mut held, change)? && until.is_last() {
+            if report_change(session, &store, &mut slot_keys, change)? && limits.is_last() {
                 return Ok(());
             }
         }
-        if is_over(until.deadline) {
-            return until.time_is_up();
+        if is_over(limits.deadline) {
+            return limits.time_is_up();
         }
     }
     Ok(())
@@ -171,13 +169,10 @@ fn watch_many(session: &mut Session, mut watcher: Watcher, mut until: Until) -> 
 fn report_change(
     session: &mut Session,
     store: &Store,
-    held: &mut HashMap<u32, Key>,
+    slot_keys: &mut SlotKeys,
     change: &Change,
 ) -> Result<bool, Failure> {
-    let before = match change.key {
-        Some(key) => held.insert(change.slot, key).filter(|before| *before != key),
-        None => held.remove(&change.slot),
-    };
+    let before = slot_keys.record(change);
     let gone = before.filter(|gone| gone.as_ref().starts_with(&session.prefix));
     if let Some(gone) = gone {
         write_removal(session, gone.as_ref(), change.epoch)?;
@@ -199,10 +194,7 @@ fn write_change(session: &mut Session, key: &[u8], is_named: bool, value: &Readi
         session.out.write_all(&listed(key))?;
         session.out.write_all(b" ")?;
     }
-    value.answer(session, key)?;
-    if session.format == Format::Raw {
-        session.out.write_all(b"\n")?;
-    }
+    value.answer_line(session, key)?;
     Ok(session.out.flush()?)
 }
 

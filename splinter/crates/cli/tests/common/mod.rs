@@ -134,6 +134,11 @@ pub(crate) fn skipped(why: &str) {
 
 /// Runs a command with `input`, with a time limit.
 pub(crate) fn run(command: &mut Command, input: &[u8]) -> Outcome {
+    told(fed(command, input))
+}
+
+/// As [`run`], and returns all that the process left.
+pub(crate) fn fed(command: &mut Command, input: &[u8]) -> Output {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("start the program");
     // A thread writes the input, so that a program that does not read it all cannot block the test. Ignore the error of
@@ -143,7 +148,7 @@ pub(crate) fn run(command: &mut Command, input: &[u8]) -> Outcome {
     let writer = thread::spawn(move || stdin.write_all(&input));
     let output = finish(child);
     let _ = writer.join();
-    told(output)
+    output
 }
 
 /// Waits for a program to end. Kills it after the time limit.

@@ -4,13 +4,12 @@
 
 pub(crate) mod denied;
 
-pub(crate) use crate::common::wait_until;
+pub(crate) use crate::common::{fed, wait_until};
 
 use crate::common::Bench;
 use splinter::{Config, Geometry, Location, Store};
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -72,17 +71,6 @@ impl Rig {
     pub(crate) fn fed<W: AsRef<OsStr>>(&self, words: &[W], input: &[u8]) -> Output {
         fed(&mut self.ctl(words), input)
     }
-}
-
-pub(crate) fn fed(command: &mut Command, input: &[u8]) -> Output {
-    let mut command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    command = command.stderr(Stdio::piped());
-    let mut child = Running(Some(command.spawn().unwrap()));
-    let mut pipe = child.child().stdin.take().unwrap();
-    // A program that refuses the call may not read its input.
-    let _ = pipe.write_all(input);
-    drop(pipe);
-    child.end()
 }
 
 /// Runs a program to its end, with a time limit.
