@@ -131,7 +131,7 @@ impl fmt::Display for StoreError {
         match self {
             Self::Os { operation, subject, source } => {
                 write!(f, "cannot {operation} {subject}: {source}")?;
-                advice(source).map_or(Ok(()), |advice| write!(f, "; {advice}"))
+                advice(operation, source).map_or(Ok(()), |advice| write!(f, "; {advice}"))
             }
             Self::Exists(name) => write!(f, "{name} exists already; open it, or remove it first"),
             Self::Missing(name) => write!(f, "there is no store {name}; create it first"),
@@ -152,13 +152,16 @@ impl fmt::Display for StoreError {
 }
 
 /// What to do about the kernel's answers that users can do something about.
-fn advice(error: &io::Error) -> Option<&'static str> {
+fn advice(operation: &str, error: &io::Error) -> Option<&'static str> {
     Some(match error.kind() {
         io::ErrorKind::StorageFull => "free some room there, or make the store smaller",
         io::ErrorKind::QuotaExceeded => "raise the quota, or make the store smaller",
         io::ErrorKind::FileTooLarge => "raise the limit on file sizes (ulimit -f), or make the store smaller",
         io::ErrorKind::OutOfMemory => "raise the limit on memory (ulimit -v), or make the store smaller",
         io::ErrorKind::ReadOnlyFilesystem => "only reading is possible there",
+        _ if error.raw_os_error() == Some(EPERM) && operation == REMOVE => {
+            "only the owner of the file may remove it from a shared folder such as /dev/shm"
+        }
         // The same kind as for a file's mode, but another answer of the kernel's.
         _ if error.raw_os_error() == Some(EPERM) => {
             "a sandbox, a missing capability or a setting such as kernel.io_uring_disabled forbids it"
@@ -171,6 +174,9 @@ fn advice(error: &io::Error) -> Option<&'static str> {
         },
     })
 }
+
+/// The operation of [`Location::unlink`](crate::Location::unlink), as its errors name it.
+pub(crate) const REMOVE: &str = "remove";
 
 /// The operation is not permitted, whatever the modes of files are: Linux, `asm-generic/errno-base.h`.
 const EPERM: i32 = 1;
@@ -203,5 +209,7 @@ mod tests {
         assert!(!not_permitted.contains("modes"), "{not_permitted}");
         assert!(not_permitted.contains("sandbox"), "{not_permitted}");
         assert!(not_permitted.contains("io_uring_disabled"), "{not_permitted}");
+        let others = StoreError::os(REMOVE, "a store", io::Error::from_raw_os_error(EPERM)).to_string();
+        assert!(others.contains("owner of the file") && !others.contains("sandbox"), "{others}");
     }
 }

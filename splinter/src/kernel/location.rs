@@ -8,7 +8,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use super::sys;
-use crate::error::StoreError;
+use crate::error::{REMOVE, StoreError};
 
 /// The directory of named shared memory, the one that `shm_open` uses.
 const SHARED_MEMORY: &str = "/dev/shm";
@@ -59,7 +59,7 @@ impl Location {
     pub fn unlink(&self) -> Result<(), StoreError> {
         std::fs::remove_file(self.path()?).map_err(|e| match e.kind() {
             io::ErrorKind::NotFound => StoreError::Missing(self.to_string()),
-            _ => StoreError::os("remove", self.to_string(), e),
+            _ => StoreError::os(REMOVE, self.to_string(), e),
         })
     }
 

@@ -75,7 +75,7 @@ impl Profile {
         let refused = |error| StoreError::os("read the profile", subject.clone(), error);
         let meta = std::fs::metadata(path).map_err(refused)?;
         if !meta.is_file() || meta.len() > MOST_BYTES {
-            let why = format!("{subject} is no file of {MOST_BYTES} bytes or less");
+            let why = format!("{subject} is not a profile, which is a file of at most {MOST_BYTES} bytes");
             return Err(StoreError::Tuning(why));
         }
         let text = std::fs::read_to_string(path).map_err(refused)?;
