@@ -1,12 +1,14 @@
 //! `splinter-perf gate`: is this tree worse than another, or than a stored baseline?
 
-use super::{Failure, hand_out, print, processor, try_outputs, write};
+use super::processor;
 use crate::gate::baseline::Baseline;
 use crate::gate::build_directory::Source;
 use crate::gate::child::Stop;
 use crate::gate::{self, Base, Plan, TierName};
 use clap::Args;
+use splinter_harness::files::{try_files, write_file};
 use splinter_harness::interrupt;
+use splinter_harness::program::{Outcome, print, print_record};
 use splinter_harness::progress::Line;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -86,34 +88,34 @@ pub(super) struct Options {
     seed: u64,
 }
 
-pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
-    let plan = plan(options).map_err(Failure::Usage)?;
+pub(super) fn run(options: &Options) -> Outcome {
+    let plan = plan(options)?;
     let outputs = [&options.save_baseline, &options.markdown, &options.junit];
     let inputs = [&options.base, &options.head].map(|path| path.as_deref().map(Path::new));
-    try_outputs(&outputs.map(Option::as_deref), &inputs)?;
+    try_files(&outputs.map(Option::as_deref), &inputs)?;
     interrupt::watch();
     let mut line = Line::new("gate");
     if let Some(file) = &options.save_baseline {
         return match gate::baseline_of(&plan, &mut line) {
             Ok(baseline) => {
-                baseline.write(file).map_err(Failure::Usage)?;
+                baseline.write(file)?;
                 drop(line);
                 print(&format!("{} operations in {}\n", baseline.rows.len(), file.display()))?;
                 Ok(ExitCode::SUCCESS)
             }
-            Err(Stop::Failed(why)) => Err(Failure::Usage(why)),
-            Err(Stop::Interrupted) => Err(Failure::Usage("interrupted: no baseline was written".to_owned())),
+            Err(Stop::Failed(why)) => Err(why.into()),
+            Err(Stop::Interrupted) => Err("interrupted: no baseline was written".into()),
         };
     }
-    let record = gate::gate(&plan, &mut line).map_err(Failure::Usage)?;
+    let record = gate::gate(&plan, &mut line)?;
     drop(line);
     if let Some(file) = &options.markdown {
-        write(file, &gate::markdown(&record))?;
+        write_file(file, &gate::markdown(&record))?;
     }
     if let Some(file) = &options.junit {
-        write(file, &gate::junit(&record))?;
+        write_file(file, &gate::junit(&record))?;
     }
-    hand_out(&record, None, options.json, || gate::text(&record))?;
+    print_record(options.json, &record, || gate::text(&record))?;
     Ok(record.exit_code())
 }
 

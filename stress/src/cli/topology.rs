@@ -1,15 +1,14 @@
 //! The flags of `topology`, and what it does with them.
 
 use super::arguments::{Flags, WORKERS};
-use super::output::OutputArguments;
 use crate::placement::diagram::topology_summary;
 use crate::placement::topology::{TopologyPlan, topology};
 use crate::workload::Workload;
 use clap::Args;
 use splinter_harness::error::RunError;
 use splinter_harness::machine::source::MachineSource;
+use splinter_harness::program::{Outcome, OutputArguments};
 use splinter_harness::verdict::Verdict;
-use std::process::ExitCode;
 
 /// Which machine, and whom to place on it: any of the workers' flags draws a placement, with the rest as in
 /// `run`.
@@ -36,15 +35,15 @@ impl TopologyArguments {
 }
 
 /// Looks and prints. Ctrl-C ends it at once while it looks: hwloc cannot be told to stop, and nothing is to be cleaned up.
-pub(super) fn run(arguments: &TopologyArguments) -> ExitCode {
+pub(super) fn run(arguments: &TopologyArguments) -> Outcome {
     let file = match &arguments.topology {
         Some(MachineSource::File(path)) => Some(path.as_path()),
         _ => None,
     };
-    let found = arguments.plan().map_err(RunError::Usage);
-    let found = found.and_then(|plan| topology(&plan));
-    arguments.output.beside(&[file]).run_and_report(
+    let found = arguments.plan().map_err(RunError::Usage).and_then(|plan| topology(&plan));
+    arguments.output.run_and_report(
         "topology",
+        &[file],
         None,
         |_| found,
         |record| (topology_summary(record), Verdict::Pass),
