@@ -2,7 +2,7 @@
 //! knows neither records nor how anything looks.
 
 use super::svg::Chart;
-use splinter_harness::table::Flush;
+use splinter_harness::table::{Flush, head, or_dash};
 
 /// A whole report.
 #[derive(Clone, Debug, Default)]
@@ -142,19 +142,19 @@ pub struct Table {
 }
 
 impl Table {
-    /// Begins a table; heads that begin with ">" have their column flushed right, as numbers are.
+    /// Begins a table with [these heads](head).
     #[must_use]
     pub fn new(title: &str, heads: &[&str]) -> Self {
-        let head = |head: &&str| match head.strip_prefix('>') {
-            Some(head) => (head.to_owned(), Flush::Right),
-            None => ((*head).to_owned(), Flush::Left),
-        };
-        Self {
-            title: title.to_owned(),
-            heads: heads.iter().map(head).collect(),
-            rows: Vec::new(),
-            is_open: false,
-        }
+        let heads = heads.iter().map(|text| head(text)).collect();
+        Self { title: title.to_owned(), heads, ..Self::default() }
+    }
+
+    /// Makes a table of rows of plain cells.
+    #[must_use]
+    pub fn of<R: IntoIterator<Item = String>>(heads: &[&str], rows: impl IntoIterator<Item = R>) -> Self {
+        let mut table = Self::new("", heads);
+        rows.into_iter().for_each(|row| table.row(row.into_iter().map(Cell::from)));
+        table
     }
 
     /// Adds a row.
@@ -187,6 +187,12 @@ impl Cell {
     #[must_use]
     pub fn link(text: impl Into<String>, link: impl Into<String>) -> Self {
         Self { text: text.into(), link: Some(link.into()), ..Self::default() }
+    }
+
+    /// Makes a cell of a text that may be missing: a dash then.
+    #[must_use]
+    pub fn or_dash(text: Option<String>) -> Self {
+        or_dash(text).into()
     }
 
     /// Makes a cell that is a command.

@@ -88,7 +88,8 @@ fn cell(cell: &Cell) -> String {
 }
 
 /// Writes a text so that it stands for itself, on one line.
-fn plain(text: &str) -> String {
+#[must_use]
+pub fn plain(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
