@@ -33,25 +33,14 @@ pub fn build(found: &Collection, title: &str, folder: &Path) -> Report {
         tallies: sections::verdicts::tallies(found),
         ..Report::default()
     };
-    let all: [(&str, sections::Make); 13] = [
-        ("Verdicts", sections::verdicts::section),
-        ("Beside other stores", sections::rivals::section),
-        ("Throughput", sections::throughput::section),
-        ("Latency", sections::latency::section),
-        ("Scaling", sections::scaling::section),
-        ("Scrub level and value size", sections::sizes::section),
-        ("Beside the limits of the machine", sections::costs::section),
-        ("Core to core", sections::cores::section),
-        ("Placement", sections::placement::section),
-        ("Contention", sections::contention::section),
-        ("Further results", sections::further::section),
-        ("Environment", sections::environment::section),
-        ("Records", sections::sources::section),
-    ];
-    for (title, make) in all {
-        match make(&input) {
-            Ok(section) => report.sections.push(Section { title: title.to_owned(), ..section }),
-            Err(why) => report.left_out.push((title.to_owned(), why)),
+    for chapter in sections::ALL {
+        let mut section = Section::new(chapter.id, chapter.title, chapter.lead);
+        let before = section.blocks.len();
+        (chapter.fill)(&input, &mut section);
+        if section.blocks.len() > before {
+            report.sections.push(section);
+        } else {
+            report.left_out.push((section.title, chapter.absent.to_owned()));
         }
     }
     report

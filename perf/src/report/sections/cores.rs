@@ -40,10 +40,7 @@ const KINDS: [Kind; 3] = [
     },
 ];
 
-pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
-    let lead = "How long it takes until a processor sees what another has written: from the processor of the row to \
-                that of the column. And what memory of each node costs to load and to read from processors of each.";
-    let mut section = Section::new("cores", "", lead);
+pub(super) fn fill(input: &Input<'_>, section: &mut Section) {
     for record in &input.found.records {
         for kind in &KINDS {
             let Some(matrix) = Matrix::of(record, kind) else {
@@ -60,11 +57,6 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
                 section.table(table);
             }
         }
-    }
-    if section.blocks.len() > 1 {
-        Ok(section)
-    } else {
-        Err("none of the records has such a matrix; 'splinter-perf limits --json' makes them".to_owned())
     }
 }
 

@@ -13,10 +13,7 @@ const LISTS: [&str; 2] = ["rows", "limits"];
 /// Greater ratios do not fit the axis of the others.
 const MOST_RATIO: f64 = 30.0;
 
-pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
-    let lead = "A ratio tells how many times its limit an operation costs. Both were measured in the same rounds, so \
-                another machine should have similar ratios. A line on a bar is the middle half of the rounds.";
-    let mut section = Section::new("costs", "", lead);
+pub(super) fn fill(input: &Input<'_>, section: &mut Section) {
     for record in &input.found.records {
         for list in LISTS {
             let mut rows: Vec<Row> = record.list(list);
@@ -30,12 +27,6 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
             }
             section.table(table(record, list, &rows));
         }
-    }
-    if section.blocks.len() > 1 {
-        Ok(section)
-    } else {
-        Err("none of the records has costs of single operations; 'splinter-perf micro --json' makes one"
-            .to_owned())
     }
 }
 

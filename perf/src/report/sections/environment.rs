@@ -7,7 +7,7 @@ use crate::records::config::Fields;
 use crate::records::group::varying;
 use crate::records::paths::link;
 
-pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
+pub(super) fn fill(input: &Input<'_>, section: &mut Section) {
     let mut machines: Vec<(Fields, Vec<String>)> = Vec::new();
     for record in &input.found.records {
         let machine = record.machine_and_build();
@@ -20,16 +20,13 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
         }
     }
     if machines.is_empty() {
-        return Err("none of the records says where it was made".to_owned());
+        return;
     }
     let differing = varying(machines.iter().map(|(fields, _)| fields));
-    let lead = match machines.len() {
+    section.say(match machines.len() {
         1 => "All records were made on one machine by one build.".to_owned(),
-        count => {
-            format!("There are {count} machines or builds; rows in which they differ come first.")
-        }
-    };
-    let mut section = Section::new("environment", "", &lead);
+        count => format!("There are {count} machines or builds; rows in which they differ come first."),
+    });
     let several = machines.len() > 1;
     let heads: Vec<String> = (1..=machines.len())
         .map(|number| if several { number.to_string() } else { "value".to_owned() })
@@ -55,7 +52,6 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
     }
     section.table(table);
     section.table(transient(input));
-    Ok(section)
 }
 
 /// Says what passed while the records of each file were made, from the least to the greatest.

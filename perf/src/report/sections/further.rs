@@ -31,8 +31,7 @@ const ELSEWHERE: [&str; 9] = [
     "invariants",
 ];
 
-pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
-    let mut section = Section::new("further", "", "");
+pub(super) fn fill(input: &Input<'_>, section: &mut Section) {
     for record in &input.found.records {
         // Their own sections have all of these.
         if ["run", "micro", "limits", "peers"].contains(&record.kind.as_str()) {
@@ -46,13 +45,12 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
             }
             let title = format!("{} {}: {}", record.kind, name.replace('_', " "), record.name());
             match value {
-                Value::Array(list) => list_of(&mut section, &title, list),
-                Value::Object(object) => object_of(&mut section, &title, object),
+                Value::Array(list) => list_of(section, &title, list),
+                Value::Object(object) => object_of(section, &title, object),
                 _ => {}
             }
         }
     }
-    if section.blocks.is_empty() { Err("the records hold nothing else".to_owned()) } else { Ok(section) }
 }
 
 /// Shows a list of objects as rows; columns are the fields that hold a value of one line.

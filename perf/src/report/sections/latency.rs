@@ -30,16 +30,12 @@ const LABELS: [(&str, &str); 2] = [
     ),
 ];
 
-pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
+pub(super) fn fill(input: &Input<'_>, section: &mut Section) {
     let timed = |record: &&Record| !curves(&[record]).is_empty();
     let groups = groups(input.found.records.iter().filter(timed));
     if groups.is_empty() {
-        return Err("none of the records has latencies of operations".to_owned());
+        return;
     }
-    let lead = "Latencies of successful attempts, over the share of them that was not slower. Each step to the right is \
-                a tenth of what the step before left; the last point is the slowest sample. The dotted line is the \
-                clock's floor: what the two readings of the clock cost, which each latency includes.";
-    let mut section = Section::new("latency", "", lead);
     for (label, said) in LABELS {
         let mut records = groups.iter().flat_map(|group| &group.records);
         let has = |record: &&Record| record.texts(&["labels"]).iter().any(|it| it.contains(label));
@@ -53,9 +49,8 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
     let several = kinds.len() > 1;
     for kind in kinds {
         let of: Vec<Group<'_>> = groups.iter().filter(|it| it.kind() == kind).cloned().collect();
-        kind_of_record(&mut section, &of, if several { kind } else { "" });
+        kind_of_record(section, &of, if several { kind } else { "" });
     }
-    Ok(section)
 }
 
 fn kind_of_record(section: &mut Section, groups: &[Group<'_>], kind: &str) {

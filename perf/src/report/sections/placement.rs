@@ -15,9 +15,7 @@ type Map = Vec<(String, Vec<Place>)>;
 
 const ROLES: [&str; 3] = ["writer", "reader", "watcher"];
 
-pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
-    let lead = "Where workers were asked to be, and where they were seen at the end, by the kernel's word.";
-    let mut section = Section::new("placement", "", lead);
+pub(super) fn fill(input: &Input<'_>, section: &mut Section) {
     let mut table = Table::new(
         "Workers and memory",
         &["record", "asked", ">workers", ">pinned", ">migrations", "memory", "pages by node", "misplaced"],
@@ -37,7 +35,7 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
         }
     }
     if maps.is_empty() {
-        return Err("none of the records says where its workers ran".to_owned());
+        return;
     }
     let count = maps.len();
     for (frames, names) in maps.into_iter().take(MOST) {
@@ -57,7 +55,6 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
         section.say(format!("{MOST} of {count} different placements are drawn; all are in the table."));
     }
     section.table(table);
-    Ok(section)
 }
 
 fn frame(node: &Node) -> (String, Vec<Place>) {

@@ -12,14 +12,11 @@ use crate::unit::Unit;
 /// Bars of one chart.
 const MOST_BARS: usize = 16;
 
-pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
+pub(super) fn fill(input: &Input<'_>, section: &mut Section) {
     let groups = runs(input.found);
     if groups.is_empty() {
-        return Err("none of the records counts operations".to_owned());
+        return;
     }
-    let lead = "Goodput: operations per second that did their work. Attempts, which met a claim or came to nothing as \
-                well, stand beside it and never instead of it. In short names, w and r count writers and readers.";
-    let mut section = Section::new("throughput", "", lead);
     let rate = Unit::PerSecond;
     let mut table = Table::new(
         "Goodput by configuration",
@@ -66,7 +63,6 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
     };
     section.chart("Goodput by operation", caption, Chart::Bars(bars));
     section.table(table);
-    Ok(section)
 }
 
 fn attempts(group: &Group<'_>) -> Option<f64> {

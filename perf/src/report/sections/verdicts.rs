@@ -38,10 +38,8 @@ pub(in crate::report) fn tallies(found: &Collection) -> Vec<Tally> {
         .collect()
 }
 
-#[allow(clippy::unnecessary_wraps)] // As all sections are made.
-pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
+pub(super) fn fill(input: &Input<'_>, section: &mut Section) {
     let found = input.found;
-    let mut section = Section::new("verdicts", "", "");
     let mut bad =
         Table::new("Not passed", &["record", "verdict", "what was run", "broken invariants", "reasons"]);
     for file in &found.files {
@@ -83,7 +81,6 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
         section.table(bad);
     }
     section.table(files(input));
-    Ok(section)
 }
 
 /// Counts records; what holds others together counts where it is alone.

@@ -179,17 +179,13 @@ fn short(value: f64, unit: Unit) -> String {
 mod tests {
     use super::*;
 
-    fn linear() -> Axis {
-        Axis::Linear { title: String::new(), unit: Some(Unit::PerSecond) }
-    }
-
     fn written(scale: &Scale<'_>) -> Vec<String> {
         scale.ticks().into_iter().map(|(_, text)| text).collect()
     }
 
     #[test]
     fn linear_axes_begin_at_zero_and_end_at_a_round_number() {
-        let axis = linear();
+        let axis = Axis::linear("", Some(Unit::PerSecond));
         let scale = axis.over([3.1e6, 9.6e6].into_iter());
         assert_eq!(written(&scale), ["0", "2 M/s", "4 M/s", "6 M/s", "8 M/s", "10 M/s"]);
         assert_eq!((scale.at(0.0), scale.at(5e6), scale.at(99e6)), (0.0, 0.5, 1.0));
@@ -199,7 +195,7 @@ mod tests {
 
     #[test]
     fn log_axes_mark_the_powers_of_ten() {
-        let axis = Axis::Log { title: String::new(), unit: Unit::Nanoseconds };
+        let axis = Axis::log("", Unit::Nanoseconds);
         let scale = axis.over([40.0, 3.7e8].into_iter());
         assert_eq!(written(&scale), ["100 ns", "1 us", "10 us", "100 us", "1 ms", "10 ms", "100 ms", "1 s"]);
         // From half a decade below 40 to half a decade above 370 million.

@@ -2,7 +2,7 @@
 //! stand beside the bars where the page is wide enough, and above them where it is not.
 
 use super::axis::{Axis, thin};
-use super::canvas::{Anchor, Canvas, LINE, width_of};
+use super::canvas::{Anchor, Canvas, LINE, Plot, widest, width_of};
 use super::{COLOURS, Key};
 
 /// Pages narrower than this have the names above the bars.
@@ -52,13 +52,8 @@ impl Bars {
     /// Makes bars without marks.
     #[must_use]
     pub fn new(axis: Axis, parts: &[&str], bars: Vec<Bar>) -> Self {
-        Self {
-            axis,
-            parts: parts.iter().map(|&name| name.to_owned()).collect(),
-            mark: String::new(),
-            bars,
-            reached: Vec::new(),
-        }
+        let parts = parts.iter().map(|&name| name.to_owned()).collect();
+        Self { axis, parts, mark: String::new(), bars, reached: Vec::new() }
     }
 
     pub(super) fn legend(&self) -> Vec<Key> {
@@ -83,10 +78,8 @@ impl Bars {
             [Some(bar.whole()), bar.mark].into_iter().flatten().chain(ends.into_iter().flatten())
         });
         let scale = self.axis.over(values.chain(self.reached.iter().copied()));
-        let widest =
-            |texts: &mut dyn Iterator<Item = &String>| texts.map(|text| width_of(text)).fold(0.0, f64::max);
-        let names = widest(&mut self.bars.iter().map(|bar| &bar.name));
-        let texts = widest(&mut self.bars.iter().map(|bar| &bar.text));
+        let names = widest(self.bars.iter().map(|bar| &bar.name));
+        let texts = widest(self.bars.iter().map(|bar| &bar.text));
         let mut ticks = scale.ticks();
         let first = ticks.first().map_or(0.0, |(_, text)| width_of(text) / 2.0);
         let left = if is_wide { names.min(width * 0.38) + 12.0 } else { first.max(14.0) };
@@ -100,14 +93,9 @@ impl Bars {
         let mut canvas = Canvas::new(width, height);
         let along = |value: f64| left + scale.at(value) * (right - left);
 
-        canvas.rect("plot", [left, top], [right - left, bottom - top], None, "");
-        for (share, text) in ticks {
-            let along = left + share * (right - left);
-            canvas.line("grid", [along, top], [along, bottom]);
-            canvas.text("tick", [along, bottom + LINE], Anchor::Middle, &text);
-        }
-        let middle = f64::midpoint(left, right);
-        canvas.text("axis", [middle, height - 6.0], Anchor::Middle, self.axis.title());
+        let plot = Plot { left, top, right, bottom };
+        canvas.rect("plot", plot.corner(), plot.size(), "");
+        canvas.x_axis(&plot, &ticks, self.axis.title());
 
         for (index, one) in self.bars.iter().enumerate() {
             let above = top + row * index as f64;
@@ -115,13 +103,8 @@ impl Bars {
             if is_wide {
                 let text = base + bar / 2.0 + 4.0;
                 canvas.text_within("name", [left - 8.0, text], Anchor::End, &one.name, left - 8.0);
-                canvas.text_within(
-                    "value",
-                    [right + 8.0, text],
-                    Anchor::Start,
-                    &one.text,
-                    width - right - 8.0,
-                );
+                let room = width - right - 8.0;
+                canvas.text_within("value", [right + 8.0, text], Anchor::Start, &one.text, room);
             } else {
                 let value = width_of(&one.text).min(width * 0.6);
                 let room = right - left - value - 8.0;
@@ -132,7 +115,7 @@ impl Bars {
             for &(colour, length) in &one.parts {
                 let class = format!("bar k{}", colour % COLOURS);
                 let (start, end) = (along(from), along(from + length));
-                canvas.rect(&class, [start, base], [end - start, bar], None, &one.hint);
+                canvas.rect(&class, [start, base], [end - start, bar], &one.hint);
                 from += length;
             }
             if one.is_hatched {
@@ -170,13 +153,8 @@ mod tests {
             text: "some".to_owned(),
             ..Bar::default()
         };
-        let chart = Chart::Bars(Bars {
-            axis: Axis::Linear { title: "goodput".to_owned(), unit: None },
-            parts: vec!["get".to_owned(), "set".to_owned()],
-            mark: String::new(),
-            bars: vec![bar(&[(0, 2.0), (1, 6.0)], Some((7.0, 9.0))), bar(&[(0, 4.0)], None)],
-            reached: Vec::new(),
-        });
+        let bars = vec![bar(&[(0, 2.0), (1, 6.0)], Some((7.0, 9.0))), bar(&[(0, 4.0)], None)];
+        let chart = Chart::Bars(Bars::new(Axis::linear("goodput", None), &["get", "set"], bars));
         for width in [340.0, 860.0] {
             let svg = chart.draw(width, "goodput");
             let (starts, lengths) = (values(&svg, "bar", "x"), values(&svg, "bar", "width"));
