@@ -1,12 +1,15 @@
 //! Reports as a browser draws them: a headless Chromium loads them at several widths, in light, in dark and as printed,
 //! and tells what is on the page. `ci/report` runs this where there is a Chromium, and sets `SPLINTER_CHROMIUM` to it.
 
+#[path = "../common/mod.rs"]
+mod common;
 mod made_up;
 
 use base64::Engine as _;
+use common::{Folder, PROGRAM, committed};
 use serde_json::{Value, json};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -17,30 +20,8 @@ const SHEET: u32 = 718;
 /// The longest that Chromium may take; it is ended then.
 const PATIENCE: Duration = Duration::from_secs(150);
 
-/// A folder that is removed at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("splinter-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).expect("a folder can be made");
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What is left behind is in a folder for such things.
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-fn committed() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../results")
-}
-
 fn report(records: &[&Path], out: &Path) {
-    let made = Command::new(env!("CARGO_BIN_EXE_splinter-perf"))
+    let made = Command::new(PROGRAM)
         .arg("report")
         .args(records)
         .arg("--out")
