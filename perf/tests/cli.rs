@@ -215,7 +215,7 @@ fn an_interrupted_search_keeps_what_it_has_and_leaves_no_store_behind() {
 }
 
 #[test]
-fn what_does_not_exist_is_a_usage_error_that_says_what_does() {
+fn an_unknown_name_is_a_usage_error_that_lists_the_known_ones() {
     for (arguments, hint) in [
         (&["micro", "--only", "no such row"][..], "get 64 B"),
         (&["limits", "--only", "no such limit"][..], "L2 chase"),

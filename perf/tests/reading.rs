@@ -59,7 +59,7 @@ fn a_broken_invariant_is_on_top_of_the_report_and_no_error_of_it() {
 }
 
 #[test]
-fn what_cannot_be_read_is_refused_in_one_line_by_every_verb() {
+fn every_verb_refuses_an_unreadable_record_in_one_line() {
     let folder = Folder::new("refused");
     folder.put_json("good.json", &run(1, 1e6));
     folder.put_json("newer.json", &json!({"schema_version": 99, "kind": "run"}));

@@ -1,5 +1,5 @@
-//! `splinter-perf peers`: hands over to `splinter-peers`, a program of its own, since what the peers need to be built is
-//! nobody else's business. It is built when it is not there.
+//! `splinter-perf peers`: hands over to `splinter-peers`, a program of its own, since no other program needs what the peers
+//! need to be built. It is built when it is not there.
 
 use clap::Args;
 use splinter_harness::program::{Outcome, complain};

@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_child_printed_comes_back_and_its_failure_says_why() {
+    fn the_output_of_a_child_comes_back_and_its_failure_says_why() {
         let limit = Duration::from_secs(60);
         assert_eq!(shell("echo found; echo aside >&2", limit), Ok("found\n".to_owned()));
         let Err(Stop::Failed(message)) = shell("echo because >&2; exit 3", limit) else {

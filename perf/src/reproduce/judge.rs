@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_figure_that_is_reached_is_reproduced_on_whatever_machine() {
+    fn a_figure_that_is_reached_is_reproduced_on_any_machine() {
         let small = Needs { processors: 1, nodes: 1 };
         let judged = rate(&CLAIM, Summary::of([90.0, 120.0, 130.0]), &[], small);
         assert_eq!(judged.finding, Finding::Reproduced);

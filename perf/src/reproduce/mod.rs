@@ -59,7 +59,7 @@ const L3: &str = "L3 chase";
 pub struct Woken {
     /// The ways, each beside the kernel's.
     pub ways: Vec<Way>,
-    /// Messages that woke nobody.
+    /// Messages that woke no watcher.
     pub lost: u64,
 }
 

@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_kept_is_said() {
+    fn a_constraint_that_is_not_kept_is_named() {
         let constraints = |p99: &str| Constraints { p99: p99.parse().unwrap(), goodput_share: 0.95 };
         let default = trial(100.0, 1000.0);
         let check = |p99: &str, trial: &Trial| constraints(p99).check(trial, &default);

@@ -379,7 +379,7 @@ mod tests {
     use super::{Axis, Candidate, effects};
 
     #[test]
-    fn what_a_choice_is_worth_is_told_from_what_it_came_with() {
+    fn the_worth_of_a_choice_is_told_from_that_of_its_companions() {
         let of = |choices: &[(Axis, &str)]| {
             let choices = choices.iter().map(|(axis, text)| (*axis, (*text).to_owned()));
             Candidate::new(choices.collect())

@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_flag_of_the_workers_nobody_is_placed() {
+    fn without_a_flag_of_the_workers_no_worker_is_placed() {
         assert_eq!(plan(""), TopologyPlan::default());
         let other = plan("--topology machine.xml");
         assert_eq!(other.source, Some(MachineSource::File("machine.xml".into())));
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_said_of_the_workers_is_as_in_a_run() {
+    fn workers_are_as_in_a_run_unless_a_flag_says_otherwise() {
         assert_eq!(plan("--pin scatter").workload, Some(Workload::default()));
         let expected = Workload {
             writers: 4,

@@ -18,7 +18,7 @@ const MOST_NUMBERS: usize = 4;
 /// The longest text of a cell.
 const LONGEST: usize = 160;
 
-/// Fields, beside the common ones, that other sections show, or that nobody reads in a table.
+/// Fields, beside the common ones, that other sections show, or that are of no use in a table.
 const ELSEWHERE: [&str; 9] = [
     "placement",
     "core_to_core",
@@ -75,9 +75,10 @@ fn list_of(section: &mut Section, title: &str, list: &[Value]) {
             let numeric = of().all(|(_, value)| value.is_number() || value.is_null());
             let sign = if numeric { ">" } else { "" };
             // The unit stands beside each value; it is left out where that is not needed to tell columns apart.
-            let bare = |column: &str| unit(column).map_or(column.to_owned(), |(name, _)| name.to_owned());
-            let alike = columns.iter().filter(|other| bare(other) == bare(column)).count();
-            let column = if alike > 1 { column.clone() } else { bare(column) };
+            let without_unit =
+                |column: &str| unit(column).map_or(column.to_owned(), |(name, _)| name.to_owned());
+            let alike = columns.iter().filter(|other| without_unit(other) == without_unit(column)).count();
+            let column = if alike > 1 { column.clone() } else { without_unit(column) };
             format!("{sign}{}", column.replace(['_', '.'], " "))
         })
         .collect();

@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_mark_is_drawn_inside_the_drawing_whatever_the_width() {
+    fn every_mark_is_drawn_inside_the_drawing_at_any_width() {
         let place = |processor: usize| Place {
             name: processor.to_string(),
             marks: vec![Mark::default(); processor % 40],
