@@ -3,6 +3,7 @@
 
 use super::document::{Cell, Table};
 use super::markdown::write_table;
+use super::{Together, together};
 use crate::records::group::{groups, labels};
 use crate::records::paths::link;
 use crate::records::peers::Entrant;
@@ -12,7 +13,7 @@ use crate::records::{Collection, File, Record};
 use crate::unit::Unit;
 use splinter_harness::verdict::Verdict;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The marks between which the table stands.
 pub const MARKS: [&str; 2] = ["<!-- records -->", "<!-- end of records -->"];
@@ -28,26 +29,9 @@ const MOST_TOLD: usize = 3;
 pub fn table(found: &Collection, folder: &Path) -> String {
     let heads = ["record", "date (UTC)", "kind", "machine", "what", "key figures", "verdict"];
     let mut table = Table::new("", &heads);
-    let mut rows: Vec<(PathBuf, Vec<&File>, Vec<&Record>)> = Vec::new();
-    let mut rest = found.records.as_slice();
-    for file in &found.files {
-        let (records, others) = rest.split_at(file.records);
-        rest = others;
-        // The cells of a matrix have a folder of their own: one row is enough for them.
-        let place = match file.path.parent() {
-            Some(parent) if parent != folder => parent.to_owned(),
-            _ => file.path.clone(),
-        };
-        match rows.iter_mut().find(|(known, ..)| *known == place) {
-            Some((_, files, all)) => {
-                files.push(file);
-                all.extend(records);
-            }
-            None => rows.push((place, vec![file], records.iter().collect())),
-        }
-    }
-    for (place, files, records) in rows {
-        table.row(row(&place, &files, &records, folder));
+    // The cells of a matrix have a folder of their own: one row is enough for them.
+    for Together { place, files, records } in together(found, |parent| parent != folder, |_, _| true) {
+        table.row(row(place, &files, &records, folder));
     }
     let mut text = String::new();
     write_table(&mut text, &table);

@@ -11,7 +11,7 @@ mod sections;
 pub mod svg;
 
 use crate::records::record::date_and_time;
-use crate::records::{Collection, Record};
+use crate::records::{Collection, File, Record};
 use document::{Report, Section};
 use std::path::Path;
 
@@ -20,6 +20,44 @@ struct Input<'a> {
     found: &'a Collection,
     /// The folder of the file that is written: links begin there.
     folder: &'a Path,
+}
+
+/// Files that one row of a table tells of, with all their records; the place is the file itself, or their folder.
+struct Together<'a> {
+    place: &'a Path,
+    files: Vec<&'a File>,
+    records: Vec<&'a Record>,
+}
+
+/// Puts files together that are `alike` and lie in one folder, if a folder `counts` as one place, in the order of the
+/// first of each.
+fn together<'a>(
+    found: &'a Collection,
+    counts: impl Fn(&Path) -> bool,
+    alike: impl Fn(&File, &File) -> bool,
+) -> Vec<Together<'a>> {
+    let mut rows: Vec<Together<'a>> = Vec::new();
+    for (file, records) in by_file(found) {
+        let place = file.path.parent().filter(|folder| counts(folder)).unwrap_or(&file.path);
+        match rows.iter_mut().find(|row| row.place == place && alike(row.files[0], file)) {
+            Some(row) => {
+                row.files.push(file);
+                row.records.extend(records);
+            }
+            None => rows.push(Together { place, files: vec![file], records: records.iter().collect() }),
+        }
+    }
+    rows
+}
+
+/// Returns each file with its records.
+fn by_file(found: &Collection) -> impl Iterator<Item = (&File, &[Record])> {
+    let mut rest = found.records.as_slice();
+    found.files.iter().map(move |file| {
+        let (records, others) = rest.split_at(file.records);
+        rest = others;
+        (file, records)
+    })
 }
 
 /// Makes a report of records. `folder` is where the file will lie that it is written to: links begin there.

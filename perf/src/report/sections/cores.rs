@@ -1,7 +1,7 @@
 //! How long a cache line takes from one processor to another, and what memory of each node costs from each, as
 //! `limits` measures it.
 
-use super::super::document::{Section, Table};
+use super::super::document::{Cell, Section, Table};
 use super::super::svg::{Chart, Heat};
 use super::Input;
 use crate::records::Record;
@@ -97,13 +97,12 @@ impl Matrix {
     }
 
     fn table(&self, title: &str, kind: &Kind) -> Table {
-        let mut heads = vec![kind.ends[0].to_owned()];
-        heads.extend(self.columns.iter().map(|it| format!(">to {it}")));
-        let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
+        let columns: Vec<String> = self.columns.iter().map(|it| format!(">to {it}")).collect();
+        let heads: Vec<&str> =
+            std::iter::once(kind.ends[0]).chain(columns.iter().map(String::as_str)).collect();
         let mut table = Table::new(title, &heads);
         for (name, row) in self.rows.iter().zip(&self.cells) {
-            let cell = |value: &Option<f64>| value.map_or("-".to_owned(), |value| kind.unit.show(value));
-            let row = row.iter().map(|value| cell(value).into());
+            let row = row.iter().map(|value| Cell::or_dash(value.map(|value| kind.unit.show(value))));
             table.row(std::iter::once(name.clone().into()).chain(row));
         }
         table

@@ -1,5 +1,6 @@
 //! The machines and builds, field by field, and what passed while the records were made.
 
+use super::super::by_file;
 use super::super::document::{Cell, Section, Table};
 use super::Input;
 use crate::records::Record;
@@ -58,10 +59,7 @@ pub(super) fn fill(input: &Input<'_>, section: &mut Section) {
 fn transient(input: &Input<'_>) -> Table {
     let heads = ["file", ">load before (1 min)", ">steal ms", ">counter GHz", ">own share of processors %"];
     let mut table = Table::new("While it was measured", &heads);
-    let mut rest = input.found.records.as_slice();
-    for file in &input.found.files {
-        let (records, others) = rest.split_at(file.records);
-        rest = others;
+    for (file, records) in by_file(input.found) {
         let name = file.path.file_name().unwrap_or_default();
         table.row([
             Cell::link(name.to_string_lossy(), link(input.folder, &file.path)),

@@ -1,6 +1,6 @@
 //! Latencies: small charts side by side, one for each operation, with a line for each configuration, and a table.
 
-use super::super::document::{Section, Table};
+use super::super::document::{Cell, Section, Table};
 use super::super::svg::{Axis, Chart, Line, Lines};
 use super::{Input, evenly, spread};
 use crate::records::Record;
@@ -78,8 +78,7 @@ fn kind_of_record(section: &mut Section, groups: &[Group<'_>], kind: &str) {
             let mut row = vec![operation.into(), name.clone().into(), curve.samples.to_string().into()];
             row.extend(PERCENTILES.map(|percentile| {
                 let median = spread(group, |record| latency(record, operation, percentile));
-                let shown = median.map(|it| Unit::Nanoseconds.show(it.median));
-                shown.unwrap_or_else(|| "-".to_owned()).into()
+                Cell::or_dash(median.map(|it| Unit::Nanoseconds.show(it.median)))
             }));
             table.row(row);
         }

@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_left_out_with_a_reason() {
+    fn a_section_without_records_is_left_out_with_a_reason() {
         let report = report(&[run(&json!({"scrub": "none"}), 1e6)]);
         let left_out: Vec<&str> = report.left_out.iter().map(|(title, _)| title.as_str()).collect();
         for title in ["Latency", "Scaling", "Scrub level and value size", "Core to core", "Placement"] {

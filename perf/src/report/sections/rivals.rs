@@ -54,12 +54,11 @@ fn chart(load: &Load, reached: &[f64], is_hatched: bool) -> Option<(String, Char
     let mut parts = vec![String::new(); OTHERS + 1];
     parts[0] = "Splinter".to_owned();
     parts[OTHERS] = "other stores".to_owned();
-    let chart = Chart::Bars(Bars {
-        parts,
-        reached: reached.to_vec(),
-        ..Bars::new(Axis::log("goodput", Unit::PerSecond), &[], bars)
-    });
-    chart.has_marks().then(|| (load.load.clone(), chart))
+    if bars.is_empty() {
+        return None;
+    }
+    let bars = Bars::new(Axis::log("goodput", Unit::PerSecond), &[], bars);
+    Some((load.load.clone(), Chart::Bars(Bars { parts, reached: reached.to_vec(), ..bars })))
 }
 
 /// Says what a reader must know of each store, each thing once.
@@ -80,7 +79,6 @@ fn table(name: &str, loads: &[Load]) -> Table {
     let heads =
         ["load", "store", ">goodput", ">interval", ">Splinter is", ">interval of that", ">p50", ">p99"];
     let mut table = Table::new(&format!("Goodput and latency beside other stores: {name}"), &heads);
-    let dash = |text: Option<String>| Cell::from(text.unwrap_or_else(|| "-".to_owned()));
     let rate = |value: f64| Unit::PerSecond.show(value);
     for load in loads {
         for entrant in &load.entrants {
@@ -95,12 +93,14 @@ fn table(name: &str, loads: &[Load]) -> Table {
             table.row([
                 load.load.clone().into(),
                 version.into(),
-                dash(entrant.goodput_per_s.map(rate)),
-                dash(entrant.interval().map(|(low, high)| format!("{} to {}", rate(low), rate(high)))),
-                dash(ratio.map(|ratio| times(ratio.median))),
-                dash(ratio.map(|it| format!("{} to {}", times(it.low), times(it.high)))),
-                dash(slowest.map(|it| ns(it.p50))),
-                dash(slowest.map(|it| ns(it.p99))),
+                Cell::or_dash(entrant.goodput_per_s.map(rate)),
+                Cell::or_dash(
+                    entrant.interval().map(|(low, high)| format!("{} to {}", rate(low), rate(high))),
+                ),
+                Cell::or_dash(ratio.map(|ratio| times(ratio.median))),
+                Cell::or_dash(ratio.map(|it| format!("{} to {}", times(it.low), times(it.high)))),
+                Cell::or_dash(slowest.map(|it| ns(it.p50))),
+                Cell::or_dash(slowest.map(|it| ns(it.p99))),
             ]);
         }
     }

@@ -1,6 +1,6 @@
 //! Goodput over how many work: lines through records that differ in nothing else.
 
-use super::super::document::{Section, Table};
+use super::super::document::{Cell, Section, Table};
 use super::super::svg::{Axis, COLOURS, Chart, Line, Lines};
 use super::{Input, about_intervals, evenly, runs, spread};
 use crate::records::Record;
@@ -58,12 +58,11 @@ fn of_claims(section: &mut Section, record: &Record) {
                 claim.claim.clone().into(),
                 format!("{:.0}", point.processors).into(),
                 Unit::PerSecond.show(point.goodput_per_s).into(),
-                efficiency.unwrap_or_else(|| "-".to_owned()).into(),
+                Cell::or_dash(efficiency),
             ]);
         }
-        let points = claim.scaling.iter().map(|it| (it.processors, it.goodput_per_s));
-        let line =
-            Line { name: "measured".to_owned(), points: points.collect(), marked: true, ..Line::default() };
+        let points = claim.scaling.iter().map(|it| (it.processors, it.goodput_per_s)).collect();
+        let line = Line { name: "measured".to_owned(), points, marked: true, ..Line::default() };
         let ideal = ideal(&line, f64::INFINITY);
         let lines = std::iter::once(line).chain(ideal).collect();
         let chart = chart("processors", lines, record.disturbed_by().is_some());
@@ -164,11 +163,7 @@ fn draw(section: &mut Section, dimension: &Dimension, rows: &[Row<'_>], groups: 
         lines.push(Line {
             name,
             points: row.points.iter().map(|(count, it)| (*count, it.median)).collect(),
-            intervals: if several {
-                row.points.iter().map(|(_, it)| (it.low, it.high)).collect()
-            } else {
-                Vec::new()
-            },
+            intervals: row.points.iter().filter(|_| several).map(|(_, it)| (it.low, it.high)).collect(),
             marked: true,
             ..Line::default()
         });

@@ -14,7 +14,7 @@ pub(super) fn fill(input: &Input<'_>, section: &mut Section) {
         table.row([
             Cell::link(record.name(), input.link(record)),
             began.into(),
-            revision.map_or("-".into(), |revision| short_revision(revision).into()),
+            Cell::or_dash(revision.map(|revision| short_revision(revision).to_owned())),
             command,
         ]);
     }

@@ -1,6 +1,6 @@
 //! Goodput of each configuration: bars with their parts by operation, and intervals where there are several records.
 
-use super::super::document::{Section, Table};
+use super::super::document::{Cell, Section, Table};
 use super::super::svg::{Axis, Bar, Bars, Chart};
 use super::{Input, about_intervals, evenly, interval, runs, spread};
 use crate::records::Record;
@@ -31,7 +31,7 @@ pub(super) fn fill(input: &Input<'_>, section: &mut Section) {
         let attempts = attempts(group).unwrap_or(goodput.median);
         let of = |field: &str| {
             let found = spread(group, |record| record.number(&["totals", field]));
-            found.map_or("-".to_owned(), |spread| rate.show(spread.median))
+            Cell::or_dash(found.map(|spread| rate.show(spread.median)))
         };
         let share = spread(group, |record| record.number(&["window", "processor_share"]));
         table.row([
@@ -40,9 +40,9 @@ pub(super) fn fill(input: &Input<'_>, section: &mut Section) {
             rate.show(goodput.median).into(),
             interval(rate, &goodput).into(),
             rate.show(attempts).into(),
-            of("writes_per_s").into(),
-            of("reads_per_s").into(),
-            share.map_or("-".into(), |share| format!("{:.0}", share.median * 100.0).into()),
+            of("writes_per_s"),
+            of("reads_per_s"),
+            Cell::or_dash(share.map(|share| format!("{:.0}", share.median * 100.0))),
         ]);
         bars.push(bar(group, label, &goodput, attempts, &mut names));
     }

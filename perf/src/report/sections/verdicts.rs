@@ -1,11 +1,11 @@
 //! What every record came to, on top of all: verdicts, what they rest on, and broken invariants.
 
 use super::super::document::{Cell, Section, Table, Tally, Tone};
+use super::super::{Together, together};
 use super::{Input, tone, word};
 use crate::records::paths::link;
 use crate::records::{Collection, File, Record};
 use splinter_harness::verdict::Verdict;
-use std::path::Path;
 
 /// Counts the records by verdict, and the invariants that were broken.
 pub(in crate::report) fn tallies(found: &Collection) -> Vec<Tally> {
@@ -96,28 +96,10 @@ const MOST_FILES: usize = 20;
 fn files(input: &Input<'_>) -> Table {
     let heads = ["file", "kind", ">records", "verdict", "invariants", "labels", "what was run"];
     let mut table = Table::new("All files", &heads);
-    let together = input.found.files.len() > MOST_FILES;
-    let mut rows: Vec<(&Path, &File, usize, Vec<&Record>)> = Vec::new();
-    let mut rest = input.found.records.as_slice();
-    for file in &input.found.files {
-        let (records, others) = rest.split_at(file.records);
-        rest = others;
-        let place = match file.path.parent() {
-            Some(folder) if together => folder,
-            _ => &file.path,
-        };
-        let same = rows.iter_mut().find(|(known, first, ..)| {
-            (*known, &first.kind, first.verdict) == (place, &file.kind, file.verdict)
-        });
-        match same {
-            Some((.., files, all)) => {
-                *files += 1;
-                all.extend(records);
-            }
-            None => rows.push((place, file, 1, records.iter().collect())),
-        }
-    }
-    for (place, file, files, records) in rows {
+    let are_many = input.found.files.len() > MOST_FILES;
+    let alike = |a: &File, b: &File| (&a.kind, a.verdict) == (&b.kind, b.verdict);
+    for Together { place, files, records } in together(input.found, |_| are_many, alike) {
+        let file = files[0];
         let checked: usize = records.iter().map(|it| it.invariants().len()).sum();
         let broken: usize = records.iter().map(|it| it.broken().len()).sum();
         let held = match (checked, broken) {
@@ -137,14 +119,14 @@ fn files(input: &Input<'_>) -> Table {
             [first, ..] if cells(&records) == 1 => first.what(),
             [first, ..] => format!("{}; and {} more", first.what(), cells(&records) - 1),
         };
-        let name = match files {
+        let name = match files.len() {
             1 => file.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             files => {
                 let folder = place.file_name().unwrap_or_default().to_string_lossy();
                 format!("{files} files in {folder}/")
             }
         };
-        let way = if files == 1 { file.path.as_path() } else { place };
+        let way = if files.len() == 1 { file.path.as_path() } else { place };
         table.row([
             Cell::link(name, link(input.folder, way)),
             file.kind.clone().into(),

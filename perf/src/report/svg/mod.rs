@@ -72,17 +72,6 @@ impl Chart {
         said
     }
 
-    /// Tells whether anything is drawn in it.
-    #[must_use]
-    pub fn has_marks(&self) -> bool {
-        match self {
-            Self::Lines(lines) => !lines.lines.is_empty(),
-            Self::Bars(bars) => !bars.bars.is_empty(),
-            Self::Heat(heat) => !heat.cells.is_empty(),
-            Self::Places(places) => !places.frames.is_empty(),
-        }
-    }
-
     /// Tells whether any of it was measured while something disturbed it.
     #[must_use]
     pub fn is_hatched(&self) -> bool {
