@@ -11,14 +11,13 @@ use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
 /// Widths at which a report is looked at: a telephone, a tablet, a desk; and the inside of a sheet of A4.
 const WIDTHS: [u32; 3] = [360, 800, 1280];
 const SHEET: u32 = 718;
 
 /// The longest that Chromium may take; it is ended then.
-const PATIENCE: Duration = Duration::from_secs(150);
+const PATIENCE: &str = "150s";
 
 fn report(records: &[&Path], out: &Path) {
     let made = Command::new(PROGRAM)
@@ -35,9 +34,8 @@ fn report(records: &[&Path], out: &Path) {
 /// Has Chromium load a page; returns what it wrote. It is ended if it takes too long.
 fn chromium(folder: &Path, page: &Path, dark: bool) -> Output {
     let program = std::env::var("SPLINTER_CHROMIUM").unwrap_or_else(|_| "chromium".to_owned());
-    let (out, err) = (folder.join("dom"), folder.join("log"));
-    let file = |path| fs::File::create(path).expect("a file can be made");
-    let mut running = Command::new(program)
+    Command::new("timeout")
+        .args([PATIENCE, &program])
         .args([
             "--headless",
             "--no-sandbox",
@@ -52,23 +50,8 @@ fn chromium(folder: &Path, page: &Path, dark: bool) -> Output {
         .arg(format!("--blink-settings=preferredColorScheme={}", i32::from(!dark)))
         .arg(format!("file://{}", page.display()))
         .stdin(Stdio::null())
-        .stdout(file(&out))
-        .stderr(file(&err))
-        .spawn()
-        .expect("Chromium starts: ci/report installs it");
-    let begun = Instant::now();
-    let status = loop {
-        match running.try_wait().expect("it is a child") {
-            Some(status) => break status,
-            None if begun.elapsed() > PATIENCE => {
-                let _ = running.kill();
-                break running.wait().expect("it is a child");
-            }
-            None => std::thread::sleep(Duration::from_millis(50)),
-        }
-    };
-    let read = |path| fs::read(path).unwrap_or_default();
-    Output { status, stdout: read(out), stderr: read(err) }
+        .output()
+        .expect("Chromium starts: ci/report installs it")
 }
 
 /// Looks at pages at every width, and as printed; returns what was found in each frame.
