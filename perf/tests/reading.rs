@@ -128,7 +128,7 @@ fn the_index_is_written_between_its_marks_and_checked() {
     let written = folder.get("README.md");
     assert!(written.contains("| 2026-01-02 03:04 | run |") && written.ends_with("End\n"), "{written}");
     assert_eq!(index(true), Some(0));
-    // What scripts/bench writes is in no table, though it says the same as a record that is.
+    // The records that scripts/bench writes are in no table, even one that equals a record that is.
     fs::create_dir(folder.0.join("local")).unwrap();
     folder.put_json("local/run-20260102T030405Z.json", &run(1, 1e6));
     folder.put_json("local/run-20270102T030405Z.json", &run(2, 1e6));

@@ -1,6 +1,6 @@
-//! What the gate counts and times, as a program of its own: built beside each of two revisions of the store, so that nothing
-//! but the store differs. `list` names the operations; `count SEED` has Callgrind count laps of each; `time NAME
-//! SEED MILLISECONDS` times it. Not meant to be used by hand.
+//! The operations that the gate counts and times, as a program of its own: built beside each of two revisions of the store,
+//! so that nothing but the store differs. `list` names the operations; `count SEED` has Callgrind count laps of each; `time
+//! NAME SEED MILLISECONDS` times it. Not meant to be used by hand.
 
 mod callgrind;
 mod operations;

@@ -18,7 +18,7 @@ const LONG: usize = 1024;
 const GROUP: u8 = 3;
 const LABEL: u64 = 1 << 5;
 
-/// What keeps an operation from being done, in one line.
+/// The reason that an operation cannot be done, in one line.
 pub(crate) type Problem = String;
 
 /// One operation.
@@ -27,9 +27,9 @@ pub(crate) struct Operation {
     pub(crate) name: &'static str,
     /// Bytes of the values.
     value_len: usize,
-    /// What the store holds before the first lap.
+    /// The contents of the store before the first lap.
     fill: Fill,
-    /// What is done before every lap, outside of what is measured.
+    /// Prepares every lap, and is not measured.
     prepare: fn(&mut Setup) -> Result<(), Problem>,
     /// Does the operation once on each key of a part of the lap.
     run: fn(&mut Setup, Range<usize>) -> Result<(), Problem>,
@@ -76,7 +76,7 @@ impl Operation {
     /// Makes a store and fills it. Equal seeds give equal orders of keys.
     ///
     /// # Errors
-    /// What the store said.
+    /// The store's error.
     pub(crate) fn setup(&self, seed: u64) -> Result<Setup, Problem> {
         Setup::new(self.value_len, self.fill, seed)
     }
@@ -84,7 +84,7 @@ impl Operation {
     /// Does what comes before a lap and is not measured.
     ///
     /// # Errors
-    /// What the store said.
+    /// The store's error.
     pub(crate) fn prepare(&self, setup: &mut Setup) -> Result<(), Problem> {
         (self.prepare)(setup)
     }
@@ -92,7 +92,7 @@ impl Operation {
     /// Does the operation once on each key of a part of the lap.
     ///
     /// # Errors
-    /// What the store said.
+    /// The store's error.
     pub(crate) fn run(&self, setup: &mut Setup, part: Range<usize>) -> Result<(), Problem> {
         (self.run)(setup, part)
     }

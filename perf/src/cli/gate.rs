@@ -24,8 +24,8 @@ use std::time::Duration;
 /// change lies wholly beyond the threshold and Holm's correction of the signed-rank test leaves p below 0.05. What it
 /// might not have seen is inconclusive, as is everything when the base differs from itself.
 ///
-/// Revisions are built in work trees that are removed afterwards. What is built is a probe of this program's beside the store
-/// of each side, so that nothing but the store differs.
+/// Revisions are built in work trees that are removed afterwards. A probe of this program's is built beside the store of each
+/// side, so that nothing but the store differs.
 ///
 /// Exit code: 0 pass, 1 a broken invariant, 2 usage or a build that fails, 3 a regression, 4 inconclusive.
 #[derive(Debug, Args)]
@@ -184,7 +184,7 @@ fn base(text: &str) -> Result<Base, String> {
 
 fn source(text: &str) -> Source {
     let path = Path::new(text);
-    // One name for one folder: what is compared with itself is built once.
+    // One name for one folder: a tree that is compared with itself is built once.
     let whole = || path.canonicalize().unwrap_or_else(|_| path.to_owned());
     if path.is_dir() {
         Source::Folder(whole())

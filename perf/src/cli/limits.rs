@@ -95,14 +95,14 @@ pub(super) fn run(options: &Options) -> Outcome {
     Ok(verdict.exit_code())
 }
 
-/// What is to be measured.
+/// The limits and pairs to measure.
 struct Wanted {
     limits: Vec<Limit>,
     cores: Vec<pairs::Pair>,
     nodes: Vec<nodes::Pair>,
 }
 
-/// What was measured. What this machine cannot give has an error and no samples.
+/// The series that were measured. A limit that this machine does not have has an error and no samples.
 struct Found {
     limits: Vec<Measured>,
     cores: Vec<(pairs::Pair, Series)>,

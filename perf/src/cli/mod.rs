@@ -27,7 +27,7 @@ use std::time::Duration;
 /// The program, as it is called.
 const PROGRAM: &str = "splinter-perf";
 
-/// What an exit code says, of every verb that has a verdict; `gate` and `compare` have their own.
+/// The exit codes of every verb that has a verdict; `gate` and `compare` have their own.
 const EXIT_CODES: &str = "\
 Exit codes: 0 pass, 1 fail, 2 usage, 4 inconclusive: interrupted, not measurable here, or DISTURBED by other load.";
 
@@ -68,7 +68,7 @@ impl Verb {
     }
 }
 
-/// What every verb that measures in rounds takes.
+/// The flags of every verb that measures in rounds.
 #[derive(Clone, Debug, Args)]
 struct Rounds {
     /// Print one JSON record to standard output instead of a table
@@ -124,7 +124,7 @@ fn processor(asked: Option<usize>) -> Result<usize, String> {
     }
 }
 
-/// Why a measurement in rounds that the user ended gives no verdict: what was measured in whole rounds is kept.
+/// The reason that a measurement in rounds gives no verdict when the user ended it; its whole rounds are kept.
 const ENDED_EARLY: &str = "interrupted: of fewer rounds than were asked for";
 
 /// Says what a measurement came to, and why, as the last lines of its table.

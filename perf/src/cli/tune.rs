@@ -165,7 +165,7 @@ pub(super) fn run(options: &Options) -> Outcome {
     Ok(tuned.verdict.exit_code())
 }
 
-/// Returns the comment on top of a profile: what it is for, and what it rests on.
+/// Returns the comment on top of a profile: its machine, its load and the gain that was measured.
 fn head(tuned: &Tuned) -> String {
     let mut lines = vec!["Made by 'splinter-perf tune'.".to_owned()];
     if let Some(environment) = &tuned.environment {

@@ -19,7 +19,7 @@ const SHOWN_LINES: usize = 12;
 pub enum Stop {
     /// Someone wants the gate to end.
     Interrupted,
-    /// What was wrong, in words.
+    /// The error, in words.
     Failed(String),
 }
 
@@ -30,12 +30,12 @@ impl Stop {
     }
 }
 
-/// What a child left.
+/// The output of a child.
 #[derive(Debug)]
 pub(super) struct Left {
     /// How it ended.
     pub(super) status: ExitStatus,
-    /// What it printed to standard output.
+    /// Its standard output.
     pub(super) out: String,
     /// The last lines that it printed to standard error.
     pub(super) errors: String,

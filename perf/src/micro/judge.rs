@@ -12,9 +12,9 @@ use splinter_harness::verdict::Verdict;
 /// One row of the table, measured.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
-    /// What was claimed.
+    /// The claim.
     pub claim: Claim,
-    /// What was measured, if anything was.
+    /// The measured value, if there is one.
     pub value: Option<Summary>,
     /// What it is held against: the sum of the medians of the goal's terms.
     pub limit: Option<f64>,
@@ -24,7 +24,7 @@ pub struct Row {
     pub ratio_quartiles: Option<(f64, f64)>,
     /// Whether the goal is met; `None` where that cannot be told on this machine.
     pub met: Option<bool>,
-    /// What the kernel's counters say of one operation; empty where it lets none be read.
+    /// The kernel's counters of one operation; empty where it lets none be read.
     pub per_operation: PerOperation,
     /// Why there is no value, no limit or no judgement.
     pub problem: Option<String>,

@@ -22,7 +22,7 @@ impl Keyed {
     /// another, so that the order in the arena is no help.
     ///
     /// # Errors
-    /// What the store said, in one line.
+    /// The store's error, in one line.
     pub fn new(value_len: usize, seed: u64) -> Result<Self, String> {
         let store = fixture::store(SLOTS, value_len)?;
         let mut writer = fixture::writer(&store)?;

@@ -29,7 +29,7 @@ pub enum TenMillion {
     Off,
 }
 
-/// What the rows depend on.
+/// The settings that the rows depend on.
 #[derive(Clone, Copy, Debug)]
 pub struct Scope {
     /// Length of one sample.

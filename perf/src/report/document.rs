@@ -1,4 +1,4 @@
-//! What a report consists of, before it is HTML or Markdown: sections of sentences, tables and charts. Pure data; it
+//! The parts of a report, before it is HTML or Markdown: sections of sentences, tables and charts. Pure data; it
 //! knows neither records nor how anything looks.
 
 use super::svg::Chart;
@@ -28,9 +28,9 @@ pub struct Tile {
     pub title: String,
     /// The figure with its unit.
     pub value: String,
-    /// What was run to measure it.
+    /// The workload that measured it.
     pub detail: String,
-    /// What disturbed the measurement; empty if nothing did.
+    /// The disturbance of the measurement; empty if there was none.
     pub disturbed_by: String,
 }
 
@@ -168,7 +168,7 @@ impl Table {
 pub struct Cell {
     /// What it says.
     pub text: String,
-    /// Where it leads.
+    /// The target of its link.
     pub link: Option<String>,
     /// Whether it is good.
     pub tone: Tone,

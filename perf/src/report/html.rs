@@ -27,7 +27,7 @@ const LONG_TEXT: usize = 24;
 
 const STYLE: &str = include_str!("style.css");
 
-/// What a page may do: nothing but have a style. The browser test looks for it.
+/// A page may do nothing but have a style. The browser test looks for it.
 pub const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
 /// Writes a report.
@@ -129,7 +129,7 @@ fn write_figure(page: &mut String, figure: &Figure) {
             keys.push(key);
         }
     }
-    // What lines are compared with comes last, and what hatching means.
+    // References come last, and the meaning of hatching.
     keys.sort_by_key(|key| !key.class.starts_with('k'));
     write_legend(page, &keys, figure.charts.first().map_or("", |(_, chart)| kind(chart)));
     if let [(_, chart)] = figure.charts.as_slice() {

@@ -18,7 +18,7 @@ use std::path::Path;
 /// The marks between which the table stands.
 pub const MARKS: [&str; 2] = ["<!-- records -->", "<!-- end of records -->"];
 
-/// What the first value of rows may count.
+/// Units of the first values of rows that are shown.
 const TOLD: [Unit; 2] = [Unit::Nanoseconds, Unit::PerSecond];
 
 /// The most configurations whose goodput is told each by itself.

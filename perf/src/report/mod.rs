@@ -15,7 +15,7 @@ use crate::records::{Collection, File, Record};
 use document::{Report, Section};
 use std::path::Path;
 
-/// What all sections are made of.
+/// The records that all sections are made of.
 struct Input<'a> {
     found: &'a Collection,
     /// The folder of the file that is written: links begin there.

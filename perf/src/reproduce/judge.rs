@@ -1,4 +1,4 @@
-//! What a trial says of its claim. Pure: it is handed what was measured and what the machine has, and knows nothing of
+//! The judgement of a claim by its trial. Pure: it is handed what was measured and what the machine has, and knows nothing of
 //! how either was found out.
 
 use super::claims::{Needs, Rate};
@@ -7,7 +7,7 @@ use crate::stats::Summary;
 use crate::unit::Unit;
 use serde::{Deserialize, Serialize};
 
-/// What became of a claim.
+/// The finding on a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Finding {
@@ -34,7 +34,7 @@ impl Finding {
     }
 }
 
-/// What the machine has, of what claims ask for.
+/// The machine's share of what claims ask for.
 pub type Has = Needs;
 
 /// A finding and its grounds.

@@ -1,4 +1,4 @@
-//! What came of trying the claims, as text for people.
+//! The result of trying the claims, as text for people.
 
 use super::record::{Cell, Figures, Reproduction};
 use super::scaling::Point;

@@ -1,4 +1,4 @@
-//! What came of tuning, as text for people.
+//! The result of a search, as text for people.
 
 use super::Finding;
 use super::objective::Objective;
@@ -64,7 +64,7 @@ fn tried(tried: &Tried) -> Vec<String> {
 fn last_word(tuned: &Tuned) -> String {
     let mut text = "\n".to_owned();
     if let [default, other] = tuned.rows.as_slice() {
-        // What the objective is anyway is told once.
+        // A column that repeats the objective is left out.
         let twice = [Objective::Goodput, Objective::P99].contains(&tuned.config.objective);
         let objective = format!(">{}", tuned.config.objective);
         let heads = ["on fresh runs", ">goodput", ">p99", &objective];

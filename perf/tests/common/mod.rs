@@ -1,4 +1,4 @@
-//! What the tests of the command share: running it, and a folder that is gone with the test.
+//! Shared by the tests of the command: running it, and a folder that is removed with the test.
 #![allow(dead_code)] // Each test program uses a part of it.
 
 use serde_json::{Value, json};
@@ -44,7 +44,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // What is left behind is in a folder for such things.
+        // A folder that stays is in the system's folder for temporary files.
         let _ = fs::remove_dir_all(&self.0);
     }
 }

@@ -13,7 +13,7 @@ const MOST_IN_TABLE: usize = 8;
 /// A matrix that a record may have.
 struct Kind {
     title: &'static str,
-    /// Where its rows' names, its columns' and its cells are.
+    /// Paths in the record of its rows' names, its columns' and its cells.
     paths: [[&'static str; 2]; 3],
     ends: [&'static str; 2],
     unit: Unit,

@@ -1,4 +1,4 @@
-//! What else records hold: lists of any kind as tables, as they are. So a kind of record that is newer than this
+//! All else that records hold: lists of any kind as tables, as they are. So a kind of record that is newer than this
 //! report is shown, too.
 
 use super::super::document::{Cell, Section, Table, Tone};

@@ -13,7 +13,7 @@ use splinter_stress::Percentiles;
 /// Lines of one chart.
 const MOST_LINES: usize = 5;
 
-/// What the name of an operation ends with in a log where its latency is taken from the planned start.
+/// The end of an operation's name in a log where its latency is taken from the planned start.
 const PLANNED: &str = "-planned";
 
 /// Labels of runs whose latencies say little of the store, and what to say of them.

@@ -25,7 +25,7 @@ use crate::records::{Collection, Record};
 use crate::unit::Unit;
 use splinter_harness::verdict::Verdict;
 
-/// What a section is about, and what fills it.
+/// A section's words, and the function that fills it.
 pub(super) struct Chapter {
     /// Its name in links.
     pub(super) id: &'static str,

@@ -8,9 +8,9 @@ use crate::records::group::{Group, labels};
 use crate::records::spread::Spread;
 use crate::unit::Unit;
 
-/// What may differ along a line.
+/// A dimension along which a line goes.
 struct Dimension {
-    /// What is counted.
+    /// The name of the count.
     name: &'static str,
     /// The fields that tell how many, whose numbers are added.
     counts: &'static [&'static str],

@@ -1,4 +1,4 @@
-//! What every record came to, on top of all: verdicts, what they rest on, and broken invariants.
+//! The verdicts of all records, on top of all, with their reasons and broken invariants.
 
 use super::super::document::{Cell, Section, Table, Tally, Tone};
 use super::super::{Together, together};
@@ -9,7 +9,7 @@ use splinter_harness::verdict::Verdict;
 
 /// Counts the records by verdict, and the invariants that were broken.
 pub(in crate::report) fn tallies(found: &Collection) -> Vec<Tally> {
-    // What only holds others together counts if something of it is wrong.
+    // A record that only holds others together counts if something of it is wrong.
     let counts = |record: &&Record| !record.is_frame || tone(record.verdict()) != Tone::Good;
     let count = |verdict| {
         let all = found.records.iter().filter(counts);
@@ -83,7 +83,7 @@ pub(super) fn fill(input: &Input<'_>, section: &mut Section) {
     section.table(files(input));
 }
 
-/// Counts records; what holds others together counts where it is alone.
+/// Counts records; one that only holds others together counts where it is alone.
 fn cells(records: &[&Record]) -> usize {
     let cells = records.iter().filter(|record| !record.is_frame).count();
     cells.max(records.len().min(1))

@@ -8,16 +8,16 @@ use crate::unit::Unit;
 pub enum Axis {
     /// Equal steps for equal differences, from 0.
     Linear {
-        /// What is written at it.
+        /// The text that is written at it.
         title: String,
-        /// What its values count; plain numbers where none.
+        /// The unit of its values; plain numbers where none.
         unit: Option<Unit>,
     },
     /// Equal steps for equal factors.
     Log {
-        /// What is written at it.
+        /// The text that is written at it.
         title: String,
-        /// What its values count.
+        /// The unit of its values.
         unit: Unit,
     },
     /// Equal steps for each factor of ten in what is beyond: 0, 90, 99, 99.9 and so on, of shares of a whole.

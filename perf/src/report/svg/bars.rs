@@ -13,9 +13,9 @@ const WIDE: f64 = 600.0;
 pub struct Bars {
     /// The axis along the bottom.
     pub axis: Axis,
-    /// What the parts of a bar are, in the order of their colours; empty for colours that no part has.
+    /// The names of the parts of a bar, in the order of their colours; empty for colours that no part has.
     pub parts: Vec<String>,
-    /// What the mark of a bar is; empty where none has one.
+    /// The name of the mark of a bar; empty where none has one.
     pub mark: String,
     /// The bars.
     pub bars: Vec<Bar>,
@@ -36,7 +36,7 @@ pub struct Bar {
     pub mark: Option<f64>,
     /// Its value in words.
     pub text: String,
-    /// What is said of it when it is pointed at.
+    /// The text that is shown when it is pointed at.
     pub hint: String,
     /// Whether something disturbed the measurement.
     pub is_hatched: bool,

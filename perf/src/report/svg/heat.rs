@@ -10,9 +10,9 @@ const STRENGTHS: (f64, f64) = (0.06, 0.94);
 /// Cells coloured by their values.
 #[derive(Clone, Debug)]
 pub struct Heat {
-    /// What the rows are.
+    /// The title of the rows.
     pub row_title: String,
-    /// What the columns are.
+    /// The title of the columns.
     pub column_title: String,
     /// The names of the rows.
     pub rows: Vec<String>,
@@ -20,7 +20,7 @@ pub struct Heat {
     pub columns: Vec<String>,
     /// The values by row and column; none where nothing was measured.
     pub cells: Vec<Vec<Option<f64>>>,
-    /// What they count.
+    /// The unit of the values.
     pub unit: Unit,
     /// Whether something disturbed the measurement.
     pub is_hatched: bool,

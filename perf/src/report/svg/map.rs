@@ -10,9 +10,9 @@ const STEP: f64 = 13.0;
 /// Places in frames.
 #[derive(Clone, Debug)]
 pub struct Places {
-    /// What the colours of the marks stand for.
+    /// The meaning of the marks' colours.
     pub keys: Vec<String>,
-    /// What a mark with a ring stands for.
+    /// The meaning of a ring.
     pub ring: String,
     /// The frames: their names, and their places.
     pub frames: Vec<(String, Vec<Place>)>,
@@ -23,7 +23,7 @@ pub struct Places {
 pub struct Place {
     /// Its name.
     pub name: String,
-    /// What is in it.
+    /// The marks in it.
     pub marks: Vec<Mark>,
 }
 
@@ -34,7 +34,7 @@ pub struct Mark {
     pub key: usize,
     /// Whether it has a ring.
     pub ringed: bool,
-    /// What is said of it when it is pointed at.
+    /// The text that is shown when it is pointed at.
     pub hint: String,
 }
 

@@ -99,7 +99,7 @@ impl Chart {
     }
 }
 
-/// What hatching means.
+/// The meaning of hatching.
 const HATCHED: &str = "hatched: disturbed by load";
 
 /// An entry of a legend.
