@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The marks between which the table stands.
-pub const MARKS: [&str; 2] = ["<!-- records -->", "<!-- end of records -->"];
+pub(crate) const MARKS: [&str; 2] = ["<!-- records -->", "<!-- end of records -->"];
 
 /// Units of the first values of rows that are shown.
 const TOLD: [Unit; 2] = [Unit::Nanoseconds, Unit::PerSecond];
@@ -25,8 +25,7 @@ const TOLD: [Unit; 2] = [Unit::Nanoseconds, Unit::PerSecond];
 const MOST_TOLD: usize = 3;
 
 /// Makes the table of records. `folder` is where the file lies that it is for: links begin there.
-#[must_use]
-pub fn table(found: &Collection, folder: &Path) -> String {
+pub(crate) fn table(found: &Collection, folder: &Path) -> String {
     let heads = ["record", "date (UTC)", "kind", "machine", "what", "key figures", "verdict"];
     let mut table = Table::new("", &heads);
     // The cells of a matrix have a folder of their own: one row is enough for them.
@@ -42,7 +41,7 @@ pub fn table(found: &Collection, folder: &Path) -> String {
 ///
 /// # Errors
 /// One line if the marks are not there.
-pub fn insert(text: &str, table: &str) -> Result<String, String> {
+pub(crate) fn insert(text: &str, table: &str) -> Result<String, String> {
     let [begin, end] = MARKS;
     let missing = || {
         format!("it has no line '{begin}' with a line '{end}' below it: put both where the table is to stand")

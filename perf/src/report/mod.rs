@@ -2,13 +2,13 @@
 //! [`markdown`] write those down. What a section is about is in `sections`, how charts are drawn in `svg`; neither
 //! reads files or measures anything.
 
-pub mod document;
-pub mod html;
-pub mod index;
-pub mod markdown;
-pub mod plain;
+pub(crate) mod document;
+pub(crate) mod html;
+pub(crate) mod index;
+pub(crate) mod markdown;
+pub(crate) mod plain;
 mod sections;
-pub mod svg;
+pub(crate) mod svg;
 
 use crate::records::record::date_and_time;
 use crate::records::{Collection, File, Record};
@@ -61,8 +61,7 @@ fn by_file(found: &Collection) -> impl Iterator<Item = (&File, &[Record])> {
 }
 
 /// Makes a report of records. `folder` is where the file will lie that it is written to: links begin there.
-#[must_use]
-pub fn build(found: &Collection, title: &str, folder: &Path) -> Report {
+pub(crate) fn build(found: &Collection, title: &str, folder: &Path) -> Report {
     let input = Input { found, folder };
     let mut report = Report {
         title: title.to_owned(),

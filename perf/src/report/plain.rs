@@ -8,8 +8,7 @@ use std::fmt::Write as _;
 const LONGEST: usize = 72;
 
 /// Writes a document. Charts are left out.
-#[must_use]
-pub fn plain(report: &Report) -> String {
+pub(crate) fn plain(report: &Report) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = writeln!(text, "{}", report.subtitle);
@@ -33,8 +32,7 @@ pub fn plain(report: &Report) -> String {
 }
 
 /// Lays the heads and the rows of a table out in columns.
-#[must_use]
-pub fn rows(table: &Table) -> String {
+pub(crate) fn rows(table: &Table) -> String {
     let (mut rows, flush) = (vec![Vec::new()], table.heads.iter().map(|(_, flush)| *flush));
     rows[0].extend(table.heads.iter().map(|(head, _)| head.clone()));
     rows.extend(table.rows.iter().map(|row| row.iter().map(|cell| cut(&cell.text)).collect()));

@@ -113,7 +113,7 @@ fn kind_of_record(section: &mut Section, groups: &[Group<'_>], kind: &str) {
         lines.extend(floor(groups, &lines));
         let records = || drawn.iter().flat_map(|(group, ..)| &group.records);
         let chart = Chart::Lines(Lines {
-            x: Axis::Percentile,
+            x: Axis::percentile(),
             y: Axis::log("latency", Unit::Nanoseconds),
             lines,
             is_hatched: records().any(|it| it.latencies_disturbed_by().is_some()),

@@ -10,36 +10,33 @@ const WIDE: f64 = 600.0;
 
 /// Bars over an axis.
 #[derive(Clone, Debug)]
-pub struct Bars {
-    /// The axis along the bottom.
-    pub axis: Axis,
+pub(crate) struct Bars {
+    pub(crate) axis: Axis,
     /// The names of the parts of a bar, in the order of their colours; empty for colours that no part has.
-    pub parts: Vec<String>,
+    pub(crate) parts: Vec<String>,
     /// The name of the mark of a bar; empty where none has one.
-    pub mark: String,
-    /// The bars.
-    pub bars: Vec<Bar>,
+    pub(crate) mark: String,
+    pub(crate) bars: Vec<Bar>,
     /// Values that the axis reaches too, as those of the charts beside it.
-    pub reached: Vec<f64>,
+    pub(crate) reached: Vec<f64>,
 }
 
 /// One bar.
 #[derive(Clone, Debug, Default)]
-pub struct Bar {
-    /// Its name.
-    pub name: String,
+pub(crate) struct Bar {
+    pub(crate) name: String,
     /// The lengths of its parts, by their colour.
-    pub parts: Vec<(usize, f64)>,
+    pub(crate) parts: Vec<(usize, f64)>,
     /// The interval of its whole.
-    pub interval: Option<(f64, f64)>,
+    pub(crate) interval: Option<(f64, f64)>,
     /// A value to be marked on it.
-    pub mark: Option<f64>,
+    pub(crate) mark: Option<f64>,
     /// Its value in words.
-    pub text: String,
+    pub(crate) text: String,
     /// The text that is shown when it is pointed at.
-    pub hint: String,
+    pub(crate) hint: String,
     /// Whether something disturbed the measurement.
-    pub is_hatched: bool,
+    pub(crate) is_hatched: bool,
 }
 
 impl Bar {
@@ -50,8 +47,7 @@ impl Bar {
 
 impl Bars {
     /// Makes bars without marks.
-    #[must_use]
-    pub fn new(axis: Axis, parts: &[&str], bars: Vec<Bar>) -> Self {
+    pub(crate) fn new(axis: Axis, parts: &[&str], bars: Vec<Bar>) -> Self {
         let parts = parts.iter().map(|&name| name.to_owned()).collect();
         Self { axis, parts, mark: String::new(), bars, reached: Vec::new() }
     }
@@ -95,7 +91,7 @@ impl Bars {
 
         let plot = Plot { left, top, right, bottom };
         canvas.rect("plot", plot.corner(), plot.size(), "");
-        canvas.x_axis(&plot, &ticks, self.axis.title());
+        canvas.x_axis(&plot, &ticks, &self.axis.title);
 
         for (index, one) in self.bars.iter().enumerate() {
             let above = top + row * index as f64;

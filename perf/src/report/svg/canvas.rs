@@ -178,8 +178,7 @@ pub(super) fn widest<'a>(texts: impl Iterator<Item = &'a String>) -> f64 {
 }
 
 /// Writes a text so that it stands for itself in HTML.
-#[must_use]
-pub fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

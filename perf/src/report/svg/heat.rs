@@ -9,21 +9,16 @@ const STRENGTHS: (f64, f64) = (0.06, 0.94);
 
 /// Cells coloured by their values.
 #[derive(Clone, Debug)]
-pub struct Heat {
-    /// The title of the rows.
-    pub row_title: String,
-    /// The title of the columns.
-    pub column_title: String,
-    /// The names of the rows.
-    pub rows: Vec<String>,
-    /// The names of the columns.
-    pub columns: Vec<String>,
+pub(crate) struct Heat {
+    pub(crate) row_title: String,
+    pub(crate) column_title: String,
+    pub(crate) rows: Vec<String>,
+    pub(crate) columns: Vec<String>,
     /// The values by row and column; none where nothing was measured.
-    pub cells: Vec<Vec<Option<f64>>>,
-    /// The unit of the values.
-    pub unit: Unit,
+    pub(crate) cells: Vec<Vec<Option<f64>>>,
+    pub(crate) unit: Unit,
     /// Whether something disturbed the measurement.
-    pub is_hatched: bool,
+    pub(crate) is_hatched: bool,
 }
 
 impl Heat {

@@ -13,32 +13,29 @@ const MOST_LABEL: f64 = 230.0;
 
 /// Lines over two axes.
 #[derive(Clone, Debug)]
-pub struct Lines {
-    /// The axis along the bottom.
-    pub x: Axis,
-    /// The axis along the side.
-    pub y: Axis,
+pub(crate) struct Lines {
+    pub(crate) x: Axis,
+    pub(crate) y: Axis,
     /// The lines; at most [`COLOURS`] can be told apart.
-    pub lines: Vec<Line>,
+    pub(crate) lines: Vec<Line>,
     /// Whether something disturbed a measurement that is drawn.
-    pub is_hatched: bool,
+    pub(crate) is_hatched: bool,
 }
 
 /// One line.
 #[derive(Clone, Debug, Default)]
-pub struct Line {
-    /// What it is of.
-    pub name: String,
+pub(crate) struct Line {
+    pub(crate) name: String,
     /// Its points, from left to right.
-    pub points: Vec<(f64, f64)>,
+    pub(crate) points: Vec<(f64, f64)>,
     /// Intervals of the points' heights; empty where there are none.
-    pub intervals: Vec<(f64, f64)>,
+    pub(crate) intervals: Vec<(f64, f64)>,
     /// Whether its points are all that is known, so that they are marked.
-    pub marked: bool,
+    pub(crate) marked: bool,
     /// Whether it is what others are compared with: it is drawn thin and has no colour.
-    pub is_reference: bool,
+    pub(crate) is_reference: bool,
     /// Its colour, where charts side by side share theirs; otherwise it follows from its place.
-    pub colour: Option<usize>,
+    pub(crate) colour: Option<usize>,
 }
 
 impl Lines {
@@ -81,13 +78,13 @@ impl Lines {
         if self.is_hatched {
             canvas.hatch(plot.corner(), plot.size());
         }
-        canvas.text("axis", [0.0, LINE - 4.0], Anchor::Start, self.y.title());
+        canvas.text("axis", [0.0, LINE - 4.0], Anchor::Start, &self.y.title);
         for (share, text) in &y_ticks {
             let height = bottom - share * (bottom - top);
             canvas.line("grid", [left, height], [right, height]);
             canvas.text("tick", [left - 6.0, height + 4.0], Anchor::End, text);
         }
-        canvas.x_axis(&plot, &x_ticks, self.x.title());
+        canvas.x_axis(&plot, &x_ticks, &self.x.title);
 
         for (index, line) in self.lines.iter().enumerate() {
             let class = self.class(index);
@@ -151,7 +148,7 @@ mod tests {
             ..Line::default()
         };
         Chart::Lines(Lines {
-            x: Axis::Percentile,
+            x: Axis::percentile(),
             y: Axis::log("latency", Unit::Nanoseconds),
             lines: ends.iter().map(line).collect(),
             is_hatched: false,

@@ -9,33 +9,30 @@ const STEP: f64 = 13.0;
 
 /// Places in frames.
 #[derive(Clone, Debug)]
-pub struct Places {
+pub(crate) struct Places {
     /// The meaning of the marks' colours.
-    pub keys: Vec<String>,
+    pub(crate) keys: Vec<String>,
     /// The meaning of a ring.
-    pub ring: String,
+    pub(crate) ring: String,
     /// The frames: their names, and their places.
-    pub frames: Vec<(String, Vec<Place>)>,
+    pub(crate) frames: Vec<(String, Vec<Place>)>,
 }
 
 /// A box with marks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Place {
-    /// Its name.
-    pub name: String,
-    /// The marks in it.
-    pub marks: Vec<Mark>,
+pub(crate) struct Place {
+    pub(crate) name: String,
+    pub(crate) marks: Vec<Mark>,
 }
 
 /// One mark.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Mark {
+pub(crate) struct Mark {
     /// Its colour.
-    pub key: usize,
-    /// Whether it has a ring.
-    pub ringed: bool,
+    pub(crate) key: usize,
+    pub(crate) ringed: bool,
     /// The text that is shown when it is pointed at.
-    pub hint: String,
+    pub(crate) hint: String,
 }
 
 impl Places {
