@@ -65,7 +65,6 @@ pub fn counters_text(rows: &[Row]) -> String {
     let names: Vec<&str> = first.per_operation.keys().copied().collect();
     let mut heads = vec!["per operation".to_owned()];
     heads.extend(names.iter().map(|name| format!(">{}", name.replace('_', " "))));
-    let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
     let cells = counted().map(|row| {
         let count = |name| row.per_operation.get(name).copied().unwrap_or(0.0);
         let counts = names.iter().map(|name| times(count(*name)));

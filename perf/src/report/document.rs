@@ -36,7 +36,7 @@ pub(crate) struct Tile {
 pub(crate) struct Tally {
     pub(crate) count: usize,
     /// What it counts.
-    pub(crate) what: String,
+    pub(crate) what: &'static str,
     /// Whether that is good.
     pub(crate) tone: Tone,
 }
@@ -134,8 +134,8 @@ pub(crate) struct Table {
 
 impl Table {
     /// Begins a table with [these heads](head).
-    pub(crate) fn new(title: &str, heads: &[&str]) -> Self {
-        let heads = heads.iter().map(|text| head(text)).collect();
+    pub(crate) fn new(title: &str, heads: &[impl AsRef<str>]) -> Self {
+        let heads = heads.iter().map(|text| head(text.as_ref())).collect();
         Self { title: title.to_owned(), heads, ..Self::default() }
     }
 

@@ -1,6 +1,7 @@
 //! A report as one HTML file: style and charts are in it, nothing is fetched and no script is run, which its
 //! content-security policy says as well.
 
+use super::distinct;
 use super::document::{Block, Cell, Figure, Report, Section, Table, Tile, Tone};
 use super::svg::{Chart, Key, escape};
 use splinter_harness::table::Flush;
@@ -34,7 +35,7 @@ pub(crate) fn html(report: &Report) -> String {
     let (title, subtitle) = (escape(&report.title), escape(&report.subtitle));
     let tiles = list("tiles\" aria-label=\"Headline figures", &report.tiles, tile);
     let tallies = list("tallies", &report.tallies, |it| {
-        format!("<li class=\"{}\"><b>{}</b> {}</li>", class(it.tone), it.count, escape(&it.what))
+        format!("<li class=\"{}\"><b>{}</b> {}</li>", class(it.tone), it.count, escape(it.what))
     });
     let links =
         lines(&report.sections, |it| format!("<li><a href=\"#{}\">{}</a></li>", it.id, escape(&it.title)));
@@ -119,12 +120,7 @@ fn section(section: &Section) -> String {
 }
 
 fn figure_of(Figure { title, caption, charts }: &Figure) -> String {
-    let mut keys: Vec<Key> = Vec::new();
-    for key in charts.iter().flat_map(|(_, chart)| chart.legend()) {
-        if !keys.contains(&key) {
-            keys.push(key);
-        }
-    }
+    let mut keys = distinct(charts.iter().flat_map(|(_, chart)| chart.legend()));
     // References come last, and the meaning of hatching.
     keys.sort_by_key(|key| !key.class.starts_with('k'));
     let kind = charts.first().map_or("", |(_, chart)| chart.kind());

@@ -25,7 +25,7 @@ pub(crate) fn markdown(report: &Report) -> String {
         .iter()
         .map(|tally| {
             let bold = if tally.tone == Tone::Bad { "**" } else { "" };
-            format!("{bold}{} {}{bold}", tally.count, plain(&tally.what))
+            format!("{bold}{} {}{bold}", tally.count, plain(tally.what))
         })
         .collect();
     let _ = writeln!(text, "{}\n", tallies.join(" · "));

@@ -60,6 +60,37 @@ fn by_file(found: &Collection) -> impl Iterator<Item = (&File, &[Record])> {
     })
 }
 
+/// Returns values without repetitions, in the order in which each comes first.
+fn distinct<T: PartialEq>(values: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut all = Vec::new();
+    for value in values {
+        if !all.contains(&value) {
+            all.push(value);
+        }
+    }
+    all
+}
+
+/// Puts values with equal keys together, in the order in which each key comes first.
+fn by_key<K: PartialEq, V>(values: impl IntoIterator<Item = (K, V)>) -> Vec<(K, Vec<V>)> {
+    let mut all: Vec<(K, Vec<V>)> = Vec::new();
+    for (key, value) in values {
+        match all.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, same)) => same.push(value),
+            None => all.push((key, vec![value])),
+        }
+    }
+    all
+}
+
+/// Returns where a name is in a list, to which it is added if it is new.
+fn place_in(names: &mut Vec<String>, name: &str) -> usize {
+    names.iter().position(|known| known == name).unwrap_or_else(|| {
+        names.push(name.to_owned());
+        names.len() - 1
+    })
+}
+
 /// Makes a report of records. `folder` is where the file will lie that it is written to: links begin there.
 pub(crate) fn build(found: &Collection, title: &str, folder: &Path) -> Report {
     let input = Input { found, folder };

@@ -31,21 +31,16 @@ fn report(records: &[&Path], out: &Path) {
     assert_eq!(made.status.code(), Some(0), "{errors}");
 }
 
+const FLAGS: &str =
+    "--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --allow-file-access-from-files
+    --enable-logging=stderr --virtual-time-budget=20000 --dump-dom";
+
 /// Has Chromium load a page; returns what it wrote. It is ended if it takes too long.
 fn chromium(folder: &Path, page: &Path, dark: bool) -> Output {
     let program = std::env::var("SPLINTER_CHROMIUM").unwrap_or_else(|_| "chromium".to_owned());
     Command::new("timeout")
         .args([PATIENCE, &program])
-        .args([
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-dev-shm-usage",
-            "--allow-file-access-from-files",
-            "--enable-logging=stderr",
-            "--virtual-time-budget=20000",
-            "--dump-dom",
-        ])
+        .args(FLAGS.split_whitespace())
         .arg(format!("--user-data-dir={}", folder.join("profile").display()))
         .arg(format!("--blink-settings=preferredColorScheme={}", i32::from(!dark)))
         .arg(format!("file://{}", page.display()))

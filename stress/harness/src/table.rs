@@ -22,8 +22,8 @@ pub fn head(text: &str) -> (String, Flush) {
 
 /// Lays rows out as [`columns`] below their [heads](head).
 #[must_use]
-pub fn headed<R: Into<Vec<String>>>(heads: &[&str], rows: impl IntoIterator<Item = R>) -> String {
-    let (heads, flush): (Vec<String>, Vec<Flush>) = heads.iter().map(|text| head(text)).unzip();
+pub fn headed<R: Into<Vec<String>>>(heads: &[impl AsRef<str>], rows: impl IntoIterator<Item = R>) -> String {
+    let (heads, flush): (Vec<String>, Vec<Flush>) = heads.iter().map(|text| head(text.as_ref())).unzip();
     let rows: Vec<Vec<String>> = std::iter::once(heads).chain(rows.into_iter().map(Into::into)).collect();
     columns(&flush, &rows)
 }

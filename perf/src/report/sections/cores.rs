@@ -97,9 +97,8 @@ impl Matrix {
     }
 
     fn table(&self, title: &str, kind: &Kind) -> Table {
-        let columns: Vec<String> = self.columns.iter().map(|it| format!(">to {it}")).collect();
-        let heads: Vec<&str> =
-            std::iter::once(kind.ends[0]).chain(columns.iter().map(String::as_str)).collect();
+        let mut heads = vec![kind.ends[0].to_owned()];
+        heads.extend(self.columns.iter().map(|it| format!(">to {it}")));
         let mut table = Table::new(title, &heads);
         for (name, row) in self.rows.iter().zip(&self.cells) {
             let row = row.iter().map(|value| Cell::or_dash(value.map(|value| kind.unit.show(value))));

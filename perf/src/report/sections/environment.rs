@@ -1,7 +1,7 @@
 //! The machines and builds, field by field, and what passed while the records were made.
 
-use super::super::by_file;
 use super::super::document::{Cell, Section, Table};
+use super::super::{by_file, by_key};
 use super::Input;
 use crate::records::Record;
 use crate::records::config::Fields;
@@ -9,17 +9,8 @@ use crate::records::group::varying;
 use crate::records::paths::link;
 
 pub(super) fn fill(input: &Input<'_>, section: &mut Section) {
-    let mut machines: Vec<(Fields, Vec<String>)> = Vec::new();
-    for record in &input.found.records {
-        let machine = record.machine_and_build();
-        if machine.is_empty() {
-            continue;
-        }
-        match machines.iter_mut().find(|(known, _)| *known == machine) {
-            Some((_, names)) => names.push(record.name()),
-            None => machines.push((machine, vec![record.name()])),
-        }
-    }
+    let records = input.found.records.iter().map(|record| (record.machine_and_build(), record.name()));
+    let machines = by_key(records.filter(|(machine, _)| !machine.is_empty()));
     if machines.is_empty() {
         return;
     }
@@ -29,10 +20,8 @@ pub(super) fn fill(input: &Input<'_>, section: &mut Section) {
         count => format!("There are {count} machines or builds; rows in which they differ come first."),
     });
     let several = machines.len() > 1;
-    let heads: Vec<String> = (1..=machines.len())
-        .map(|number| if several { number.to_string() } else { "value".to_owned() })
-        .collect();
-    let heads: Vec<&str> = std::iter::once("field").chain(heads.iter().map(String::as_str)).collect();
+    let mut heads = vec!["field".to_owned()];
+    heads.extend((1..=machines.len()).map(|it| if several { it.to_string() } else { "value".to_owned() }));
     let mut table = Table::new("Machine and build", &heads);
     let mut names: Vec<&String> = machines.iter().flat_map(|(fields, _)| fields.keys()).collect();
     names.sort_by_key(|name| (!differing.contains(*name), (*name).clone()));

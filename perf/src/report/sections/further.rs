@@ -1,6 +1,7 @@
 //! All else that records hold: lists of any kind as tables, as they are. So a kind of record that is newer than this
 //! report is shown, too.
 
+use super::super::distinct;
 use super::super::document::{Cell, Section, Table, Tone};
 use super::Input;
 use crate::records::config::text;
@@ -19,16 +20,10 @@ const MOST_NUMBERS: usize = 4;
 const LONGEST: usize = 160;
 
 /// Fields, beside the common ones, that other sections show, or that are of no use in a table.
+#[rustfmt::skip]
 const ELSEWHERE: [&str; 9] = [
-    "placement",
-    "core_to_core",
-    "node_to_node",
-    "hdr_log",
-    "detection_ns",
-    "recovery_ns",
-    "rescue_ns",
-    "machine",
-    "invariants",
+    "placement", "core_to_core", "node_to_node", "hdr_log", "detection_ns", "recovery_ns",
+    "rescue_ns", "machine", "invariants",
 ];
 
 pub(super) fn fill(input: &Input<'_>, section: &mut Section) {
@@ -56,12 +51,7 @@ pub(super) fn fill(input: &Input<'_>, section: &mut Section) {
 /// Shows a list of objects as rows; columns are the fields that hold a value of one line.
 fn list_of(section: &mut Section, title: &str, list: &[Value]) {
     let rows: Vec<Vec<(String, &Value)>> = list.iter().map(fields).collect();
-    let mut columns: Vec<String> = Vec::new();
-    for (name, _) in rows.iter().flatten() {
-        if !columns.contains(name) {
-            columns.push(name.clone());
-        }
-    }
+    let mut columns = distinct(rows.iter().flatten().map(|(name, _)| name.clone()));
     if columns.is_empty() {
         return;
     }
@@ -82,7 +72,6 @@ fn list_of(section: &mut Section, title: &str, list: &[Value]) {
             format!("{sign}{}", column.replace(['_', '.'], " "))
         })
         .collect();
-    let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
     let mut table = Table::new("", &heads);
     for row in rows.iter().take(MOST_ROWS) {
         table.row(columns.iter().map(|column| {
@@ -104,21 +93,10 @@ fn list_of(section: &mut Section, title: &str, list: &[Value]) {
 
 /// Returns where a column stands: what names a row first, what it came to next, then its figures.
 fn rank(column: &str) -> usize {
+    #[rustfmt::skip]
     const FIRST: [&str; 14] = [
-        "claim",
-        "check",
-        "cell",
-        "candidate",
-        "axis",
-        "name",
-        "subject",
-        "scene",
-        "first",
-        "second",
-        "how",
-        "verdict",
-        "met",
-        "reason",
+        "claim", "check", "cell", "candidate", "axis", "name", "subject", "scene", "first",
+        "second", "how", "verdict", "met", "reason",
     ];
     let named = FIRST.iter().position(|it| *it == column);
     let rest = usize::from(unit(column).is_none()) + 2 * usize::from(column.contains('.'));

@@ -2,6 +2,7 @@
 
 use super::super::document::{Cell, Section, Table};
 use super::super::svg::{Axis, Chart, Line, Lines};
+use super::super::{distinct, place_in};
 use super::{Input, evenly, spread};
 use crate::records::Record;
 use crate::records::group::{Group, groups, labels};
@@ -59,12 +60,7 @@ fn kind_of_record(section: &mut Section, groups: &[Group<'_>], kind: &str) {
         .zip(labels(groups))
         .map(|(group, name)| (group, name, curves(&group.records)))
         .collect();
-    let mut operations: Vec<&str> = Vec::new();
-    for curve in all.iter().flat_map(|(.., curves)| curves) {
-        if !operations.contains(&curve.name.as_str()) {
-            operations.push(&curve.name);
-        }
-    }
+    let operations = distinct(all.iter().flat_map(|(.., curves)| curves).map(|curve| curve.name.as_str()));
     let heads =
         ["operation", "configuration", ">samples", ">p50", ">p90", ">p99", ">p99.9", ">p99.99", ">max"];
     let mut table = Table::new(&join("Percentiles", kind), &heads);
@@ -96,18 +92,9 @@ fn kind_of_record(section: &mut Section, groups: &[Group<'_>], kind: &str) {
         };
         let mut line = |(_, name, curves): &&(_, String, Vec<Curve>)| {
             let curve = find(curves)?;
-            let colour = names.iter().position(|known| known == name);
-            let colour = colour.unwrap_or_else(|| {
-                names.push(name.clone());
-                names.len() - 1
-            });
-            Some(Line {
-                name: name.clone(),
-                points: curve.points,
-                marked: curve.sparse,
-                colour: Some(colour),
-                ..Line::default()
-            })
+            let colour = Some(place_in(&mut names, name));
+            let (name, points, marked) = (name.clone(), curve.points, curve.sparse);
+            Some(Line { name, points, marked, colour, ..Line::default() })
         };
         let mut lines: Vec<Line> = drawn.iter().filter_map(&mut line).collect();
         lines.extend(floor(groups, &lines));

@@ -1,5 +1,6 @@
 //! Which worker was on which processor of which node, and where the store's memory was.
 
+use super::super::by_key;
 use super::super::document::{Cell, Section, Table, Tone};
 use super::super::svg::{Chart, Mark, Place, Places};
 use super::Input;
@@ -10,9 +11,6 @@ use std::collections::BTreeMap;
 /// The most maps that are drawn.
 const MOST: usize = 2;
 
-/// Frames with places, as they are drawn.
-type Map = Vec<(String, Vec<Place>)>;
-
 const ROLES: [&str; 3] = ["writer", "reader", "watcher"];
 
 pub(super) fn fill(input: &Input<'_>, section: &mut Section) {
@@ -21,19 +19,11 @@ pub(super) fn fill(input: &Input<'_>, section: &mut Section) {
         &["record", "asked", ">workers", ">pinned", ">migrations", "memory", "pages by node", "misplaced"],
     );
     // Many records are placed alike: each map is drawn once.
-    let mut maps: Vec<(Map, Vec<String>)> = Vec::new();
-    for record in &input.found.records {
-        let placed = record.placed();
-        if placed.is_empty() {
-            continue;
-        }
+    let records = input.found.records.iter().map(|record| (record, record.placed()));
+    let maps = by_key(records.filter(|(_, placed)| !placed.is_empty()).map(|(record, placed)| {
         table.row(row(input, record, &placed));
-        let map: Map = placed.iter().map(frame).collect();
-        match maps.iter_mut().find(|(known, _)| *known == map) {
-            Some((_, names)) => names.push(record.name()),
-            None => maps.push((map, vec![record.name()])),
-        }
-    }
+        (placed.iter().map(frame).collect::<Vec<_>>(), record.name())
+    }));
     if maps.is_empty() {
         return;
     }

@@ -1,5 +1,6 @@
 //! Splinter beside other stores under the same loads, as `splinter-perf peers` measures them.
 
+use super::super::distinct;
 use super::super::document::{Cell, Section, Table};
 use super::super::svg::{Axis, Bar, Bars, Chart};
 use super::Input;
@@ -63,16 +64,11 @@ fn chart(load: &Load, reached: &[f64], is_hatched: bool) -> Option<(String, Char
 
 /// Says what a reader must know of each store, each thing once.
 fn notes(loads: &[Load]) -> String {
-    let mut notes: Vec<String> = Vec::new();
-    for entrant in loads.iter().flat_map(|load| &load.entrants) {
+    let notes = loads.iter().flat_map(|load| &load.entrants).flat_map(|entrant| {
         let said = [&entrant.note, &entrant.problem].into_iter().flatten();
-        for said in said.map(|said| format!("{}: {said}.", entrant.name)) {
-            if !notes.contains(&said) {
-                notes.push(said);
-            }
-        }
-    }
-    notes.join(" ")
+        said.map(|said| format!("{}: {said}.", entrant.name))
+    });
+    distinct(notes).join(" ")
 }
 
 fn table(name: &str, loads: &[Load]) -> Table {

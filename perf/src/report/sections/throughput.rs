@@ -1,6 +1,7 @@
 //! Goodput of each configuration: bars with their parts by operation, and intervals where there are several records.
 
 use super::super::document::{Cell, Section, Table};
+use super::super::place_in;
 use super::super::svg::{Axis, Bar, Bars, Chart};
 use super::{Input, about_intervals, evenly, interval, runs, spread};
 use crate::records::Record;
@@ -90,11 +91,7 @@ fn bar(
             let same = all.iter().find(|other| other.name == operation.name);
             same.map(|same| same.goodput_per_s)
         });
-        let colour = names.iter().position(|known| *known == operation.name);
-        let colour = colour.unwrap_or_else(|| {
-            names.push(operation.name.clone());
-            names.len() - 1
-        });
+        let colour = place_in(names, &operation.name);
         parts.extend(of.map(|of| (colour, of.median)));
     }
     // Medians of parts need not add up to the median of the whole.

@@ -1,7 +1,7 @@
 //! The verdicts of all records, on top of all, with their reasons and broken invariants.
 
 use super::super::document::{Cell, Section, Table, Tally, Tone};
-use super::super::{Together, together};
+use super::super::{Together, distinct, together};
 use super::{Input, tone, word};
 use crate::records::paths::link;
 use crate::records::{Collection, File, Record};
@@ -28,14 +28,9 @@ pub(in crate::report) fn tallies(found: &Collection) -> Vec<Tally> {
     if broken == 0 && checked > 0 {
         tallies.push((checked, "with all invariants held", Tone::Good));
     }
-    tallies
-        .into_iter()
-        .map(|(count, what, tone)| Tally {
-            count,
-            what: what.to_owned(),
-            tone: if count == 0 { Tone::Plain } else { tone },
-        })
-        .collect()
+    let tone_of = |count, tone| if count == 0 { Tone::Plain } else { tone };
+    let tally = |(count, what, tone)| Tally { count, what, tone: tone_of(count, tone) };
+    tallies.into_iter().map(tally).collect()
 }
 
 pub(super) fn fill(input: &Input<'_>, section: &mut Section) {
@@ -107,12 +102,7 @@ fn files(input: &Input<'_>) -> Table {
             (all, 0) => format!("all {all} hold").into(),
             (all, broken) => Cell::toned(format!("{broken} of {all} BROKEN"), Tone::Bad),
         };
-        let mut labels: Vec<&str> = Vec::new();
-        for label in records.iter().flat_map(|record| record.texts(&["labels"])) {
-            if !labels.contains(&label) {
-                labels.push(label);
-            }
-        }
+        let labels = distinct(records.iter().flat_map(|record| record.texts(&["labels"])));
         let what = match records.as_slice() {
             [] => "-".to_owned(),
             [one] => one.what(),
