@@ -55,8 +55,8 @@ fn set(criterion: &mut Criterion) {
 fn handle(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("handle");
     let mut keyed = Keyed::new(64, SEED).expect("the store can be filled");
-    lap(&mut group, "get 64 B", Keyed::OPS, &mut keyed, Keyed::get_at);
-    lap(&mut group, "set 64 B", Keyed::OPS, &mut keyed, Keyed::set_at);
+    lap(&mut group, "get 64 B", Keyed::OPS, &mut keyed, Keyed::get_by_handle);
+    lap(&mut group, "set 64 B", Keyed::OPS, &mut keyed, Keyed::set_by_handle);
 }
 
 fn miss(criterion: &mut Criterion) {

@@ -12,8 +12,7 @@ use splinter_harness::disturbance::disturbed;
 use splinter_harness::environment::Environment;
 use splinter_harness::environment::Taken;
 use splinter_harness::environment::load_average;
-use splinter_harness::table::Flush::Left;
-use splinter_harness::table::columns;
+use splinter_harness::table::headed;
 use splinter_harness::verdict::Verdict;
 use std::fs;
 use std::time::Duration;
@@ -27,10 +26,10 @@ const DEAREST_CLOCK_NS: f64 = 100.0;
 /// The greatest share of the last ten seconds in which threads may have waited for a processor, in percent.
 const MOST_PRESSURE_PERCENT: f64 = 10.0;
 
-/// Whether something is as measurements need it.
+/// How something is, as measurements need it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Fitness {
+pub enum Status {
     /// It is.
     Good,
     /// It is not.
@@ -39,7 +38,7 @@ pub enum Fitness {
     Unknown,
 }
 
-impl Fitness {
+impl Status {
     fn word(self) -> &'static str {
         match self {
             Self::Good => "good",
@@ -57,10 +56,11 @@ pub struct Check {
     /// How it is.
     pub state: String,
     /// Whether that is good.
-    pub fitness: Fitness,
+    #[serde(rename = "fitness")]
+    pub status: Status,
     /// The command that changes it; none where it is good, or nothing can be done from here.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub change: Option<String>,
+    #[serde(rename = "change", default, skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
 }
 
 /// What all checks found, in the order of the table.
@@ -105,23 +105,17 @@ impl Doctor {
     /// Returns whether figures of this machine can support a verdict: pass without anything bad, else inconclusive.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
-        let bad = |check: &Check| check.fitness == Fitness::Bad;
+        let bad = |check: &Check| check.status == Status::Bad;
         if self.checks.iter().any(bad) { Verdict::Inconclusive } else { Verdict::Pass }
     }
 
     /// Lays the checks out as text.
     #[must_use]
     pub fn text(&self) -> String {
-        let mut rows = vec![["check", "", "state", "to change it"].map(str::to_owned).to_vec()];
-        rows.extend(self.checks.iter().map(|check| {
-            vec![
-                check.name.clone(),
-                check.fitness.word().to_owned(),
-                check.state.clone(),
-                check.change.clone().unwrap_or_default(),
-            ]
-        }));
-        columns(&[Left, Left, Left, Left], &rows)
+        let rows = self.checks.iter().map(|Check { name, state, status, remedy }| {
+            [name.clone(), status.word().to_owned(), state.clone(), remedy.clone().unwrap_or_default()]
+        });
+        headed(&["check", "", "state", "to change it"], rows)
     }
 }
 
@@ -131,12 +125,12 @@ fn read(path: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-fn check(name: &str, state: impl Into<String>, is_good: bool, change: &str) -> Check {
+fn check(name: &str, state: impl Into<String>, is_good: bool, remedy: &str) -> Check {
     Check {
         name: name.to_owned(),
         state: state.into(),
-        fitness: if is_good { Fitness::Good } else { Fitness::Bad },
-        change: (!is_good && !change.is_empty()).then(|| change.to_owned()),
+        status: if is_good { Status::Good } else { Status::Bad },
+        remedy: (!is_good && !remedy.is_empty()).then(|| remedy.to_owned()),
     }
 }
 
@@ -144,8 +138,8 @@ fn unknown(name: &str) -> Check {
     Check {
         name: name.to_owned(),
         state: "the kernel does not tell".to_owned(),
-        fitness: Fitness::Unknown,
-        change: None,
+        status: Status::Unknown,
+        remedy: None,
     }
 }
 
@@ -172,11 +166,11 @@ fn quota(environment: &Environment) -> Check {
     };
     let state = format!("{} grants {:.2} processors", quota.group, quota.processors);
     let is_good = quota.processors >= environment.processors as f64;
-    let change = format!(
+    let remedy = format!(
         "echo max | sudo tee {0}/cpu.max, or of version 1: echo -1 | sudo tee {0}/cpu.cfs_quota_us",
         quota.group
     );
-    check("quota", state, is_good, &change)
+    check("quota", state, is_good, &remedy)
 }
 
 fn governor(governor: Option<String>) -> Check {
@@ -184,17 +178,17 @@ fn governor(governor: Option<String>) -> Check {
         return unknown("frequency governor");
     };
     let is_good = governor == "performance";
-    let change = "sudo cpupower frequency-set -g performance";
-    check("frequency governor", governor, is_good, change)
+    let remedy = "sudo cpupower frequency-set -g performance";
+    check("frequency governor", governor, is_good, remedy)
 }
 
 fn turbo(no_turbo: Option<String>, boost: Option<String>) -> Check {
-    let (is_on, change) = match (no_turbo, boost) {
+    let (is_on, remedy) = match (no_turbo, boost) {
         (Some(off), _) => (off == "0", "echo 1 | sudo tee /sys/devices/system/cpu/intel_pstate/no_turbo"),
         (None, Some(on)) => (on == "1", "echo 0 | sudo tee /sys/devices/system/cpu/cpufreq/boost"),
         (None, None) => return unknown("turbo"),
     };
-    check("turbo", if is_on { "on" } else { "off" }, !is_on, change)
+    check("turbo", if is_on { "on" } else { "off" }, !is_on, remedy)
 }
 
 fn smt(active: Option<String>) -> Check {
@@ -203,8 +197,8 @@ fn smt(active: Option<String>) -> Check {
     };
     let is_on = active == "1";
     let state = if is_on { "processors share cores" } else { "a processor has a core" };
-    let change = "echo off | sudo tee /sys/devices/system/cpu/smt/control";
-    check("threads of a core", state, !is_on, change)
+    let remedy = "echo off | sudo tee /sys/devices/system/cpu/smt/control";
+    check("threads of a core", state, !is_on, remedy)
 }
 
 fn huge_pages(policy: &str) -> Check {
@@ -244,8 +238,8 @@ fn source(source: Option<String>) -> Check {
         return unknown("clock source");
     };
     let is_good = !["hpet", "acpi_pm", "jiffies", "pit"].contains(&source.as_str());
-    let change = "echo tsc | sudo tee /sys/devices/system/clocksource/clocksource0/current_clocksource";
-    check("clock source", source, is_good, change)
+    let remedy = "echo tsc | sudo tee /sys/devices/system/clocksource/clocksource0/current_clocksource";
+    check("clock source", source, is_good, remedy)
 }
 
 fn clock_cost(now_ns: f64, counter: ClockCost) -> Check {
@@ -264,8 +258,8 @@ fn pinned() -> Check {
     let pinned = std::thread::spawn(|| pinning::pin(0)).join();
     let is_good = matches!(pinned, Ok(Some(_)));
     let state = if is_good { "allowed" } else { "refused" };
-    let change = "let the process call sched_setaffinity: see the sandbox's seccomp profile";
-    check("pinning", state, is_good, change)
+    let remedy = "let the process call sched_setaffinity: see the sandbox's seccomp profile";
+    check("pinning", state, is_good, remedy)
 }
 
 fn pressure(text: Option<&str>) -> Check {
@@ -284,17 +278,17 @@ fn pressure(text: Option<&str>) -> Check {
 
 fn counters(name: &str, opened: Result<(), String>, paranoid: Option<String>) -> Check {
     let paranoid = paranoid.unwrap_or_else(|| "unknown".to_owned());
-    let (state, fitness) = match opened {
-        Ok(()) => ("can be read".to_owned(), Fitness::Good),
+    let (state, status) = match opened {
+        Ok(()) => ("can be read".to_owned(), Status::Good),
         // Only figures beside the times are lacking.
-        Err(why) => (format!("{why}; perf_event_paranoid is {paranoid}"), Fitness::Unknown),
+        Err(why) => (format!("{why}; perf_event_paranoid is {paranoid}"), Status::Unknown),
     };
-    let change = "sudo sysctl kernel.perf_event_paranoid=1; virtual machines may have none";
+    let remedy = "sudo sysctl kernel.perf_event_paranoid=1; virtual machines may have none";
     Check {
         name: name.to_owned(),
         state,
-        fitness,
-        change: (fitness != Fitness::Good).then(|| change.to_owned()),
+        status,
+        remedy: (status != Status::Good).then(|| remedy.to_owned()),
     }
 }
 
@@ -310,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_bad_says_what_to_change_and_what_is_good_does_not() {
+    fn a_bad_check_names_a_remedy_and_a_good_one_does_not() {
         let pairs = [
             (load(Some(0.1), 2), load(Some(1.4), 2)),
             (governor(text("performance")), governor(text("powersave"))),
@@ -326,15 +320,15 @@ mod tests {
             ),
         ];
         for (good, bad) in pairs {
-            assert_eq!((good.fitness, &good.change), (Fitness::Good, &None), "{good:?}");
-            assert_eq!(bad.fitness, Fitness::Bad, "{bad:?}");
-            assert!(bad.change.is_some(), "{bad:?}");
+            assert_eq!((good.status, &good.remedy), (Status::Good, &None), "{good:?}");
+            assert_eq!(bad.status, Status::Bad, "{bad:?}");
+            assert!(bad.remedy.is_some(), "{bad:?}");
             assert_eq!(good.name, bad.name);
         }
     }
 
     #[test]
-    fn what_the_kernel_does_not_tell_is_unknown() {
+    fn a_check_that_the_kernel_does_not_answer_is_unknown() {
         let checks = [
             load(None, 2),
             governor(None),
@@ -346,7 +340,7 @@ mod tests {
             pressure(None),
         ];
         for check in checks {
-            assert_eq!(check.fitness, Fitness::Unknown, "{check:?}");
+            assert_eq!(check.status, Status::Unknown, "{check:?}");
         }
     }
 
@@ -354,8 +348,8 @@ mod tests {
     fn a_quota_below_the_processors_and_other_load_are_bad() {
         let mut environment = Environment::read();
         (environment.processors, environment.cpu_quota) = (2, None);
-        assert_eq!(quota(&environment).fitness, Fitness::Good);
-        assert_eq!(other_load(&environment).fitness, Fitness::Good);
+        assert_eq!(quota(&environment).status, Status::Good);
+        assert_eq!(other_load(&environment).status, Status::Good);
         environment.cpu_quota = Some(CpuQuota {
             group: "/sys/fs/cgroup/jobs".to_owned(),
             processors: 0.5,
@@ -363,10 +357,10 @@ mod tests {
             throttled_ms: 0,
         });
         let found = quota(&environment);
-        assert_eq!(found.fitness, Fitness::Bad);
-        assert!(found.change.unwrap().contains("echo max | sudo tee /sys/fs/cgroup/jobs/cpu.max"));
+        assert_eq!(found.status, Status::Bad);
+        assert!(found.remedy.unwrap().contains("echo max | sudo tee /sys/fs/cgroup/jobs/cpu.max"));
         environment.disturbances = vec![Disturbance { cause: Cause::Steal, ms: 100, share: 0.2 }];
-        assert_eq!(other_load(&environment).fitness, Fitness::Bad);
+        assert_eq!(other_load(&environment).status, Status::Bad);
     }
 
     #[test]

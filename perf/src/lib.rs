@@ -26,7 +26,7 @@ pub mod micro;
 pub mod only;
 pub mod pinning;
 pub mod records;
-pub mod report;
+mod report;
 pub mod reproduce;
 pub mod rounds;
 pub mod stats;

@@ -1,20 +1,19 @@
 //! The command as its users meet it: what goes to which stream, which exit codes, which fields. No figure is
 //! asserted: these runs are far too short to mean anything.
 
+mod common;
+
+use common::{Folder, PROGRAM, spawn, text};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, Output};
 use std::time::Duration;
 
 fn perf(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_splinter-perf")).args(arguments).output().expect("the command starts")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).expect("output is text")
+    Command::new(PROGRAM).args(arguments).output().expect("the command starts")
 }
 
 fn record(output: &Output) -> Value {
@@ -143,7 +142,7 @@ fn a_claim_has_its_configuration_its_figures_and_its_finding() {
 
 #[test]
 fn a_search_ends_with_a_finding_and_a_profile_that_the_suite_runs_under() {
-    let scratch = Scratch::new("tune");
+    let scratch = Folder::new("tune");
     let (profile, kept) = (scratch.0.join("profile.toml"), scratch.0.join("tune.json"));
     let arguments = "tune --quick --json --writers 2 --readers 1 --keys 64 --key-choice uniform \
         --candidates 4 --rounds 2 --duration 30ms --warmup 0s";
@@ -171,13 +170,9 @@ fn a_search_ends_with_a_finding_and_a_profile_that_the_suite_runs_under() {
 #[test]
 fn interrupted_rounds_are_kept_and_said_to_be_fewer() {
     for verb in ["micro", "limits"] {
-        let measured = Command::new(env!("CARGO_BIN_EXE_splinter-perf"))
-            .args([verb, "--json", "--quick", "--rounds", "1000000"])
-            .args(["--only", if verb == "micro" { "get 64 B" } else { "L1 chase" }])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the command starts");
+        let only = if verb == "micro" { "get 64 B" } else { "L1 chase" };
+        let arguments = [verb, "--json", "--quick", "--rounds", "1000000", "--only", only];
+        let measured = spawn(Command::new(PROGRAM).args(arguments));
         // Once it takes the signal: bit 2 of those that it catches.
         wait_for(|| {
             let status = fs::read_to_string(format!("/proc/{}/status", measured.id()));
@@ -201,14 +196,9 @@ fn interrupted_rounds_are_kept_and_said_to_be_fewer() {
 fn an_interrupted_search_keeps_what_it_has_and_leaves_no_store_behind() {
     let name = format!("splinter-tune-{}", std::process::id());
     let store = Path::new("/dev/shm").join(&name);
-    let search = Command::new(env!("CARGO_BIN_EXE_splinter-perf"))
-        .args(["tune", "--json", "--writers", "1", "--readers", "1"])
-        .args(["--keys", "64", "--candidates", "100"])
-        .args(["--backing", &format!("shared:{name}")])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the command starts");
+    let line =
+        format!("tune --json --writers 1 --readers 1 --keys 64 --candidates 100 --backing shared:{name}");
+    let search = spawn(Command::new(PROGRAM).args(line.split(' ')));
     // The first run has begun once its store is there.
     wait_for(|| store.exists());
     interrupt(&search);
@@ -225,7 +215,7 @@ fn an_interrupted_search_keeps_what_it_has_and_leaves_no_store_behind() {
 }
 
 #[test]
-fn what_does_not_exist_is_a_usage_error_that_says_what_does() {
+fn an_unknown_name_is_a_usage_error_that_lists_the_known_ones() {
     for (arguments, hint) in [
         (&["micro", "--only", "no such row"][..], "get 64 B"),
         (&["limits", "--only", "no such limit"][..], "L2 chase"),
@@ -278,32 +268,22 @@ fn a_missed_target_fails() {
     assert_eq!(agreed(&output) == "fail", any && !disturbed);
 }
 
-/// A folder of the test's own, which is where the gate puts its temporary one; removed in the end.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("splinter-perf-{name}-{}", std::process::id()));
-        fs::create_dir_all(folder.join("tmp")).expect("a folder can be made");
-        Self(folder)
-    }
-
-    fn gate(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_splinter-perf"));
-        command.arg("gate").args(arguments).env("TMPDIR", self.0.join("tmp"));
-        command
-    }
-
-    /// Says what the gate left in its temporary folder.
-    fn left(&self) -> usize {
-        fs::read_dir(self.0.join("tmp")).expect("the folder is there").count()
-    }
+/// Makes a folder, and within it one for the gate's temporary files.
+fn scratch(name: &str) -> Folder {
+    let folder = Folder::new(name);
+    fs::create_dir(folder.0.join("tmp")).expect("a folder can be made");
+    folder
 }
 
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+fn gate(scratch: &Folder, arguments: &[&str]) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.arg("gate").args(arguments).env("TMPDIR", scratch.0.join("tmp"));
+    command
+}
+
+/// Counts what the gate left in its temporary folder.
+fn left(scratch: &Folder) -> usize {
+    fs::read_dir(scratch.0.join("tmp")).expect("the folder is there").count()
 }
 
 fn git(folder: &Path, arguments: &[&str]) -> String {
@@ -316,7 +296,7 @@ fn git(folder: &Path, arguments: &[&str]) -> String {
 
 #[test]
 fn a_revision_that_does_not_build_is_said_so_and_its_work_tree_is_removed() {
-    let scratch = Scratch::new("revision");
+    let scratch = scratch("revision");
     let tree = scratch.0.join("tree");
     let files = [
         ("Cargo.toml", "[workspace]\nmembers = [\"splinter\"]\nresolver = \"3\"\n"),
@@ -330,29 +310,29 @@ fn a_revision_that_does_not_build_is_said_so_and_its_work_tree_is_removed() {
     git(&tree, &["init", "--quiet"]);
     git(&tree, &["add", "--all"]);
     git(&tree, &["commit", "--quiet", "--message", "Begin"]);
-    let mut gate = scratch.gate(&["--base", "HEAD", "--head", "HEAD", "--tier", "instructions"]);
+    let mut gate = gate(&scratch, &["--base", "HEAD", "--head", "HEAD", "--tier", "instructions"]);
     let output = gate.current_dir(&tree).output().expect("the command starts");
     assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
     let said = text(&output.stderr);
     assert!(said.contains("building the probe with the store of HEAD") && said.contains("error"), "{said}");
-    assert_eq!(scratch.left(), 0);
+    assert_eq!(left(&scratch), 0);
     assert_eq!(git(&tree, &["worktree", "list"]).lines().count(), 1);
 }
 
 #[test]
 fn an_interrupted_gate_says_so_and_leaves_nothing_behind() {
-    let scratch = Scratch::new("interrupted");
+    let scratch = scratch("interrupted");
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
     let arguments = ["--json", "--base", root, "--head", root, "--tier", "instructions"];
-    let mut gate = scratch.gate(&arguments);
-    let gate = gate.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command starts");
+    let mut gate = gate(&scratch, &arguments);
+    let gate = spawn(&mut gate);
     // It compiles by then, or is about to: whenever it is told, it ends.
-    wait_for(|| scratch.left() > 0);
+    wait_for(|| left(&scratch) > 0);
     interrupt(&gate);
     let output = gate.wait_with_output().expect("it ends");
     assert_eq!(output.status.code(), Some(4), "{}", text(&output.stderr));
     let record = record(&output);
     assert_eq!((record["kind"].as_str(), record["verdict"].as_str()), (Some("gate"), Some("inconclusive")));
     assert_eq!(record["interrupted"], true);
-    assert_eq!(scratch.left(), 0);
+    assert_eq!(left(&scratch), 0);
 }

@@ -1,4 +1,4 @@
-//! What the program says where `/proc` is missing.
+//! The program's answer where `/proc` is missing.
 
 #[path = "../../stress/tests/common/without_proc.rs"]
 mod without_proc;
@@ -6,7 +6,7 @@ mod without_proc;
 use without_proc::without_proc;
 
 #[test]
-fn what_cannot_be_measured_without_proc_is_refused_by_its_name() {
+fn measuring_without_proc_is_refused_by_its_name() {
     for verb in ["limits --quick", "micro --quick", "reproduce --quick", "tune", "gate --base HEAD"] {
         let Some(mut command) = without_proc(env!("CARGO_BIN_EXE_splinter-perf")) else {
             eprintln!("SKIPPED: no namespace can be had here");

@@ -1,6 +1,9 @@
 //! Where results go and inputs come from: a standard output that is closed or full, files that are there already, byte-order
 //! marks, and inputs that are too long to be repeated. And Ctrl-C before there are any results.
 
+mod common;
+
+use common::{Folder, PROGRAM, run};
 use nix::pty::openpty;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -8,49 +11,7 @@ use serde_json::json;
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_splinter-perf");
-
-/// A folder that is gone with the test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let name = format!("results-{name}-{}", std::process::id());
-        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn put(&self, name: &str, bytes: impl AsRef<[u8]>) {
-        fs::write(self.0.join(name), bytes).unwrap();
-    }
-
-    fn get(&self, name: &str) -> String {
-        fs::read_to_string(self.0.join(name)).unwrap()
-    }
-
-    /// Runs the program here.
-    fn perf(&self, line: &str) -> Output {
-        let mut perf = Command::new(PROGRAM);
-        perf.current_dir(&self.0).args(line.split(' '));
-        perf.output().unwrap()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-/// Returns the text of a record that can be read.
-fn record(seed: u64) -> String {
-    json!({"schema_version": 1, "kind": "run", "verdict": "pass", "operations": {}, "config": {"seed": seed}})
-        .to_string()
-}
 
 /// Asserts that a command line was refused in one line that has the words. Returns it.
 fn refused(output: &Output, what: &str, words: &[&str]) -> String {
@@ -92,7 +53,7 @@ fn results_are_written_over_no_input_and_no_other_result() {
     let folder = Folder::new("same");
     fs::create_dir(folder.0.join("all")).unwrap();
     for name in ["a.json", "b.json", "all/c.json", "all/same.json"] {
-        folder.put(name, record(7));
+        folder.put_json(name, &run(7, 1e6));
     }
     folder.put("load.toml", "keys = 4096\n");
     folder.put("program", "#!/bin/sh\n");
@@ -113,7 +74,7 @@ fn results_are_written_over_no_input_and_no_other_result() {
         assert!(output.stdout.is_empty(), "{line}");
     }
     for name in ["a.json", "b.json", "all/c.json", "all/same.json"] {
-        assert_eq!(folder.get(name), record(7));
+        assert_eq!(folder.get(name), run(7, 1e6).to_string());
     }
     assert_eq!(folder.get("load.toml"), "keys = 4096\n");
     assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 5, "nothing is left");
@@ -122,11 +83,11 @@ fn results_are_written_over_no_input_and_no_other_result() {
 #[test]
 fn a_byte_order_mark_is_no_part_of_a_record() {
     let folder = Folder::new("marks");
-    folder.put("a.json", format!("\u{feff}{}", record(1)));
+    folder.put("a.json", format!("\u{feff}{}", run(1, 1e6)));
     let output = folder.perf("report a.json");
     let error = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{error}");
-    let wide = format!("\u{feff}{}", record(1));
+    let wide = format!("\u{feff}{}", run(1, 1e6));
     let wide: Vec<u8> = wide.encode_utf16().flat_map(u16::to_be_bytes).collect();
     folder.put("wide.json", wide);
     refused(&folder.perf("report wide.json"), "UTF-16", &["save it as UTF-8"]);
@@ -137,10 +98,10 @@ fn a_byte_order_mark_is_no_part_of_a_record() {
 fn an_input_is_not_repeated_at_length() {
     let folder = Folder::new("long");
     let long = "A".repeat(1 << 20);
-    folder.put("kind.json", json!({"schema_version": 1, "kind": long}).to_string());
-    folder.put("baseline.json", json!({"kind": long}).to_string());
+    folder.put_json("kind.json", &json!({"schema_version": 1, "kind": long}));
+    folder.put_json("baseline.json", &json!({"kind": long}));
     let fields = json!({"schema_version": 1, "kind": "run", "operations": {}, long.as_str(): 1});
-    folder.put("field.json", fields.to_string());
+    folder.put_json("field.json", &fields);
     for line in ["report kind.json", "report field.json", "gate --base baseline.json"] {
         let output = folder.perf(line);
         assert!(!output.stderr.is_empty(), "{line}");

@@ -1,11 +1,11 @@
-//! What the gate counts and times, as a program of its own: built beside each of two revisions of the store, so that nothing
-//! but the store differs. `list` names the operations; `count SEED` has Callgrind count laps of each; `time NAME
-//! SEED MILLISECONDS` times it. Not meant to be used by hand.
+//! The operations that the gate counts and times, as a program of its own: built beside each of two revisions of the store,
+//! so that nothing but the store differs. `list` names the operations; `count SEED` has Callgrind count laps of each; `time
+//! NAME SEED MILLISECONDS` times it. Not meant to be used by hand.
 
 mod callgrind;
 mod operations;
 
-use operations::{Ground, LAP, OPERATIONS, Operation, Problem};
+use operations::{LAP, OPERATIONS, Operation, Problem, Setup};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -51,14 +51,14 @@ fn number(text: &str) -> Result<u64, Problem> {
 /// Has a lap of no operation and one of [`LAP`] counted, each under the operation's name and its number of operations. What
 /// both cost, the request to count included, is no part of an operation.
 fn count(operation: &Operation, seed: u64) -> Result<(), Problem> {
-    let mut ground = operation.ground(seed)?;
-    operation.prepare(&mut ground)?;
-    operation.run(&mut ground, 0..LAP)?;
+    let mut setup = operation.setup(seed)?;
+    operation.prepare(&mut setup)?;
+    operation.run(&mut setup, 0..LAP)?;
     for operations in [0, LAP] {
         let name = format!("{} #{operations}\0", operation.name);
-        operation.prepare(&mut ground)?;
+        operation.prepare(&mut setup)?;
         callgrind::zero();
-        let run = operation.run(&mut ground, 0..operations);
+        let run = operation.run(&mut setup, 0..operations);
         callgrind::dump(&name);
         run?;
     }
@@ -69,17 +69,17 @@ fn count(operation: &Operation, seed: u64) -> Result<(), Problem> {
 /// time of one operation in nanoseconds: of a lap's bursts the 99th percentile, of the laps the median. So a lap that
 /// something else fell into weighs no more than another. Laps for one and the other take turns.
 fn time(operation: &Operation, seed: u64, span: Duration) -> Result<(f64, f64), Problem> {
-    let mut ground = operation.ground(seed)?;
+    let mut setup = operation.setup(seed)?;
     let warm = Instant::now();
     while warm.elapsed() < span / 8 {
-        lap(operation, &mut ground)?;
-        slow_burst(operation, &mut ground)?;
+        lap(operation, &mut setup)?;
+        slow_burst(operation, &mut setup)?;
     }
     let (mut laps, mut bursts) = (Vec::new(), Vec::new());
     let start = Instant::now();
     while laps.is_empty() || start.elapsed() < span {
-        laps.push(lap(operation, &mut ground)?);
-        bursts.push(slow_burst(operation, &mut ground)?);
+        laps.push(lap(operation, &mut setup)?);
+        bursts.push(slow_burst(operation, &mut setup)?);
     }
     let goodput_per_s = LAP as f64 / quantile(&mut laps, 0.5).as_secs_f64();
     let p99_ns = quantile(&mut bursts, 0.5).as_nanos() as f64 / BURST as f64;
@@ -87,20 +87,20 @@ fn time(operation: &Operation, seed: u64, span: Duration) -> Result<(f64, f64), 
 }
 
 /// Takes a lap at one go. Returns how long it took.
-fn lap(operation: &Operation, ground: &mut Ground) -> Result<Duration, Problem> {
-    operation.prepare(ground)?;
+fn lap(operation: &Operation, setup: &mut Setup) -> Result<Duration, Problem> {
+    operation.prepare(setup)?;
     let start = Instant::now();
-    operation.run(ground, 0..LAP)?;
+    operation.run(setup, 0..LAP)?;
     Ok(start.elapsed())
 }
 
 /// Takes a lap in bursts. Returns the 99th percentile of how long they took.
-fn slow_burst(operation: &Operation, ground: &mut Ground) -> Result<Duration, Problem> {
-    operation.prepare(ground)?;
+fn slow_burst(operation: &Operation, setup: &mut Setup) -> Result<Duration, Problem> {
+    operation.prepare(setup)?;
     let mut bursts = Vec::with_capacity(LAP / BURST);
     for from in (0..LAP).step_by(BURST) {
         let start = Instant::now();
-        operation.run(ground, from..from + BURST)?;
+        operation.run(setup, from..from + BURST)?;
         bursts.push(start.elapsed());
     }
     Ok(quantile(&mut bursts, 0.99))
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_exist_is_refused() {
+    fn an_unknown_operation_or_command_is_refused() {
         assert!(find("no such operation").is_err());
         assert!(done(&["time", "inc", "1", "soon"]).is_err());
         assert!(done(&[]).is_err());

@@ -18,7 +18,7 @@ const LONG: usize = 1024;
 const GROUP: u8 = 3;
 const LABEL: u64 = 1 << 5;
 
-/// What keeps an operation from being done, in one line.
+/// The reason that an operation cannot be done, in one line.
 pub(crate) type Problem = String;
 
 /// One operation.
@@ -27,12 +27,12 @@ pub(crate) struct Operation {
     pub(crate) name: &'static str,
     /// Bytes of the values.
     value_len: usize,
-    /// What the store holds before the first lap.
+    /// The contents of the store before the first lap.
     fill: Fill,
-    /// What is done before every lap, outside of what is measured.
-    prepare: fn(&mut Ground) -> Result<(), Problem>,
+    /// Prepares every lap, and is not measured.
+    prepare: fn(&mut Setup) -> Result<(), Problem>,
     /// Does the operation once on each key of a part of the lap.
-    run: fn(&mut Ground, Range<usize>) -> Result<(), Problem>,
+    run: fn(&mut Setup, Range<usize>) -> Result<(), Problem>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,12 +47,12 @@ enum Fill {
 pub(crate) const OPERATIONS: [Operation; 15] = [
     of("get 64 B", SHORT, Fill::Values, nothing, get),
     of("get 1 KiB", LONG, Fill::Values, nothing, get),
-    of("get 64 B by handle", SHORT, Fill::Values, nothing, get_at),
+    of("get 64 B by handle", SHORT, Fill::Values, nothing, get_by_handle),
     of("get_many 64 B", SHORT, Fill::Values, nothing, get_many),
     of("miss", SHORT, Fill::Values, nothing, miss),
     of("set 64 B", SHORT, Fill::Values, nothing, set),
     of("set 1 KiB", LONG, Fill::Values, nothing, set),
-    of("set 64 B by handle", SHORT, Fill::Values, nothing, set_at),
+    of("set 64 B by handle", SHORT, Fill::Values, nothing, set_by_handle),
     of("inc", SHORT, Fill::Numbers, nothing, inc),
     of("append 8 B", SHORT, Fill::Values, shorten, append),
     of("label", SHORT, Fill::Values, unlabel, label),
@@ -66,8 +66,8 @@ const fn of(
     name: &'static str,
     value_len: usize,
     fill: Fill,
-    prepare: fn(&mut Ground) -> Result<(), Problem>,
-    run: fn(&mut Ground, Range<usize>) -> Result<(), Problem>,
+    prepare: fn(&mut Setup) -> Result<(), Problem>,
+    run: fn(&mut Setup, Range<usize>) -> Result<(), Problem>,
 ) -> Operation {
     Operation { name, value_len, fill, prepare, run }
 }
@@ -76,30 +76,30 @@ impl Operation {
     /// Makes a store and fills it. Equal seeds give equal orders of keys.
     ///
     /// # Errors
-    /// What the store said.
-    pub(crate) fn ground(&self, seed: u64) -> Result<Ground, Problem> {
-        Ground::new(self.value_len, self.fill, seed)
+    /// The store's error.
+    pub(crate) fn setup(&self, seed: u64) -> Result<Setup, Problem> {
+        Setup::new(self.value_len, self.fill, seed)
     }
 
     /// Does what comes before a lap and is not measured.
     ///
     /// # Errors
-    /// What the store said.
-    pub(crate) fn prepare(&self, ground: &mut Ground) -> Result<(), Problem> {
-        (self.prepare)(ground)
+    /// The store's error.
+    pub(crate) fn prepare(&self, setup: &mut Setup) -> Result<(), Problem> {
+        (self.prepare)(setup)
     }
 
     /// Does the operation once on each key of a part of the lap.
     ///
     /// # Errors
-    /// What the store said.
-    pub(crate) fn run(&self, ground: &mut Ground, part: Range<usize>) -> Result<(), Problem> {
-        (self.run)(ground, part)
+    /// The store's error.
+    pub(crate) fn run(&self, setup: &mut Setup, part: Range<usize>) -> Result<(), Problem> {
+        (self.run)(setup, part)
     }
 }
 
 /// A store and what is needed to go over it.
-pub(crate) struct Ground {
+pub(crate) struct Setup {
     store: Store,
     writer: Writer,
     watcher: Option<Watcher>,
@@ -111,7 +111,7 @@ pub(crate) struct Ground {
     lens: Vec<Result<usize, Error>>,
 }
 
-impl Ground {
+impl Setup {
     fn new(value_len: usize, fill: Fill, seed: u64) -> Result<Self, Problem> {
         let geometry = Geometry {
             slots: 4 * LAP as u64,
@@ -193,32 +193,32 @@ fn say(error: Error) -> Problem {
     error.to_string()
 }
 
-fn nothing(_: &mut Ground) -> Result<(), Problem> {
+fn nothing(_: &mut Setup) -> Result<(), Problem> {
     Ok(())
 }
 
 #[inline(never)]
-fn get(ground: &mut Ground, part: Range<usize>) -> Result<(), Problem> {
-    for key in &ground.keys[part] {
-        black_box(ground.store.get(key, &mut ground.buffer).map_err(say)?);
+fn get(setup: &mut Setup, part: Range<usize>) -> Result<(), Problem> {
+    for key in &setup.keys[part] {
+        black_box(setup.store.get(key, &mut setup.buffer).map_err(say)?);
     }
     Ok(())
 }
 
 #[inline(never)]
-fn get_at(ground: &mut Ground, part: Range<usize>) -> Result<(), Problem> {
-    for handle in &ground.handles[part] {
-        black_box(ground.store.get(handle, &mut ground.buffer).map_err(say)?);
+fn get_by_handle(setup: &mut Setup, part: Range<usize>) -> Result<(), Problem> {
+    for handle in &setup.handles[part] {
+        black_box(setup.store.get(handle, &mut setup.buffer).map_err(say)?);
     }
     Ok(())
 }
 
 #[inline(never)]
-fn get_many(ground: &mut Ground, part: Range<usize>) -> Result<(), Problem> {
-    let stride = ground.value.len();
-    for keys in ground.keys[part].chunks(MANY) {
-        ground.store.get_many(keys, &mut ground.buffer, stride, &mut ground.lens);
-        for len in &ground.lens[..keys.len()] {
+fn get_many(setup: &mut Setup, part: Range<usize>) -> Result<(), Problem> {
+    let stride = setup.value.len();
+    for keys in setup.keys[part].chunks(MANY) {
+        setup.store.get_many(keys, &mut setup.buffer, stride, &mut setup.lens);
+        for len in &setup.lens[..keys.len()] {
             black_box((*len).map_err(say)?);
         }
     }
@@ -226,9 +226,9 @@ fn get_many(ground: &mut Ground, part: Range<usize>) -> Result<(), Problem> {
 }
 
 #[inline(never)]
-fn miss(ground: &mut Ground, part: Range<usize>) -> Result<(), Problem> {
-    for key in &ground.absent[part] {
-        match ground.store.get(key, &mut ground.buffer) {
+fn miss(setup: &mut Setup, part: Range<usize>) -> Result<(), Problem> {
+    for key in &setup.absent[part] {
+        match setup.store.get(key, &mut setup.buffer) {
             Err(Error::NotFound) => (),
             Err(error) => return Err(say(error)),
             Ok(_) => return Err("a key that was never set was found".to_owned()),
@@ -238,88 +238,88 @@ fn miss(ground: &mut Ground, part: Range<usize>) -> Result<(), Problem> {
 }
 
 #[inline(never)]
-fn set(ground: &mut Ground, part: Range<usize>) -> Result<(), Problem> {
-    for key in &ground.keys[part] {
-        ground.writer.set(key, &ground.value).map_err(say)?;
+fn set(setup: &mut Setup, part: Range<usize>) -> Result<(), Problem> {
+    for key in &setup.keys[part] {
+        setup.writer.set(key, &setup.value).map_err(say)?;
     }
     Ok(())
 }
 
 #[inline(never)]
-fn set_at(ground: &mut Ground, part: Range<usize>) -> Result<(), Problem> {
-    for handle in &ground.handles[part] {
-        ground.writer.set(handle, &ground.value).map_err(say)?;
+fn set_by_handle(setup: &mut Setup, part: Range<usize>) -> Result<(), Problem> {
+    for handle in &setup.handles[part] {
+        setup.writer.set(handle, &setup.value).map_err(say)?;
     }
     Ok(())
 }
 
 #[inline(never)]
-fn inc(ground: &mut Ground, part: Range<usize>) -> Result<(), Problem> {
-    for key in &ground.keys[part] {
-        black_box(ground.writer.integer(key, IntegerOp::Inc(1)).map_err(say)?);
+fn inc(setup: &mut Setup, part: Range<usize>) -> Result<(), Problem> {
+    for key in &setup.keys[part] {
+        black_box(setup.writer.integer(key, IntegerOp::Inc(1)).map_err(say)?);
     }
     Ok(())
 }
 
 /// Leaves room to append.
-fn shorten(ground: &mut Ground) -> Result<(), Problem> {
-    let head = &ground.value[..8];
-    ground.keys.iter().try_for_each(|key| ground.writer.set(key, head)).map_err(say)
+fn shorten(setup: &mut Setup) -> Result<(), Problem> {
+    let head = &setup.value[..8];
+    setup.keys.iter().try_for_each(|key| setup.writer.set(key, head)).map_err(say)
 }
 
 #[inline(never)]
-fn append(ground: &mut Ground, part: Range<usize>) -> Result<(), Problem> {
-    let tail = &ground.value[..8];
-    for key in &ground.keys[part] {
-        black_box(ground.writer.append(key, tail).map_err(say)?);
+fn append(setup: &mut Setup, part: Range<usize>) -> Result<(), Problem> {
+    let tail = &setup.value[..8];
+    for key in &setup.keys[part] {
+        black_box(setup.writer.append(key, tail).map_err(say)?);
     }
     Ok(())
 }
 
 /// Takes the label away that a lap gives.
-fn unlabel(ground: &mut Ground) -> Result<(), Problem> {
-    ground.keys.iter().try_for_each(|key| ground.writer.unlabel(key, LABEL)).map_err(say)
+fn unlabel(setup: &mut Setup) -> Result<(), Problem> {
+    setup.keys.iter().try_for_each(|key| setup.writer.unlabel(key, LABEL)).map_err(say)
 }
 
 #[inline(never)]
-fn label(ground: &mut Ground, part: Range<usize>) -> Result<(), Problem> {
-    for key in &ground.keys[part] {
-        ground.writer.label(key, LABEL).map_err(say)?;
+fn label(setup: &mut Setup, part: Range<usize>) -> Result<(), Problem> {
+    for key in &setup.keys[part] {
+        setup.writer.label(key, LABEL).map_err(say)?;
     }
     Ok(())
 }
 
 #[inline(never)]
-fn unset_set(ground: &mut Ground, part: Range<usize>) -> Result<(), Problem> {
-    for key in &ground.keys[part] {
-        black_box(ground.writer.unset(key).map_err(say)?);
-        ground.writer.set(key, &ground.value).map_err(say)?;
+fn unset_set(setup: &mut Setup, part: Range<usize>) -> Result<(), Problem> {
+    for key in &setup.keys[part] {
+        black_box(setup.writer.unset(key).map_err(say)?);
+        setup.writer.set(key, &setup.value).map_err(say)?;
     }
     Ok(())
 }
 
 #[inline(never)]
-fn tandem(ground: &mut Ground, part: Range<usize>) -> Result<(), Problem> {
-    let values = [&ground.value[..8]; 3];
-    for key in &ground.absent[part] {
-        ground.writer.set_tandem(key, &values).map_err(say)?;
+fn tandem(setup: &mut Setup, part: Range<usize>) -> Result<(), Problem> {
+    let values = [&setup.value[..8]; 3];
+    for key in &setup.absent[part] {
+        setup.writer.set_tandem(key, &values).map_err(say)?;
     }
     Ok(())
 }
 
-/// Hears of everything so far, so that a lap begins with nothing to be heard.
-fn catch_up(ground: &mut Ground) -> Result<(), Problem> {
-    let watcher = ground.watcher.as_mut().ok_or("nobody watches")?;
-    // Who lagged is told so once, and where it goes on.
+/// Reads all changes so far, so that a lap begins with none to be read.
+fn catch_up(setup: &mut Setup) -> Result<(), Problem> {
+    let watcher = setup.watcher.as_mut().ok_or("there is no watcher")?;
+    // A watcher that lagged is told so once, and where it goes on.
     while !matches!(watcher.try_next(), Ok(None)) {}
     Ok(())
 }
 
 #[inline(never)]
-fn set_heard(ground: &mut Ground, part: Range<usize>) -> Result<(), Problem> {
-    let watcher = ground.watcher.as_mut().ok_or("nobody watches")?;
-    for key in &ground.keys[part] {
-        ground.writer.set(key, &ground.value).map_err(say)?;
+fn set_heard(setup: &mut Setup, part: Range<usize>) -> Result<(), Problem> {
+    let watcher = setup.watcher.as_mut().ok_or("there is no watcher")?;
+    for key in &setup.keys[part] {
+        setup.writer.set(key, &setup.value).map_err(say)?;
         match watcher.try_next() {
             Ok(Some(change)) => drop(black_box(change)),
             Ok(None) => return Err("a change was not heard of".to_owned()),
@@ -336,10 +336,10 @@ mod tests {
     #[test]
     fn every_operation_succeeds_lap_after_lap_whole_or_in_parts() {
         for operation in &OPERATIONS {
-            let mut ground = operation.ground(1).expect(operation.name);
+            let mut setup = operation.setup(1).expect(operation.name);
             for part in [0..LAP, 0..LAP / 2, LAP / 2..LAP, 0..0, LAP - 16..LAP] {
-                operation.prepare(&mut ground).expect(operation.name);
-                operation.run(&mut ground, part).expect(operation.name);
+                operation.prepare(&mut setup).expect(operation.name);
+                operation.run(&mut setup, part).expect(operation.name);
             }
         }
     }

@@ -1,10 +1,11 @@
 //! `splinter-perf compare`: two sides of records beside each other.
 
-use super::{Failure, complain, print, try_outputs, write};
 use crate::compare::compare;
 use crate::records;
 use crate::report::{markdown::markdown, plain::plain};
 use clap::Args;
+use splinter_harness::files::{try_files, write_file};
+use splinter_harness::program::{Outcome, complain, print_record};
 use splinter_harness::verdict::Verdict;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -34,22 +35,18 @@ pub(super) struct Options {
     markdown: Option<PathBuf>,
 }
 
-pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
-    let read = |path: &PathBuf| records::read(std::slice::from_ref(path)).map_err(Failure::Usage);
+pub(super) fn run(options: &Options) -> Outcome {
+    let read = |path: &PathBuf| records::read(std::slice::from_ref(path));
     let (a, b) = (read(&options.a)?, read(&options.b)?);
     let inputs = [a.inputs(), b.inputs()].concat();
-    try_outputs(&[options.markdown.as_deref()], &inputs)?;
+    try_files(&[options.markdown.as_deref()], &inputs)?;
     let names = [&options.a, &options.b].map(|path| path.display().to_string());
     let comparison = compare(names, [&a, &b]);
     let document = comparison.document();
     if let Some(file) = &options.markdown {
-        write(file, &markdown(&document))?;
+        write_file(file, &markdown(&document))?;
     }
-    if options.json {
-        print(&format!("{:#}\n", comparison.record()))?;
-    } else {
-        print(&plain(&document))?;
-    }
+    print_record(options.json, &comparison.record(), || plain(&document))?;
     for note in a.notes.iter().chain(&b.notes) {
         complain(note);
     }

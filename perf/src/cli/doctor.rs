@@ -1,11 +1,10 @@
 //! `splinter-perf doctor`: is this machine fit for measuring?
 
-use super::{Failure, hand_out};
 use crate::doctor::Doctor;
 use crate::micro::record::SCHEMA_VERSION;
 use clap::Args;
 use serde_json::json;
-use std::process::ExitCode;
+use splinter_harness::program::{Outcome, print_record};
 
 /// Says whether this machine is fit for measuring, and what to change where it is not.
 ///
@@ -21,7 +20,7 @@ pub(super) struct Options {
     json: bool,
 }
 
-pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
+pub(super) fn run(options: &Options) -> Outcome {
     let doctor = Doctor::examine();
     let verdict = doctor.verdict();
     let record = json!({
@@ -30,6 +29,6 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
         "verdict": verdict,
         "doctor": doctor,
     });
-    hand_out(&record, None, options.json, || format!("{}verdict: {}\n", doctor.text(), verdict.word()))?;
+    print_record(options.json, &record, || format!("{}verdict: {}\n", doctor.text(), verdict.word()))?;
     Ok(verdict.exit_code())
 }

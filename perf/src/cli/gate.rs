@@ -1,12 +1,14 @@
 //! `splinter-perf gate`: is this tree worse than another, or than a stored baseline?
 
-use super::{Failure, hand_out, print, processor, try_outputs, write};
+use super::processor;
 use crate::gate::baseline::Baseline;
 use crate::gate::build_directory::Source;
 use crate::gate::child::Stop;
 use crate::gate::{self, Base, Plan, TierName};
 use clap::Args;
+use splinter_harness::files::{try_files, write_file};
 use splinter_harness::interrupt;
+use splinter_harness::program::{Outcome, print, print_record};
 use splinter_harness::progress::Line;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -22,8 +24,8 @@ use std::time::Duration;
 /// change lies wholly beyond the threshold and Holm's correction of the signed-rank test leaves p below 0.05. What it
 /// might not have seen is inconclusive, as is everything when the base differs from itself.
 ///
-/// Revisions are built in work trees that are removed afterwards. What is built is a probe of this program's beside the store
-/// of each side, so that nothing but the store differs.
+/// Revisions are built in work trees that are removed afterwards. A probe of this program's is built beside the store of each
+/// side, so that nothing but the store differs.
 ///
 /// Exit code: 0 pass, 1 a broken invariant, 2 usage or a build that fails, 3 a regression, 4 inconclusive.
 #[derive(Debug, Args)]
@@ -86,34 +88,34 @@ pub(super) struct Options {
     seed: u64,
 }
 
-pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
-    let plan = plan(options).map_err(Failure::Usage)?;
+pub(super) fn run(options: &Options) -> Outcome {
+    let plan = plan(options)?;
     let outputs = [&options.save_baseline, &options.markdown, &options.junit];
     let inputs = [&options.base, &options.head].map(|path| path.as_deref().map(Path::new));
-    try_outputs(&outputs.map(Option::as_deref), &inputs)?;
+    try_files(&outputs.map(Option::as_deref), &inputs)?;
     interrupt::watch();
     let mut line = Line::new("gate");
     if let Some(file) = &options.save_baseline {
         return match gate::baseline_of(&plan, &mut line) {
             Ok(baseline) => {
-                baseline.write(file).map_err(Failure::Usage)?;
+                baseline.write(file)?;
                 drop(line);
                 print(&format!("{} operations in {}\n", baseline.rows.len(), file.display()))?;
                 Ok(ExitCode::SUCCESS)
             }
-            Err(Stop::Failed(why)) => Err(Failure::Usage(why)),
-            Err(Stop::Interrupted) => Err(Failure::Usage("interrupted: no baseline was written".to_owned())),
+            Err(Stop::Failed(why)) => Err(why.into()),
+            Err(Stop::Interrupted) => Err("interrupted: no baseline was written".into()),
         };
     }
-    let record = gate::gate(&plan, &mut line).map_err(Failure::Usage)?;
+    let record = gate::gate(&plan, &mut line)?;
     drop(line);
     if let Some(file) = &options.markdown {
-        write(file, &gate::markdown(&record))?;
+        write_file(file, &gate::markdown(&record))?;
     }
     if let Some(file) = &options.junit {
-        write(file, &gate::junit(&record))?;
+        write_file(file, &gate::junit(&record))?;
     }
-    hand_out(&record, None, options.json, || gate::text(&record))?;
+    print_record(options.json, &record, || gate::text(&record))?;
     Ok(record.exit_code())
 }
 
@@ -182,7 +184,7 @@ fn base(text: &str) -> Result<Base, String> {
 
 fn source(text: &str) -> Source {
     let path = Path::new(text);
-    // One name for one folder: what is compared with itself is built once.
+    // One name for one folder: a tree that is compared with itself is built once.
     let whole = || path.canonicalize().unwrap_or_else(|_| path.to_owned());
     if path.is_dir() {
         Source::Folder(whole())

@@ -1,10 +1,11 @@
 //! `splinter-perf index`: the table of a folder's records, in its README.
 
-use super::{Failure, complain, print, write};
 use crate::records;
 use crate::report::index;
 use clap::Args;
+use splinter_harness::files::write_file;
 use splinter_harness::input::read_text;
+use splinter_harness::program::{Outcome, complain, print};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -32,16 +33,15 @@ pub(super) struct Options {
     check: bool,
 }
 
-pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
+pub(super) fn run(options: &Options) -> Outcome {
     let folder = &options.folder;
     let local = folder.join(LOCAL);
-    let found = records::read_without(std::slice::from_ref(folder), Some(&local));
-    let found = found.map_err(Failure::Usage)?;
+    let found = records::read_without(std::slice::from_ref(folder), Some(&local))?;
     for note in &found.notes {
         complain(note);
     }
     let readme = folder.join("README.md");
-    let refuse = |why: String| Failure::Usage(format!("{}: {why}", readme.display()));
+    let refuse = |why: String| format!("{}: {why}", readme.display());
     let old = read_text(&readme).map_err(|error| refuse(error.to_string()))?;
     let new = index::insert(&old, &index::table(&found, folder)).map_err(refuse)?;
     let files = found.files.len();
@@ -55,7 +55,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
         ));
         return Ok(ExitCode::from(STALE));
     } else {
-        write(&readme, &new)?;
+        write_file(&readme, &new)?;
         print(&format!("{}: {files} files\n", readme.display()))?;
     }
     Ok(ExitCode::SUCCESS)

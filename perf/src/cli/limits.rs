@@ -1,6 +1,6 @@
 //! `splinter-perf limits`: what this machine's caches, atomics, copies, calls and wakes cost.
 
-use super::{ENDED_EARLY, Failure, Rounds, ended_early, print, verdict_text};
+use super::{ENDED_EARLY, Rounds, verdict_text};
 use crate::caches::Caches;
 use crate::environment::EnvironmentWatch;
 use crate::limits::nodes::{self, Matrices};
@@ -16,10 +16,9 @@ use splinter_harness::disturbance::RoundWatch;
 use splinter_harness::environment::settle;
 use splinter_harness::interrupt;
 use splinter_harness::machine::source::this_machine;
-use splinter_harness::progress::Line;
-use splinter_harness::progress::Progress;
+use splinter_harness::program::{Outcome, print_record};
+use splinter_harness::progress::{Line, Progress};
 use splinter_harness::verdict::Verdict;
-use std::process::ExitCode;
 
 /// Measures what the machine's caches, memory, copies, atomic instructions, system calls and wakes cost, and a line's
 /// way from each processor to each other one.
@@ -32,7 +31,7 @@ pub(super) struct Options {
     rounds: Rounds,
 }
 
-pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
+pub(super) fn run(options: &Options) -> Outcome {
     let options = &options.rounds;
     let machine = this_machine();
     let processors = pinning::processors().to_vec();
@@ -46,11 +45,8 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     wanted.nodes.retain(|pair| options.wants(&pair.name()));
     if wanted.limits.is_empty() && wanted.cores.is_empty() && wanted.nodes.is_empty() {
         let names = Limit::ALL.map(Limit::name).join(", ");
-        return Err(Failure::Usage(format!(
-            "--only matches no limit; the limits are: {names}, {}, {}",
-            pairs::NAME,
-            nodes::NAME
-        )));
+        let [cores, nodes] = [pairs::NAME, nodes::NAME];
+        return Err(format!("--only matches no limit; the limits are: {names}, {cores}, {nodes}").into());
     }
     let environment = EnvironmentWatch::start();
     let mut watch = RoundWatch::start(options.again);
@@ -67,52 +63,46 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let environment = environment.complete_rounds(&watch);
     let mut verdict = Verdict::Pass;
     let mut reasons = found.reasons();
-    if ended_early() {
+    if interrupt::requested() {
         reasons.push(ENDED_EARLY.to_owned());
     }
     if !reasons.is_empty() {
         verdict = Verdict::Inconclusive;
     }
     settle(&mut verdict, &mut reasons, &environment);
-    if options.json {
-        let record = json!({
-            "schema_version": record::SCHEMA_VERSION,
-            "kind": "limits",
-            "verdict": verdict,
-            "reasons": reasons,
-            "environment": environment,
-            "doctor": doctor,
-            "config": method.record(),
-            "rows": found.limits.iter().map(Measured::record).collect::<Vec<_>>(),
-            "core_to_core": cores.record(),
-            "node_to_node": nodes.record(),
-        });
-        print(&format!("{record:#}\n"))?;
-        return Ok(verdict.exit_code());
-    }
-    let mut parts = Vec::new();
-    if !found.limits.is_empty() {
-        parts.push(table::limits_text(&found.limits));
-    }
-    if !found.cores.is_empty() {
-        parts.push(format!("from processor to processor, one way\n{}", cores.text()));
-    }
-    if !found.nodes.is_empty() {
-        parts.push(format!("from node to node\n{}", nodes.text()));
-    }
-    parts.push(verdict_text(verdict, &reasons));
-    print(&parts.join("\n"))?;
+    let record = json!({
+        "schema_version": record::SCHEMA_VERSION,
+        "kind": "limits",
+        "verdict": verdict,
+        "reasons": reasons,
+        "environment": environment,
+        "doctor": doctor,
+        "config": method.record(),
+        "rows": found.limits.iter().map(Measured::record).collect::<Vec<_>>(),
+        "core_to_core": cores.record(),
+        "node_to_node": nodes.record(),
+    });
+    print_record(options.json, &record, || {
+        let parts = [
+            (found.limits.is_empty(), table::limits_text(&found.limits)),
+            (found.cores.is_empty(), format!("from processor to processor, one way\n{}", cores.text())),
+            (found.nodes.is_empty(), format!("from node to node\n{}", nodes.text())),
+            (false, verdict_text(verdict, &reasons)),
+        ];
+        let shown = parts.into_iter().filter(|(is_empty, _)| !is_empty);
+        shown.map(|(_, part)| part).collect::<Vec<_>>().join("\n")
+    })?;
     Ok(verdict.exit_code())
 }
 
-/// What is to be measured.
+/// The limits and pairs to measure.
 struct Wanted {
     limits: Vec<Limit>,
     cores: Vec<pairs::Pair>,
     nodes: Vec<nodes::Pair>,
 }
 
-/// What was measured. What this machine cannot give has an error and no samples.
+/// The series that were measured. A limit that this machine does not have has an error and no samples.
 struct Found {
     limits: Vec<Measured>,
     cores: Vec<(pairs::Pair, Series)>,

@@ -1,6 +1,6 @@
 //! `splinter-perf micro`: what a store's operations cost, as multiples of what the machine can do.
 
-use super::{ENDED_EARLY, Failure, Rounds, ended_early, print, verdict_text};
+use super::{ENDED_EARLY, Rounds, verdict_text};
 use crate::caches::Caches;
 use crate::environment::EnvironmentWatch;
 use crate::limits::Setup;
@@ -13,10 +13,11 @@ use serde_json::json;
 use splinter::Profile;
 use splinter_harness::disturbance::RoundWatch;
 use splinter_harness::environment::load_average;
+use splinter_harness::interrupt;
+use splinter_harness::program::{Outcome, print_record};
 use splinter_harness::progress::Line;
 use splinter_harness::verdict::Verdict;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 /// Measures a store's operations, and holds each against the limit of the machine that binds it.
 ///
@@ -45,11 +46,11 @@ pub(super) struct Options {
     profile: Option<PathBuf>,
 }
 
-pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
+pub(super) fn run(options: &Options) -> Outcome {
     let rounds = &options.rounds;
     if let Some(path) = &options.profile {
         let loaded = Profile::load(path).and_then(|profile| profile.tuning.apply());
-        loaded.map_err(|error| Failure::Usage(error.to_string()))?;
+        loaded.map_err(|error| error.to_string())?;
     }
     let environment = EnvironmentWatch::start();
     let mut watch = RoundWatch::start(rounds.again);
@@ -70,8 +71,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
         rows.iter().map(|row| row.claim.clone()).filter(|claim| rounds.wants(&claim.name)).collect();
     if asked.is_empty() {
         let names: Vec<String> = rows.iter().map(|row| format!("\"{}\"", row.claim.name)).collect();
-        let message = format!("--only matches no row; the rows are: {}", names.join(", "));
-        return Err(Failure::Usage(message));
+        return Err(format!("--only matches no row; the rows are: {}", names.join(", ")).into());
     }
     // A row that another is compared with is measured too.
     rows.retain(|row| {
@@ -86,21 +86,18 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let doctor = environment.doctor();
     let environment = environment.complete_rounds(&watch);
     let (mut verdict, mut reasons) = judge::settled(&rows, &environment);
-    if ended_early() {
+    if interrupt::requested() {
         verdict = Verdict::Inconclusive;
         reasons.insert(0, ENDED_EARLY.to_owned());
     }
-    if rounds.json {
-        let mut record = record::record(&environment, &method, &rows, &limits);
-        record["verdict"] = verdict.word().into();
-        record["reasons"] = reasons.into();
-        record["doctor"] = json!(doctor);
-        print(&format!("{record:#}\n"))?;
-    } else {
+    let mut record = record::record(&environment, &method, &rows, &limits);
+    record["verdict"] = verdict.word().into();
+    record["reasons"] = json!(reasons);
+    record["doctor"] = json!(doctor);
+    print_record(rounds.json, &record, || {
         let rows_text = table::rows_text(&rows) + &table::counters_text(&rows);
         let limits_text = table::limits_text(&limits);
-        let verdict_text = verdict_text(verdict, &reasons);
-        print(&format!("{rows_text}\n{limits_text}\n{verdict_text}"))?;
-    }
+        format!("{rows_text}\n{limits_text}\n{}", verdict_text(verdict, &reasons))
+    })?;
     Ok(verdict.exit_code())
 }

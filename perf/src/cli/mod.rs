@@ -18,22 +18,16 @@ use crate::only;
 use crate::pinning;
 use crate::rounds::Schedule;
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use serde::Serialize;
-use splinter_harness::console;
-use splinter_harness::documentation::{self, CompletionsArguments, ManualArguments};
-use splinter_harness::environment::require_proc;
-use splinter_harness::files::{as_json, try_files, write_file};
-use splinter_harness::interrupt;
-use splinter_harness::verdict::USAGE;
+use splinter_harness::documentation::Documentation;
+use splinter_harness::program::{self, print};
 use splinter_harness::verdict::Verdict;
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 /// The program, as it is called.
 const PROGRAM: &str = "splinter-perf";
 
-/// What an exit code says, of every verb that has a verdict; `gate` and `compare` have their own.
+/// The exit codes of every verb that has a verdict; `gate` and `compare` have their own.
 const EXIT_CODES: &str = "\
 Exit codes: 0 pass, 1 fail, 2 usage, 4 inconclusive: interrupted, not measurable here, or DISTURBED by other load.";
 
@@ -63,26 +57,18 @@ enum Verb {
     Reproduce(reproduce::Options),
     #[command(after_help = EXIT_CODES)]
     Tune(Box<tune::Options>),
-    /// Prints completions of this command line for a shell
-    Completions(CompletionsArguments),
-    /// Writes pages for man, one for each command
-    Manual(ManualArguments),
+    #[command(flatten)]
+    Documentation(Documentation),
 }
 
 impl Verb {
     /// Tells whether it runs something, and does not only read or write files.
     fn measures(&self) -> bool {
-        match self {
-            Self::Gate(_) | Self::Limits(_) | Self::Micro(_) | Self::Peers(_) => true,
-            Self::Doctor(_) => true,
-            Self::Reproduce(_) | Self::Tune(_) => true,
-            Self::Compare(_) | Self::Index(_) | Self::Report(_) => false,
-            Self::Completions(_) | Self::Manual(_) => false,
-        }
+        !matches!(self, Self::Compare(_) | Self::Index(_) | Self::Report(_) | Self::Documentation(_))
     }
 }
 
-/// What every verb that measures in rounds takes.
+/// The flags of every verb that measures in rounds.
 #[derive(Clone, Debug, Args)]
 struct Rounds {
     /// Print one JSON record to standard output instead of a table
@@ -110,8 +96,8 @@ struct Rounds {
 
 impl Rounds {
     /// Pins the calling thread and says how the samples are to be taken.
-    fn method(&self) -> Result<Method, Failure> {
-        let index = processor(self.processor).map_err(Failure::Usage)?;
+    fn method(&self) -> Result<Method, String> {
+        let index = processor(self.processor)?;
         let rounds = self.rounds.unwrap_or(if self.quick { 5 } else { 31 });
         let sample = Duration::from_millis(if self.quick { 4 } else { 15 });
         let schedule = Schedule { rounds, seed: self.seed, warm_up: true };
@@ -138,13 +124,8 @@ fn processor(asked: Option<usize>) -> Result<usize, String> {
     }
 }
 
-/// Why a measurement in rounds that the user ended gives no verdict: what was measured in whole rounds is kept.
+/// The reason that a measurement in rounds gives no verdict when the user ended it; its whole rounds are kept.
 const ENDED_EARLY: &str = "interrupted: of fewer rounds than were asked for";
-
-/// Tells whether the user ended it.
-fn ended_early() -> bool {
-    interrupt::requested()
-}
 
 /// Says what a measurement came to, and why, as the last lines of its table.
 fn verdict_text(verdict: Verdict, reasons: &[String]) -> String {
@@ -152,89 +133,26 @@ fn verdict_text(verdict: Verdict, reasons: &[String]) -> String {
     format!("{reasons}verdict: {}\n", verdict.word())
 }
 
-/// Why a verb ended without a result.
-#[derive(Debug)]
-enum Failure {
-    /// The command line asks for something that does not exist: what, and what to do.
-    Usage(String),
-    /// Standard output could not be written, which was said; the code to end with.
-    Output(ExitCode),
-}
-
 /// Parses the command line, does what it says and returns the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli: Cli = match console::begin(PROGRAM) {
-        Ok(cli) => cli,
-        Err(code) => return code,
-    };
-    if cli.verb.measures()
-        && let Err(error) = require_proc()
-    {
-        complain(&error);
-        return Verdict::Inconclusive.exit_code();
-    }
-    let done = match &cli.verb {
-        Verb::Doctor(options) => doctor::run(options),
-        Verb::Gate(options) => gate::run(options),
-        Verb::Limits(options) => limits::run(options),
-        Verb::Micro(options) => micro::run(options),
-        Verb::Peers(_) => peers::run(),
-        Verb::Reproduce(options) => reproduce::run(options),
-        Verb::Tune(options) => tune::run(options),
-        Verb::Completions(options) => {
-            print(&documentation::completions(options, &Cli::command())).map(|()| ExitCode::SUCCESS)
-        }
-        Verb::Manual(options) => documentation::manual(options, &Cli::command())
-            .map_err(Failure::Usage)
-            .and_then(|pages| print(&(pages + "\n")))
-            .map(|()| ExitCode::SUCCESS),
-        Verb::Compare(options) => compare::run(options),
-        Verb::Index(options) => index::run(options),
-        Verb::Report(options) => report::run(options),
-    };
-    match done {
-        Ok(code) => code,
-        Err(Failure::Usage(message)) => {
-            complain(&message);
-            ExitCode::from(USAGE)
-        }
-        Err(Failure::Output(code)) => code,
-    }
-}
-
-/// Says on standard error what is wrong.
-fn complain(what: &str) {
-    console::complain(PROGRAM, what);
-}
-
-/// Writes a result to standard output.
-fn print(text: &str) -> Result<(), Failure> {
-    console::print(PROGRAM, text).map_err(Failure::Output)
-}
-
-/// Finds out whether results can be written to the files that are given, none of which the command reads.
-fn try_outputs(outputs: &[Option<&Path>], inputs: &[Option<&Path>]) -> Result<(), Failure> {
-    try_files(outputs, inputs).map_err(Failure::Usage)
-}
-
-/// Writes a file of results.
-fn write(file: &Path, text: &str) -> Result<(), Failure> {
-    write_file(file, text).map_err(Failure::Usage)
-}
-
-/// Keeps a record where a file is given for it, then prints it as JSON, or what people read of it.
-fn hand_out(
-    record: &impl Serialize,
-    file: Option<&Path>,
-    json: bool,
-    text: impl FnOnce() -> String,
-) -> Result<(), Failure> {
-    let whole = as_json(record);
-    if let Some(file) = file {
-        write(file, &whole)?;
-    }
-    print(&if json { whole } else { text() })
+    program::run(
+        PROGRAM,
+        |cli: &Cli| cli.verb.measures(),
+        |cli| match &cli.verb {
+            Verb::Doctor(options) => doctor::run(options),
+            Verb::Gate(options) => gate::run(options),
+            Verb::Limits(options) => limits::run(options),
+            Verb::Micro(options) => micro::run(options),
+            Verb::Peers(_) => peers::run(),
+            Verb::Reproduce(options) => reproduce::run(options),
+            Verb::Tune(options) => tune::run(options),
+            Verb::Documentation(verb) => print(&verb.text(&Cli::command())?).map(|()| ExitCode::SUCCESS),
+            Verb::Compare(options) => compare::run(options),
+            Verb::Index(options) => index::run(options),
+            Verb::Report(options) => report::run(options),
+        },
+    )
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! `splinter-perf peers`: hands over to `splinter-peers`, a program of its own, since what the peers need to be built is
-//! nobody else's business. It is built when it is not there.
+//! `splinter-perf peers`: hands over to `splinter-peers`, a program of its own, since no other program needs what the peers
+//! need to be built. It is built when it is not there.
 
-use super::{Failure, complain};
 use clap::Args;
+use splinter_harness::program::{Outcome, complain};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
 /// The program.
 const PROGRAM: &str = "splinter-peers";
@@ -62,13 +62,13 @@ pub struct PeersOptions {
     pub record: Option<PathBuf>,
 }
 
-pub(super) fn run() -> Result<ExitCode, Failure> {
+pub(super) fn run() -> Outcome {
     let program = beside().filter(|program| program.exists());
     let program = program.map_or_else(build, Ok)?;
     // From here on it is that program, with the same flags: those behind the verb.
     let error = Command::new(&program).args(std::env::args_os().skip(2)).exec();
     let program = program.display();
-    Err(Failure::Usage(format!("cannot run {program}: {error}")))
+    Err(format!("cannot run {program}: {error}").into())
 }
 
 /// Returns where the program is if somebody put it beside this one.
@@ -77,13 +77,13 @@ fn beside() -> Option<PathBuf> {
 }
 
 /// Builds the program from the sources that this one was built from, and returns where it is.
-fn build() -> Result<PathBuf, Failure> {
+fn build() -> Result<PathBuf, String> {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/Cargo.toml");
     let missing = |what: &str| {
-        Failure::Usage(format!(
+        format!(
             "{PROGRAM} is not beside this program, and {what}: build it with 'cargo build --release' in perf/peers of the \
              sources, and put it there"
-        ))
+        )
     };
     if !manifest.exists() {
         return Err(missing("its sources are not there"));

@@ -1,9 +1,10 @@
 //! `splinter-perf report`: any records as one page.
 
-use super::{Failure, complain, print, try_outputs, write};
 use crate::records;
 use crate::report::{self, html::html, markdown::markdown};
 use clap::Args;
+use splinter_harness::files::{try_files, write_file};
+use splinter_harness::program::{Outcome, complain, print};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -35,16 +36,16 @@ pub(super) struct Options {
     title: String,
 }
 
-pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
-    let found = records::read(&options.records).map_err(Failure::Usage)?;
+pub(super) fn run(options: &Options) -> Outcome {
+    let found = records::read(&options.records)?;
     let outputs = [Some(options.out.as_path()), options.markdown.as_deref()];
-    try_outputs(&outputs, &found.inputs())?;
+    try_files(&outputs, &found.inputs())?;
     let build = |file: &Path| report::build(&found, &options.title, folder_of(file));
     let page = build(&options.out);
-    write(&options.out, &html(&page))?;
+    write_file(&options.out, &html(&page))?;
     let mut files = options.out.display().to_string();
     if let Some(file) = &options.markdown {
-        write(file, &markdown(&build(file)))?;
+        write_file(file, &markdown(&build(file)))?;
         files = format!("{files} and {}", file.display());
     }
     for note in &found.notes {

@@ -1,14 +1,13 @@
 //! `splinter-perf reproduce`: the published figures, tried on this machine.
 
-use super::{Failure, hand_out, try_outputs};
 use crate::environment::EnvironmentWatch;
 use crate::only;
 use crate::reproduce::claims::CLAIMS;
 use crate::reproduce::this_machine::ThisMachine;
 use crate::reproduce::{Plan, reproduce, table};
 use clap::Args;
-use std::path::PathBuf;
-use std::process::ExitCode;
+use splinter_harness::files::try_files;
+use splinter_harness::program::{Outcome, OutputArguments};
 
 /// Tries the published figures on this machine, each in the configuration it was published for.
 ///
@@ -35,25 +34,18 @@ pub(super) struct Options {
     /// Seed of every random choice
     #[arg(long, value_name = "SEED", default_value_t = 1)]
     seed: u64,
-    /// Print one JSON record to standard output instead of a table
-    #[arg(long)]
-    json: bool,
-    /// Write the record to a file
-    #[arg(long, value_name = "PATH")]
-    record: Option<PathBuf>,
+    #[command(flatten)]
+    output: OutputArguments,
 }
 
 impl Options {
-    fn plan(&self) -> Result<Plan, Failure> {
+    fn plan(&self) -> Result<Plan, String> {
         let names = || CLAIMS.iter().map(|claim| claim.name);
         let wanted = |name: &&str| only::wants(self.only.as_deref(), name);
         let claims: Vec<String> = names().filter(wanted).map(str::to_owned).collect();
         if claims.is_empty() {
             let all: Vec<&str> = names().collect();
-            return Err(Failure::Usage(format!(
-                "--only matches no claim; the claims are: {}",
-                all.join(", ")
-            )));
+            return Err(format!("--only matches no claim; the claims are: {}", all.join(", ")));
         }
         Ok(Plan {
             claims,
@@ -67,9 +59,9 @@ impl Options {
     }
 }
 
-pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
+pub(super) fn run(options: &Options) -> Outcome {
     let plan = options.plan()?;
-    try_outputs(&[options.record.as_deref()], &[])?;
+    try_files(&[options.output.record.as_deref()], &[])?;
     let watch = EnvironmentWatch::start();
     let mut machine = ThisMachine::new(&plan, watch.before(), options.again);
     let mut found = reproduce(&plan, &mut machine);
@@ -79,7 +71,6 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let environment = watch.complete_rounds(&rounds);
     found.settle(&environment);
     found.environment = Some(environment);
-    let file = options.record.as_deref();
-    hand_out(&found, file, options.json, || table::text(&found))?;
+    options.output.hand_out(&found, || table::text(&found))?;
     Ok(found.verdict.exit_code())
 }

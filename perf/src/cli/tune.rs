@@ -1,6 +1,5 @@
 //! `splinter-perf tune`: the settings that suit this machine and a load best.
 
-use super::{Failure, complain, hand_out, try_outputs, write};
 use crate::environment::EnvironmentWatch;
 use crate::tune::objective::{Bound, Objective};
 use crate::tune::record::Tuned;
@@ -11,11 +10,12 @@ use clap::Args;
 use splinter::Scrub;
 use splinter_harness::disturbance::disturbed;
 use splinter_harness::environment::settle;
+use splinter_harness::files::{try_files, write_file};
 use splinter_harness::interrupt;
+use splinter_harness::program::{Outcome, OutputArguments, complain};
 use splinter_stress::cli::WorkloadFlags;
 use splinter_stress::{Span, Workload};
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
 
 /// Searches for the settings that suit this machine and a load best: placement, huge pages, how roomy the store is, scrub level,
@@ -65,12 +65,8 @@ pub(super) struct Options {
     /// beats it
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     out: Option<PathBuf>,
-    /// Print one JSON record to standard output instead of a table
-    #[arg(long, help_heading = "Results")]
-    json: bool,
-    /// Write the record to a file
-    #[arg(long, value_name = "PATH", help_heading = "Results")]
-    record: Option<PathBuf>,
+    #[command(flatten, next_help_heading = "Results")]
+    output: OutputArguments,
 }
 
 fn parse_share(text: &str) -> Result<f64, String> {
@@ -136,16 +132,15 @@ fn check(objective: Objective, p99: Bound, workload: &Workload) -> Result<(), St
     Ok(())
 }
 
-pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
-    let plan = options.plan().map_err(Failure::Usage)?;
-    let outputs = [options.record.as_deref(), options.out.as_deref()];
-    try_outputs(&outputs, &options.workload.inputs(&plan.workload))?;
+pub(super) fn run(options: &Options) -> Outcome {
+    let plan = options.plan()?;
+    let outputs = [options.output.record.as_deref(), options.out.as_deref()];
+    try_files(&outputs, &options.workload.inputs(&plan.workload))?;
     let watch = EnvironmentWatch::start();
     let site = this_machine::site(watch.before());
     let space = Space::of(&plan.workload, plan.least_scrub, &site, this_machine::seats);
     if space.axes.is_empty() {
-        let nothing = "there is nothing to choose for this load on this machine";
-        return Err(Failure::Usage(nothing.to_owned()));
+        return Err("there is nothing to choose for this load on this machine".into());
     }
     interrupt::watch();
     let (began, started) = (Instant::now(), SystemTime::now());
@@ -160,10 +155,9 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let environment = watch.complete_rounds(&rounds);
     settle(&mut tuned.verdict, &mut tuned.reasons, &environment);
     tuned.environment = Some(environment);
-    let file = options.record.as_deref();
-    hand_out(&tuned, file, options.json, || table::text(&tuned))?;
+    options.output.hand_out(&tuned, || table::text(&tuned))?;
     if let (Some(path), Some(profile)) = (&options.out, &tuned.profile) {
-        write(path, &(head(&tuned) + profile))?;
+        write_file(path, &(head(&tuned) + profile))?;
         complain(&format!("the profile is in {}", path.display()));
     } else if options.out.is_some() {
         complain("no profile is written: the search came to no end that counts");
@@ -171,7 +165,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     Ok(tuned.verdict.exit_code())
 }
 
-/// Returns the comment on top of a profile: what it is for, and what it rests on.
+/// Returns the comment on top of a profile: its machine, its load and the gain that was measured.
 fn head(tuned: &Tuned) -> String {
     let mut lines = vec!["Made by 'splinter-perf tune'.".to_owned()];
     if let Some(environment) = &tuned.environment {

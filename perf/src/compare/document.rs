@@ -8,7 +8,7 @@ use crate::report::document::{Cell, Report, Section, Table, Tone};
 impl Comparison {
     /// Returns it as a document, for people.
     #[must_use]
-    pub fn document(&self) -> Report {
+    pub(crate) fn document(&self) -> Report {
         let many = |count: usize| format!("{count} record{}", if count == 1 { "" } else { "s" });
         let mut report = Report {
             title: "Two sides compared".to_owned(),

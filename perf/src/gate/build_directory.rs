@@ -37,9 +37,9 @@ pub enum Source {
 /// The program's name for a side's work tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
-    /// What is compared with.
+    /// The base.
     Base,
-    /// What is judged.
+    /// The head.
     Head,
 }
 
@@ -171,7 +171,7 @@ impl BuildDirectory {
             command.arg("--target-dir").arg(&target);
             child::run(&mut command, &self.folder, &what, BUILD_LIMIT)
         };
-        // What the tree's own build has fetched is there already.
+        // The crates that the tree's own build has fetched are there already.
         let mut left = build(&["--offline"])?;
         if !left.status.success() {
             left = build(&[])?;
@@ -282,7 +282,7 @@ impl Drop for BuildDirectory {
     }
 }
 
-/// What decides, beside the sources, which machine code is built.
+/// The settings that decide, beside the sources, which machine code is built.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Compiler {
     /// The compiler with its version.

@@ -26,7 +26,7 @@ pub fn count(
     let mut counts = Vec::new();
     for _ in 0..repeats {
         let out = folder.join("callgrind");
-        // What an earlier count left is not to be counted again.
+        // The files of an earlier count are not to be counted again.
         let _ = fs::remove_dir_all(&out);
         fs::create_dir(&out).map_err(|error| Stop::failed(what, error))?;
         let mut file = OsStr::new("--callgrind-out-file=").to_owned();

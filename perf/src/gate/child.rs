@@ -19,7 +19,7 @@ const SHOWN_LINES: usize = 12;
 pub enum Stop {
     /// Someone wants the gate to end.
     Interrupted,
-    /// What was wrong, in words.
+    /// The error, in words.
     Failed(String),
 }
 
@@ -30,12 +30,12 @@ impl Stop {
     }
 }
 
-/// What a child left.
+/// The output of a child.
 #[derive(Debug)]
 pub(super) struct Left {
     /// How it ended.
     pub(super) status: ExitStatus,
-    /// What it printed to standard output.
+    /// Its standard output.
     pub(super) out: String,
     /// The last lines that it printed to standard error.
     pub(super) errors: String,
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_child_printed_comes_back_and_its_failure_says_why() {
+    fn the_output_of_a_child_comes_back_and_its_failure_says_why() {
         let limit = Duration::from_secs(60);
         assert_eq!(shell("echo found; echo aside >&2", limit), Ok("found\n".to_owned()));
         let Err(Stop::Failed(message)) = shell("echo because >&2; exit 3", limit) else {

@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_counted_on_one_side_only_cannot_be_told() {
+    fn an_operation_counted_on_one_side_only_is_inconclusive() {
         let one = [count("get", 100.0, 0.0)];
         let two = [count("get", 100.0, 0.0), count("new", 5.0, 0.0)];
         assert_eq!(judge(&one, &two).verdict, Verdict::Inconclusive);

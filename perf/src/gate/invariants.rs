@@ -107,7 +107,7 @@ fn judge(name: &str, out: &str, code: Option<i32>, said: &str) -> InvariantRow {
         }
     }
     row.verdict = gravest(verdicts);
-    // Broken is broken, whatever else a record says of itself; and who did nothing kept nothing.
+    // A broken invariant fails, even if the record says that it passed; and a run that did nothing kept nothing.
     if row.invariants.values().any(|count| *count > 0) {
         row.verdict = Verdict::Fail;
     } else if row.verdict == Verdict::Pass && (row.successes == 0 || row.invariants.is_empty()) {

@@ -2,6 +2,7 @@
 //! is an error there, which no tool takes for a pass; a regression is a failure.
 
 use super::record::Record;
+use crate::report::svg::escape;
 use splinter_harness::verdict::Verdict;
 use std::fmt::Write;
 
@@ -32,12 +33,12 @@ pub fn junit(record: &Record) -> String {
             count(Verdict::Inconclusive)
         );
         for case in &cases {
-            let _ = write!(text, "    <testcase classname=\"{tier}\" name=\"{}\"", escaped(&case.name));
+            let _ = write!(text, "    <testcase classname=\"{tier}\" name=\"{}\"", escape(&case.name));
             let _ = match case.verdict {
                 Verdict::Pass => writeln!(text, "/>"),
-                Verdict::Fail => writeln!(text, "><failure message=\"{}\"/></testcase>", escaped(&case.said)),
+                Verdict::Fail => writeln!(text, "><failure message=\"{}\"/></testcase>", escape(&case.said)),
                 Verdict::Inconclusive => {
-                    writeln!(text, "><error message=\"inconclusive: {}\"/></testcase>", escaped(&case.said))
+                    writeln!(text, "><error message=\"inconclusive: {}\"/></testcase>", escape(&case.said))
                 }
             };
         }
@@ -81,23 +82,6 @@ fn cases(record: &Record, tier: &str) -> Vec<Case> {
         }));
     }
     cases
-}
-
-/// Keeps text from being read as XML; what XML cannot hold is left out.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::new();
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\n' | '\t' => escaped.push(' '),
-            control if control.is_control() => {}
-            other => escaped.push(other),
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]

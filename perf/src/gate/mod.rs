@@ -32,7 +32,7 @@ use splinter_harness::verdict::Verdict;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What the head is compared with.
+/// The side that the head is compared with.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Base {
     /// Another tree.
@@ -52,12 +52,12 @@ pub enum TierName {
     Time,
 }
 
-/// What is to be done.
+/// The plan of a gate.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// What the head is compared with, where that is needed.
+    /// The side that the head is compared with, where that is needed.
     pub base: Option<Base>,
-    /// What is judged.
+    /// The head.
     pub head: Source,
     /// The tiers, in any order.
     pub tiers: Vec<TierName>,
@@ -138,7 +138,7 @@ fn run(
     *head = head_tree.subject.clone();
     let same = matches!(&plan.base, Some(Base::Tree(source)) if *source == plan.head);
     let base_tree = match &plan.base {
-        // What is compared with itself is built once.
+        // A tree that is compared with itself is built once.
         Some(Base::Tree(_)) if same => Some(head_tree.clone()),
         Some(Base::Tree(source)) => Some(prepare(Side::Base, source)?),
         _ => None,

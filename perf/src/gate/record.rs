@@ -1,4 +1,4 @@
-//! What a gate found, as it is written to JSON: the verdict, and a table for each tier. `results/schema.md` documents every
+//! The record of a gate, as it is written to JSON: the verdict, and a table for each tier. `results/schema.md` documents every
 //! field. Knows nothing of how it was found out.
 
 use serde::{Deserialize, Serialize};
@@ -27,7 +27,7 @@ pub struct Record {
     pub environment: Environment,
 }
 
-/// What was compared.
+/// A side of the comparison.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[allow(missing_docs)]
 pub struct Subject {
@@ -103,7 +103,7 @@ pub struct TimeRow {
     pub reason: Option<String>,
 }
 
-/// What of an operation is timed.
+/// The measure of an operation's time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {

@@ -1,32 +1,24 @@
 //! A gate's record for people: as text for a terminal, and as Markdown for a pull request. Both are made of the same rows.
 
 use super::record::{Effect, InstructionRow, InvariantRow, Measure, Record, Subject, TimeRow};
+use crate::report::document::Table;
+use crate::report::markdown::{plain as escaped, write_table};
+use crate::report::plain;
 use crate::unit::Unit;
-use splinter_harness::table::Flush::{self, Left, Right};
-use splinter_harness::table::columns;
+use splinter_harness::table::or_dash;
 use splinter_harness::verdict::Verdict;
 use std::fmt::Write;
-
-/// A table: how its columns are flushed, and its rows, the heads first.
-struct Table {
-    name: &'static str,
-    verdict: Verdict,
-    reasons: Vec<String>,
-    flush: Vec<Flush>,
-    rows: Vec<Vec<String>>,
-}
 
 /// Lays a record out as text.
 #[must_use]
 pub fn text(record: &Record) -> String {
-    let mut text = title(record);
-    text.push('\n');
-    for table in tables(record) {
-        let _ = write!(text, "\n{}: {}\n", table.name, table.verdict.word());
-        if table.rows.len() > 1 {
-            text.push_str(&columns(&table.flush, &table.rows));
+    let mut text = title(record) + "\n";
+    for ((name, verdict, reasons), table) in tables(record) {
+        let _ = write!(text, "\n{name}: {}\n", verdict.word());
+        if !table.rows.is_empty() {
+            text.push_str(&plain::rows(&table));
         }
-        for reason in &table.reasons {
+        for reason in reasons {
             let _ = writeln!(text, "  {reason}");
         }
     }
@@ -38,30 +30,20 @@ pub fn text(record: &Record) -> String {
 #[must_use]
 pub fn markdown(record: &Record) -> String {
     let mut text = format!("## {}: {}\n", escaped(&title(record)), verdict(record));
-    for table in tables(record) {
-        let _ = write!(text, "\n### {}: {}\n\n", table.name, table.verdict.word());
-        for reason in &table.reasons {
+    for ((name, verdict, reasons), table) in tables(record) {
+        let _ = write!(text, "\n### {name}: {}\n\n", verdict.word());
+        for reason in reasons {
             let _ = writeln!(text, "- {}", escaped(reason));
         }
-        if table.rows.len() < 2 {
-            continue;
-        }
-        if !table.reasons.is_empty() {
+        if !reasons.is_empty() {
             text.push('\n');
         }
-        for (number, row) in table.rows.iter().enumerate() {
-            let cells: Vec<String> = (0..table.flush.len())
-                .map(|at| row.get(at).map_or(String::new(), |cell| escaped(cell)))
-                .collect();
-            let _ = writeln!(text, "| {} |", cells.join(" | "));
-            if number == 0 {
-                let rule = |flush: &Flush| if *flush == Right { "---:" } else { "---" };
-                let rules: Vec<&str> = table.flush.iter().map(rule).collect();
-                let _ = writeln!(text, "| {} |", rules.join(" | "));
-            }
+        if !table.rows.is_empty() {
+            write_table(&mut text, &table);
         }
     }
-    text
+    text.truncate(text.trim_end().len());
+    text + "\n"
 }
 
 fn title(record: &Record) -> String {
@@ -85,55 +67,22 @@ fn verdict(record: &Record) -> String {
     }
 }
 
-fn tables(record: &Record) -> Vec<Table> {
-    let mut tables = Vec::new();
-    if let Some(tier) = &record.tiers.instructions {
-        let heads = ["operation", "base", "head", "change", "limit", ""];
-        tables.push(Table {
-            name: "instructions",
-            verdict: tier.verdict,
-            reasons: tier.reasons.clone(),
-            flush: vec![Left, Right, Right, Right, Right, Left],
-            rows: with_heads(&heads, tier.rows.iter().map(instruction_cells)),
-        });
-    }
-    if let Some(tier) = &record.tiers.invariants {
-        let heads = ["run", "operations", "broken", ""];
-        tables.push(Table {
-            name: "invariants",
-            verdict: tier.verdict,
-            reasons: tier.reasons.clone(),
-            flush: vec![Left, Right, Right, Left],
-            rows: with_heads(&heads, tier.rows.iter().map(invariant_cells)),
-        });
-    }
-    if let Some(tier) = &record.tiers.time {
-        let heads = [
-            "benchmark",
-            "base",
-            "head",
-            "change",
-            "95 % interval",
-            "p (Holm)",
-            "detectable",
-            "A/A",
-            "threshold",
-            "",
-        ];
-        tables.push(Table {
-            name: "time",
-            verdict: tier.verdict,
-            reasons: tier.reasons.clone(),
-            flush: vec![Left, Right, Right, Right, Right, Right, Right, Right, Right, Left],
-            rows: with_heads(&heads, tier.rows.iter().map(time_cells)),
-        });
-    }
-    tables
-}
+/// A tier that was asked for: its name, its verdict and the reasons.
+type Tier<'a> = (&'static str, Verdict, &'a [String]);
 
-fn with_heads(heads: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Vec<Vec<String>> {
-    let heads = heads.iter().map(|head| (*head).to_owned()).collect();
-    std::iter::once(heads).chain(rows).collect()
+/// Returns the tiers, each with its rows.
+fn tables(record: &Record) -> impl Iterator<Item = (Tier<'_>, Table)> {
+    let tiers = &record.tiers;
+    let instructions = ["operation", ">base", ">head", ">change", ">limit", ""];
+    let invariants = ["run", ">operations", ">broken", ""];
+    #[rustfmt::skip]
+    let time = ["benchmark", ">base", ">head", ">change", ">95 % interval", ">p (Holm)", ">detectable", ">A/A", ">threshold", ""];
+    let tables = [
+        tiers.instructions.as_ref().map(|it| Table::of(&instructions, it.rows.iter().map(instruction_cells))),
+        tiers.invariants.as_ref().map(|it| Table::of(&invariants, it.rows.iter().map(invariant_cells))),
+        tiers.time.as_ref().map(|it| Table::of(&time, it.rows.iter().map(time_cells))),
+    ];
+    tiers.named().into_iter().zip(tables.into_iter().flatten())
 }
 
 fn judgement(verdict: Verdict) -> String {
@@ -144,12 +93,12 @@ fn judgement(verdict: Verdict) -> String {
 }
 
 fn instruction_cells(row: &InstructionRow) -> Vec<String> {
-    let show = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.2}"));
+    let show = |value: Option<f64>| or_dash(value.map(|value| format!("{value:.2}")));
     vec![
         row.name.clone(),
         show(row.base),
         show(row.head),
-        row.change_percent.map_or("-".to_owned(), signed),
+        or_dash(row.change_percent.map(signed)),
         format!("{:.2} %", row.limit_percent),
         judgement(row.verdict),
     ]
@@ -190,25 +139,11 @@ fn time_cells(row: &TimeRow) -> Vec<String> {
         format!("{median_percent:+.2} %"),
         format!("{low_percent:+.2} to {high_percent:+.2} %"),
         format!("{p_holm:.4}"),
-        row.detectable_percent.map_or("-".to_owned(), |percent| format!("{:.1} %", percent.abs())),
+        or_dash(row.detectable_percent.map(|percent| format!("{:.1} %", percent.abs()))),
         format!("{:+.2} %", row.control.median_percent),
         format!("{worse}{:.0} %", row.threshold_percent),
         judgement(row.verdict) + &reason,
     ]
-}
-
-/// Keeps text from being read as Markdown or as HTML.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::new();
-    for character in text.chars() {
-        match character {
-            '|' | '*' | '_' | '`' | '\\' => escaped.extend(['\\', character]),
-            '<' => escaped.push_str("&lt;"),
-            '\n' => escaped.push(' '),
-            other => escaped.push(other),
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ const LEVEL: f64 = 0.95;
 /// Resamples of an interval.
 const RESAMPLES: usize = 2000;
 
-/// Who is sampled.
+/// An arm of the comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arm {
     /// The base.
@@ -41,7 +41,7 @@ impl Arm {
     const ALL: [Self; 3] = [Self::Base, Self::Head, Self::Control];
 }
 
-/// What one process measured.
+/// The measurement of one process.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sample {
     /// Successes per second.
@@ -66,7 +66,7 @@ pub trait Executor {
     fn sample(&mut self, arm: Arm, benchmark: &str) -> Result<Sample, Stop>;
 }
 
-/// What is to be measured, and what counts as a regression.
+/// The plan of the measurement, and the thresholds of a regression.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Design {
     /// The benchmarks by name.
@@ -120,7 +120,7 @@ impl Series {
     }
 }
 
-/// What was sampled.
+/// The samples.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Taken {
     series: Vec<Series>,
@@ -172,7 +172,7 @@ fn block(executor: &mut dyn Executor, benchmark: &str, rng: &mut Rng) -> Result<
     Ok(logs)
 }
 
-/// What is known of one row before all rows are seen together.
+/// The finding on one row before all rows are seen together.
 struct Finding<'a> {
     name: &'a str,
     measure: Measure,

@@ -186,7 +186,7 @@ fn twenty_gates_of_equal_builds_give_no_false_fail_and_mostly_pass() {
 }
 
 #[test]
-fn a_control_that_fires_voids_the_run_whatever_the_head_did() {
+fn a_control_that_fires_voids_the_run_for_any_head() {
     let favoured: Factor = |arm, benchmark| match (arm, benchmark) {
         (Arm::Control, "set") => 0.93,
         (Arm::Head, "get") => 0.6,

@@ -36,7 +36,7 @@ impl Big {
     /// Fills a store with `keys` keys, five slots for every four. Takes seconds for [`KEYS`] of them.
     ///
     /// # Errors
-    /// What the store said, in one line.
+    /// The store's error, in one line.
     pub fn new(keys: usize, seed: u64) -> Result<Self, String> {
         let store = fixture::store(slots(keys), VALUE_LEN)?;
         let mut writer = fixture::writer(&store)?;
@@ -52,7 +52,7 @@ impl Big {
     /// Returns the memory that a store of `keys` keys takes, in bytes, from what the arena's geometry asks for.
     ///
     /// # Errors
-    /// What the store said, in one line.
+    /// The store's error, in one line.
     pub fn bytes(keys: usize) -> Result<u64, String> {
         Ok(fixture::store(slots(keys), VALUE_LEN)?.arena_len())
     }

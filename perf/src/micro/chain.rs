@@ -20,7 +20,7 @@ impl Chain {
     /// Fills a store with [`KEYS`] values of `value_len` bytes, at least as many as a key has.
     ///
     /// # Errors
-    /// What the store said, in one line.
+    /// The store's error, in one line.
     ///
     /// # Panics
     /// When a key does not fit a value.

@@ -11,7 +11,7 @@ use std::time::Instant;
 /// Bytes of the arena to create, at least.
 pub const ARENA_BYTES: u64 = 64 << 30;
 
-/// What creating took.
+/// The cost of creating a store.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Created {
     /// Nanoseconds until the store was ready.
@@ -23,7 +23,7 @@ pub struct Created {
 /// Creates a sparse store of at least `arena_bytes` with the default value size and vectors, and removes it again.
 ///
 /// # Errors
-/// What the store said, in one line.
+/// The store's error, in one line.
 pub fn create(arena_bytes: u64) -> Result<Created, String> {
     let config = Config { geometry: geometry(arena_bytes)?, ..Config::default() };
     let before = resident_memory().ok_or("the kernel does not tell resident memory")?;

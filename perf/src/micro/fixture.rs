@@ -1,4 +1,4 @@
-//! What the measured operations work on: keys, values and stores filled with them. Shared by the rows of `micro`
+//! The data that measured operations work on: keys, values and stores filled with them. Shared by the rows of `micro`
 //! and the criterion benches, so that both measure the same thing.
 
 use splinter::{Config, Geometry, Store, Writer};
@@ -93,7 +93,7 @@ pub fn consume(value: &[u8]) -> u64 {
 /// Creates an anonymous store made for values of `value_len` bytes, without vectors, everything else by default.
 ///
 /// # Errors
-/// What the store said, in one line.
+/// The store's error, in one line.
 pub fn store(slots: u64, value_len: usize) -> Result<Store, String> {
     let geometry = Geometry { slots, max_value_len: value_len as u64, vector_dim: 0, ..Geometry::default() };
     Store::anonymous(&Config { geometry, hash_seed: Some(0), ..Config::default() }).map_err(say)
@@ -102,7 +102,7 @@ pub fn store(slots: u64, value_len: usize) -> Result<Store, String> {
 /// Takes a writer of a store.
 ///
 /// # Errors
-/// What the store said, in one line.
+/// The store's error, in one line.
 pub fn writer(store: &Store) -> Result<Writer, String> {
     store.writer().map_err(say)
 }
@@ -110,7 +110,7 @@ pub fn writer(store: &Store) -> Result<Writer, String> {
 /// Writes one value under each key.
 ///
 /// # Errors
-/// What the store said, in one line.
+/// The store's error, in one line.
 pub fn fill(writer: &mut Writer, keys: &[Key], value: &[u8]) -> Result<(), String> {
     keys.iter().try_for_each(|key| writer.set(key, value)).map_err(say)
 }

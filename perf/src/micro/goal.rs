@@ -1,4 +1,4 @@
-//! What a row claims: its name, its unit, and what it is held against. Pure data; nothing is measured here.
+//! The claim of a row: its name, its unit, and what it is held against. Pure data; nothing is measured here.
 
 use crate::limits::Limit;
 use crate::unit::Unit;
@@ -41,7 +41,7 @@ pub struct Term {
     pub series: String,
 }
 
-/// What a row's value is divided by.
+/// The limit that a row's value is divided by.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Against {
     /// The sum of measured terms. A single term of factor 1 is the bare limit.
@@ -83,11 +83,11 @@ impl Against {
 /// A row's goal: `value / against` compared with `target`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Goal {
-    /// Which way to compare.
+    /// The direction of the comparison.
     pub bound: Bound,
-    /// What the ratio is compared with.
+    /// The target of the ratio.
     pub target: f64,
-    /// What the value is divided by.
+    /// The limit that the value is divided by.
     pub against: Against,
 }
 
@@ -134,11 +134,11 @@ impl Goal {
 pub struct Claim {
     /// Name of the row, and of the series that holds its samples.
     pub name: String,
-    /// What its value counts.
+    /// The unit of its value.
     pub unit: Unit,
     /// What it is held against.
     pub goal: Goal,
-    /// What a reader of the figure should know.
+    /// A note for readers of the figure.
     pub note: Option<String>,
     /// Why this machine cannot tell whether the goal is met, if it cannot: the value is shown, not judged.
     pub not_comparable: Option<String>,

@@ -23,7 +23,7 @@ impl Counter {
     /// Prepares a counter that stands at 0.
     ///
     /// # Errors
-    /// What the store said, in one line.
+    /// The store's error, in one line.
     pub fn new() -> Result<Self, String> {
         let store = fixture::store(64, 64)?;
         let mut writer = fixture::writer(&store)?;
@@ -59,7 +59,7 @@ impl CounterCrowd {
     /// Starts the threads.
     ///
     /// # Errors
-    /// What the store said, in one line.
+    /// The store's error, in one line.
     pub fn new(threads: usize) -> Result<Self, String> {
         let store = fixture::store(64, 64)?;
         let key = Key::new('c', 0);

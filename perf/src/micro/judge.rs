@@ -12,9 +12,9 @@ use splinter_harness::verdict::Verdict;
 /// One row of the table, measured.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
-    /// What was claimed.
+    /// The claim.
     pub claim: Claim,
-    /// What was measured, if anything was.
+    /// The measured value, if there is one.
     pub value: Option<Summary>,
     /// What it is held against: the sum of the medians of the goal's terms.
     pub limit: Option<f64>,
@@ -24,7 +24,7 @@ pub struct Row {
     pub ratio_quartiles: Option<(f64, f64)>,
     /// Whether the goal is met; `None` where that cannot be told on this machine.
     pub met: Option<bool>,
-    /// What the kernel's counters say of one operation; empty where it lets none be read.
+    /// The kernel's counters of one operation; empty where it lets none be read.
     pub per_operation: PerOperation,
     /// Why there is no value, no limit or no judgement.
     pub problem: Option<String>,
@@ -75,11 +75,11 @@ impl Row {
         let ratio_quartiles =
             Summary::of(by_round).filter(|_| limit.is_ok()).map(|summary| (summary.q1, summary.q3));
         let too_fast = value
-            .zip(bare(&claim, |name| find(name)?.bound()))
-            .filter(|(value, bare)| is_too_fast(claim.goal.bound, value.median / bare))
-            .map(|(_, bare)| {
-                let bare = claim.unit.show(bare);
-                format!("faster than the machine can: {bare} is the limit")
+            .zip(dearest_limit(&claim, |name| find(name)?.bound()))
+            .filter(|(value, limit)| is_too_fast(claim.goal.bound, value.median / limit))
+            .map(|(_, limit)| {
+                let limit = claim.unit.show(limit);
+                format!("faster than the machine can: {limit} is the limit")
             });
         let problem = match (&failed, &limit) {
             (Some(error), _) => Some(error.clone()),
@@ -132,7 +132,7 @@ fn is_too_fast(bound: Bound, multiple: f64) -> bool {
 }
 
 /// Returns what an operation costs at least: the dearest of the machine's limits that it is held against, once.
-fn bare(claim: &Claim, value: impl Fn(&str) -> Option<f64>) -> Option<f64> {
+fn dearest_limit(claim: &Claim, value: impl Fn(&str) -> Option<f64>) -> Option<f64> {
     let Against::Measured(terms) = &claim.goal.against else {
         return None;
     };
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_failed_misses_and_what_was_not_measured_is_not_judged() {
+    fn a_failed_row_misses_and_an_unmeasured_row_is_not_judged() {
         let mut failed = Series::of("get", &[1.0]);
         failed.error = Some("the store is full".to_owned());
         let chase = Series::of("L2 chase", &[4.0]);
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_comparable_has_a_ratio_and_no_judgement() {
+    fn an_incomparable_row_has_a_ratio_and_no_judgement() {
         let all = [Series::of("get", &[10.0]), Series::of("L2 chase", &[4.0])];
         let claim = get(Goal::at_most(3.0, Limit::L2Chase)).not_comparable("one processor");
         let row = Row::judge(claim, &all);

@@ -22,7 +22,7 @@ impl Keyed {
     /// another, so that the order in the arena is no help.
     ///
     /// # Errors
-    /// What the store said, in one line.
+    /// The store's error, in one line.
     pub fn new(value_len: usize, seed: u64) -> Result<Self, String> {
         let store = fixture::store(SLOTS, value_len)?;
         let mut writer = fixture::writer(&store)?;
@@ -53,7 +53,7 @@ impl Keyed {
     ///
     /// # Errors
     /// The first error of the store.
-    pub fn get_at(&mut self) -> Result<(), Error> {
+    pub fn get_by_handle(&mut self) -> Result<(), Error> {
         let buffer = self.buffer.first(self.value.len());
         let mut sum = 0_u64;
         for handle in &self.handles {
@@ -76,7 +76,7 @@ impl Keyed {
     ///
     /// # Errors
     /// The first error of the store.
-    pub fn set_at(&mut self) -> Result<(), Error> {
+    pub fn set_by_handle(&mut self) -> Result<(), Error> {
         self.handles.iter().try_for_each(|handle| self.writer.set(handle, &self.value))
     }
 }

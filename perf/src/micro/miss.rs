@@ -13,7 +13,7 @@ const VALUE_LEN: usize = 64;
 /// Set/unset cycles of a store that has seen many.
 const CYCLES: usize = 1_000_000;
 
-/// What a store went through before the first miss.
+/// The history of a store before the first miss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Past {
     /// Nothing: it is empty.
@@ -38,7 +38,7 @@ impl Miss {
     /// Prepares a store with a past.
     ///
     /// # Errors
-    /// What the store said, in one line.
+    /// The store's error, in one line.
     pub fn new(past: Past, seed: u64) -> Result<Self, String> {
         let cycles = if past == Past::Churned { CYCLES } else { 0 };
         Self::after(past, cycles, seed)

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// What returns one figure of a pair.
+/// Returns one figure of a pair.
 pub type Half<'a> = Box<dyn FnMut() -> Result<f64, String> + 'a>;
 
 /// A measurement that gives a pair of figures. Whichever half is asked for first in a round takes the measurement;

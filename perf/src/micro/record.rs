@@ -41,7 +41,7 @@ impl Method {
 /// A limit that was measured, or the reason why it was not.
 #[derive(Clone, Debug)]
 pub struct Measured {
-    /// What its samples count.
+    /// The unit of its samples.
     pub unit: Unit,
     /// Its samples.
     pub series: Series,

@@ -29,7 +29,7 @@ pub enum TenMillion {
     Off,
 }
 
-/// What the rows depend on.
+/// The settings that the rows depend on.
 #[derive(Clone, Copy, Debug)]
 pub struct Scope {
     /// Length of one sample.
@@ -128,9 +128,9 @@ fn keyed(scope: Scope) -> Vec<Entry> {
         |factors: [f64; 2], limit| Goal::within(&[(factors[0], limit), (factors[1], Limit::Memcpy1Kib)]);
     vec![
         row("get 64 B", 64, Goal::at_most(3.0, Limit::L2Chase), Keyed::get),
-        row("get 64 B, by handle", 64, Goal::at_most(1.8, Limit::L2Chase), Keyed::get_at),
+        row("get 64 B, by handle", 64, Goal::at_most(1.8, Limit::L2Chase), Keyed::get_by_handle),
         row("set 64 B", 64, Goal::at_most(3.0, Limit::Cmpxchg), Keyed::set),
-        row("set 64 B, by handle", 64, Goal::at_most(2.2, Limit::Cmpxchg), Keyed::set_at),
+        row("set 64 B, by handle", 64, Goal::at_most(2.2, Limit::Cmpxchg), Keyed::set_by_handle),
         row("get 1 KiB", 1024, within([3.0, 3.0], Limit::L2Chase), Keyed::get),
         row("set 1 KiB", 1024, within([3.0, 4.0], Limit::Cmpxchg), Keyed::set),
     ]

@@ -3,15 +3,13 @@
 use super::goal::{Bound, Goal};
 use super::judge::Row;
 use super::record::Measured;
-use splinter_harness::table::Flush::{self, Left, Right};
-use splinter_harness::table::columns;
+use splinter_harness::table::{headed, or_dash};
 
 /// Lays the judged rows out as text.
 #[must_use]
 pub fn rows_text(rows: &[Row]) -> String {
-    let mut cells = vec![ROW_HEADS.map(|(head, _)| head.to_owned()).to_vec()];
-    cells.extend(rows.iter().map(row_cells));
-    let mut text = columns(&ROW_HEADS.map(|(_, flush)| flush), &cells);
+    let heads = ["operation", ">measured", "limit", ">at", ">ratio", ">middle half", ">target", ""];
+    let mut text = headed(&heads, rows.iter().map(row_cells));
     let remarks: String = rows
         .iter()
         .flat_map(|row| row.problem.iter().chain(&row.claim.note).map(|remark| (&row.claim.name, remark)))
@@ -24,20 +22,9 @@ pub fn rows_text(rows: &[Row]) -> String {
     text
 }
 
-const ROW_HEADS: [(&str, Flush); 8] = [
-    ("operation", Left),
-    ("measured", Right),
-    ("limit", Left),
-    ("at", Right),
-    ("ratio", Right),
-    ("middle half", Right),
-    ("target", Right),
-    ("", Left),
-];
-
 fn row_cells(row: &Row) -> Vec<String> {
     let Goal { bound, target, against } = &row.claim.goal;
-    let show = |value: Option<f64>| value.map_or("-".to_owned(), |value| row.claim.unit.show(value));
+    let show = |value: Option<f64>| or_dash(value.map(|value| row.claim.unit.show(value)));
     let compare = if *bound == Bound::AtMost { "<=" } else { ">=" };
     let spread = |(q1, q3)| format!("{} to {}", times(q1), times(q3));
     vec![
@@ -45,7 +32,7 @@ fn row_cells(row: &Row) -> Vec<String> {
         show(row.value.map(|value| value.median)),
         against.name(),
         show(row.limit),
-        row.ratio.map_or("-".to_owned(), times),
+        or_dash(row.ratio.map(times)),
         row.ratio_quartiles.map_or(String::new(), spread),
         format!("{compare} {}", times(*target)),
         judgement(row).to_owned(),
@@ -76,26 +63,23 @@ pub fn counters_text(rows: &[Row]) -> String {
         return String::new();
     };
     let names: Vec<&str> = first.per_operation.keys().copied().collect();
-    let head = names.iter().map(|name| name.replace('_', " "));
-    let head = std::iter::once("per operation".to_owned()).chain(head);
-    let mut cells = vec![head.collect::<Vec<_>>()];
-    cells.extend(counted().map(|row| {
+    let mut heads = vec!["per operation".to_owned()];
+    heads.extend(names.iter().map(|name| format!(">{}", name.replace('_', " "))));
+    let cells = counted().map(|row| {
         let count = |name| row.per_operation.get(name).copied().unwrap_or(0.0);
         let counts = names.iter().map(|name| times(count(*name)));
-        std::iter::once(row.claim.name.clone()).chain(counts).collect()
-    }));
-    let flush: Vec<Flush> = std::iter::once(Left).chain(names.iter().map(|_| Right)).collect();
-    format!("\n{}", columns(&flush, &cells))
+        std::iter::once(row.claim.name.clone()).chain(counts).collect::<Vec<_>>()
+    });
+    format!("\n{}", headed(&heads, cells))
 }
 
 /// Lays limits out as text.
 #[must_use]
 pub fn limits_text(limits: &[Measured]) -> String {
-    let mut cells = vec![["limit", "median", "least", "middle half"].map(str::to_owned).to_vec()];
-    for limit in limits {
+    let cells = limits.iter().map(|limit| {
         let name = limit.series.name.clone();
         let show = |value| limit.unit.show(value);
-        cells.push(match (limit.series.summary(), &limit.series.error) {
+        match (limit.series.summary(), &limit.series.error) {
             (Some(s), error) => vec![
                 name,
                 show(s.median),
@@ -103,11 +87,11 @@ pub fn limits_text(limits: &[Measured]) -> String {
                 format!("{} to {}", show(s.q1), show(s.q3)),
                 error.as_ref().or(limit.series.note.as_ref()).cloned().unwrap_or_default(),
             ],
-            (None, Some(why)) => vec![name, "-".to_owned(), "-".to_owned(), why.clone()],
-            (None, None) => vec![name, "-".to_owned()],
-        });
-    }
-    columns(&[Left, Right, Right, Left, Left], &cells)
+            (None, Some(why)) => vec![name, or_dash(None), or_dash(None), why.clone()],
+            (None, None) => vec![name, or_dash(None)],
+        }
+    });
+    headed(&["limit", ">median", ">least", "middle half", ""], cells)
 }
 
 #[cfg(test)]

@@ -1,53 +1,49 @@
-//! What a report consists of, before it is HTML or Markdown: sections of sentences, tables and charts. Pure data; it
+//! The parts of a report, before it is HTML or Markdown: sections of sentences, tables and charts. Pure data; it
 //! knows neither records nor how anything looks.
 
 use super::svg::Chart;
-use splinter_harness::table::Flush;
+use splinter_harness::table::{Flush, head, or_dash};
 
 /// A whole report.
 #[derive(Clone, Debug, Default)]
-pub struct Report {
-    /// Its title.
-    pub title: String,
+pub(crate) struct Report {
+    pub(crate) title: String,
     /// What it is of, in a sentence or two.
-    pub subtitle: String,
-    /// The headline figures.
-    pub tiles: Vec<Tile>,
+    pub(crate) subtitle: String,
+    pub(crate) tiles: Vec<Tile>,
     /// How many records came to which verdict.
-    pub tallies: Vec<Tally>,
-    /// Its sections, in order.
-    pub sections: Vec<Section>,
+    pub(crate) tallies: Vec<Tally>,
+    pub(crate) sections: Vec<Section>,
     /// Sections that are left out, each with the reason.
-    pub left_out: Vec<(String, String)>,
+    pub(crate) left_out: Vec<(String, String)>,
 }
 
 /// A headline figure.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tile {
+pub(crate) struct Tile {
     /// What was measured.
-    pub title: String,
+    pub(crate) title: String,
     /// The figure with its unit.
-    pub value: String,
-    /// What was run to measure it.
-    pub detail: String,
-    /// What disturbed the measurement; empty if nothing did.
-    pub disturbed_by: String,
+    pub(crate) value: String,
+    /// The workload that measured it.
+    pub(crate) detail: String,
+    /// The disturbance of the measurement; empty if there was none.
+    pub(crate) disturbed_by: String,
 }
 
 /// A number with what it counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tally {
-    /// The number.
-    pub count: usize,
+pub(crate) struct Tally {
+    pub(crate) count: usize,
     /// What it counts.
-    pub what: String,
+    pub(crate) what: &'static str,
     /// Whether that is good.
-    pub tone: Tone,
+    pub(crate) tone: Tone,
 }
 
 /// Whether something is good.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Tone {
+pub(crate) enum Tone {
     /// It is neither.
     #[default]
     Plain,
@@ -61,40 +57,37 @@ pub enum Tone {
 
 /// One section.
 #[derive(Clone, Debug, Default)]
-pub struct Section {
+pub(crate) struct Section {
     /// Its name in links.
-    pub id: &'static str,
-    /// Its title.
-    pub title: String,
-    /// What it holds.
-    pub blocks: Vec<Block>,
+    pub(crate) id: &'static str,
+    pub(crate) title: String,
+    pub(crate) blocks: Vec<Block>,
 }
 
 impl Section {
     /// Begins a section with a sentence on how it is to be read.
-    #[must_use]
-    pub fn new(id: &'static str, title: &str, lead: &str) -> Self {
+    pub(crate) fn new(id: &'static str, title: &str, lead: &str) -> Self {
         let blocks = if lead.is_empty() { Vec::new() } else { vec![Block::Text(lead.to_owned())] };
         Self { id, title: title.to_owned(), blocks }
     }
 
     /// Adds a paragraph.
-    pub fn say(&mut self, text: impl Into<String>) {
+    pub(crate) fn say(&mut self, text: impl Into<String>) {
         self.blocks.push(Block::Text(text.into()));
     }
 
     /// Adds a table.
-    pub fn table(&mut self, table: Table) {
+    pub(crate) fn table(&mut self, table: Table) {
         self.blocks.push(Block::Table(table));
     }
 
     /// Adds a chart of the whole width.
-    pub fn chart(&mut self, title: impl Into<String>, caption: impl Into<String>, chart: Chart) {
+    pub(crate) fn chart(&mut self, title: impl Into<String>, caption: impl Into<String>, chart: Chart) {
         self.charts(title, caption, vec![(String::new(), chart)]);
     }
 
     /// Adds small charts side by side, each with its name; one alone gets the whole width.
-    pub fn charts(
+    pub(crate) fn charts(
         &mut self,
         title: impl Into<String>,
         caption: impl Into<String>,
@@ -108,7 +101,7 @@ impl Section {
 
 /// A part of a section.
 #[derive(Clone, Debug)]
-pub enum Block {
+pub(crate) enum Block {
     /// A paragraph.
     Text(String),
     /// A table.
@@ -119,79 +112,79 @@ pub enum Block {
 
 /// Charts with their words; the colours of several mean the same.
 #[derive(Clone, Debug)]
-pub struct Figure {
-    /// What they show.
-    pub title: String,
+pub(crate) struct Figure {
+    pub(crate) title: String,
     /// How they are to be read, or what is not in them.
-    pub caption: String,
+    pub(crate) caption: String,
     /// The charts with their names.
-    pub charts: Vec<(String, Chart)>,
+    pub(crate) charts: Vec<(String, Chart)>,
 }
 
 /// A table.
 #[derive(Clone, Debug, Default)]
-pub struct Table {
-    /// What it shows.
-    pub title: String,
+pub(crate) struct Table {
+    pub(crate) title: String,
     /// The columns' heads, and which way their texts are flushed.
-    pub heads: Vec<(String, Flush)>,
+    pub(crate) heads: Vec<(String, Flush)>,
     /// The rows, as long as the heads.
-    pub rows: Vec<Vec<Cell>>,
+    pub(crate) rows: Vec<Vec<Cell>>,
     /// Whether a page shows it at once; otherwise its reader unfolds it.
-    pub is_open: bool,
+    pub(crate) is_open: bool,
 }
 
 impl Table {
-    /// Begins a table; heads that begin with ">" have their column flushed right, as numbers are.
-    #[must_use]
-    pub fn new(title: &str, heads: &[&str]) -> Self {
-        let head = |head: &&str| match head.strip_prefix('>') {
-            Some(head) => (head.to_owned(), Flush::Right),
-            None => ((*head).to_owned(), Flush::Left),
-        };
-        Self {
-            title: title.to_owned(),
-            heads: heads.iter().map(head).collect(),
-            rows: Vec::new(),
-            is_open: false,
-        }
+    /// Begins a table with [these heads](head).
+    pub(crate) fn new(title: &str, heads: &[impl AsRef<str>]) -> Self {
+        let heads = heads.iter().map(|text| head(text.as_ref())).collect();
+        Self { title: title.to_owned(), heads, ..Self::default() }
+    }
+
+    /// Makes a table of rows of plain cells.
+    pub(crate) fn of<R: IntoIterator<Item = String>>(
+        heads: &[&str],
+        rows: impl IntoIterator<Item = R>,
+    ) -> Self {
+        let mut table = Self::new("", heads);
+        rows.into_iter().for_each(|row| table.row(row.into_iter().map(Cell::from)));
+        table
     }
 
     /// Adds a row.
-    pub fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
+    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
         self.rows.push(cells.into_iter().collect());
     }
 }
 
 /// A cell of a table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Cell {
-    /// What it says.
-    pub text: String,
-    /// Where it leads.
-    pub link: Option<String>,
+pub(crate) struct Cell {
+    pub(crate) text: String,
+    /// The target of its link.
+    pub(crate) link: Option<String>,
     /// Whether it is good.
-    pub tone: Tone,
+    pub(crate) tone: Tone,
     /// Whether it is a command, to be copied as it is.
-    pub code: bool,
+    pub(crate) code: bool,
 }
 
 impl Cell {
     /// Makes a cell that is good, bad or in doubt.
-    #[must_use]
-    pub fn toned(text: impl Into<String>, tone: Tone) -> Self {
+    pub(crate) fn toned(text: impl Into<String>, tone: Tone) -> Self {
         Self { text: text.into(), tone, ..Self::default() }
     }
 
     /// Makes a cell that leads somewhere.
-    #[must_use]
-    pub fn link(text: impl Into<String>, link: impl Into<String>) -> Self {
+    pub(crate) fn link(text: impl Into<String>, link: impl Into<String>) -> Self {
         Self { text: text.into(), link: Some(link.into()), ..Self::default() }
     }
 
+    /// Makes a cell of a text that may be missing: a dash then.
+    pub(crate) fn or_dash(text: Option<String>) -> Self {
+        or_dash(text).into()
+    }
+
     /// Makes a cell that is a command.
-    #[must_use]
-    pub fn code(text: impl Into<String>) -> Self {
+    pub(crate) fn code(text: impl Into<String>) -> Self {
         Self { text: text.into(), code: true, ..Self::default() }
     }
 }

@@ -1,10 +1,10 @@
 //! A report as one HTML file: style and charts are in it, nothing is fetched and no script is run, which its
 //! content-security policy says as well.
 
-use super::document::{Block, Cell, Figure, Report, Section, Table, Tone};
+use super::distinct;
+use super::document::{Block, Cell, Figure, Report, Section, Table, Tile, Tone};
 use super::svg::{Chart, Key, escape};
 use splinter_harness::table::Flush;
-use std::fmt::Write as _;
 
 /// Widths at which each chart is drawn: for wide pages and print, and for narrow pages.
 const WIDE: f64 = 960.0;
@@ -27,73 +27,76 @@ const LONG_TEXT: usize = 24;
 
 const STYLE: &str = include_str!("style.css");
 
-/// What a page may do: nothing but have a style. The browser test looks for it.
-pub const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
+/// A page may do nothing but have a style. The browser test looks for it.
+pub(crate) const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
 /// Writes a report.
-#[must_use]
-pub fn html(report: &Report) -> String {
-    let mut page = String::new();
-    let title = escape(&report.title);
-    // Writing to a string cannot fail.
-    let _ = write!(
-        page,
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<header>\n<h1>{title}</h1>\n\
-         <p class=\"sub\">{}</p>\n",
-        escape(&report.subtitle)
-    );
-    write_tiles(&mut page, report);
-    page.push_str("<ul class=\"tallies\">\n");
-    for tally in &report.tallies {
-        let (class, what) = (class(tally.tone), escape(&tally.what));
-        let _ = writeln!(page, "<li class=\"{class}\"><b>{}</b> {what}</li>", tally.count);
-    }
-    page.push_str("</ul>\n<nav aria-label=\"Sections\"><ul>\n");
-    for section in &report.sections {
-        let (id, title) = (section.id, escape(&section.title));
-        let _ = writeln!(page, "<li><a href=\"#{id}\">{title}</a></li>");
-    }
-    page.push_str("</ul></nav>\n</header>\n<main>\n");
-    for section in &report.sections {
-        write_section(&mut page, section);
-    }
-    if !report.left_out.is_empty() {
-        page.push_str("<section id=\"left-out\">\n<h2>Not shown</h2>\n<ul class=\"left-out\">\n");
-        for (title, why) in &report.left_out {
-            let _ = writeln!(page, "<li><b>{}</b>: {}.</li>", escape(title), escape(why));
-        }
-        page.push_str("</ul>\n</section>\n");
-    }
-    let _ = write!(
-        page,
-        "</main>\n<footer><p>Made by splinter-perf report, version {}. Point at a bar, line, cell or square to read its \
-         value; unfold a table for all of them.</p></footer>\n</body>\n</html>\n",
-        env!("CARGO_PKG_VERSION")
-    );
-    page
+pub(crate) fn html(report: &Report) -> String {
+    let (title, subtitle) = (escape(&report.title), escape(&report.subtitle));
+    let tiles = list("tiles\" aria-label=\"Headline figures", &report.tiles, tile);
+    let tallies = list("tallies", &report.tallies, |it| {
+        format!("<li class=\"{}\"><b>{}</b> {}</li>", class(it.tone), it.count, escape(it.what))
+    });
+    let links =
+        lines(&report.sections, |it| format!("<li><a href=\"#{}\">{}</a></li>", it.id, escape(&it.title)));
+    let sections: String = report.sections.iter().map(section).collect();
+    let left_out = list("left-out", &report.left_out, |(title, why)| {
+        format!("<li><b>{}</b>: {}.</li>", escape(title), escape(why))
+    });
+    let left_out = match left_out.as_str() {
+        "" => left_out,
+        list => format!("<section id=\"left-out\">\n<h2>Not shown</h2>\n{list}</section>\n"),
+    };
+    let version = env!("CARGO_PKG_VERSION");
+    format!(
+        r##"<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{POLICY}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{title}</title>
+<style>
+{STYLE}</style>
+</head>
+<body>
+<header>
+<h1>{title}</h1>
+<p class="sub">{subtitle}</p>
+{tiles}{tallies}<nav aria-label="Sections"><ul>
+{links}</ul></nav>
+</header>
+<main>
+{sections}{left_out}</main>
+<footer><p>Made by splinter-perf report, version {version}. Point at a bar, line, cell or square to read its value; unfold a table for all of them.</p></footer>
+</body>
+</html>
+"##
+    )
 }
 
-fn write_tiles(page: &mut String, report: &Report) {
-    if report.tiles.is_empty() {
-        return;
+fn lines<T>(items: &[T], line: impl Fn(&T) -> String) -> String {
+    items.iter().map(|item| line(item) + "\n").collect()
+}
+
+/// Makes a list of a class; nothing where it would be empty.
+fn list<T>(class: &str, items: &[T], item: impl Fn(&T) -> String) -> String {
+    match items {
+        [] => String::new(),
+        _ => format!("<ul class=\"{class}\">\n{}</ul>\n", lines(items, item)),
     }
-    page.push_str("<ul class=\"tiles\" aria-label=\"Headline figures\">\n");
-    for tile in &report.tiles {
-        let badge = match tile.disturbed_by.as_str() {
-            "" => "<span class=\"badge good\">undisturbed</span>".to_owned(),
-            why => format!("<span class=\"badge doubtful\">disturbed: {}</span>", escape(why)),
-        };
-        let [title, value, detail] = [&tile.title, &tile.value, &tile.detail].map(|it| escape(it));
-        let _ = writeln!(
-            page,
-            "<li><span class=\"what\">{title}</span><b>{value}</b><span class=\"of\">{detail}</span>{badge}</li>"
-        );
-    }
-    page.push_str("</ul>\n");
+}
+
+fn tile(tile: &Tile) -> String {
+    let badge = match tile.disturbed_by.as_str() {
+        "" => "<span class=\"badge good\">undisturbed</span>".to_owned(),
+        why => format!("<span class=\"badge doubtful\">disturbed: {}</span>", escape(why)),
+    };
+    let [title, value, detail] = [&tile.title, &tile.value, &tile.detail].map(|it| escape(it));
+    format!(
+        "<li><span class=\"what\">{title}</span><b>{value}</b><span class=\"of\">{detail}</span>{badge}</li>"
+    )
 }
 
 fn class(tone: Tone) -> &'static str {
@@ -105,127 +108,90 @@ fn class(tone: Tone) -> &'static str {
     }
 }
 
-fn write_section(page: &mut String, section: &Section) {
-    let (id, title) = (section.id, escape(&section.title));
-    let _ = writeln!(page, "<section id=\"{id}\">\n<h2>{title}</h2>");
-    for block in &section.blocks {
-        match block {
-            Block::Text(text) => {
-                let _ = writeln!(page, "<p>{}</p>", escape(text));
-            }
-            Block::Table(table) => write_table(page, table),
-            Block::Figure(figure) => write_figure(page, figure),
-        }
-    }
-    page.push_str("</section>\n");
-}
-
-fn write_figure(page: &mut String, figure: &Figure) {
-    let title = &figure.title;
-    let _ = writeln!(page, "<figure>\n<figcaption>{}</figcaption>", escape(title));
-    let mut keys: Vec<Key> = Vec::new();
-    for key in figure.charts.iter().flat_map(|(_, chart)| chart.legend()) {
-        if !keys.contains(&key) {
-            keys.push(key);
-        }
-    }
-    // What lines are compared with comes last, and what hatching means.
-    keys.sort_by_key(|key| !key.class.starts_with('k'));
-    write_legend(page, &keys, figure.charts.first().map_or("", |(_, chart)| kind(chart)));
-    if let [(_, chart)] = figure.charts.as_slice() {
-        write_chart(page, chart, WIDE, title);
-    } else {
-        page.push_str("<div class=\"multiples\">\n");
-        for (name, chart) in &figure.charts {
-            let _ = writeln!(page, "<div>\n<h3>{}</h3>", escape(name));
-            write_chart(page, chart, HALF, &format!("{title}: {name}"));
-            page.push_str("</div>\n");
-        }
-        page.push_str("</div>\n");
-    }
-    if !figure.caption.is_empty() {
-        let _ = writeln!(page, "<p class=\"caption\">{}</p>", escape(&figure.caption));
-    }
-    page.push_str("</figure>\n");
-}
-
-fn kind(chart: &Chart) -> &'static str {
-    match chart {
-        Chart::Lines(_) => "lines",
-        Chart::Bars(_) => "bars",
-        Chart::Heat(_) => "heat",
-        Chart::Places(_) => "places",
-    }
-}
-
-fn write_chart(page: &mut String, chart: &Chart, wide: f64, label: &str) {
-    for (name, width) in [("wide", wide), ("narrow", NARROW)] {
-        let svg = chart.draw(width, label);
-        let _ = writeln!(page, "<div class=\"chart {} {name}\">{svg}</div>", kind(chart));
-    }
-}
-
-fn write_legend(page: &mut String, keys: &[Key], kind: &str) {
-    if keys.is_empty() {
-        return;
-    }
-    page.push_str("<ul class=\"legend\">\n");
-    for key in keys {
-        let (class, name) = (&key.class, escape(&key.name));
-        let swatch = if class == "hatch" {
-            "<path class=\"hatch\" d=\"M2 11L12 1M9 11L19 1M16 11L25 2\"/>".to_owned()
-        } else if kind == "lines" || class == "mark" {
-            format!("<path class=\"swatch line {class}\" d=\"M0 6L26 6\"/>")
-        } else {
-            format!("<rect class=\"swatch {class}\" x=\"1\" y=\"1\" width=\"24\" height=\"10\"/>")
-        };
-        let _ = writeln!(
-            page,
-            "<li><svg width=\"26\" height=\"12\" aria-hidden=\"true\">{swatch}</svg>{name}</li>"
-        );
-    }
-    page.push_str("</ul>\n");
-}
-
-fn write_table(page: &mut String, table: &Table) {
-    let title = escape(&table.title);
-    let rows = match table.rows.len() {
-        1 => "1 row".to_owned(),
-        count => format!("{count} rows"),
+fn section(section: &Section) -> String {
+    let block = |block: &Block| match block {
+        Block::Text(text) => format!("<p>{}</p>\n", escape(text)),
+        Block::Table(table) => table_of(table),
+        Block::Figure(figure) => figure_of(figure),
     };
-    if !table.is_open {
-        let _ = writeln!(page, "<details>\n<summary>{title} <span class=\"count\">{rows}</span></summary>");
-    }
-    let is_card = table.heads.len() > MOST_NARROW_COLUMNS;
-    let _ = writeln!(page, "<table{}>", if is_card { " class=\"cards\"" } else { "" });
-    if table.is_open {
-        let _ = writeln!(page, "<caption>{title}</caption>");
-    }
-    let flush = |flush: Flush| if flush == Flush::Right { "r" } else { "l" };
-    page.push_str("<thead><tr>");
-    for (head, side) in &table.heads {
-        let (head, side) = (escape(head), flush(*side));
-        let _ = write!(page, "<th scope=\"col\" class=\"{side}\">{head}</th>");
-    }
-    page.push_str("</tr></thead>\n<tbody>\n");
-    for row in &table.rows {
-        page.push_str("<tr>");
-        for (index, (cell, (head, side))) in row.iter().zip(&table.heads).enumerate() {
-            let (class, inner) = (flush(*side), inner(cell));
-            let long = if cell.text.len() > LONG_TEXT { " long" } else { "" };
-            let head = escape(head);
-            let _ = if index == 0 {
-                write!(page, "<th scope=\"row\" class=\"{class}\">{inner}</th>")
-            } else {
-                write!(page, "<td class=\"{class}{long}\" data-head=\"{head}\">{inner}</td>")
+    let (id, title) = (section.id, escape(&section.title));
+    let blocks: String = section.blocks.iter().map(block).collect();
+    format!("<section id=\"{id}\">\n<h2>{title}</h2>\n{blocks}</section>\n")
+}
+
+fn figure_of(Figure { title, caption, charts }: &Figure) -> String {
+    let mut keys = distinct(charts.iter().flat_map(|(_, chart)| chart.legend()));
+    // References come last, and the meaning of hatching.
+    keys.sort_by_key(|key| !key.class.starts_with('k'));
+    let kind = charts.first().map_or("", |(_, chart)| chart.kind());
+    let legend = list("legend", &keys, |key| swatch(key, kind));
+    let charts = match charts.as_slice() {
+        [(_, chart)] => drawn(chart, WIDE, title),
+        several => {
+            let one = |(name, chart): &(String, Chart)| {
+                let chart = drawn(chart, HALF, &format!("{title}: {name}"));
+                format!("<div>\n<h3>{}</h3>\n{chart}</div>", escape(name))
             };
+            format!("<div class=\"multiples\">\n{}</div>\n", lines(several, one))
         }
-        page.push_str("</tr>\n");
-    }
-    page.push_str("</tbody>\n</table>\n");
-    if !table.is_open {
-        page.push_str("</details>\n");
-    }
+    };
+    let caption = match caption.as_str() {
+        "" => String::new(),
+        caption => format!("<p class=\"caption\">{}</p>\n", escape(caption)),
+    };
+    let title = escape(title);
+    format!("<figure>\n<figcaption>{title}</figcaption>\n{legend}{charts}{caption}</figure>\n")
+}
+
+/// Draws a chart for wide pages and for narrow ones; the style shows one of them.
+fn drawn(chart: &Chart, wide: f64, label: &str) -> String {
+    lines(&[("wide", wide), ("narrow", NARROW)], |&(name, width)| {
+        format!("<div class=\"chart {} {name}\">{}</div>", chart.kind(), chart.draw(width, label))
+    })
+}
+
+fn swatch(key: &Key, kind: &str) -> String {
+    let (class, name) = (&key.class, escape(&key.name));
+    let swatch = if class == "hatch" {
+        "<path class=\"hatch\" d=\"M2 11L12 1M9 11L19 1M16 11L25 2\"/>".to_owned()
+    } else if kind == "lines" || class == "mark" {
+        format!("<path class=\"swatch line {class}\" d=\"M0 6L26 6\"/>")
+    } else {
+        format!("<rect class=\"swatch {class}\" x=\"1\" y=\"1\" width=\"24\" height=\"10\"/>")
+    };
+    format!("<li><svg width=\"26\" height=\"12\" aria-hidden=\"true\">{swatch}</svg>{name}</li>")
+}
+
+fn table_of(Table { title, heads, rows, is_open }: &Table) -> String {
+    let title = escape(title);
+    let count = if rows.len() == 1 { "1 row".to_owned() } else { format!("{} rows", rows.len()) };
+    let (open, caption, close) = match is_open {
+        true => (String::new(), format!("<caption>{title}</caption>\n"), ""),
+        false => {
+            let count = format!("<span class=\"count\">{count}</span>");
+            (format!("<details>\n<summary>{title} {count}</summary>\n"), String::new(), "</details>\n")
+        }
+    };
+    let cards = if heads.len() > MOST_NARROW_COLUMNS { " class=\"cards\"" } else { "" };
+    let side = |flush: Flush| if flush == Flush::Right { "r" } else { "l" };
+    let head = |(head, flush): &(String, Flush)| {
+        format!("<th scope=\"col\" class=\"{}\">{}</th>", side(*flush), escape(head))
+    };
+    let cell = |(index, (cell, (head, flush))): (usize, (&Cell, &(String, Flush)))| {
+        let (side, inner, head) = (side(*flush), inner(cell), escape(head));
+        let long = if cell.text.len() > LONG_TEXT { " long" } else { "" };
+        match index {
+            0 => format!("<th scope=\"row\" class=\"{side}\">{inner}</th>"),
+            _ => format!("<td class=\"{side}{long}\" data-head=\"{head}\">{inner}</td>"),
+        }
+    };
+    let rows = lines(rows, |row| {
+        format!("<tr>{}</tr>", row.iter().zip(heads).enumerate().map(cell).collect::<String>())
+    });
+    let heads: String = heads.iter().map(head).collect();
+    format!(
+        "{open}<table{cards}>\n{caption}<thead><tr>{heads}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n{close}"
+    )
 }
 
 fn inner(cell: &Cell) -> String {

@@ -3,6 +3,7 @@
 
 use super::document::{Cell, Table};
 use super::markdown::write_table;
+use super::{Together, together};
 use crate::records::group::{groups, labels};
 use crate::records::paths::link;
 use crate::records::peers::Entrant;
@@ -12,42 +13,24 @@ use crate::records::{Collection, File, Record};
 use crate::unit::Unit;
 use splinter_harness::verdict::Verdict;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The marks between which the table stands.
-pub const MARKS: [&str; 2] = ["<!-- records -->", "<!-- end of records -->"];
+pub(crate) const MARKS: [&str; 2] = ["<!-- records -->", "<!-- end of records -->"];
 
-/// What the first value of rows may count.
+/// Units of the first values of rows that are shown.
 const TOLD: [Unit; 2] = [Unit::Nanoseconds, Unit::PerSecond];
 
 /// The most configurations whose goodput is told each by itself.
 const MOST_TOLD: usize = 3;
 
 /// Makes the table of records. `folder` is where the file lies that it is for: links begin there.
-#[must_use]
-pub fn table(found: &Collection, folder: &Path) -> String {
+pub(crate) fn table(found: &Collection, folder: &Path) -> String {
     let heads = ["record", "date (UTC)", "kind", "machine", "what", "key figures", "verdict"];
     let mut table = Table::new("", &heads);
-    let mut rows: Vec<(PathBuf, Vec<&File>, Vec<&Record>)> = Vec::new();
-    let mut rest = found.records.as_slice();
-    for file in &found.files {
-        let (records, others) = rest.split_at(file.records);
-        rest = others;
-        // The cells of a matrix have a folder of their own: one row is enough for them.
-        let place = match file.path.parent() {
-            Some(parent) if parent != folder => parent.to_owned(),
-            _ => file.path.clone(),
-        };
-        match rows.iter_mut().find(|(known, ..)| *known == place) {
-            Some((_, files, all)) => {
-                files.push(file);
-                all.extend(records);
-            }
-            None => rows.push((place, vec![file], records.iter().collect())),
-        }
-    }
-    for (place, files, records) in rows {
-        table.row(row(&place, &files, &records, folder));
+    // The cells of a matrix have a folder of their own: one row is enough for them.
+    for Together { place, files, records } in together(found, |parent| parent != folder, |_, _| true) {
+        table.row(row(place, &files, &records, folder));
     }
     let mut text = String::new();
     write_table(&mut text, &table);
@@ -58,7 +41,7 @@ pub fn table(found: &Collection, folder: &Path) -> String {
 ///
 /// # Errors
 /// One line if the marks are not there.
-pub fn insert(text: &str, table: &str) -> Result<String, String> {
+pub(crate) fn insert(text: &str, table: &str) -> Result<String, String> {
     let [begin, end] = MARKS;
     let missing = || {
         format!("it has no line '{begin}' with a line '{end}' below it: put both where the table is to stand")

@@ -5,8 +5,7 @@ use splinter_harness::table::Flush;
 use std::fmt::Write as _;
 
 /// Writes a report.
-#[must_use]
-pub fn markdown(report: &Report) -> String {
+pub(crate) fn markdown(report: &Report) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = writeln!(text, "# {}\n\n{}.\n", plain(&report.title), plain(&report.subtitle));
@@ -26,7 +25,7 @@ pub fn markdown(report: &Report) -> String {
         .iter()
         .map(|tally| {
             let bold = if tally.tone == Tone::Bad { "**" } else { "" };
-            format!("{bold}{} {}{bold}", tally.count, plain(&tally.what))
+            format!("{bold}{} {}{bold}", tally.count, plain(tally.what))
         })
         .collect();
     let _ = writeln!(text, "{}\n", tallies.join(" · "));
@@ -55,7 +54,7 @@ pub fn markdown(report: &Report) -> String {
 }
 
 /// Writes a table, its title in bold before it.
-pub fn write_table(text: &mut String, table: &Table) {
+pub(crate) fn write_table(text: &mut String, table: &Table) {
     if !table.title.is_empty() {
         let _ = writeln!(text, "**{}**\n", plain(&table.title));
     }
@@ -88,7 +87,7 @@ fn cell(cell: &Cell) -> String {
 }
 
 /// Writes a text so that it stands for itself, on one line.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

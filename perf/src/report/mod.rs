@@ -2,29 +2,97 @@
 //! [`markdown`] write those down. What a section is about is in `sections`, how charts are drawn in `svg`; neither
 //! reads files or measures anything.
 
-pub mod document;
-pub mod html;
-pub mod index;
-pub mod markdown;
-pub mod plain;
+pub(crate) mod document;
+pub(crate) mod html;
+pub(crate) mod index;
+pub(crate) mod markdown;
+pub(crate) mod plain;
 mod sections;
-pub mod svg;
+pub(crate) mod svg;
 
 use crate::records::record::date_and_time;
-use crate::records::{Collection, Record};
+use crate::records::{Collection, File, Record};
 use document::{Report, Section};
 use std::path::Path;
 
-/// What all sections are made of.
+/// The records that all sections are made of.
 struct Input<'a> {
     found: &'a Collection,
     /// The folder of the file that is written: links begin there.
     folder: &'a Path,
 }
 
+/// Files that one row of a table tells of, with all their records; the place is the file itself, or their folder.
+struct Together<'a> {
+    place: &'a Path,
+    files: Vec<&'a File>,
+    records: Vec<&'a Record>,
+}
+
+/// Puts files together that are `alike` and lie in one folder, if a folder `counts` as one place, in the order of the
+/// first of each.
+fn together<'a>(
+    found: &'a Collection,
+    counts: impl Fn(&Path) -> bool,
+    alike: impl Fn(&File, &File) -> bool,
+) -> Vec<Together<'a>> {
+    let mut rows: Vec<Together<'a>> = Vec::new();
+    for (file, records) in by_file(found) {
+        let place = file.path.parent().filter(|folder| counts(folder)).unwrap_or(&file.path);
+        match rows.iter_mut().find(|row| row.place == place && alike(row.files[0], file)) {
+            Some(row) => {
+                row.files.push(file);
+                row.records.extend(records);
+            }
+            None => rows.push(Together { place, files: vec![file], records: records.iter().collect() }),
+        }
+    }
+    rows
+}
+
+/// Returns each file with its records.
+fn by_file(found: &Collection) -> impl Iterator<Item = (&File, &[Record])> {
+    let mut rest = found.records.as_slice();
+    found.files.iter().map(move |file| {
+        let (records, others) = rest.split_at(file.records);
+        rest = others;
+        (file, records)
+    })
+}
+
+/// Returns values without repetitions, in the order in which each comes first.
+fn distinct<T: PartialEq>(values: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut all = Vec::new();
+    for value in values {
+        if !all.contains(&value) {
+            all.push(value);
+        }
+    }
+    all
+}
+
+/// Puts values with equal keys together, in the order in which each key comes first.
+fn by_key<K: PartialEq, V>(values: impl IntoIterator<Item = (K, V)>) -> Vec<(K, Vec<V>)> {
+    let mut all: Vec<(K, Vec<V>)> = Vec::new();
+    for (key, value) in values {
+        match all.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, same)) => same.push(value),
+            None => all.push((key, vec![value])),
+        }
+    }
+    all
+}
+
+/// Returns where a name is in a list, to which it is added if it is new.
+fn place_in(names: &mut Vec<String>, name: &str) -> usize {
+    names.iter().position(|known| known == name).unwrap_or_else(|| {
+        names.push(name.to_owned());
+        names.len() - 1
+    })
+}
+
 /// Makes a report of records. `folder` is where the file will lie that it is written to: links begin there.
-#[must_use]
-pub fn build(found: &Collection, title: &str, folder: &Path) -> Report {
+pub(crate) fn build(found: &Collection, title: &str, folder: &Path) -> Report {
     let input = Input { found, folder };
     let mut report = Report {
         title: title.to_owned(),
@@ -33,25 +101,14 @@ pub fn build(found: &Collection, title: &str, folder: &Path) -> Report {
         tallies: sections::verdicts::tallies(found),
         ..Report::default()
     };
-    let all: [(&str, sections::Make); 13] = [
-        ("Verdicts", sections::verdicts::section),
-        ("Beside other stores", sections::rivals::section),
-        ("Throughput", sections::throughput::section),
-        ("Latency", sections::latency::section),
-        ("Scaling", sections::scaling::section),
-        ("Scrub level and value size", sections::sizes::section),
-        ("Beside the limits of the machine", sections::costs::section),
-        ("Core to core", sections::cores::section),
-        ("Placement", sections::placement::section),
-        ("Contention", sections::contention::section),
-        ("Further results", sections::further::section),
-        ("Environment", sections::environment::section),
-        ("Records", sections::sources::section),
-    ];
-    for (title, make) in all {
-        match make(&input) {
-            Ok(section) => report.sections.push(Section { title: title.to_owned(), ..section }),
-            Err(why) => report.left_out.push((title.to_owned(), why)),
+    for chapter in sections::ALL {
+        let mut section = Section::new(chapter.id, chapter.title, chapter.lead);
+        let before = section.blocks.len();
+        (chapter.fill)(&input, &mut section);
+        if section.blocks.len() > before {
+            report.sections.push(section);
+        } else {
+            report.left_out.push((section.title, chapter.absent.to_owned()));
         }
     }
     report

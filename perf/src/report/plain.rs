@@ -1,15 +1,14 @@
 //! A document as text for a terminal: sentences, and tables whose columns line up.
 
-use super::document::{Block, Report};
-use splinter_harness::table::{Flush, columns};
+use super::document::{Block, Report, Table};
+use splinter_harness::table::columns;
 use std::fmt::Write as _;
 
 /// Texts of table cells longer than this are cut.
 const LONGEST: usize = 72;
 
 /// Writes a document. Charts are left out.
-#[must_use]
-pub fn plain(report: &Report) -> String {
+pub(crate) fn plain(report: &Report) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = writeln!(text, "{}", report.subtitle);
@@ -21,15 +20,7 @@ pub fn plain(report: &Report) -> String {
                     let _ = writeln!(text, "  {said}");
                 }
                 Block::Table(table) => {
-                    let flush: Vec<Flush> = table.heads.iter().map(|(_, flush)| *flush).collect();
-                    let mut rows = vec![table.heads.iter().map(|(head, _)| head.clone()).collect()];
-                    rows.extend(
-                        table
-                            .rows
-                            .iter()
-                            .map(|row| row.iter().map(|cell| cut(&cell.text)).collect::<Vec<_>>()),
-                    );
-                    for line in columns(&flush, &rows).lines() {
+                    for line in rows(table).lines() {
                         let _ = writeln!(text, "    {line}");
                     }
                 }
@@ -38,6 +29,14 @@ pub fn plain(report: &Report) -> String {
         }
     }
     text
+}
+
+/// Lays the heads and the rows of a table out in columns.
+pub(crate) fn rows(table: &Table) -> String {
+    let (mut rows, flush) = (vec![Vec::new()], table.heads.iter().map(|(_, flush)| *flush));
+    rows[0].extend(table.heads.iter().map(|(head, _)| head.clone()));
+    rows.extend(table.rows.iter().map(|row| row.iter().map(|cell| cut(&cell.text)).collect()));
+    columns(&flush.collect::<Vec<_>>(), &rows)
 }
 
 fn cut(text: &str) -> String {
@@ -49,7 +48,7 @@ fn cut(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::document::{Section, Table};
+    use super::super::document::Section;
     use super::*;
 
     #[test]

@@ -10,9 +10,9 @@ use splinter_stress::{KeyChoice, Memory, Pin, ValueLen, Workload};
 pub struct Claim {
     /// The name that it is asked for by.
     pub name: &'static str,
-    /// What was published.
+    /// The published figure.
     pub published: &'static str,
-    /// What it was claimed for.
+    /// The hardware that it was claimed for.
     pub hardware: &'static str,
     /// In which configuration it is tried, in words.
     pub configuration: &'static str,
@@ -52,7 +52,7 @@ pub struct Rate {
     pub scaled: Option<fn(usize) -> Workload>,
 }
 
-/// What a machine must have to be comparable with the one of a claim.
+/// The properties that make a machine comparable with the one of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Needs {
     /// Processors.

@@ -1,4 +1,4 @@
-//! What a trial says of its claim. Pure: it is handed what was measured and what the machine has, and knows nothing of
+//! The judgement of a claim by its trial. Pure: it is handed what was measured and what the machine has, and knows nothing of
 //! how either was found out.
 
 use super::claims::{Needs, Rate};
@@ -7,7 +7,7 @@ use crate::stats::Summary;
 use crate::unit::Unit;
 use serde::{Deserialize, Serialize};
 
-/// What became of a claim.
+/// The finding on a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Finding {
@@ -34,7 +34,7 @@ impl Finding {
     }
 }
 
-/// What the machine has, of what claims ask for.
+/// The machine's share of what claims ask for.
 pub type Has = Needs;
 
 /// A finding and its grounds.
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_figure_that_is_reached_is_reproduced_on_whatever_machine() {
+    fn a_figure_that_is_reached_is_reproduced_on_any_machine() {
         let small = Needs { processors: 1, nodes: 1 };
         let judged = rate(&CLAIM, Summary::of([90.0, 120.0, 130.0]), &[], small);
         assert_eq!(judged.finding, Finding::Reproduced);

@@ -54,16 +54,16 @@ pub const GET: &str = "get 64 B, each after the one before";
 /// The name of the load from the last-level cache among them.
 const L3: &str = "L3 chase";
 
-/// What is found of waking another process.
+/// The costs of waking another process.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Woken {
     /// The ways, each beside the kernel's.
     pub ways: Vec<Way>,
-    /// Messages that woke nobody.
+    /// Messages that woke no watcher.
     pub lost: u64,
 }
 
-/// Who runs what the pipeline asks for.
+/// Runs what the pipeline asks for.
 pub trait Executor {
     /// Returns what the machine has.
     fn has(&self) -> Has;

@@ -1,4 +1,4 @@
-//! What came of trying the claims, as it is written to JSON. `results/schema.md` documents every field.
+//! The record of trying the claims, as it is written to JSON. `results/schema.md` documents every field.
 
 use super::claims::Claim;
 use super::judge::{Finding, Judgement, Way};
@@ -48,7 +48,7 @@ pub struct Cell {
     pub proof: Option<Run>,
 }
 
-/// What was measured of a claim; what does not apply is absent.
+/// The figures of a claim; those that do not apply are absent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[allow(missing_docs)]
 pub struct Figures {
@@ -87,7 +87,7 @@ pub struct Figures {
     pub ways: Vec<Way>,
 }
 
-/// What the processors could do at most.
+/// The most that the processors could do.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[allow(missing_docs)]
 pub struct Bound {

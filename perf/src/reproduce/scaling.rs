@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_figure_needs_lies_between_the_best_and_the_last_processor() {
+    fn the_processors_that_a_figure_needs_lie_between_the_best_and_the_last() {
         let falling = curve(&[(1, 10.0), (4, 20.0)]);
         assert_eq!(needed(100.0, 5.0, &falling), Some([10.0, 20.0]));
         assert_eq!(needed(101.0, 10.0, &curve(&[(1, 10.0)])), Some([11.0, 11.0]));
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_counts_on_processors_that_do_more_beside_others_than_alone() {
+    fn no_processor_is_counted_as_faster_beside_others_than_alone() {
         let rising = curve(&[(1, 10.0), (2, 30.0)]);
         assert_eq!(needed(100.0, 15.0, &rising), Some([7.0, 7.0]));
     }

@@ -1,19 +1,16 @@
-//! What came of trying the claims, as text for people.
+//! The result of trying the claims, as text for people.
 
 use super::record::{Cell, Figures, Reproduction};
 use super::scaling::Point;
 use crate::unit::Unit;
-use splinter_harness::table::Flush::{Left, Right};
-use splinter_harness::table::columns;
+use splinter_harness::table::{headed, or_dash};
 use std::fmt::Write as _;
 
 /// Lays out all of it.
 #[must_use]
 pub fn text(found: &Reproduction) -> String {
-    let heads = ["claim", "published", "measured", "ratio", "finding"];
-    let mut rows = vec![heads.map(str::to_owned).to_vec()];
-    rows.extend(found.cells.iter().map(row));
-    let mut text = columns(&[Left, Right, Right, Right, Left], &rows);
+    let heads = ["claim", ">published", ">measured", ">ratio", "finding"];
+    let mut text = headed(&heads, found.cells.iter().map(row));
     for cell in &found.cells {
         // Writing to a string cannot fail.
         let _ = write!(text, "\n{}: {}\n", cell.claim, cell.published);
@@ -33,7 +30,6 @@ fn row(cell: &Cell) -> Vec<String> {
     let rate = |value: &Option<f64>| value.map(|value| Unit::PerSecond.show(value));
     let ns = |value: &Option<f64>| value.map(|value| Unit::Nanoseconds.show(value));
     let way = ways.first();
-    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     vec![
         cell.claim.to_owned(),
         or_dash(rate(figure_per_s).or_else(|| ns(limit_ns)).or_else(|| ns(&way?.limit_ns))),

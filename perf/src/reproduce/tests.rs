@@ -162,7 +162,7 @@ fn a_machine_that_has_it_all_and_misses_a_figure_does_not_reproduce_it() {
 }
 
 #[test]
-fn a_torn_read_or_another_broken_invariant_fails_whatever_the_rate() {
+fn a_torn_read_or_another_broken_invariant_fails_at_any_rate() {
     let mut made = Made::new(64, 10e6);
     made.torn = 1;
     let (verdict, found) = findings(&mut made);
@@ -245,7 +245,7 @@ fn disturbed_runs_do_not_show_that_a_figure_is_not_reached() {
 }
 
 #[test]
-fn what_was_found_is_kept_when_it_ends_early() {
+fn findings_are_kept_when_a_reproduction_ends_early() {
     let mut made = Made::new(64, 10e6);
     made.patience = 4;
     let found = reproduce(&plan(), &mut made);
@@ -255,7 +255,7 @@ fn what_was_found_is_kept_when_it_ends_early() {
 }
 
 #[test]
-fn what_could_not_be_measured_leaves_the_verdict_open() {
+fn an_unmeasured_claim_leaves_the_verdict_open() {
     let mut made = Made::new(64, 10e6);
     made.wake = Err("no partner".to_owned());
     made.costs = Err("no memory".to_owned());

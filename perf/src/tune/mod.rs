@@ -22,12 +22,12 @@ use splinter::Scrub;
 use splinter_harness::verdict::Verdict;
 use splinter_stress::Workload;
 
-/// What is tuned, and how thoroughly.
+/// The plan of a search: its load, and how thorough it is.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Plan {
     /// The load, as it is by default.
     pub workload: Workload,
-    /// What is to be as good as can be.
+    /// The objective.
     pub objective: Objective,
     /// The longest 99th percentile.
     pub p99: Bound,
@@ -65,7 +65,7 @@ impl Plan {
     }
 }
 
-/// What it came to.
+/// The outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Finding {

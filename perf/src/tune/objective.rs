@@ -1,11 +1,11 @@
-//! What is to be reached and what must be kept, as numbers of one run held against those of the default. Pure.
+//! The objective of a search and its constraints, as numbers of one run held against those of the default. Pure.
 
 use serde::{Deserialize, Serialize};
 use splinter_harness::as_text;
 use std::fmt;
 use std::str::FromStr;
 
-/// What a run came to, as far as the search asks.
+/// The figures of a run that the search asks for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Trial {
     /// Successes per second.
@@ -24,7 +24,7 @@ pub struct Trial {
     pub unfit: Option<String>,
 }
 
-/// What is to be as good as can be.
+/// The figure that a search makes as good as can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Objective {
@@ -153,7 +153,7 @@ impl FromStr for Bound {
 as_text!(Objective);
 as_text!(Bound);
 
-/// What a run has to keep besides having broken nothing and being where it was asked to be.
+/// The constraints of a run, besides having broken nothing and being where it was asked to be.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Constraints {
     /// The longest 99th percentile.
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_kept_is_said() {
+    fn a_constraint_that_is_not_kept_is_named() {
         let constraints = |p99: &str| Constraints { p99: p99.parse().unwrap(), goodput_share: 0.95 };
         let default = trial(100.0, 1000.0);
         let check = |p99: &str, trial: &Trial| constraints(p99).check(trial, &default);

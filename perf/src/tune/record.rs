@@ -1,4 +1,4 @@
-//! What came of tuning, as it is written to JSON. `results/schema.md` documents every field.
+//! The record of a search, as it is written to JSON. `results/schema.md` documents every field.
 
 use super::objective::{Objective, Trial};
 use super::space::{Candidate, Choices, Space};

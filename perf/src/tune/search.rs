@@ -71,9 +71,9 @@ impl<E: Executor> Runs<'_, E> {
 /// How a search goes about it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Rules {
-    /// What is to be as good as can be.
+    /// The objective.
     pub(super) objective: Objective,
-    /// What has to be kept.
+    /// The constraints.
     pub(super) constraints: Constraints,
     /// Length of one run.
     pub(super) millis: u64,
@@ -135,7 +135,7 @@ pub struct Rung {
     pub kept: usize,
 }
 
-/// What a search found.
+/// The findings of a search.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Found {
     /// All candidates, the best last rung first, on it the best gain first.
@@ -379,7 +379,7 @@ mod tests {
     use super::{Axis, Candidate, effects};
 
     #[test]
-    fn what_a_choice_is_worth_is_told_from_what_it_came_with() {
+    fn the_worth_of_a_choice_is_told_from_that_of_its_companions() {
         let of = |choices: &[(Axis, &str)]| {
             let choices = choices.iter().map(|(axis, text)| (*axis, (*text).to_owned()));
             Candidate::new(choices.collect())

@@ -142,7 +142,7 @@ impl fmt::Display for Candidate {
     }
 }
 
-/// What is known of a machine that choices depend on.
+/// The facts of a machine that choices depend on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Site {
     /// Nodes with processors, and whether they have memory.
@@ -154,11 +154,11 @@ pub struct Site {
 /// One axis with what can be chosen on it besides the default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Choices {
-    /// What is chosen.
+    /// The axis.
     pub axis: Axis,
     /// What it is by default.
     pub default: String,
-    /// What else it can be.
+    /// The other choices.
     pub others: Vec<String>,
 }
 

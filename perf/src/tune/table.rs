@@ -1,11 +1,10 @@
-//! What came of tuning, as text for people.
+//! The result of a search, as text for people.
 
 use super::Finding;
 use super::objective::Objective;
 use super::record::{Row, Tried, Tuned};
 use crate::unit::Unit;
-use splinter_harness::table::Flush::{Left, Right};
-use splinter_harness::table::columns;
+use splinter_harness::table::{headed, or_dash};
 use std::fmt::Write as _;
 
 /// The most candidates that are told of.
@@ -33,12 +32,9 @@ pub fn text(tuned: &Tuned) -> String {
         );
     }
     if !tuned.candidates.is_empty() {
-        let heads = ["candidate", "rung", "runs", "gain", "goodput", "p99", "given up"];
-        let mut rows = vec![heads.map(str::to_owned).to_vec()];
-        rows.extend(tuned.candidates.iter().take(MOST).map(tried));
-        let flushes = [Left, Right, Right, Right, Right, Right, Left];
+        let heads = ["candidate", ">rung", ">runs", ">gain", ">goodput", ">p99", "given up"];
         text += "\n";
-        text += &columns(&flushes, &rows);
+        text += &headed(&heads, tuned.candidates.iter().take(MOST).map(tried));
         let more = tuned.candidates.len().saturating_sub(MOST);
         if more > 0 {
             let _ = writeln!(text, "and {more} more");
@@ -53,7 +49,6 @@ pub fn text(tuned: &Tuned) -> String {
 }
 
 fn tried(tried: &Tried) -> Vec<String> {
-    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     vec![
         tried.candidate.clone(),
         tried.rung.to_string(),
@@ -69,17 +64,11 @@ fn tried(tried: &Tried) -> Vec<String> {
 fn last_word(tuned: &Tuned) -> String {
     let mut text = "\n".to_owned();
     if let [default, other] = tuned.rows.as_slice() {
-        // What the objective is anyway is told once.
+        // A column that repeats the objective is left out.
         let twice = [Objective::Goodput, Objective::P99].contains(&tuned.config.objective);
-        let objective = tuned.config.objective.to_string();
-        let heads = ["on fresh runs", "goodput", "p99", &objective];
-        let mut rows = vec![heads.map(str::to_owned).to_vec()];
-        rows.extend([default, other].map(row));
-        for row in &mut rows {
-            row.truncate(if twice { 3 } else { 4 });
-        }
-        let flushes = [Left, Right, Right, Right];
-        text += &columns(&flushes[..rows[0].len()], &rows);
+        let objective = format!(">{}", tuned.config.objective);
+        let heads = ["on fresh runs", ">goodput", ">p99", &objective];
+        text += &headed(&heads[..if twice { 3 } else { 4 }], [default, other].map(row));
     }
     if let Some(outcome) = &tuned.outcome {
         let tail = outcome.p99_percent.map_or(String::new(), |change| format!("; p99 {}", percent(change)));
@@ -120,7 +109,6 @@ fn last_word(tuned: &Tuned) -> String {
 fn row(row: &Row) -> Vec<String> {
     let rate = |value: Option<f64>| value.map(|rate| Unit::PerSecond.show(rate));
     let time = |value: Option<f64>| value.map(|ns| Unit::Nanoseconds.show(ns));
-    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     vec![
         row.name.clone(),
         or_dash(rate(row.goodput_per_s)),

@@ -113,7 +113,7 @@ fn choices_that_help_are_found_together_and_shown_on_fresh_runs() {
     let profile: Profile = tuned.profile.as_ref().unwrap().parse().unwrap();
     assert_eq!(profile.workers["pin"], "compact");
     assert_eq!(profile.huge_pages, Some(splinter::HugePages::Collapse));
-    // Nobody had more time than those that may win, and all was planned.
+    // No candidate had more time than those that may win, and all was planned.
     let rungs: Vec<(usize, usize)> = tuned.rungs.iter().map(|it| (it.candidates, it.rounds)).collect();
     let [(27, 1), (9 | 10, 3), (3 | 4, 9)] = rungs[..] else {
         panic!("{rungs:?}");
@@ -128,7 +128,7 @@ fn choices_that_help_are_found_together_and_shown_on_fresh_runs() {
 }
 
 #[test]
-fn where_all_are_alike_nothing_beats_the_default() {
+fn among_equal_candidates_nothing_beats_the_default() {
     let mut winners = 0;
     for seed in 1..=40 {
         let mut executor = made(|_: &Candidate, run| Ok(run_of(1.0, run + 10_000 * seed)));
@@ -150,7 +150,7 @@ fn where_all_are_alike_nothing_beats_the_default() {
 }
 
 #[test]
-fn what_looked_best_by_luck_does_not_win() {
+fn a_candidate_that_looked_best_by_luck_does_not_win() {
     // Whatever the search sees of a candidate is twice as good as what it is worth.
     let mut executor = made(|candidate: &Candidate, run| {
         let lucky = run < runs(27) - 30 && !candidate.choices().is_empty();
@@ -205,7 +205,7 @@ fn one_run_a_little_beyond_a_bound_is_no_reason_to_give_up() {
 }
 
 #[test]
-fn what_cannot_be_had_is_given_up_at_once_with_its_reason() {
+fn a_candidate_that_cannot_run_is_given_up_at_once_with_its_reason() {
     let mut executor = made(|candidate: &Candidate, run| {
         if has(candidate, Axis::HugePages, "advise") {
             return Err(Stop::Failed("the kernel refuses".to_owned()));

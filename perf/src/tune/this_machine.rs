@@ -63,7 +63,7 @@ impl Executor for ThisMachine<'_> {
         let record = self.rounds.run(&mut run).map_err(|error| {
             if interrupt::requested() { Stop::Interrupted } else { Stop::Failed(error.to_string()) }
         })?;
-        // What was cut short is no run of this candidate; but what broke in it broke.
+        // A run that was cut short does not count for this candidate; an invariant that broke in it does.
         if interrupt::requested() && record.invariants.held() {
             return Err(Stop::Interrupted);
         }

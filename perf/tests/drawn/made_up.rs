@@ -130,7 +130,7 @@ fn peers() -> Value {
         "environment": environment()})
 }
 
-/// Returns a record of a kind that nobody knows.
+/// Returns a record of an unknown kind.
 fn novel() -> Value {
     let mut row = Map::new();
     for column in 0..14 {

@@ -1,46 +1,26 @@
 //! Reports as a browser draws them: a headless Chromium loads them at several widths, in light, in dark and as printed,
 //! and tells what is on the page. `ci/report` runs this where there is a Chromium, and sets `SPLINTER_CHROMIUM` to it.
 
+#[path = "../common/mod.rs"]
+mod common;
 mod made_up;
 
 use base64::Engine as _;
+use common::{Folder, PROGRAM, committed};
 use serde_json::{Value, json};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
 /// Widths at which a report is looked at: a telephone, a tablet, a desk; and the inside of a sheet of A4.
 const WIDTHS: [u32; 3] = [360, 800, 1280];
 const SHEET: u32 = 718;
 
 /// The longest that Chromium may take; it is ended then.
-const PATIENCE: Duration = Duration::from_secs(150);
-
-/// A folder that is removed at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("splinter-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).expect("a folder can be made");
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What is left behind is in a folder for such things.
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-fn committed() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../results")
-}
+const PATIENCE: &str = "150s";
 
 fn report(records: &[&Path], out: &Path) {
-    let made = Command::new(env!("CARGO_BIN_EXE_splinter-perf"))
+    let made = Command::new(PROGRAM)
         .arg("report")
         .args(records)
         .arg("--out")
@@ -51,43 +31,22 @@ fn report(records: &[&Path], out: &Path) {
     assert_eq!(made.status.code(), Some(0), "{errors}");
 }
 
+const FLAGS: &str =
+    "--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --allow-file-access-from-files
+    --enable-logging=stderr --virtual-time-budget=20000 --dump-dom";
+
 /// Has Chromium load a page; returns what it wrote. It is ended if it takes too long.
 fn chromium(folder: &Path, page: &Path, dark: bool) -> Output {
     let program = std::env::var("SPLINTER_CHROMIUM").unwrap_or_else(|_| "chromium".to_owned());
-    let (out, err) = (folder.join("dom"), folder.join("log"));
-    let file = |path| fs::File::create(path).expect("a file can be made");
-    let mut running = Command::new(program)
-        .args([
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-dev-shm-usage",
-            "--allow-file-access-from-files",
-            "--enable-logging=stderr",
-            "--virtual-time-budget=20000",
-            "--dump-dom",
-        ])
+    Command::new("timeout")
+        .args([PATIENCE, &program])
+        .args(FLAGS.split_whitespace())
         .arg(format!("--user-data-dir={}", folder.join("profile").display()))
         .arg(format!("--blink-settings=preferredColorScheme={}", i32::from(!dark)))
         .arg(format!("file://{}", page.display()))
         .stdin(Stdio::null())
-        .stdout(file(&out))
-        .stderr(file(&err))
-        .spawn()
-        .expect("Chromium starts: ci/report installs it");
-    let begun = Instant::now();
-    let status = loop {
-        match running.try_wait().expect("it is a child") {
-            Some(status) => break status,
-            None if begun.elapsed() > PATIENCE => {
-                let _ = running.kill();
-                break running.wait().expect("it is a child");
-            }
-            None => std::thread::sleep(Duration::from_millis(50)),
-        }
-    };
-    let read = |path| fs::read(path).unwrap_or_default();
-    Output { status, stdout: read(out), stderr: read(err) }
+        .output()
+        .expect("Chromium starts: ci/report installs it")
 }
 
 /// Looks at pages at every width, and as printed; returns what was found in each frame.

@@ -1,5 +1,5 @@
-//! Standard output and standard error of the programs. Results that cannot be written make a program fail, and what is
-//! wrong is said in one line of bounded length.
+//! Standard output and standard error of the programs. A result that cannot be written makes a program fail; one line of
+//! bounded length says what is wrong.
 #![allow(unsafe_code)] // Looks at a descriptor before Rust's own start, and has a signal ignored.
 
 use crate::text::refusal;
@@ -104,7 +104,7 @@ fn write_out(mut bytes: &[u8]) -> io::Result<()> {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
             Ok(written) => bytes = &bytes[written..],
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            // Whoever made it so shares it, as a program on the other end of a socket may.
+            // The process that made it so shares it, as a program on the other end of a socket may.
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 let mut room = [PollFd::new(out.as_fd(), PollFlags::POLLOUT)];
                 // Woken early, it finds no room again.
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_long_keeps_its_beginning_and_its_end() {
+    fn a_long_line_keeps_its_beginning_and_its_end() {
         let long = "\u{e4}".repeat(1 << 20);
         let word = bounded(&format!("invalid '{long}' for '--mix': '{long}' is none; give set=1"));
         assert!(word.chars().count() < 800, "{word}");
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_move_a_terminals_cursor_is_escaped() {
+    fn characters_that_move_a_terminals_cursor_are_escaped() {
         assert_eq!(bounded("a\x1b[2J\rb\nc\td"), "a\\u{1b}[2J\\rb\nc\td");
     }
 }

@@ -1,64 +1,58 @@
 //! Completions for shells and pages for `man`, made from the very table of flags that parses the command line.
 
-use clap::{Args, Command, ValueEnum};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Command, Subcommand};
 use clap_complete::Shell;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// For which shell.
-#[derive(Args, Clone, Debug)]
-pub struct CompletionsArguments {
-    /// The shell
-    #[arg(value_name = "SHELL", value_enum)]
-    shell: Shells,
+/// The verbs about the command line itself, for both programs.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Documentation {
+    /// Prints completions of this command line for a shell.
+    Completions {
+        /// The shell
+        #[arg(value_name = "SHELL", value_parser = shells())]
+        shell: Shell,
+    },
+    /// Writes pages for man, one for each command.
+    Manual {
+        /// Folder that the pages are written to; it is made if it is not there
+        #[arg(value_name = "FOLDER")]
+        folder: PathBuf,
+    },
 }
 
-/// The shells that completions are made for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Shells {
-    Bash,
-    Zsh,
-    Fish,
+/// Parses the names of the shells that completions are made for.
+fn shells() -> impl TypedValueParser<Value = Shell> {
+    let names = PossibleValuesParser::new(["bash", "zsh", "fish"]);
+    names.map(|name| name.parse().expect("all of them are known"))
 }
 
-/// Where the pages go.
-#[derive(Args, Clone, Debug)]
-pub struct ManualArguments {
-    /// Folder that the pages are written to; it is made if it is not there
-    #[arg(value_name = "FOLDER")]
-    folder: PathBuf,
+impl Documentation {
+    /// Returns the completions, or writes a page for the program and one for each of its commands and returns where,
+    /// as many lines as pages.
+    ///
+    /// # Errors
+    /// One line that says which folder cannot be written.
+    pub fn text(&self, command: &Command) -> Result<String, String> {
+        let mut command = shown(command);
+        match self {
+            Self::Completions { shell } => {
+                let name = command.get_name().to_owned();
+                let mut text = Vec::new();
+                clap_complete::generate(*shell, &mut command, name, &mut text);
+                Ok(String::from_utf8(text).expect("completions are text"))
+            }
+            Self::Manual { folder } => pages(folder, &command).map_err(|error| {
+                let folder = folder.display();
+                format!("cannot write pages to {folder}: {error}; give a folder that can be written")
+            }),
+        }
+    }
 }
 
-/// Returns what a shell is to be fed with.
-#[must_use]
-pub fn completions(arguments: &CompletionsArguments, command: &Command) -> String {
-    let mut command = shown(command);
-    let shell = match arguments.shell {
-        Shells::Bash => Shell::Bash,
-        Shells::Zsh => Shell::Zsh,
-        Shells::Fish => Shell::Fish,
-    };
-    let name = command.get_name().to_owned();
-    let mut text = Vec::new();
-    clap_complete::generate(shell, &mut command, name, &mut text);
-    String::from_utf8(text).expect("completions are text")
-}
-
-/// Writes a page for the program and one for each of its commands. Returns where, as many lines as pages.
-///
-/// # Errors
-/// One line that says what cannot be written.
-pub fn manual(arguments: &ManualArguments, command: &Command) -> Result<String, String> {
-    let folder = &arguments.folder;
-    let pages = pages(folder, &shown(command));
-    let cannot = |error: io::Error| {
-        let folder = folder.display();
-        format!("cannot write pages to {folder}: {error}; give a folder that can be written")
-    };
-    pages.map_err(cannot)
-}
-
-/// Leaves out the commands that are hidden: they are no users' business, and the generators would name them.
+/// Leaves out the commands that are hidden: no user needs them, and the generators would name them.
 fn shown(command: &Command) -> Command {
     let text = |text: Option<&clap::builder::StyledStr>| text.cloned().unwrap_or_default();
     Command::new(command.get_name().to_owned())
@@ -79,5 +73,5 @@ fn pages(folder: &Path, command: &Command) -> io::Result<String> {
         }
     }
     written.sort_unstable();
-    Ok(written.join("\n"))
+    Ok(written.iter().map(|page| format!("{page}\n")).collect())
 }

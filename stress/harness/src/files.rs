@@ -36,7 +36,7 @@ impl Place {
                 Some(folder) if folder != Path::new("") => folder.canonicalize()?,
                 _ => Path::new(".").canonicalize()?,
             };
-            // What lies there stands for what a process has open.
+            // A name there stands for a file that a process has open.
             if folder.starts_with("/proc") {
                 return Ok(Self::Stream);
             }
@@ -71,8 +71,8 @@ impl Place {
     }
 }
 
-/// Finds out whether results can be written to files, where any are wanted, and leaves what is there as it was: what
-/// cannot be kept is not measured. Nothing is written over what is read, or twice to one file.
+/// Finds out whether results can be written to files, where any are wanted, and leaves what is there as it was: a
+/// result that cannot be kept is not measured. Nothing is written over what is read, or twice to one file.
 ///
 /// # Errors
 /// One line that says what is wrong and what to do.
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_tried_is_left_as_it_was() {
+    fn a_file_that_is_tried_is_left_as_it_was() {
         let folder = Folder::new("tried");
         let there = folder.file("there", b"text");
         let absent = folder.0.join("absent");

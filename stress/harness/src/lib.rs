@@ -5,7 +5,7 @@
 //! - Time: [`cycles`], [`clock_cost`], [`interrupt`], [`progress`].
 //! - Processes: [`forked`], [`task`], [`shared`], [`futex`].
 //! - Figures and text: [`rng`], [`stats`], [`table`], [`text`], [`named_enum!`], [`verdict`], [`error`].
-//! - Files and the terminal: [`files`], [`input`], [`console`], [`documentation`].
+//! - Files and the terminal: [`files`], [`input`], [`console`], [`program`], [`documentation`].
 
 pub mod affinity;
 pub mod clock_cost;
@@ -24,6 +24,7 @@ pub mod input;
 pub mod interrupt;
 pub mod machine;
 mod named;
+pub mod program;
 pub mod progress;
 pub mod rng;
 pub mod shared;

@@ -11,6 +11,29 @@ pub enum Flush {
     Right,
 }
 
+/// Returns a head's text, and its column's flush: to the right, as numbers are, where the text begins with ">".
+#[must_use]
+pub fn head(text: &str) -> (String, Flush) {
+    match text.strip_prefix('>') {
+        Some(text) => (text.to_owned(), Flush::Right),
+        None => (text.to_owned(), Flush::Left),
+    }
+}
+
+/// Lays rows out as [`columns`] below their [heads](head).
+#[must_use]
+pub fn headed<R: Into<Vec<String>>>(heads: &[impl AsRef<str>], rows: impl IntoIterator<Item = R>) -> String {
+    let (heads, flush): (Vec<String>, Vec<Flush>) = heads.iter().map(|text| head(text.as_ref())).unzip();
+    let rows: Vec<Vec<String>> = std::iter::once(heads).chain(rows.into_iter().map(Into::into)).collect();
+    columns(&flush, &rows)
+}
+
+/// Returns the text, or a dash where there is none.
+#[must_use]
+pub fn or_dash(text: Option<String>) -> String {
+    text.unwrap_or_else(|| "-".to_owned())
+}
+
 /// Lays rows out in columns two blanks apart, the first row being the heads. Rows may be shorter than the list of
 /// columns; no line ends in blanks.
 #[must_use]
@@ -112,9 +135,8 @@ mod tests {
 
     #[test]
     fn columns_line_up_and_no_line_ends_in_blanks() {
-        let rows = [["operation", "value"], ["get", "3.1 ns"], ["get_many", "-"]];
-        let rows = rows.map(|row| row.map(str::to_owned).to_vec());
-        let text = columns(&[Flush::Left, Flush::Right], &rows);
+        let rows = [["get".to_owned(), "3.1 ns".to_owned()], ["get_many".to_owned(), or_dash(None)]];
+        let text = headed(&["operation", ">value"], rows);
         assert_eq!(text, "operation   value\nget        3.1 ns\nget_many        -\n");
     }
 

@@ -8,6 +8,7 @@ use crate::workload::file::{self, Loaded};
 use crate::workload::{FIELDS, Workload};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
 use splinter::{Profile, Scrub, StoreError};
+use splinter_harness::program::OutputArguments;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -24,12 +25,8 @@ pub(super) struct RunArguments {
     /// it is inconclusive
     #[arg(long, value_name = "N", help_heading = "Results")]
     pub(super) again: Option<u32>,
-    /// Prints the record as JSON instead of a summary
-    #[arg(long, help_heading = "Results")]
-    pub(super) json: bool,
-    /// Writes the record to a file
-    #[arg(long, value_name = "PATH", help_heading = "Results")]
-    pub(super) record: Option<PathBuf>,
+    #[command(flatten, next_help_heading = "Results")]
+    pub(super) output: OutputArguments,
     /// Writes the latencies to a file, as an HdrHistogram V2 log
     #[arg(long, value_name = "PATH", help_heading = "Results")]
     pub(super) hdr: Option<PathBuf>,

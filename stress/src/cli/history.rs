@@ -1,15 +1,12 @@
 //! The verb `history`: a saved history, checked.
 
-use super::{complain, end_with};
 use crate::history::file::load;
 use crate::history::record::HistoryRecord;
 use clap::Args;
 use serde::Serialize;
-use splinter_harness::files::as_json;
-use splinter_harness::verdict::SCHEMA_VERSION;
-use splinter_harness::verdict::{USAGE, Verdict};
+use splinter_harness::program::{Outcome, print_record};
+use splinter_harness::verdict::{SCHEMA_VERSION, Verdict};
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 /// What to check.
 #[derive(Args, Clone, Debug)]
@@ -21,7 +18,7 @@ pub(super) struct HistoryArguments {
     json: bool,
 }
 
-/// What is printed.
+/// The record that is printed.
 #[derive(Serialize)]
 struct Checked {
     schema_version: u32,
@@ -31,31 +28,18 @@ struct Checked {
 }
 
 /// Checks a file.
-pub(super) fn run(arguments: &HistoryArguments) -> ExitCode {
-    let history = match load(&arguments.file) {
-        Ok(history) => history,
-        Err(error) => {
-            complain(&error);
-            return ExitCode::from(USAGE);
-        }
-    };
+pub(super) fn run(arguments: &HistoryArguments) -> Outcome {
+    let history = load(&arguments.file)?;
     let recorded = format!("as {} has them", arguments.file.display());
-    let mut record = HistoryRecord::of(&history, recorded);
-    if record.operations == 0 {
-        record.doubt("there is no operation in it".to_owned());
+    let mut history = HistoryRecord::of(&history, recorded);
+    if history.operations == 0 {
+        history.doubt("there is no operation in it".to_owned());
     }
-    let text = if arguments.json {
-        let checked = Checked {
-            schema_version: SCHEMA_VERSION,
-            kind: "history",
-            verdict: record.verdict,
-            history: record.clone(),
-        };
-        as_json(&checked)
-    } else {
-        let window = record.window_text().map_or(String::new(), |text| format!("\n{text}"));
-        let verdict = record.verdict.word().to_uppercase();
-        format!("{}{window}\n  verdict    {verdict}", record.line())
-    };
-    end_with(text.trim_end(), record.verdict.exit_code())
+    let verdict = history.verdict;
+    let checked = Checked { schema_version: SCHEMA_VERSION, kind: "history", verdict, history };
+    print_record(arguments.json, &checked, || {
+        let window = checked.history.window_text().map_or(String::new(), |text| format!("\n{text}"));
+        format!("{}{window}\n  verdict    {}\n", checked.history.line(), verdict.word().to_uppercase())
+    })?;
+    Ok(verdict.exit_code())
 }

@@ -1,10 +1,9 @@
 //! The flags of `hostile`, and what it does with them.
 
-use super::output::OutputArguments;
 use crate::hostile::{HostilePlan, Target, hostile, hostile_summary};
 use clap::Args;
+use splinter_harness::program::{Outcome, OutputArguments};
 use splinter_harness::text::parse_duration;
-use std::process::ExitCode;
 use std::time::Duration;
 
 /// What to attack, and where to put the results.
@@ -31,7 +30,7 @@ pub(super) struct HostileArguments {
 }
 
 /// Attacks and prints.
-pub(super) fn run(arguments: &HostileArguments) -> ExitCode {
+pub(super) fn run(arguments: &HostileArguments) -> Outcome {
     let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
     let plan = HostilePlan {
         workers: arguments.workers,
@@ -45,6 +44,7 @@ pub(super) fn run(arguments: &HostileArguments) -> ExitCode {
     };
     arguments.output.run_and_report(
         "hostile",
+        &[],
         None,
         |line| hostile(&plan, line),
         |record| (hostile_summary(record), record.verdict),

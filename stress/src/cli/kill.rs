@@ -1,11 +1,10 @@
 //! The flags of `kill`, and what it does with them.
 
-use super::output::OutputArguments;
 use crate::kill::{KillPlan, KillRecord, kill, kill_summary};
 use clap::Args;
+use splinter_harness::program::{Outcome, OutputArguments};
 use splinter_harness::text::parse_count;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 /// Whom to kill, and where to put the results.
 #[derive(Args, Clone, Debug)]
@@ -36,7 +35,7 @@ pub(super) struct KillArguments {
 }
 
 /// Kills and prints.
-pub(super) fn run(arguments: &KillArguments) -> ExitCode {
+pub(super) fn run(arguments: &KillArguments) -> Outcome {
     let plan = KillPlan {
         kills: arguments.kills,
         aimed: arguments.aimed,
@@ -48,6 +47,7 @@ pub(super) fn run(arguments: &KillArguments) -> ExitCode {
     let log: fn(&KillRecord) -> String = |record| record.hdr_log.clone();
     arguments.output.run_and_report(
         "kill",
+        &[],
         arguments.hdr.as_deref().map(|path| (path, log)),
         |line| kill(&plan, line),
         |record| (kill_summary(record), record.verdict),

@@ -1,15 +1,12 @@
 //! The flags of `matrix`, and what it does with them. Those that `run` has too take a list here if they are an axis.
 
 use super::arguments::{Flags, MATRIX};
-use super::complain;
-use super::output::OutputArguments;
 use crate::matrix::axis::DEFAULT;
 use crate::matrix::{Axis, MatrixPlan, matrix, matrix_summary};
 use clap::Args;
-use splinter_harness::verdict::USAGE;
+use splinter_harness::program::{Outcome, OutputArguments, complain};
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 /// What to vary, what is the same in all cells, and where to put the results.
 #[derive(Args, Clone, Debug)]
@@ -58,23 +55,17 @@ impl MatrixArguments {
 }
 
 /// Runs and prints.
-pub(super) fn run(arguments: &MatrixArguments) -> ExitCode {
-    let plan = match arguments.plan() {
-        Ok(plan) => plan,
-        Err(error) => {
-            complain(&error);
-            return ExitCode::from(USAGE);
-        }
-    };
-    let output = arguments.output.beside(&arguments.flags.inputs(&plan.base));
-    output.run_and_report(
+pub(super) fn run(arguments: &MatrixArguments) -> Outcome {
+    let plan = arguments.plan()?;
+    arguments.output.run_and_report(
         "matrix",
+        &arguments.flags.inputs(&plan.base),
         None,
         |line| matrix(&plan, line),
         |record| {
             // A summary on the terminal says it already.
             if let (false, Some(how)) = (record.missing.is_empty(), record.reasons.last())
-                && (arguments.output.is_json() || !std::io::stdout().is_terminal())
+                && (arguments.output.json || !std::io::stdout().is_terminal())
             {
                 complain(how);
             }

@@ -7,7 +7,6 @@ mod hostile;
 mod kill;
 mod matrix;
 mod numa;
-mod output;
 mod sweep;
 mod topology;
 mod wake;
@@ -18,23 +17,18 @@ use crate::run::run_keeping;
 use crate::workers;
 use crate::workload::file;
 use arguments::RunArguments;
-use splinter_harness::console;
-use splinter_harness::documentation;
-use splinter_harness::environment::require_proc;
+use clap::{CommandFactory, Parser, Subcommand};
+use splinter_harness::documentation::Documentation;
 use splinter_harness::environment::settle;
 use splinter_harness::error::RunError;
 use splinter_harness::files::{as_json, try_files, write_file};
 use splinter_harness::interrupt;
+use splinter_harness::program::{self, Failure, Outcome, print};
 use splinter_harness::progress::Line;
-use splinter_harness::verdict::{USAGE, Verdict};
-
-pub use arguments::WorkloadFlags;
-
-use clap::{CommandFactory, Parser, Subcommand};
+use splinter_harness::verdict::Verdict;
 use std::process::ExitCode;
 
-/// The program, as it is called.
-const PROGRAM: &str = "splinter-stress";
+pub use arguments::WorkloadFlags;
 
 /// Drives a splinter store with contending writers and readers, and proves it correct under load.
 /// Without a command: run, with its default workload.
@@ -74,10 +68,8 @@ enum Verb {
     /// Interrupts one operation at every instruction by another, by death or by a stop for ever.
     #[command(after_help = EXIT_CODES, args_override_self = true)]
     Sweep(sweep::SweepArguments),
-    /// Prints completions of this command line for a shell.
-    Completions(documentation::CompletionsArguments),
-    /// Writes pages for man, one for each command.
-    Manual(documentation::ManualArguments),
+    #[command(flatten)]
+    Documentation(Documentation),
     /// Draws a machine, this one or another, and where the workers of a run would be on it.
     #[command(after_help = EXIT_CODES, args_override_self = true)]
     Topology(topology::TopologyArguments),
@@ -94,12 +86,10 @@ impl Verb {
     fn measures(&self) -> bool {
         match self {
             Self::Run(arguments) => !arguments.print_workload,
-            Self::Matrix(_) | Self::Wake(_) | Self::Kill(_) | Self::Hostile(_) => true,
-            Self::Numa(_) | Self::Sweep(_) => true,
-            Self::History(_) | Self::Topology(_) => false,
-            Self::Completions(_) | Self::Manual(_) => false,
-            // Those who start them have looked.
+            Self::History(_) | Self::Topology(_) | Self::Documentation(_) => false,
+            // The process that starts them has looked.
             Self::Worker(_) | Self::WakeResponder(_) => false,
+            _ => true,
         }
     }
 
@@ -110,21 +100,17 @@ impl Verb {
     }
 }
 
+impl Arguments {
+    fn verb(self) -> Verb {
+        self.verb.unwrap_or_else(Verb::default_run)
+    }
+}
+
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
-    let arguments: Arguments = match console::begin(PROGRAM) {
-        Ok(arguments) => arguments,
-        Err(code) => return code,
-    };
-    let verb = arguments.verb.unwrap_or_else(Verb::default_run);
-    if verb.measures()
-        && let Err(error) = require_proc()
-    {
-        complain(&error);
-        return Verdict::Inconclusive.exit_code();
-    }
-    match verb {
+    let measures = |arguments: &Arguments| arguments.verb.as_ref().is_none_or(Verb::measures);
+    program::run("splinter-stress", measures, |arguments: Arguments| match arguments.verb() {
         Verb::Run(arguments) => run_verb(&arguments),
         Verb::Matrix(arguments) => matrix::run(&arguments),
         Verb::Wake(arguments) => wake::run(&arguments),
@@ -133,58 +119,34 @@ pub fn main() -> ExitCode {
         Verb::Hostile(arguments) => hostile::run(&arguments),
         Verb::Numa(arguments) => numa::run(&arguments),
         Verb::Sweep(arguments) => sweep::run(&arguments),
-        Verb::Completions(arguments) => {
-            let script = documentation::completions(&arguments, &Arguments::command());
-            end_with(&script, ExitCode::SUCCESS)
-        }
-        Verb::Manual(arguments) => match documentation::manual(&arguments, &Arguments::command()) {
-            Ok(pages) => end_with(&pages, ExitCode::SUCCESS),
-            Err(error) => {
-                complain(&error);
-                ExitCode::from(USAGE)
-            }
-        },
+        Verb::Documentation(verb) => print(&verb.text(&Arguments::command())?).map(|()| ExitCode::SUCCESS),
         Verb::Topology(arguments) => topology::run(&arguments),
         Verb::Worker(handover) => served(workers::serve(&handover)),
         Verb::WakeResponder(handover) => served(crate::wake::serve(&handover)),
-    }
+    })
 }
 
 /// Ends a process that another one of this program started.
-fn served(result: Result<(), String>) -> ExitCode {
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(&error);
-            Verdict::Inconclusive.exit_code()
-        }
-    }
+fn served(result: Result<(), String>) -> Outcome {
+    result.map(|()| ExitCode::SUCCESS).map_err(Failure::Machine)
 }
 
-fn run_verb(arguments: &RunArguments) -> ExitCode {
-    let workloads = match arguments.flags.workloads() {
-        Ok(workloads) => workloads,
-        Err(error) => {
-            complain(&error);
-            return ExitCode::from(USAGE);
-        }
-    };
+fn run_verb(arguments: &RunArguments) -> Outcome {
+    let workloads = arguments.flags.workloads()?;
     if arguments.print_workload {
         let levels: Vec<_> = workloads.iter().map(|workload| workload.scrub).collect();
-        let text = file::print(&workloads[0], &levels);
-        return end_with(text.trim_end(), ExitCode::SUCCESS);
+        print(&(file::print(&workloads[0], &levels).trim_end().to_owned() + "\n"))?;
+        return Ok(ExitCode::SUCCESS);
     }
-    let outputs = [arguments.record.as_deref(), arguments.hdr.as_deref(), arguments.flags.history_file()];
-    if let Err(error) = try_files(&outputs, &arguments.flags.inputs(&workloads[0])) {
-        complain(&error);
-        return ExitCode::from(USAGE);
-    }
+    let RunArguments { flags, output: files, hdr, .. } = arguments;
+    let outputs = [files.record.as_deref(), hdr.as_deref(), flags.history_file()];
+    try_files(&outputs, &flags.inputs(&workloads[0]))?;
     interrupt::watch();
     let mut records = Vec::new();
-    let mut said = Ok(());
+    let mut printed = Ok(());
     for workload in &workloads {
         let mut line = Line::new(format!("scrub {}", workload.scrub));
-        let mut once = || run_keeping(workload, &mut line, arguments.flags.history_file());
+        let mut once = || run_keeping(workload, &mut line, flags.history_file());
         let result = match arguments.again {
             None => once(),
             Some(again) => undisturbed(again, once),
@@ -192,47 +154,33 @@ fn run_verb(arguments: &RunArguments) -> ExitCode {
         drop(line);
         match result {
             Ok(record) => {
-                if !arguments.json {
-                    said = said.and(say(&summary(&record)));
+                if !files.json {
+                    printed = printed.and(print(&(summary(&record) + "\n")));
                 }
                 records.push(record);
                 // After each run, so that what was measured is kept whatever happens later.
-                if let Err(error) = keep(arguments, &records) {
-                    complain(&error);
-                    return ExitCode::from(USAGE);
-                }
+                keep(arguments, &records)?;
             }
             // What was run before it is kept.
             Err(_) if interrupt::requested() && !records.is_empty() => {}
-            Err(error) => {
-                complain(&error.to_string());
-                return match error {
-                    RunError::Usage(_) => ExitCode::from(USAGE),
-                    // The machine did not let it run.
-                    RunError::Failed(_) => Verdict::Inconclusive.exit_code(),
-                };
-            }
+            Err(error) => return Err(error.into()),
         }
         if interrupt::requested() {
             break;
         }
     }
     let output = Output::new(records);
-    if arguments.json {
-        said = say(as_json(&output).trim_end());
-    } else if output.records().len() > 1 {
-        said = said.and(say(&comparison(output.records())));
+    if files.json || output.records().len() > 1 {
+        let text = || comparison(output.records()) + "\n";
+        printed = printed.and(program::print_record(files.json, &output, text));
     }
     // A run that was cut short is not the one that was asked for.
     let cut_short = interrupt::requested() && output.verdict() == Verdict::Pass;
-    match said {
-        Err(unwritten) => unwritten,
-        Ok(()) if cut_short => Verdict::Inconclusive.exit_code(),
-        Ok(()) => output.verdict().exit_code(),
-    }
+    let verdict = if cut_short { Verdict::Inconclusive } else { output.verdict() };
+    printed.map(|()| verdict.exit_code())
 }
 
-/// Runs until nobody disturbs it, and at most so many times more. Disturbed to the last, it gives no verdict.
+/// Runs until no other load disturbs it, and at most `again` times more. Disturbed to the last, it gives no verdict.
 fn undisturbed(again: u32, mut once: impl FnMut() -> Result<Record, RunError>) -> Result<Record, RunError> {
     for left in (0..=again).rev() {
         let mut record = once()?;
@@ -249,7 +197,7 @@ fn undisturbed(again: u32, mut once: impl FnMut() -> Result<Record, RunError>) -
 
 /// Writes the record and the histograms where they are wanted.
 fn keep(arguments: &RunArguments, records: &[crate::Record]) -> Result<(), String> {
-    if let Some(path) = &arguments.record {
+    if let Some(path) = &arguments.output.record {
         write_file(path, &as_json(&Output::new(records.to_vec())))?;
     }
     if let Some(path) = &arguments.hdr {
@@ -261,21 +209,6 @@ fn keep(arguments: &RunArguments, records: &[crate::Record]) -> Result<(), Strin
         write_file(path, &records.iter().map(log).collect::<String>())?;
     }
     Ok(())
-}
-
-/// Prints a result, which may lack the end of its last line. Where it cannot be written, says so and returns the code to
-/// end with.
-fn say(text: &str) -> Result<(), ExitCode> {
-    console::print(PROGRAM, &format!("{text}\n"))
-}
-
-/// Prints a result, and returns the code to end with.
-fn end_with(text: &str, code: ExitCode) -> ExitCode {
-    console::end_with(PROGRAM, &format!("{text}\n"), code)
-}
-
-fn complain(error: &str) {
-    console::complain(PROGRAM, error);
 }
 
 /// Parses flags as those of a verb, for the tests.
@@ -290,6 +223,7 @@ fn parsed<A: clap::Args>(flags: &str) -> Result<A, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use splinter_harness::disturbance::{Cause, Disturbance};
 
     #[test]
     fn a_disturbed_run_is_run_again_and_gives_no_verdict_if_it_stays_disturbed() {
@@ -305,11 +239,7 @@ mod tests {
             let mut runs = 0;
             let record = undisturbed(again, || {
                 let mut record = record.clone();
-                let disturbance = splinter_harness::disturbance::Disturbance {
-                    cause: splinter_harness::disturbance::Cause::OtherLoad,
-                    ms: 900,
-                    share: 0.45,
-                };
+                let disturbance = Disturbance { cause: Cause::OtherLoad, ms: 900, share: 0.45 };
                 record.environment.disturbances = vec![disturbance; (runs < disturbed_runs).into()];
                 runs += 1;
                 Ok(record)

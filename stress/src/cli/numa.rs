@@ -1,11 +1,8 @@
 //! The flags of `numa`, and what it does with them.
 
-use super::complain;
-use super::output::OutputArguments;
 use crate::numa::{NumaPlan, numa, numa_summary};
 use clap::Args;
-use splinter_harness::verdict::USAGE;
-use std::process::ExitCode;
+use splinter_harness::program::{Failure, Outcome, OutputArguments};
 
 /// What the machine must be like, and where to put the results.
 #[derive(Args, Clone, Debug)]
@@ -17,15 +14,15 @@ pub(super) struct NumaArguments {
 }
 
 /// Checks and prints.
-pub(super) fn run(arguments: &NumaArguments) -> ExitCode {
+pub(super) fn run(arguments: &NumaArguments) -> Outcome {
     if arguments.plan.ops == 0 {
-        complain("nothing to run: give --ops more than 0");
-        return ExitCode::from(USAGE);
+        return Err("nothing to run: give --ops more than 0".into());
     }
     arguments.output.run_and_report(
         "numa",
+        &[],
         None,
-        |line| Ok(numa(&arguments.plan, line)),
+        |line| Ok::<_, Failure>(numa(&arguments.plan, line)),
         |record| (numa_summary(record), record.verdict),
     )
 }

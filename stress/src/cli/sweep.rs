@@ -1,12 +1,9 @@
 //! The flags of `sweep`, and what it does with them.
 
-use super::complain;
-use super::output::OutputArguments;
 use crate::sweep::{Interruption, Op, Scenario, ScrubLevel, SweepPlan, sweep, sweep_summary};
 use clap::Args;
 use splinter::Scrub;
-use splinter_harness::verdict::USAGE;
-use std::process::ExitCode;
+use splinter_harness::program::{Outcome, OutputArguments};
 
 /// What to sweep, and where to put the results.
 #[derive(Args, Clone, Debug)]
@@ -46,10 +43,9 @@ pub(super) struct SweepArguments {
 }
 
 /// Sweeps and prints.
-pub(super) fn run(arguments: &SweepArguments) -> ExitCode {
+pub(super) fn run(arguments: &SweepArguments) -> Outcome {
     if arguments.point.is_some() && arguments.only.is_none() {
-        complain("a point is one of a pair: give --only PAIR with --point");
-        return ExitCode::from(USAGE);
+        return Err("a point is one of a pair: give --only PAIR with --point".into());
     }
     let plan = SweepPlan {
         quick: arguments.quick,
@@ -65,6 +61,7 @@ pub(super) fn run(arguments: &SweepArguments) -> ExitCode {
     };
     arguments.output.run_and_report(
         "sweep",
+        &[],
         None,
         |line| sweep(&plan, line),
         |record| (sweep_summary(record), record.verdict),

@@ -1,15 +1,14 @@
 //! The flags of `topology`, and what it does with them.
 
 use super::arguments::{Flags, WORKERS};
-use super::output::OutputArguments;
 use crate::placement::diagram::topology_summary;
 use crate::placement::topology::{TopologyPlan, topology};
 use crate::workload::Workload;
 use clap::Args;
 use splinter_harness::error::RunError;
 use splinter_harness::machine::source::MachineSource;
+use splinter_harness::program::{Outcome, OutputArguments};
 use splinter_harness::verdict::Verdict;
-use std::process::ExitCode;
 
 /// Which machine, and whom to place on it: any of the workers' flags draws a placement, with the rest as in
 /// `run`.
@@ -36,15 +35,15 @@ impl TopologyArguments {
 }
 
 /// Looks and prints. Ctrl-C ends it at once while it looks: hwloc cannot be told to stop, and nothing is to be cleaned up.
-pub(super) fn run(arguments: &TopologyArguments) -> ExitCode {
+pub(super) fn run(arguments: &TopologyArguments) -> Outcome {
     let file = match &arguments.topology {
         Some(MachineSource::File(path)) => Some(path.as_path()),
         _ => None,
     };
-    let found = arguments.plan().map_err(RunError::Usage);
-    let found = found.and_then(|plan| topology(&plan));
-    arguments.output.beside(&[file]).run_and_report(
+    let found = arguments.plan().map_err(RunError::Usage).and_then(|plan| topology(&plan));
+    arguments.output.run_and_report(
         "topology",
+        &[file],
         None,
         |_| found,
         |record| (topology_summary(record), Verdict::Pass),
@@ -62,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_flag_of_the_workers_nobody_is_placed() {
+    fn without_a_flag_of_the_workers_no_worker_is_placed() {
         assert_eq!(plan(""), TopologyPlan::default());
         let other = plan("--topology machine.xml");
         assert_eq!(other.source, Some(MachineSource::File("machine.xml".into())));
@@ -70,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_said_of_the_workers_is_as_in_a_run() {
+    fn workers_are_as_in_a_run_unless_a_flag_says_otherwise() {
         assert_eq!(plan("--pin scatter").workload, Some(Workload::default()));
         let expected = Workload {
             writers: 4,

@@ -12,15 +12,12 @@ use std::collections::BTreeMap;
 /// Bars of one chart.
 const MOST_BARS: usize = 12;
 
-pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
+pub(super) fn fill(input: &Input<'_>, section: &mut Section) {
     let groups = runs(input.found);
     let kills: Vec<&Record> = input.found.records.iter().filter(|it| it.kind == "kill").collect();
     if groups.is_empty() && kills.is_empty() {
-        return Err("none of the records counts operations".to_owned());
+        return;
     }
-    let lead = "Of all attempts, those that met another writer's claim and were told to try again (EAGAIN). A writer \
-                retries at once, so its share is the share of retries; a reader goes on to another key.";
-    let mut section = Section::new("contention", "", lead);
     let mut table = Table::new(
         "Attempts that met a claim",
         &["configuration", "operation", ">attempts", ">again", ">share", "then", ">failures"],
@@ -86,7 +83,6 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
         section.chart("Share of attempts that met a claim", caption, Chart::Bars(bars));
     }
     section.table(table);
-    Ok(section)
 }
 
 /// Adds what the writers and readers of a kill test met: counts of calls done, and of calls that met a claim.

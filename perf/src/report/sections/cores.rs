@@ -1,7 +1,7 @@
 //! How long a cache line takes from one processor to another, and what memory of each node costs from each, as
 //! `limits` measures it.
 
-use super::super::document::{Section, Table};
+use super::super::document::{Cell, Section, Table};
 use super::super::svg::{Chart, Heat};
 use super::Input;
 use crate::records::Record;
@@ -13,7 +13,7 @@ const MOST_IN_TABLE: usize = 8;
 /// A matrix that a record may have.
 struct Kind {
     title: &'static str,
-    /// Where its rows' names, its columns' and its cells are.
+    /// Paths in the record of its rows' names, its columns' and its cells.
     paths: [[&'static str; 2]; 3],
     ends: [&'static str; 2],
     unit: Unit,
@@ -40,10 +40,7 @@ const KINDS: [Kind; 3] = [
     },
 ];
 
-pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
-    let lead = "How long it takes until a processor sees what another has written: from the processor of the row to \
-                that of the column. And what memory of each node costs to load and to read from processors of each.";
-    let mut section = Section::new("cores", "", lead);
+pub(super) fn fill(input: &Input<'_>, section: &mut Section) {
     for record in &input.found.records {
         for kind in &KINDS {
             let Some(matrix) = Matrix::of(record, kind) else {
@@ -60,11 +57,6 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
                 section.table(table);
             }
         }
-    }
-    if section.blocks.len() > 1 {
-        Ok(section)
-    } else {
-        Err("none of the records has such a matrix; 'splinter-perf limits --json' makes them".to_owned())
     }
 }
 
@@ -107,11 +99,9 @@ impl Matrix {
     fn table(&self, title: &str, kind: &Kind) -> Table {
         let mut heads = vec![kind.ends[0].to_owned()];
         heads.extend(self.columns.iter().map(|it| format!(">to {it}")));
-        let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
         let mut table = Table::new(title, &heads);
         for (name, row) in self.rows.iter().zip(&self.cells) {
-            let cell = |value: &Option<f64>| value.map_or("-".to_owned(), |value| kind.unit.show(value));
-            let row = row.iter().map(|value| cell(value).into());
+            let row = row.iter().map(|value| Cell::or_dash(value.map(|value| kind.unit.show(value))));
             table.row(std::iter::once(name.clone().into()).chain(row));
         }
         table

@@ -13,10 +13,7 @@ const LISTS: [&str; 2] = ["rows", "limits"];
 /// Greater ratios do not fit the axis of the others.
 const MOST_RATIO: f64 = 30.0;
 
-pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
-    let lead = "A ratio tells how many times its limit an operation costs. Both were measured in the same rounds, so \
-                another machine should have similar ratios. A line on a bar is the middle half of the rounds.";
-    let mut section = Section::new("costs", "", lead);
+pub(super) fn fill(input: &Input<'_>, section: &mut Section) {
     for record in &input.found.records {
         for list in LISTS {
             let mut rows: Vec<Row> = record.list(list);
@@ -30,12 +27,6 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
             }
             section.table(table(record, list, &rows));
         }
-    }
-    if section.blocks.len() > 1 {
-        Ok(section)
-    } else {
-        Err("none of the records has costs of single operations; 'splinter-perf micro --json' makes one"
-            .to_owned())
     }
 }
 
@@ -65,12 +56,9 @@ fn ratios(record: &Record, rows: &[Row]) -> Option<Chart> {
             is_hatched,
         });
     }
-    let axis = Axis::linear("times the limit", None);
-    let chart = Chart::Bars(Bars {
-        mark: "target".to_owned(),
-        ..Bars::new(axis, &["target met", "target missed"], bars)
-    });
-    chart.has_marks().then_some(chart)
+    let count = bars.len();
+    let bars = Bars::new(Axis::linear("times the limit", None), &["target met", "target missed"], bars);
+    (count > 0).then(|| Chart::Bars(Bars { mark: "target".to_owned(), ..bars }))
 }
 
 fn table(record: &Record, list: &str, rows: &[Row]) -> Table {
@@ -78,7 +66,6 @@ fn table(record: &Record, list: &str, rows: &[Row]) -> Table {
         "limits" => format!("Limits measured beside: {}", record.name()),
         _ => format!("{}: {}", record.kind, record.name()),
     };
-    let dash = |text: Option<String>| Cell::from(text.unwrap_or_else(|| "-".to_owned()));
     let valued = rows.iter().filter_map(|row| Some((row, row.value()?)));
     if rows.iter().all(|row| row.limit_name.is_none()) {
         let heads = ["what", ">median", ">least", ">middle half", ">samples"];
@@ -89,9 +76,9 @@ fn table(record: &Record, list: &str, rows: &[Row]) -> Table {
             table.row([
                 row.title().into(),
                 unit.show(value).into(),
-                dash(row.min.map(|least| unit.show(least))),
-                dash(half.map(|(low, high)| format!("{} to {}", unit.show(low), unit.show(high)))),
-                dash(count.map(|count| count.to_string())),
+                Cell::or_dash(row.min.map(|least| unit.show(least))),
+                Cell::or_dash(half.map(|(low, high)| format!("{} to {}", unit.show(low), unit.show(high)))),
+                Cell::or_dash(count.map(|count| count.to_string())),
             ]);
         }
         return table;
@@ -104,11 +91,11 @@ fn table(record: &Record, list: &str, rows: &[Row]) -> Table {
         table.row([
             row.title().into(),
             unit.show(value).into(),
-            dash(row.limit_name.clone()),
-            dash(row.limit.map(|limit| unit.show(limit))),
-            dash(row.ratio.map(|ratio| format!("{ratio:.2}"))),
-            dash(half.map(|(low, high)| format!("{low:.2} to {high:.2}"))),
-            dash(row.target.map(|target| format!("{bound}{target:.2}"))),
+            Cell::or_dash(row.limit_name.clone()),
+            Cell::or_dash(row.limit.map(|limit| unit.show(limit))),
+            Cell::or_dash(row.ratio.map(|ratio| format!("{ratio:.2}"))),
+            Cell::or_dash(half.map(|(low, high)| format!("{low:.2} to {high:.2}"))),
+            Cell::or_dash(row.target.map(|target| format!("{bound}{target:.2}"))),
             match row.met {
                 Some(true) => Cell::toned("met", Tone::Good),
                 Some(false) => Cell::toned("MISSED", Tone::Bad),

@@ -1,40 +1,27 @@
 //! The machines and builds, field by field, and what passed while the records were made.
 
 use super::super::document::{Cell, Section, Table};
+use super::super::{by_file, by_key};
 use super::Input;
 use crate::records::Record;
 use crate::records::config::Fields;
 use crate::records::group::varying;
 use crate::records::paths::link;
 
-pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
-    let mut machines: Vec<(Fields, Vec<String>)> = Vec::new();
-    for record in &input.found.records {
-        let machine = record.machine_and_build();
-        if machine.is_empty() {
-            continue;
-        }
-        match machines.iter_mut().find(|(known, _)| *known == machine) {
-            Some((_, names)) => names.push(record.name()),
-            None => machines.push((machine, vec![record.name()])),
-        }
-    }
+pub(super) fn fill(input: &Input<'_>, section: &mut Section) {
+    let records = input.found.records.iter().map(|record| (record.machine_and_build(), record.name()));
+    let machines = by_key(records.filter(|(machine, _)| !machine.is_empty()));
     if machines.is_empty() {
-        return Err("none of the records says where it was made".to_owned());
+        return;
     }
     let differing = varying(machines.iter().map(|(fields, _)| fields));
-    let lead = match machines.len() {
+    section.say(match machines.len() {
         1 => "All records were made on one machine by one build.".to_owned(),
-        count => {
-            format!("There are {count} machines or builds; rows in which they differ come first.")
-        }
-    };
-    let mut section = Section::new("environment", "", &lead);
+        count => format!("There are {count} machines or builds; rows in which they differ come first."),
+    });
     let several = machines.len() > 1;
-    let heads: Vec<String> = (1..=machines.len())
-        .map(|number| if several { number.to_string() } else { "value".to_owned() })
-        .collect();
-    let heads: Vec<&str> = std::iter::once("field").chain(heads.iter().map(String::as_str)).collect();
+    let mut heads = vec!["field".to_owned()];
+    heads.extend((1..=machines.len()).map(|it| if several { it.to_string() } else { "value".to_owned() }));
     let mut table = Table::new("Machine and build", &heads);
     let mut names: Vec<&String> = machines.iter().flat_map(|(fields, _)| fields.keys()).collect();
     names.sort_by_key(|name| (!differing.contains(*name), (*name).clone()));
@@ -55,17 +42,13 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
     }
     section.table(table);
     section.table(transient(input));
-    Ok(section)
 }
 
 /// Says what passed while the records of each file were made, from the least to the greatest.
 fn transient(input: &Input<'_>) -> Table {
     let heads = ["file", ">load before (1 min)", ">steal ms", ">counter GHz", ">own share of processors %"];
     let mut table = Table::new("While it was measured", &heads);
-    let mut rest = input.found.records.as_slice();
-    for file in &input.found.files {
-        let (records, others) = rest.split_at(file.records);
-        rest = others;
+    for (file, records) in by_file(input.found) {
         let name = file.path.file_name().unwrap_or_default();
         table.row([
             Cell::link(name.to_string_lossy(), link(input.folder, &file.path)),

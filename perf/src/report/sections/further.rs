@@ -1,6 +1,7 @@
-//! What else records hold: lists of any kind as tables, as they are. So a kind of record that is newer than this
+//! All else that records hold: lists of any kind as tables, as they are. So a kind of record that is newer than this
 //! report is shown, too.
 
+use super::super::distinct;
 use super::super::document::{Cell, Section, Table, Tone};
 use super::Input;
 use crate::records::config::text;
@@ -18,21 +19,14 @@ const MOST_NUMBERS: usize = 4;
 /// The longest text of a cell.
 const LONGEST: usize = 160;
 
-/// Fields, beside the common ones, that other sections show, or that nobody reads in a table.
+/// Fields, beside the common ones, that other sections show, or that are of no use in a table.
+#[rustfmt::skip]
 const ELSEWHERE: [&str; 9] = [
-    "placement",
-    "core_to_core",
-    "node_to_node",
-    "hdr_log",
-    "detection_ns",
-    "recovery_ns",
-    "rescue_ns",
-    "machine",
-    "invariants",
+    "placement", "core_to_core", "node_to_node", "hdr_log", "detection_ns", "recovery_ns",
+    "rescue_ns", "machine", "invariants",
 ];
 
-pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
-    let mut section = Section::new("further", "", "");
+pub(super) fn fill(input: &Input<'_>, section: &mut Section) {
     for record in &input.found.records {
         // Their own sections have all of these.
         if ["run", "micro", "limits", "peers"].contains(&record.kind.as_str()) {
@@ -46,24 +40,18 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
             }
             let title = format!("{} {}: {}", record.kind, name.replace('_', " "), record.name());
             match value {
-                Value::Array(list) => list_of(&mut section, &title, list),
-                Value::Object(object) => object_of(&mut section, &title, object),
+                Value::Array(list) => list_of(section, &title, list),
+                Value::Object(object) => object_of(section, &title, object),
                 _ => {}
             }
         }
     }
-    if section.blocks.is_empty() { Err("the records hold nothing else".to_owned()) } else { Ok(section) }
 }
 
 /// Shows a list of objects as rows; columns are the fields that hold a value of one line.
 fn list_of(section: &mut Section, title: &str, list: &[Value]) {
     let rows: Vec<Vec<(String, &Value)>> = list.iter().map(fields).collect();
-    let mut columns: Vec<String> = Vec::new();
-    for (name, _) in rows.iter().flatten() {
-        if !columns.contains(name) {
-            columns.push(name.clone());
-        }
-    }
+    let mut columns = distinct(rows.iter().flatten().map(|(name, _)| name.clone()));
     if columns.is_empty() {
         return;
     }
@@ -77,13 +65,13 @@ fn list_of(section: &mut Section, title: &str, list: &[Value]) {
             let numeric = of().all(|(_, value)| value.is_number() || value.is_null());
             let sign = if numeric { ">" } else { "" };
             // The unit stands beside each value; it is left out where that is not needed to tell columns apart.
-            let bare = |column: &str| unit(column).map_or(column.to_owned(), |(name, _)| name.to_owned());
-            let alike = columns.iter().filter(|other| bare(other) == bare(column)).count();
-            let column = if alike > 1 { column.clone() } else { bare(column) };
+            let without_unit =
+                |column: &str| unit(column).map_or(column.to_owned(), |(name, _)| name.to_owned());
+            let alike = columns.iter().filter(|other| without_unit(other) == without_unit(column)).count();
+            let column = if alike > 1 { column.clone() } else { without_unit(column) };
             format!("{sign}{}", column.replace(['_', '.'], " "))
         })
         .collect();
-    let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
     let mut table = Table::new("", &heads);
     for row in rows.iter().take(MOST_ROWS) {
         table.row(columns.iter().map(|column| {
@@ -105,21 +93,10 @@ fn list_of(section: &mut Section, title: &str, list: &[Value]) {
 
 /// Returns where a column stands: what names a row first, what it came to next, then its figures.
 fn rank(column: &str) -> usize {
+    #[rustfmt::skip]
     const FIRST: [&str; 14] = [
-        "claim",
-        "check",
-        "cell",
-        "candidate",
-        "axis",
-        "name",
-        "subject",
-        "scene",
-        "first",
-        "second",
-        "how",
-        "verdict",
-        "met",
-        "reason",
+        "claim", "check", "cell", "candidate", "axis", "name", "subject", "scene", "first",
+        "second", "how", "verdict", "met", "reason",
     ];
     let named = FIRST.iter().position(|it| *it == column);
     let rest = usize::from(unit(column).is_none()) + 2 * usize::from(column.contains('.'));

@@ -1,7 +1,8 @@
 //! Latencies: small charts side by side, one for each operation, with a line for each configuration, and a table.
 
-use super::super::document::{Section, Table};
+use super::super::document::{Cell, Section, Table};
 use super::super::svg::{Axis, Chart, Line, Lines};
+use super::super::{distinct, place_in};
 use super::{Input, evenly, spread};
 use crate::records::Record;
 use crate::records::group::{Group, groups, labels};
@@ -13,7 +14,7 @@ use splinter_stress::Percentiles;
 /// Lines of one chart.
 const MOST_LINES: usize = 5;
 
-/// What the name of an operation ends with in a log where its latency is taken from the planned start.
+/// The end of an operation's name in a log where its latency is taken from the planned start.
 const PLANNED: &str = "-planned";
 
 /// Labels of runs whose latencies say little of the store, and what to say of them.
@@ -30,16 +31,12 @@ const LABELS: [(&str, &str); 2] = [
     ),
 ];
 
-pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
+pub(super) fn fill(input: &Input<'_>, section: &mut Section) {
     let timed = |record: &&Record| !curves(&[record]).is_empty();
     let groups = groups(input.found.records.iter().filter(timed));
     if groups.is_empty() {
-        return Err("none of the records has latencies of operations".to_owned());
+        return;
     }
-    let lead = "Latencies of successful attempts, over the share of them that was not slower. Each step to the right is \
-                a tenth of what the step before left; the last point is the slowest sample. The dotted line is the \
-                clock's floor: what the two readings of the clock cost, which each latency includes.";
-    let mut section = Section::new("latency", "", lead);
     for (label, said) in LABELS {
         let mut records = groups.iter().flat_map(|group| &group.records);
         let has = |record: &&Record| record.texts(&["labels"]).iter().any(|it| it.contains(label));
@@ -53,9 +50,8 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
     let several = kinds.len() > 1;
     for kind in kinds {
         let of: Vec<Group<'_>> = groups.iter().filter(|it| it.kind() == kind).cloned().collect();
-        kind_of_record(&mut section, &of, if several { kind } else { "" });
+        kind_of_record(section, &of, if several { kind } else { "" });
     }
-    Ok(section)
 }
 
 fn kind_of_record(section: &mut Section, groups: &[Group<'_>], kind: &str) {
@@ -64,12 +60,7 @@ fn kind_of_record(section: &mut Section, groups: &[Group<'_>], kind: &str) {
         .zip(labels(groups))
         .map(|(group, name)| (group, name, curves(&group.records)))
         .collect();
-    let mut operations: Vec<&str> = Vec::new();
-    for curve in all.iter().flat_map(|(.., curves)| curves) {
-        if !operations.contains(&curve.name.as_str()) {
-            operations.push(&curve.name);
-        }
-    }
+    let operations = distinct(all.iter().flat_map(|(.., curves)| curves).map(|curve| curve.name.as_str()));
     let heads =
         ["operation", "configuration", ">samples", ">p50", ">p90", ">p99", ">p99.9", ">p99.99", ">max"];
     let mut table = Table::new(&join("Percentiles", kind), &heads);
@@ -83,8 +74,7 @@ fn kind_of_record(section: &mut Section, groups: &[Group<'_>], kind: &str) {
             let mut row = vec![operation.into(), name.clone().into(), curve.samples.to_string().into()];
             row.extend(PERCENTILES.map(|percentile| {
                 let median = spread(group, |record| latency(record, operation, percentile));
-                let shown = median.map(|it| Unit::Nanoseconds.show(it.median));
-                shown.unwrap_or_else(|| "-".to_owned()).into()
+                Cell::or_dash(median.map(|it| Unit::Nanoseconds.show(it.median)))
             }));
             table.row(row);
         }
@@ -102,24 +92,15 @@ fn kind_of_record(section: &mut Section, groups: &[Group<'_>], kind: &str) {
         };
         let mut line = |(_, name, curves): &&(_, String, Vec<Curve>)| {
             let curve = find(curves)?;
-            let colour = names.iter().position(|known| known == name);
-            let colour = colour.unwrap_or_else(|| {
-                names.push(name.clone());
-                names.len() - 1
-            });
-            Some(Line {
-                name: name.clone(),
-                points: curve.points,
-                marked: curve.sparse,
-                colour: Some(colour),
-                ..Line::default()
-            })
+            let colour = Some(place_in(&mut names, name));
+            let (name, points, marked) = (name.clone(), curve.points, curve.sparse);
+            Some(Line { name, points, marked, colour, ..Line::default() })
         };
         let mut lines: Vec<Line> = drawn.iter().filter_map(&mut line).collect();
         lines.extend(floor(groups, &lines));
         let records = || drawn.iter().flat_map(|(group, ..)| &group.records);
         let chart = Chart::Lines(Lines {
-            x: Axis::Percentile,
+            x: Axis::percentile(),
             y: Axis::log("latency", Unit::Nanoseconds),
             lines,
             is_hatched: records().any(|it| it.latencies_disturbed_by().is_some()),

@@ -1,19 +1,19 @@
-//! The sections of a report, one a file. Each is made of all records and takes those that it can show; where there are
-//! none it says why in one sentence.
+//! The sections of a report, one a file. Each is made of all records and takes those that it can show; where there are none
+//! the report says why in one sentence.
 
-pub(super) mod contention;
-pub(super) mod cores;
-pub(super) mod costs;
-pub(super) mod environment;
-pub(super) mod further;
+mod contention;
+mod cores;
+mod costs;
+mod environment;
+mod further;
 pub(super) mod headline;
-pub(super) mod latency;
-pub(super) mod placement;
-pub(super) mod rivals;
-pub(super) mod scaling;
-pub(super) mod sizes;
-pub(super) mod sources;
-pub(super) mod throughput;
+mod latency;
+mod placement;
+mod rivals;
+mod scaling;
+mod sizes;
+mod sources;
+mod throughput;
 pub(super) mod verdicts;
 
 use super::Input;
@@ -25,8 +25,65 @@ use crate::records::{Collection, Record};
 use crate::unit::Unit;
 use splinter_harness::verdict::Verdict;
 
-/// Makes a section, or says why there is none.
-pub(super) type Make = fn(&Input<'_>) -> Result<Section, String>;
+/// A section's words, and the function that fills it.
+pub(super) struct Chapter {
+    /// Its name in links.
+    pub(super) id: &'static str,
+    pub(super) title: &'static str,
+    /// How it is to be read.
+    pub(super) lead: &'static str,
+    /// Why it is left out where nothing fills it.
+    pub(super) absent: &'static str,
+    pub(super) fill: fn(&Input<'_>, &mut Section),
+}
+
+/// All sections, in the order of a report.
+#[rustfmt::skip]
+pub(super) const ALL: [Chapter; 13] = [
+    Chapter { id: "verdicts", title: "Verdicts", fill: verdicts::fill, absent: "", lead: "" },
+    Chapter { id: "rivals", title: "Beside other stores", fill: rivals::fill,
+        absent: "none of the records compares with other stores; 'splinter-perf peers' does",
+        lead: "The same threads, keys and values drive each store in turn, in several rounds. The axis is \
+               logarithmic: each step is ten times the one before. The line at the end of a bar is the interval of \
+               its median." },
+    Chapter { id: "throughput", title: "Throughput", fill: throughput::fill,
+        absent: "none of the records counts operations",
+        lead: "Goodput: operations per second that did their work. Attempts, which met a claim or came to nothing \
+               as well, stand beside it and never instead of it. In short names, w and r count writers and readers." },
+    Chapter { id: "latency", title: "Latency", fill: latency::fill,
+        absent: "none of the records has latencies of operations",
+        lead: "Latencies of successful attempts, over the share of them that was not slower. Each step to the right \
+               is a tenth of what the step before left; the last point is the slowest sample. The dotted line is \
+               the clock's floor: what the two readings of the clock cost, which each latency includes." },
+    Chapter { id: "scaling", title: "Scaling", fill: scaling::fill,
+        absent: "no two records differ in the number of writers, readers or processors alone",
+        lead: "Goodput over the number of workers or processors, all else being the same. The dotted line is the \
+               ideal: each does as much as each of the first point." },
+    Chapter { id: "sizes", title: "Scrub level and value size", fill: sizes::fill,
+        absent: "no set of records has several scrub levels and several value sizes, all else being the same",
+        lead: "Goodput, all operations together." },
+    Chapter { id: "costs", title: "Beside the limits of the machine", fill: costs::fill,
+        absent: "none of the records has costs of single operations; 'splinter-perf micro --json' makes one",
+        lead: "A ratio tells how many times its limit an operation costs. Both were measured in the same rounds, so \
+               another machine should have similar ratios. A line on a bar is the middle half of the rounds." },
+    Chapter { id: "cores", title: "Core to core", fill: cores::fill,
+        absent: "none of the records has such a matrix; 'splinter-perf limits --json' makes them",
+        lead: "How long it takes until a processor sees what another has written: from the processor of the row to \
+               that of the column. And what memory of each node costs to load and to read from processors of each." },
+    Chapter { id: "placement", title: "Placement", fill: placement::fill,
+        absent: "none of the records says where its workers ran",
+        lead: "Where workers were asked to be, and where they were seen at the end, by the kernel's word." },
+    Chapter { id: "contention", title: "Contention", fill: contention::fill,
+        absent: "none of the records counts operations",
+        lead: "Of all attempts, those that met another writer's claim and were told to try again (EAGAIN). A writer \
+               retries at once, so its share is the share of retries; a reader goes on to another key." },
+    Chapter { id: "further", title: "Further results", fill: further::fill, lead: "",
+        absent: "the records hold nothing else" },
+    Chapter { id: "environment", title: "Environment", fill: environment::fill, lead: "",
+        absent: "none of the records says where it was made" },
+    Chapter { id: "records", title: "Records", fill: sources::fill, absent: "",
+        lead: "Every figure is from one of these records. results/schema.md explains their fields." },
+];
 
 /// Returns the records with operations, grouped.
 fn runs(found: &Collection) -> Vec<Group<'_>> {
@@ -140,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_left_out_with_a_reason() {
+    fn a_section_without_records_is_left_out_with_a_reason() {
         let report = report(&[run(&json!({"scrub": "none"}), 1e6)]);
         let left_out: Vec<&str> = report.left_out.iter().map(|(title, _)| title.as_str()).collect();
         for title in ["Latency", "Scaling", "Scrub level and value size", "Core to core", "Placement"] {

@@ -1,5 +1,6 @@
 //! Which worker was on which processor of which node, and where the store's memory was.
 
+use super::super::by_key;
 use super::super::document::{Cell, Section, Table, Tone};
 use super::super::svg::{Chart, Mark, Place, Places};
 use super::Input;
@@ -10,34 +11,21 @@ use std::collections::BTreeMap;
 /// The most maps that are drawn.
 const MOST: usize = 2;
 
-/// Frames with places, as they are drawn.
-type Map = Vec<(String, Vec<Place>)>;
-
 const ROLES: [&str; 3] = ["writer", "reader", "watcher"];
 
-pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
-    let lead = "Where workers were asked to be, and where they were seen at the end, by the kernel's word.";
-    let mut section = Section::new("placement", "", lead);
+pub(super) fn fill(input: &Input<'_>, section: &mut Section) {
     let mut table = Table::new(
         "Workers and memory",
         &["record", "asked", ">workers", ">pinned", ">migrations", "memory", "pages by node", "misplaced"],
     );
     // Many records are placed alike: each map is drawn once.
-    let mut maps: Vec<(Map, Vec<String>)> = Vec::new();
-    for record in &input.found.records {
-        let placed = record.placed();
-        if placed.is_empty() {
-            continue;
-        }
+    let records = input.found.records.iter().map(|record| (record, record.placed()));
+    let maps = by_key(records.filter(|(_, placed)| !placed.is_empty()).map(|(record, placed)| {
         table.row(row(input, record, &placed));
-        let map: Map = placed.iter().map(frame).collect();
-        match maps.iter_mut().find(|(known, _)| *known == map) {
-            Some((_, names)) => names.push(record.name()),
-            None => maps.push((map, vec![record.name()])),
-        }
-    }
+        (placed.iter().map(frame).collect::<Vec<_>>(), record.name())
+    }));
     if maps.is_empty() {
-        return Err("none of the records says where its workers ran".to_owned());
+        return;
     }
     let count = maps.len();
     for (frames, names) in maps.into_iter().take(MOST) {
@@ -57,7 +45,6 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
         section.say(format!("{MOST} of {count} different placements are drawn; all are in the table."));
     }
     section.table(table);
-    Ok(section)
 }
 
 fn frame(node: &Node) -> (String, Vec<Place>) {

@@ -1,5 +1,6 @@
 //! Splinter beside other stores under the same loads, as `splinter-perf peers` measures them.
 
+use super::super::distinct;
 use super::super::document::{Cell, Section, Table};
 use super::super::svg::{Axis, Bar, Bars, Chart};
 use super::Input;
@@ -9,10 +10,7 @@ use crate::unit::Unit;
 /// The colour of other stores.
 const OTHERS: usize = 6;
 
-pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
-    let lead = "The same threads, keys and values drive each store in turn, in several rounds. The axis is logarithmic: \
-                each step is ten times the one before. The line at the end of a bar is the interval of its median.";
-    let mut section = Section::new("rivals", "", lead);
+pub(super) fn fill(input: &Input<'_>, section: &mut Section) {
     for record in &input.found.records {
         let loads = record.loads();
         let is_hatched = record.disturbed_by().is_some();
@@ -28,11 +26,6 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
         if !loads.is_empty() {
             section.table(table(&record.name(), &loads));
         }
-    }
-    if section.blocks.len() > 1 {
-        Ok(section)
-    } else {
-        Err("none of the records compares with other stores; 'splinter-perf peers' does".to_owned())
     }
 }
 
@@ -62,33 +55,26 @@ fn chart(load: &Load, reached: &[f64], is_hatched: bool) -> Option<(String, Char
     let mut parts = vec![String::new(); OTHERS + 1];
     parts[0] = "Splinter".to_owned();
     parts[OTHERS] = "other stores".to_owned();
-    let chart = Chart::Bars(Bars {
-        parts,
-        reached: reached.to_vec(),
-        ..Bars::new(Axis::log("goodput", Unit::PerSecond), &[], bars)
-    });
-    chart.has_marks().then(|| (load.load.clone(), chart))
+    if bars.is_empty() {
+        return None;
+    }
+    let bars = Bars::new(Axis::log("goodput", Unit::PerSecond), &[], bars);
+    Some((load.load.clone(), Chart::Bars(Bars { parts, reached: reached.to_vec(), ..bars })))
 }
 
 /// Says what a reader must know of each store, each thing once.
 fn notes(loads: &[Load]) -> String {
-    let mut notes: Vec<String> = Vec::new();
-    for entrant in loads.iter().flat_map(|load| &load.entrants) {
+    let notes = loads.iter().flat_map(|load| &load.entrants).flat_map(|entrant| {
         let said = [&entrant.note, &entrant.problem].into_iter().flatten();
-        for said in said.map(|said| format!("{}: {said}.", entrant.name)) {
-            if !notes.contains(&said) {
-                notes.push(said);
-            }
-        }
-    }
-    notes.join(" ")
+        said.map(|said| format!("{}: {said}.", entrant.name))
+    });
+    distinct(notes).join(" ")
 }
 
 fn table(name: &str, loads: &[Load]) -> Table {
     let heads =
         ["load", "store", ">goodput", ">interval", ">Splinter is", ">interval of that", ">p50", ">p99"];
     let mut table = Table::new(&format!("Goodput and latency beside other stores: {name}"), &heads);
-    let dash = |text: Option<String>| Cell::from(text.unwrap_or_else(|| "-".to_owned()));
     let rate = |value: f64| Unit::PerSecond.show(value);
     for load in loads {
         for entrant in &load.entrants {
@@ -103,12 +89,14 @@ fn table(name: &str, loads: &[Load]) -> Table {
             table.row([
                 load.load.clone().into(),
                 version.into(),
-                dash(entrant.goodput_per_s.map(rate)),
-                dash(entrant.interval().map(|(low, high)| format!("{} to {}", rate(low), rate(high)))),
-                dash(ratio.map(|ratio| times(ratio.median))),
-                dash(ratio.map(|it| format!("{} to {}", times(it.low), times(it.high)))),
-                dash(slowest.map(|it| ns(it.p50))),
-                dash(slowest.map(|it| ns(it.p99))),
+                Cell::or_dash(entrant.goodput_per_s.map(rate)),
+                Cell::or_dash(
+                    entrant.interval().map(|(low, high)| format!("{} to {}", rate(low), rate(high))),
+                ),
+                Cell::or_dash(ratio.map(|ratio| times(ratio.median))),
+                Cell::or_dash(ratio.map(|it| format!("{} to {}", times(it.low), times(it.high)))),
+                Cell::or_dash(slowest.map(|it| ns(it.p50))),
+                Cell::or_dash(slowest.map(|it| ns(it.p99))),
             ]);
         }
     }

@@ -1,6 +1,6 @@
 //! Goodput over how many work: lines through records that differ in nothing else.
 
-use super::super::document::{Section, Table};
+use super::super::document::{Cell, Section, Table};
 use super::super::svg::{Axis, COLOURS, Chart, Line, Lines};
 use super::{Input, about_intervals, evenly, runs, spread};
 use crate::records::Record;
@@ -8,9 +8,9 @@ use crate::records::group::{Group, labels};
 use crate::records::spread::Spread;
 use crate::unit::Unit;
 
-/// What may differ along a line.
+/// A dimension along which a line goes.
 struct Dimension {
-    /// What is counted.
+    /// The name of the count.
     name: &'static str,
     /// The fields that tell how many, whose numbers are added.
     counts: &'static [&'static str],
@@ -32,24 +32,16 @@ struct Row<'a> {
     points: Vec<(f64, Spread)>,
 }
 
-pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
+pub(super) fn fill(input: &Input<'_>, section: &mut Section) {
     let groups = runs(input.found);
-    let lead = "Goodput over the number of workers or processors, all else being the same. The dotted line is the ideal: \
-                each does as much as each of the first point.";
-    let mut section = Section::new("scaling", "", lead);
     for dimension in &DIMENSIONS {
         let rows = rows(&groups, dimension);
         if !rows.is_empty() {
-            draw(&mut section, dimension, &rows, &groups);
+            draw(section, dimension, &rows, &groups);
         }
     }
     for record in &input.found.records {
-        of_claims(&mut section, record);
-    }
-    if section.blocks.len() > 1 {
-        Ok(section)
-    } else {
-        Err("no two records differ in the number of writers, readers or processors alone".to_owned())
+        of_claims(section, record);
     }
 }
 
@@ -66,12 +58,11 @@ fn of_claims(section: &mut Section, record: &Record) {
                 claim.claim.clone().into(),
                 format!("{:.0}", point.processors).into(),
                 Unit::PerSecond.show(point.goodput_per_s).into(),
-                efficiency.unwrap_or_else(|| "-".to_owned()).into(),
+                Cell::or_dash(efficiency),
             ]);
         }
-        let points = claim.scaling.iter().map(|it| (it.processors, it.goodput_per_s));
-        let line =
-            Line { name: "measured".to_owned(), points: points.collect(), marked: true, ..Line::default() };
+        let points = claim.scaling.iter().map(|it| (it.processors, it.goodput_per_s)).collect();
+        let line = Line { name: "measured".to_owned(), points, marked: true, ..Line::default() };
         let ideal = ideal(&line, f64::INFINITY);
         let lines = std::iter::once(line).chain(ideal).collect();
         let chart = chart("processors", lines, record.disturbed_by().is_some());
@@ -172,11 +163,7 @@ fn draw(section: &mut Section, dimension: &Dimension, rows: &[Row<'_>], groups: 
         lines.push(Line {
             name,
             points: row.points.iter().map(|(count, it)| (*count, it.median)).collect(),
-            intervals: if several {
-                row.points.iter().map(|(_, it)| (it.low, it.high)).collect()
-            } else {
-                Vec::new()
-            },
+            intervals: row.points.iter().filter(|_| several).map(|(_, it)| (it.low, it.high)).collect(),
             marked: true,
             ..Line::default()
         });

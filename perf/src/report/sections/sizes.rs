@@ -18,7 +18,7 @@ struct Family<'a> {
     is_hatched: bool,
 }
 
-pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
+pub(super) fn fill(input: &Input<'_>, section: &mut Section) {
     let mut families: Vec<Family<'_>> = Vec::new();
     for group in runs(input.found) {
         let (Some(scrub), Some(len)) = (group.config.get("scrub"), group.config.get("value_len")) else {
@@ -46,14 +46,7 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
         }
     }
     families.retain(|family| family.scrubs().len() > 1 && family.lengths().len() > 1);
-    if families.is_empty() {
-        return Err(
-            "no set of records has several scrub levels and several value sizes, all else being the same"
-                .to_owned(),
-        );
-    }
     families.sort_by_key(|family| std::cmp::Reverse(family.cells.len()));
-    let mut section = Section::new("sizes", "", "Goodput, all operations together.");
     if families.len() > MOST {
         section.say(format!("{MOST} of {} sets of records are drawn, the largest.", families.len()));
         families.truncate(MOST);
@@ -79,7 +72,6 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
         };
         section.chart(title, "", Chart::Heat(heat));
     }
-    Ok(section)
 }
 
 impl Family<'_> {

@@ -5,10 +5,7 @@ use super::Input;
 use crate::records::group::short_revision;
 use crate::records::record::date_and_time;
 
-#[allow(clippy::unnecessary_wraps)] // As all sections are made.
-pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
-    let lead = "Every figure is from one of these records. results/schema.md explains their fields.";
-    let mut section = Section::new("records", "", lead);
+pub(super) fn fill(input: &Input<'_>, section: &mut Section) {
     let mut table = Table::new("Raw records", &["record", "began (UTC)", "revision", "command"]);
     for record in &input.found.records {
         let began = record.started_unix_s().map_or("unknown".to_owned(), date_and_time);
@@ -17,7 +14,7 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
         table.row([
             Cell::link(record.name(), input.link(record)),
             began.into(),
-            revision.map_or("-".into(), |revision| short_revision(revision).into()),
+            Cell::or_dash(revision.map(|revision| short_revision(revision).to_owned())),
             command,
         ]);
     }
@@ -25,5 +22,4 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
     for note in &input.found.notes {
         section.say(format!("Not read, or not all of it: {note}."));
     }
-    Ok(section)
 }

@@ -1,6 +1,7 @@
 //! Goodput of each configuration: bars with their parts by operation, and intervals where there are several records.
 
-use super::super::document::{Section, Table};
+use super::super::document::{Cell, Section, Table};
+use super::super::place_in;
 use super::super::svg::{Axis, Bar, Bars, Chart};
 use super::{Input, about_intervals, evenly, interval, runs, spread};
 use crate::records::Record;
@@ -12,14 +13,11 @@ use crate::unit::Unit;
 /// Bars of one chart.
 const MOST_BARS: usize = 16;
 
-pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
+pub(super) fn fill(input: &Input<'_>, section: &mut Section) {
     let groups = runs(input.found);
     if groups.is_empty() {
-        return Err("none of the records counts operations".to_owned());
+        return;
     }
-    let lead = "Goodput: operations per second that did their work. Attempts, which met a claim or came to nothing as \
-                well, stand beside it and never instead of it. In short names, w and r count writers and readers.";
-    let mut section = Section::new("throughput", "", lead);
     let rate = Unit::PerSecond;
     let mut table = Table::new(
         "Goodput by configuration",
@@ -34,7 +32,7 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
         let attempts = attempts(group).unwrap_or(goodput.median);
         let of = |field: &str| {
             let found = spread(group, |record| record.number(&["totals", field]));
-            found.map_or("-".to_owned(), |spread| rate.show(spread.median))
+            Cell::or_dash(found.map(|spread| rate.show(spread.median)))
         };
         let share = spread(group, |record| record.number(&["window", "processor_share"]));
         table.row([
@@ -43,9 +41,9 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
             rate.show(goodput.median).into(),
             interval(rate, &goodput).into(),
             rate.show(attempts).into(),
-            of("writes_per_s").into(),
-            of("reads_per_s").into(),
-            share.map_or("-".into(), |share| format!("{:.0}", share.median * 100.0).into()),
+            of("writes_per_s"),
+            of("reads_per_s"),
+            Cell::or_dash(share.map(|share| format!("{:.0}", share.median * 100.0))),
         ]);
         bars.push(bar(group, label, &goodput, attempts, &mut names));
     }
@@ -66,7 +64,6 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
     };
     section.chart("Goodput by operation", caption, Chart::Bars(bars));
     section.table(table);
-    Ok(section)
 }
 
 fn attempts(group: &Group<'_>) -> Option<f64> {
@@ -94,11 +91,7 @@ fn bar(
             let same = all.iter().find(|other| other.name == operation.name);
             same.map(|same| same.goodput_per_s)
         });
-        let colour = names.iter().position(|known| *known == operation.name);
-        let colour = colour.unwrap_or_else(|| {
-            names.push(operation.name.clone());
-            names.len() - 1
-        });
+        let colour = place_in(names, &operation.name);
         parts.extend(of.map(|of| (colour, of.median)));
     }
     // Medians of parts need not add up to the median of the whole.

@@ -1,15 +1,15 @@
-//! What every record came to, on top of all: verdicts, what they rest on, and broken invariants.
+//! The verdicts of all records, on top of all, with their reasons and broken invariants.
 
 use super::super::document::{Cell, Section, Table, Tally, Tone};
+use super::super::{Together, distinct, together};
 use super::{Input, tone, word};
 use crate::records::paths::link;
 use crate::records::{Collection, File, Record};
 use splinter_harness::verdict::Verdict;
-use std::path::Path;
 
 /// Counts the records by verdict, and the invariants that were broken.
 pub(in crate::report) fn tallies(found: &Collection) -> Vec<Tally> {
-    // What only holds others together counts if something of it is wrong.
+    // A record that only holds others together counts if something of it is wrong.
     let counts = |record: &&Record| !record.is_frame || tone(record.verdict()) != Tone::Good;
     let count = |verdict| {
         let all = found.records.iter().filter(counts);
@@ -28,20 +28,13 @@ pub(in crate::report) fn tallies(found: &Collection) -> Vec<Tally> {
     if broken == 0 && checked > 0 {
         tallies.push((checked, "with all invariants held", Tone::Good));
     }
-    tallies
-        .into_iter()
-        .map(|(count, what, tone)| Tally {
-            count,
-            what: what.to_owned(),
-            tone: if count == 0 { Tone::Plain } else { tone },
-        })
-        .collect()
+    let tone_of = |count, tone| if count == 0 { Tone::Plain } else { tone };
+    let tally = |(count, what, tone)| Tally { count, what, tone: tone_of(count, tone) };
+    tallies.into_iter().map(tally).collect()
 }
 
-#[allow(clippy::unnecessary_wraps)] // As all sections are made.
-pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
+pub(super) fn fill(input: &Input<'_>, section: &mut Section) {
     let found = input.found;
-    let mut section = Section::new("verdicts", "", "");
     let mut bad =
         Table::new("Not passed", &["record", "verdict", "what was run", "broken invariants", "reasons"]);
     for file in &found.files {
@@ -83,10 +76,9 @@ pub(in crate::report) fn section(input: &Input<'_>) -> Result<Section, String> {
         section.table(bad);
     }
     section.table(files(input));
-    Ok(section)
 }
 
-/// Counts records; what holds others together counts where it is alone.
+/// Counts records; one that only holds others together counts where it is alone.
 fn cells(records: &[&Record]) -> usize {
     let cells = records.iter().filter(|record| !record.is_frame).count();
     cells.max(records.len().min(1))
@@ -99,28 +91,10 @@ const MOST_FILES: usize = 20;
 fn files(input: &Input<'_>) -> Table {
     let heads = ["file", "kind", ">records", "verdict", "invariants", "labels", "what was run"];
     let mut table = Table::new("All files", &heads);
-    let together = input.found.files.len() > MOST_FILES;
-    let mut rows: Vec<(&Path, &File, usize, Vec<&Record>)> = Vec::new();
-    let mut rest = input.found.records.as_slice();
-    for file in &input.found.files {
-        let (records, others) = rest.split_at(file.records);
-        rest = others;
-        let place = match file.path.parent() {
-            Some(folder) if together => folder,
-            _ => &file.path,
-        };
-        let same = rows.iter_mut().find(|(known, first, ..)| {
-            (*known, &first.kind, first.verdict) == (place, &file.kind, file.verdict)
-        });
-        match same {
-            Some((.., files, all)) => {
-                *files += 1;
-                all.extend(records);
-            }
-            None => rows.push((place, file, 1, records.iter().collect())),
-        }
-    }
-    for (place, file, files, records) in rows {
+    let are_many = input.found.files.len() > MOST_FILES;
+    let alike = |a: &File, b: &File| (&a.kind, a.verdict) == (&b.kind, b.verdict);
+    for Together { place, files, records } in together(input.found, |_| are_many, alike) {
+        let file = files[0];
         let checked: usize = records.iter().map(|it| it.invariants().len()).sum();
         let broken: usize = records.iter().map(|it| it.broken().len()).sum();
         let held = match (checked, broken) {
@@ -128,26 +102,21 @@ fn files(input: &Input<'_>) -> Table {
             (all, 0) => format!("all {all} hold").into(),
             (all, broken) => Cell::toned(format!("{broken} of {all} BROKEN"), Tone::Bad),
         };
-        let mut labels: Vec<&str> = Vec::new();
-        for label in records.iter().flat_map(|record| record.texts(&["labels"])) {
-            if !labels.contains(&label) {
-                labels.push(label);
-            }
-        }
+        let labels = distinct(records.iter().flat_map(|record| record.texts(&["labels"])));
         let what = match records.as_slice() {
             [] => "-".to_owned(),
             [one] => one.what(),
             [first, ..] if cells(&records) == 1 => first.what(),
             [first, ..] => format!("{}; and {} more", first.what(), cells(&records) - 1),
         };
-        let name = match files {
+        let name = match files.len() {
             1 => file.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             files => {
                 let folder = place.file_name().unwrap_or_default().to_string_lossy();
                 format!("{files} files in {folder}/")
             }
         };
-        let way = if files == 1 { file.path.as_path() } else { place };
+        let way = if files.len() == 1 { file.path.as_path() } else { place };
         table.row([
             Cell::link(name, link(input.folder, way)),
             file.kind.clone().into(),

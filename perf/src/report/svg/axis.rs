@@ -3,25 +3,23 @@
 use super::canvas::width_of;
 use crate::unit::Unit;
 
-/// An axis of numbers.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Axis {
+/// How the steps along an axis grow.
+#[derive(Clone, Copy, Debug)]
+enum Steps {
     /// Equal steps for equal differences, from 0.
-    Linear {
-        /// What is written at it.
-        title: String,
-        /// What its values count; plain numbers where none.
-        unit: Option<Unit>,
-    },
+    Linear,
     /// Equal steps for equal factors.
-    Log {
-        /// What is written at it.
-        title: String,
-        /// What its values count.
-        unit: Unit,
-    },
+    Log,
     /// Equal steps for each factor of ten in what is beyond: 0, 90, 99, 99.9 and so on, of shares of a whole.
     Percentile,
+}
+
+/// An axis of numbers. They are plain where there is no unit.
+#[derive(Clone, Debug)]
+pub(crate) struct Axis {
+    pub(super) title: String,
+    steps: Steps,
+    unit: Option<Unit>,
 }
 
 /// An axis between two ends.
@@ -34,25 +32,18 @@ pub(super) struct Scale<'a> {
 
 impl Axis {
     /// Makes an axis of equal steps for equal differences.
-    #[must_use]
-    pub fn linear(title: &str, unit: Option<Unit>) -> Self {
-        let title = title.to_owned();
-        Self::Linear { title, unit }
+    pub(crate) fn linear(title: &str, unit: Option<Unit>) -> Self {
+        Self { title: title.to_owned(), steps: Steps::Linear, unit }
     }
 
     /// Makes an axis of equal steps for equal factors.
-    #[must_use]
-    pub fn log(title: &str, unit: Unit) -> Self {
-        let title = title.to_owned();
-        Self::Log { title, unit }
+    pub(crate) fn log(title: &str, unit: Unit) -> Self {
+        Self { title: title.to_owned(), steps: Steps::Log, unit: Some(unit) }
     }
 
-    /// Returns what is written at the axis.
-    pub(super) fn title(&self) -> &str {
-        match self {
-            Self::Linear { title, .. } | Self::Log { title, .. } => title,
-            Self::Percentile => "percentile",
-        }
+    /// Makes an axis of percentiles.
+    pub(crate) fn percentile() -> Self {
+        Self { title: "percentile".to_owned(), steps: Steps::Percentile, unit: None }
     }
 
     /// Takes an axis to the ends that some values need.
@@ -64,32 +55,28 @@ impl Axis {
         if low > high {
             (low, high) = (0.0, 1.0);
         }
-        let (low, high) = match self {
-            Self::Linear { .. } => {
+        let (low, high) = match self.steps {
+            Steps::Linear => {
                 let top = if high > 0.0 { high } else { 1.0 };
-                let step = step(top, self.has_unit());
+                let step = step(top, self.unit.is_some());
                 (0.0, (top / step - 1e-9).ceil() * step)
             }
             // Whole decades, but no more than half a decade of nothing.
-            Self::Log { .. } => {
+            Steps::Log => {
                 let half = |value: f64| (value * 2.0).floor() / 2.0;
                 let low = half(low);
                 (low, (-half(-high)).max(low + 1.0))
             }
-            Self::Percentile => (0.0, high.max(1.0)),
+            Steps::Percentile => (0.0, high.max(1.0)),
         };
         Scale { axis: self, low, high }
     }
 
-    fn has_unit(&self) -> bool {
-        matches!(self, Self::Linear { unit: Some(_), .. })
-    }
-
     fn place(&self, value: f64) -> f64 {
-        match self {
-            Self::Linear { .. } => value,
-            Self::Log { .. } => value.log10(),
-            Self::Percentile => -(1.0 - value).log10(),
+        match self.steps {
+            Steps::Linear => value,
+            Steps::Log => value.log10(),
+            Steps::Percentile => -(1.0 - value).log10(),
         }
     }
 }
@@ -115,20 +102,18 @@ impl Scale<'_> {
 
     /// Returns the marked values: where they lie, and what is written there.
     pub(super) fn ticks(&self) -> Vec<(f64, String)> {
-        let share = |place: f64| (place - self.low) / (self.high - self.low);
-        match self.axis {
-            Axis::Linear { unit, .. } => {
-                let step = step(self.high, unit.is_some());
+        let tick = |value: f64| (self.at(value), self.write(value));
+        match self.axis.steps {
+            Steps::Linear => {
+                let step = step(self.high, self.axis.unit.is_some());
                 let count = (self.high / step).round() as u32;
-                (0..=count)
-                    .map(|number| f64::from(number) * step)
-                    .map(|value| (share(value), self.write(value, *unit)))
-                    .collect()
+                (0..=count).map(|number| tick(f64::from(number) * step)).collect()
             }
-            Axis::Log { unit, .. } => (self.low.ceil() as i32..=self.high.floor() as i32)
-                .map(|power| (share(f64::from(power)), short(10_f64.powi(power), *unit)))
-                .collect(),
-            Axis::Percentile => {
+            Steps::Log => {
+                let powers = self.low.ceil() as i32..=self.high.floor() as i32;
+                powers.map(|power| tick(10_f64.powi(power))).collect()
+            }
+            Steps::Percentile => {
                 let nines = (self.high + 1e-9).floor() as usize;
                 let name = |nines: usize| match nines {
                     0 => "0".to_owned(),
@@ -136,13 +121,13 @@ impl Scale<'_> {
                     2 => "99".to_owned(),
                     more => format!("99.{}", "9".repeat(more - 2)),
                 };
-                (0..=nines).map(|nines| (share(nines as f64), name(nines))).collect()
+                (0..=nines).map(|nines| (nines as f64 / self.high, name(nines))).collect()
             }
         }
     }
 
-    fn write(&self, value: f64, unit: Option<Unit>) -> String {
-        match unit {
+    fn write(&self, value: f64) -> String {
+        match self.axis.unit {
             _ if value == 0.0 => "0".to_owned(),
             Some(unit) => short(value, unit),
             None if self.high < 10.0 && value.fract().abs() > 1e-9 => format!("{value:.1}"),
@@ -179,17 +164,13 @@ fn short(value: f64, unit: Unit) -> String {
 mod tests {
     use super::*;
 
-    fn linear() -> Axis {
-        Axis::Linear { title: String::new(), unit: Some(Unit::PerSecond) }
-    }
-
     fn written(scale: &Scale<'_>) -> Vec<String> {
         scale.ticks().into_iter().map(|(_, text)| text).collect()
     }
 
     #[test]
     fn linear_axes_begin_at_zero_and_end_at_a_round_number() {
-        let axis = linear();
+        let axis = Axis::linear("", Some(Unit::PerSecond));
         let scale = axis.over([3.1e6, 9.6e6].into_iter());
         assert_eq!(written(&scale), ["0", "2 M/s", "4 M/s", "6 M/s", "8 M/s", "10 M/s"]);
         assert_eq!((scale.at(0.0), scale.at(5e6), scale.at(99e6)), (0.0, 0.5, 1.0));
@@ -199,7 +180,7 @@ mod tests {
 
     #[test]
     fn log_axes_mark_the_powers_of_ten() {
-        let axis = Axis::Log { title: String::new(), unit: Unit::Nanoseconds };
+        let axis = Axis::log("", Unit::Nanoseconds);
         let scale = axis.over([40.0, 3.7e8].into_iter());
         assert_eq!(written(&scale), ["100 ns", "1 us", "10 us", "100 us", "1 ms", "10 ms", "100 ms", "1 s"]);
         // From half a decade below 40 to half a decade above 370 million.
@@ -210,7 +191,7 @@ mod tests {
 
     #[test]
     fn texts_that_would_lie_on_each_other_are_taken_away() {
-        let axis = Axis::Percentile;
+        let axis = Axis::percentile();
         let scale = axis.over([0.999_999_9].into_iter());
         let mut ticks = scale.ticks();
         thin(&mut ticks, 240.0);
@@ -221,7 +202,7 @@ mod tests {
 
     #[test]
     fn percentile_axes_have_a_step_for_each_nine() {
-        let axis = Axis::Percentile;
+        let axis = Axis::percentile();
         let scale = axis.over([0.0, 0.5, 0.9999].into_iter());
         assert_eq!(written(&scale), ["0", "90", "99", "99.9", "99.99"]);
         assert!((scale.at(0.99) - 0.5).abs() < 1e-9);

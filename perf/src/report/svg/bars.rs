@@ -2,7 +2,7 @@
 //! stand beside the bars where the page is wide enough, and above them where it is not.
 
 use super::axis::{Axis, thin};
-use super::canvas::{Anchor, Canvas, LINE, width_of};
+use super::canvas::{Anchor, Canvas, LINE, Plot, widest, width_of};
 use super::{COLOURS, Key};
 
 /// Pages narrower than this have the names above the bars.
@@ -10,36 +10,33 @@ const WIDE: f64 = 600.0;
 
 /// Bars over an axis.
 #[derive(Clone, Debug)]
-pub struct Bars {
-    /// The axis along the bottom.
-    pub axis: Axis,
-    /// What the parts of a bar are, in the order of their colours; empty for colours that no part has.
-    pub parts: Vec<String>,
-    /// What the mark of a bar is; empty where none has one.
-    pub mark: String,
-    /// The bars.
-    pub bars: Vec<Bar>,
+pub(crate) struct Bars {
+    pub(crate) axis: Axis,
+    /// The names of the parts of a bar, in the order of their colours; empty for colours that no part has.
+    pub(crate) parts: Vec<String>,
+    /// The name of the mark of a bar; empty where none has one.
+    pub(crate) mark: String,
+    pub(crate) bars: Vec<Bar>,
     /// Values that the axis reaches too, as those of the charts beside it.
-    pub reached: Vec<f64>,
+    pub(crate) reached: Vec<f64>,
 }
 
 /// One bar.
 #[derive(Clone, Debug, Default)]
-pub struct Bar {
-    /// Its name.
-    pub name: String,
+pub(crate) struct Bar {
+    pub(crate) name: String,
     /// The lengths of its parts, by their colour.
-    pub parts: Vec<(usize, f64)>,
+    pub(crate) parts: Vec<(usize, f64)>,
     /// The interval of its whole.
-    pub interval: Option<(f64, f64)>,
+    pub(crate) interval: Option<(f64, f64)>,
     /// A value to be marked on it.
-    pub mark: Option<f64>,
+    pub(crate) mark: Option<f64>,
     /// Its value in words.
-    pub text: String,
-    /// What is said of it when it is pointed at.
-    pub hint: String,
+    pub(crate) text: String,
+    /// The text that is shown when it is pointed at.
+    pub(crate) hint: String,
     /// Whether something disturbed the measurement.
-    pub is_hatched: bool,
+    pub(crate) is_hatched: bool,
 }
 
 impl Bar {
@@ -50,15 +47,9 @@ impl Bar {
 
 impl Bars {
     /// Makes bars without marks.
-    #[must_use]
-    pub fn new(axis: Axis, parts: &[&str], bars: Vec<Bar>) -> Self {
-        Self {
-            axis,
-            parts: parts.iter().map(|&name| name.to_owned()).collect(),
-            mark: String::new(),
-            bars,
-            reached: Vec::new(),
-        }
+    pub(crate) fn new(axis: Axis, parts: &[&str], bars: Vec<Bar>) -> Self {
+        let parts = parts.iter().map(|&name| name.to_owned()).collect();
+        Self { axis, parts, mark: String::new(), bars, reached: Vec::new() }
     }
 
     pub(super) fn legend(&self) -> Vec<Key> {
@@ -83,10 +74,8 @@ impl Bars {
             [Some(bar.whole()), bar.mark].into_iter().flatten().chain(ends.into_iter().flatten())
         });
         let scale = self.axis.over(values.chain(self.reached.iter().copied()));
-        let widest =
-            |texts: &mut dyn Iterator<Item = &String>| texts.map(|text| width_of(text)).fold(0.0, f64::max);
-        let names = widest(&mut self.bars.iter().map(|bar| &bar.name));
-        let texts = widest(&mut self.bars.iter().map(|bar| &bar.text));
+        let names = widest(self.bars.iter().map(|bar| &bar.name));
+        let texts = widest(self.bars.iter().map(|bar| &bar.text));
         let mut ticks = scale.ticks();
         let first = ticks.first().map_or(0.0, |(_, text)| width_of(text) / 2.0);
         let left = if is_wide { names.min(width * 0.38) + 12.0 } else { first.max(14.0) };
@@ -100,14 +89,9 @@ impl Bars {
         let mut canvas = Canvas::new(width, height);
         let along = |value: f64| left + scale.at(value) * (right - left);
 
-        canvas.rect("plot", [left, top], [right - left, bottom - top], None, "");
-        for (share, text) in ticks {
-            let along = left + share * (right - left);
-            canvas.line("grid", [along, top], [along, bottom]);
-            canvas.text("tick", [along, bottom + LINE], Anchor::Middle, &text);
-        }
-        let middle = f64::midpoint(left, right);
-        canvas.text("axis", [middle, height - 6.0], Anchor::Middle, self.axis.title());
+        let plot = Plot { left, top, right, bottom };
+        canvas.rect("plot", plot.corner(), plot.size(), "");
+        canvas.x_axis(&plot, &ticks, &self.axis.title);
 
         for (index, one) in self.bars.iter().enumerate() {
             let above = top + row * index as f64;
@@ -115,13 +99,8 @@ impl Bars {
             if is_wide {
                 let text = base + bar / 2.0 + 4.0;
                 canvas.text_within("name", [left - 8.0, text], Anchor::End, &one.name, left - 8.0);
-                canvas.text_within(
-                    "value",
-                    [right + 8.0, text],
-                    Anchor::Start,
-                    &one.text,
-                    width - right - 8.0,
-                );
+                let room = width - right - 8.0;
+                canvas.text_within("value", [right + 8.0, text], Anchor::Start, &one.text, room);
             } else {
                 let value = width_of(&one.text).min(width * 0.6);
                 let room = right - left - value - 8.0;
@@ -132,7 +111,7 @@ impl Bars {
             for &(colour, length) in &one.parts {
                 let class = format!("bar k{}", colour % COLOURS);
                 let (start, end) = (along(from), along(from + length));
-                canvas.rect(&class, [start, base], [end - start, bar], None, &one.hint);
+                canvas.rect(&class, [start, base], [end - start, bar], &one.hint);
                 from += length;
             }
             if one.is_hatched {
@@ -170,13 +149,8 @@ mod tests {
             text: "some".to_owned(),
             ..Bar::default()
         };
-        let chart = Chart::Bars(Bars {
-            axis: Axis::Linear { title: "goodput".to_owned(), unit: None },
-            parts: vec!["get".to_owned(), "set".to_owned()],
-            mark: String::new(),
-            bars: vec![bar(&[(0, 2.0), (1, 6.0)], Some((7.0, 9.0))), bar(&[(0, 4.0)], None)],
-            reached: Vec::new(),
-        });
+        let bars = vec![bar(&[(0, 2.0), (1, 6.0)], Some((7.0, 9.0))), bar(&[(0, 4.0)], None)];
+        let chart = Chart::Bars(Bars::new(Axis::linear("goodput", None), &["get", "set"], bars));
         for width in [340.0, 860.0] {
             let svg = chart.draw(width, "goodput");
             let (starts, lengths) = (values(&svg, "bar", "x"), values(&svg, "bar", "width"));

@@ -17,6 +17,24 @@ pub(super) enum Anchor {
     End,
 }
 
+/// Where a chart's marks lie: the sides of a rectangle.
+pub(super) struct Plot {
+    pub(super) left: f64,
+    pub(super) top: f64,
+    pub(super) right: f64,
+    pub(super) bottom: f64,
+}
+
+impl Plot {
+    pub(super) fn corner(&self) -> [f64; 2] {
+        [self.left, self.top]
+    }
+
+    pub(super) fn size(&self) -> [f64; 2] {
+        [self.right - self.left, self.bottom - self.top]
+    }
+}
+
 /// A drawing.
 #[derive(Debug)]
 pub(super) struct Canvas {
@@ -43,21 +61,33 @@ impl Canvas {
         ));
     }
 
-    /// Draws a rectangle; `hint` is shown when it is pointed at. `strength` is how much of its colour it has.
-    pub(super) fn rect(
-        &mut self,
-        class: &str,
-        [x, y]: [f64; 2],
-        [width, height]: [f64; 2],
-        strength: Option<f64>,
-        hint: &str,
-    ) {
-        let strength = strength.map_or(String::new(), |strength| format!(r#" fill-opacity="{strength:.3}""#));
-        let (width, height) = (width.max(0.0), height.max(0.0));
+    /// Draws a rectangle; `hint` is shown when it is pointed at.
+    pub(super) fn rect(&mut self, class: &str, at: [f64; 2], size: [f64; 2], hint: &str) {
+        self.rect_with(class, at, size, "", hint);
+    }
+
+    /// Draws a rectangle that has only a share of its colour.
+    pub(super) fn shade(&mut self, class: &str, at: [f64; 2], size: [f64; 2], share: f64, hint: &str) {
+        self.rect_with(class, at, size, &format!(r#" fill-opacity="{share:.3}""#), hint);
+    }
+
+    fn rect_with(&mut self, class: &str, [x, y]: [f64; 2], size: [f64; 2], more: &str, hint: &str) {
+        let [width, height] = size.map(|it| it.max(0.0));
         self.add(format_args!(
-            r#"<rect class="{class}" x="{x:.1}" y="{y:.1}" width="{width:.1}" height="{height:.1}"{strength}>{}</rect>"#,
+            r#"<rect class="{class}" x="{x:.1}" y="{y:.1}" width="{width:.1}" height="{height:.1}"{more}>{}</rect>"#,
             title(hint)
         ));
+    }
+
+    /// Draws the axis along the bottom of a plot: its title below, and at each tick a line across the plot and its text.
+    pub(super) fn x_axis(&mut self, plot: &Plot, ticks: &[(f64, String)], title: &str) {
+        for (share, text) in ticks {
+            let along = plot.left + share * (plot.right - plot.left);
+            self.line("grid", [along, plot.top], [along, plot.bottom]);
+            self.text("tick", [along, plot.bottom + LINE], Anchor::Middle, text);
+        }
+        let middle = f64::midpoint(plot.left, plot.right);
+        self.text("axis", [middle, self.height - 6.0], Anchor::Middle, title);
     }
 
     /// Hatches a rectangle with diagonal lines.
@@ -111,22 +141,14 @@ impl Canvas {
     }
 
     /// Writes as much of a text as there is room for; all of it is shown when it is pointed at.
-    pub(super) fn text_within(
-        &mut self,
-        class: &str,
-        [x, y]: [f64; 2],
-        anchor: Anchor,
-        text: &str,
-        room: f64,
-    ) {
+    pub(super) fn text_within(&mut self, class: &str, at: [f64; 2], anchor: Anchor, text: &str, room: f64) {
         let most = (room / CHARACTER).max(1.0) as usize;
         if text.chars().count() <= most {
-            self.text(class, [x, y], anchor, text);
-            return;
+            return self.text(class, at, anchor, text);
         }
         let cut: String = text.chars().take(most - 1).collect();
         self.add(format_args!("<g>{}", title(text)));
-        self.text(class, [x, y], anchor, &format!("{}…", cut.trim_end()));
+        self.text(class, at, anchor, &format!("{}…", cut.trim_end()));
         self.add(format_args!("</g>"));
     }
 
@@ -150,9 +172,13 @@ pub(super) fn width_of(text: &str) -> f64 {
     text.chars().count() as f64 * CHARACTER
 }
 
+/// Returns the room that the widest of some texts takes, by estimate.
+pub(super) fn widest<'a>(texts: impl Iterator<Item = &'a String>) -> f64 {
+    texts.map(|text| width_of(text)).fold(0.0, f64::max)
+}
+
 /// Writes a text so that it stands for itself in HTML.
-#[must_use]
-pub fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -161,7 +187,7 @@ pub fn escape(text: &str) -> String {
             '>' => safe.push_str("&gt;"),
             '"' => safe.push_str("&quot;"),
             '\'' => safe.push_str("&#39;"),
-            // What no document may hold.
+            // Characters that no document may hold.
             c if c.is_control() && c != '\n' && c != '\t' => safe.push('\u{fffd}'),
             c => safe.push(c),
         }

@@ -1,7 +1,7 @@
 //! A table of coloured cells: the more of its colour a cell has, the greater its value, on the scale below. Values are
 //! written in the cells where there is room.
 
-use super::canvas::{Anchor, Canvas, LINE, width_of};
+use super::canvas::{Anchor, Canvas, LINE, widest, width_of};
 use crate::unit::Unit;
 
 /// The faintest and the strongest that a cell is coloured.
@@ -9,21 +9,16 @@ const STRENGTHS: (f64, f64) = (0.06, 0.94);
 
 /// Cells coloured by their values.
 #[derive(Clone, Debug)]
-pub struct Heat {
-    /// What the rows are.
-    pub row_title: String,
-    /// What the columns are.
-    pub column_title: String,
-    /// The names of the rows.
-    pub rows: Vec<String>,
-    /// The names of the columns.
-    pub columns: Vec<String>,
+pub(crate) struct Heat {
+    pub(crate) row_title: String,
+    pub(crate) column_title: String,
+    pub(crate) rows: Vec<String>,
+    pub(crate) columns: Vec<String>,
     /// The values by row and column; none where nothing was measured.
-    pub cells: Vec<Vec<Option<f64>>>,
-    /// What they count.
-    pub unit: Unit,
+    pub(crate) cells: Vec<Vec<Option<f64>>>,
+    pub(crate) unit: Unit,
     /// Whether something disturbed the measurement.
-    pub is_hatched: bool,
+    pub(crate) is_hatched: bool,
 }
 
 impl Heat {
@@ -42,23 +37,20 @@ impl Heat {
         let ends = self.ends();
         let text = |value: f64| self.unit.show(value);
         let columns = self.columns.len().max(1) as f64;
-        let names = self.rows.iter().chain([&self.row_title]);
-        let left = names.map(|name| width_of(name)).fold(0.0, f64::max).min(width * 0.35) + 10.0;
+        let left = widest(self.rows.iter().chain([&self.row_title])).min(width * 0.35) + 10.0;
         let across = ((width - left - 4.0) / columns).min(170.0);
-        let widest =
-            self.cells.iter().flatten().flatten().map(|&value| width_of(&text(value))).fold(0.0, f64::max);
-        let is_written = widest + 4.0 <= across;
+        let texts: Vec<String> = self.cells.iter().flatten().flatten().map(|&value| text(value)).collect();
+        let is_written = widest(texts.iter()) + 4.0 <= across;
         let down = if is_written { 34.0 } else { across.clamp(3.0, 30.0) };
         let top = 2.0 * LINE + 8.0;
         let bottom = top + down * self.rows.len() as f64;
         let height = bottom + 2.0 * LINE + 18.0;
         let mut canvas = Canvas::new(width, height);
 
-        canvas.rect("plot", [left, top], [across * columns, bottom - top], None, "");
+        canvas.rect("plot", [left, top], [across * columns, bottom - top], "");
         canvas.text_within("axis", [0.0, 2.0 * LINE], Anchor::Start, &self.row_title, left - 8.0);
         canvas.text_within("axis", [left, LINE - 2.0], Anchor::Start, &self.column_title, width - left);
-        let longest = self.columns.iter().map(|name| width_of(name)).fold(0.0, f64::max);
-        let every = ((longest + 8.0) / across).ceil().max(1.0) as usize;
+        let every = ((widest(self.columns.iter()) + 8.0) / across).ceil().max(1.0) as usize;
         for (index, name) in self.columns.iter().enumerate().step_by(every) {
             let middle = left + across * (index as f64 + 0.5);
             canvas.text("tick", [middle, 2.0 * LINE], Anchor::Middle, name);
@@ -74,12 +66,12 @@ impl Heat {
                 let at = [left + across * column as f64, above];
                 let middle = at[0] + across / 2.0;
                 let Some(value) = *value else {
-                    canvas.rect("cell none", at, [across - 1.0, down - 1.0], None, "not measured");
+                    canvas.rect("cell none", at, [across - 1.0, down - 1.0], "not measured");
                     continue;
                 };
                 let strength = Self::strength(value, ends);
                 let hint = format!("{name}, {of}: {}", text(value));
-                canvas.rect("cell", at, [across - 1.0, down - 1.0], Some(strength), &hint);
+                canvas.shade("cell", at, [across - 1.0, down - 1.0], strength, &hint);
                 if is_written {
                     let class = format!("in h{:.0}", (strength * 10.0).floor());
                     canvas.text(&class, [middle, base], Anchor::Middle, &text(value));
@@ -95,8 +87,7 @@ impl Heat {
 
     /// Draws what the colours mean.
     fn scale(&self, canvas: &mut Canvas, left: f64, top: f64, (low, high): (f64, f64)) {
-        let low_text = self.unit.show(low);
-        let high_text = self.unit.show(high);
+        let [low_text, high_text] = [low, high].map(|value| self.unit.show(value));
         let start = left + width_of(&low_text) + 6.0;
         let room = canvas.width - start - width_of(&high_text) - 10.0;
         let steps = 24_u32;
@@ -106,8 +97,7 @@ impl Heat {
         for index in 0..steps {
             let value = f64::from(index) / f64::from(steps - 1);
             let at = [start + step * f64::from(index), top];
-            let strength = Self::strength(value, (0.0, 1.0));
-            canvas.rect("scale", at, [step, 14.0], Some(strength), "");
+            canvas.shade("scale", at, [step, 14.0], Self::strength(value, (0.0, 1.0)), "");
         }
         let end = start + step * f64::from(steps) + 6.0;
         canvas.text("tick", [end, base], Anchor::Start, &high_text);

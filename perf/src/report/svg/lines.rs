@@ -2,7 +2,7 @@
 //! where the page is wide enough, and has a colour and a dash of its own.
 
 use super::axis::{Axis, thin};
-use super::canvas::{Anchor, Canvas, LINE, width_of};
+use super::canvas::{Anchor, Canvas, LINE, Plot, widest, width_of};
 use super::{COLOURS, Key};
 
 /// Pages narrower than this have no room for names at the ends of lines.
@@ -13,32 +13,29 @@ const MOST_LABEL: f64 = 230.0;
 
 /// Lines over two axes.
 #[derive(Clone, Debug)]
-pub struct Lines {
-    /// The axis along the bottom.
-    pub x: Axis,
-    /// The axis along the side.
-    pub y: Axis,
+pub(crate) struct Lines {
+    pub(crate) x: Axis,
+    pub(crate) y: Axis,
     /// The lines; at most [`COLOURS`] can be told apart.
-    pub lines: Vec<Line>,
+    pub(crate) lines: Vec<Line>,
     /// Whether something disturbed a measurement that is drawn.
-    pub is_hatched: bool,
+    pub(crate) is_hatched: bool,
 }
 
 /// One line.
 #[derive(Clone, Debug, Default)]
-pub struct Line {
-    /// What it is of.
-    pub name: String,
+pub(crate) struct Line {
+    pub(crate) name: String,
     /// Its points, from left to right.
-    pub points: Vec<(f64, f64)>,
+    pub(crate) points: Vec<(f64, f64)>,
     /// Intervals of the points' heights; empty where there are none.
-    pub intervals: Vec<(f64, f64)>,
+    pub(crate) intervals: Vec<(f64, f64)>,
     /// Whether its points are all that is known, so that they are marked.
-    pub marked: bool,
+    pub(crate) marked: bool,
     /// Whether it is what others are compared with: it is drawn thin and has no colour.
-    pub is_reference: bool,
+    pub(crate) is_reference: bool,
     /// Its colour, where charts side by side share theirs; otherwise it follows from its place.
-    pub colour: Option<usize>,
+    pub(crate) colour: Option<usize>,
 }
 
 impl Lines {
@@ -66,10 +63,8 @@ impl Lines {
         let x = self.x.over(points().map(|&(x, _)| x));
         let y = self.y.over(points().map(|&(_, y)| y).chain(ends.flat_map(|&(low, high)| [low, high])));
         let (mut x_ticks, y_ticks) = (x.ticks(), y.ticks());
-        let widest =
-            |texts: &mut dyn Iterator<Item = &String>| texts.map(|text| width_of(text)).fold(0.0, f64::max);
-        let left = 12.0 + widest(&mut y_ticks.iter().map(|(_, text)| text));
-        let labels = widest(&mut self.lines.iter().map(|line| &line.name)).min(MOST_LABEL);
+        let left = 12.0 + widest(y_ticks.iter().map(|(_, text)| text));
+        let labels = widest(self.lines.iter().map(|line| &line.name)).min(MOST_LABEL);
         let last = x_ticks.last().map_or(0.0, |(_, text)| width_of(text) / 2.0 + 4.0);
         let beside = if is_named { labels + 26.0 } else { 14.0 };
         let right = width - beside.max(last);
@@ -78,23 +73,18 @@ impl Lines {
         let at =
             |(px, py): (f64, f64)| [left + x.at(px) * (right - left), bottom - y.at(py) * (bottom - top)];
 
-        canvas.rect("plot", [left, top], [right - left, bottom - top], None, "");
+        let plot = Plot { left, top, right, bottom };
+        canvas.rect("plot", plot.corner(), plot.size(), "");
         if self.is_hatched {
-            canvas.hatch([left, top], [right - left, bottom - top]);
+            canvas.hatch(plot.corner(), plot.size());
         }
-        canvas.text("axis", [0.0, LINE - 4.0], Anchor::Start, self.y.title());
+        canvas.text("axis", [0.0, LINE - 4.0], Anchor::Start, &self.y.title);
         for (share, text) in &y_ticks {
             let height = bottom - share * (bottom - top);
             canvas.line("grid", [left, height], [right, height]);
             canvas.text("tick", [left - 6.0, height + 4.0], Anchor::End, text);
         }
-        for (share, text) in &x_ticks {
-            let along = left + share * (right - left);
-            canvas.line("grid", [along, top], [along, bottom]);
-            canvas.text("tick", [along, bottom + LINE], Anchor::Middle, text);
-        }
-        let middle = f64::midpoint(left, right);
-        canvas.text("axis", [middle, height - 6.0], Anchor::Middle, self.x.title());
+        canvas.x_axis(&plot, &x_ticks, &self.x.title);
 
         for (index, line) in self.lines.iter().enumerate() {
             let class = self.class(index);
@@ -111,26 +101,18 @@ impl Lines {
             }
         }
         if is_named {
-            let mut labels: Vec<(f64, [f64; 2], usize)> = self
-                .lines
-                .iter()
-                .enumerate()
-                .filter_map(|(index, line)| {
-                    let end = at(*line.points.last()?);
-                    Some((end[1], end, index))
-                })
-                .collect();
+            let end = |(index, line): (usize, &Line)| {
+                let end = at(*line.points.last()?);
+                Some((end[1], end, index))
+            };
+            let mut labels: Vec<_> = self.lines.iter().enumerate().filter_map(end).collect();
             spread(&mut labels, top, bottom);
             for (height, end, index) in labels {
                 let class = self.class(index);
                 canvas.line(&format!("leader {class}"), end, [right + 10.0, height]);
-                canvas.text_within(
-                    &format!("label {class}"),
-                    [right + 14.0, height + 4.0],
-                    Anchor::Start,
-                    &self.lines[index].name,
-                    width - right - 14.0,
-                );
+                let (class, at) = (format!("label {class}"), [right + 14.0, height + 4.0]);
+                let (name, room) = (&self.lines[index].name, width - right - 14.0);
+                canvas.text_within(&class, at, Anchor::Start, name, room);
             }
         }
         canvas
@@ -166,8 +148,8 @@ mod tests {
             ..Line::default()
         };
         Chart::Lines(Lines {
-            x: Axis::Percentile,
-            y: Axis::Log { title: "latency".to_owned(), unit: Unit::Nanoseconds },
+            x: Axis::percentile(),
+            y: Axis::log("latency", Unit::Nanoseconds),
             lines: ends.iter().map(line).collect(),
             is_hatched: false,
         })

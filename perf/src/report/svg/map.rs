@@ -1,6 +1,6 @@
 //! Boxes with marks in them: which worker was on which processor of which node.
 
-use super::canvas::{Anchor, Canvas, LINE, width_of};
+use super::canvas::{Anchor, Canvas, LINE, widest};
 use super::{COLOURS, Key};
 
 /// Size of a mark, and of a mark with the gap behind it.
@@ -9,33 +9,30 @@ const STEP: f64 = 13.0;
 
 /// Places in frames.
 #[derive(Clone, Debug)]
-pub struct Places {
-    /// What the colours of the marks stand for.
-    pub keys: Vec<String>,
-    /// What a mark with a ring stands for.
-    pub ring: String,
+pub(crate) struct Places {
+    /// The meaning of the marks' colours.
+    pub(crate) keys: Vec<String>,
+    /// The meaning of a ring.
+    pub(crate) ring: String,
     /// The frames: their names, and their places.
-    pub frames: Vec<(String, Vec<Place>)>,
+    pub(crate) frames: Vec<(String, Vec<Place>)>,
 }
 
 /// A box with marks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Place {
-    /// Its name.
-    pub name: String,
-    /// What is in it.
-    pub marks: Vec<Mark>,
+pub(crate) struct Place {
+    pub(crate) name: String,
+    pub(crate) marks: Vec<Mark>,
 }
 
 /// One mark.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Mark {
+pub(crate) struct Mark {
     /// Its colour.
-    pub key: usize,
-    /// Whether it has a ring.
-    pub ringed: bool,
-    /// What is said of it when it is pointed at.
-    pub hint: String,
+    pub(crate) key: usize,
+    pub(crate) ringed: bool,
+    /// The text that is shown when it is pointed at.
+    pub(crate) hint: String,
 }
 
 impl Places {
@@ -58,7 +55,7 @@ impl Places {
     pub(super) fn draw(&self, width: f64) -> Canvas {
         let places = || self.frames.iter().flat_map(|(_, places)| places);
         let most = places().map(|place| place.marks.len()).max().unwrap_or(0);
-        let name = places().map(|place| width_of(&place.name)).fold(0.0, f64::max);
+        let name = widest(places().map(|place| &place.name));
         // Wider than high, so that rows of few places fill the page.
         let wanted = ((most as f64 * 3.0).sqrt().ceil() * STEP).max(name) + 16.0;
         let inner = width - 20.0;
@@ -84,7 +81,7 @@ impl Places {
         let mut top = 0.0;
         for ((name, _), rows) in self.frames.iter().zip(&rows) {
             let high = frame(rows);
-            canvas.rect("plot frame", [0.5, top + 0.5], [width - 1.0, high - 1.0], None, "");
+            canvas.rect("plot frame", [0.5, top + 0.5], [width - 1.0, high - 1.0], "");
             canvas.text("axis", [10.0, top + LINE + 2.0], Anchor::Start, name);
             let mut above = top + LINE + 10.0;
             for (down, places) in rows {
@@ -101,7 +98,7 @@ impl Places {
 
     fn place(canvas: &mut Canvas, place: &Place, [left, top]: [f64; 2], size: [f64; 2], in_row: usize) {
         let class = if place.marks.is_empty() { "place empty" } else { "place" };
-        canvas.rect(class, [left, top], size, None, "");
+        canvas.rect(class, [left, top], size, "");
         canvas.text_within("name", [left + 5.0, top + LINE - 2.0], Anchor::Start, &place.name, size[0] - 5.0);
         for (index, mark) in place.marks.iter().enumerate() {
             let at = [
@@ -110,7 +107,7 @@ impl Places {
             ];
             let ring = if mark.ringed { " ring" } else { "" };
             let class = format!("spot k{}{ring}", mark.key % COLOURS);
-            canvas.rect(&class, at, [MARK, MARK], None, &mark.hint);
+            canvas.rect(&class, at, [MARK, MARK], &mark.hint);
         }
     }
 }
@@ -122,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_mark_is_drawn_inside_the_drawing_whatever_the_width() {
+    fn every_mark_is_drawn_inside_the_drawing_at_any_width() {
         let place = |processor: usize| Place {
             name: processor.to_string(),
             marks: vec![Mark::default(); processor % 40],

@@ -9,19 +9,19 @@ mod heat;
 mod lines;
 mod map;
 
-pub use axis::Axis;
-pub use bars::{Bar, Bars};
-pub use canvas::escape;
-pub use heat::Heat;
-pub use lines::{Line, Lines};
-pub use map::{Mark, Place, Places};
+pub(crate) use axis::Axis;
+pub(crate) use bars::{Bar, Bars};
+pub(crate) use canvas::escape;
+pub(crate) use heat::Heat;
+pub(crate) use lines::{Line, Lines};
+pub(crate) use map::{Mark, Place, Places};
 
 /// Colours that a chart can tell series apart by; the page's style has them.
-pub const COLOURS: usize = 8;
+pub(crate) const COLOURS: usize = 8;
 
 /// A chart.
 #[derive(Clone, Debug)]
-pub enum Chart {
+pub(crate) enum Chart {
     /// Lines over an axis of numbers.
     Lines(Lines),
     /// Bars, one below the other.
@@ -33,9 +33,18 @@ pub enum Chart {
 }
 
 impl Chart {
+    /// Returns its class in the page's style.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Lines(_) => "lines",
+            Self::Bars(_) => "bars",
+            Self::Heat(_) => "heat",
+            Self::Places(_) => "places",
+        }
+    }
+
     /// Draws it as an SVG element, `width` CSS pixels wide. `label` is what it is called where it is not seen.
-    #[must_use]
-    pub fn draw(&self, width: f64, label: &str) -> String {
+    pub(crate) fn draw(&self, width: f64, label: &str) -> String {
         let canvas = match self {
             Self::Lines(lines) => lines.draw(width),
             Self::Bars(bars) => bars.draw(width),
@@ -51,11 +60,11 @@ impl Chart {
         let said = match self {
             Self::Lines(Lines { x, y, lines, .. }) => {
                 let names = joined(lines.iter().map(|line| line.name.as_str()).collect());
-                format!("Lines of {} over {}: {names}", y.title(), x.title())
+                format!("Lines of {} over {}: {names}", y.title, x.title)
             }
             Self::Bars(Bars { axis, bars, .. }) => {
                 let hints = joined(bars.iter().map(|bar| bar.hint.as_str()).collect());
-                format!("Bars of {}: {hints}", axis.title())
+                format!("Bars of {}: {hints}", axis.title)
             }
             Self::Heat(heat) => {
                 let (row, column) = (&heat.row_title, &heat.column_title);
@@ -72,20 +81,8 @@ impl Chart {
         said
     }
 
-    /// Tells whether anything is drawn in it.
-    #[must_use]
-    pub fn has_marks(&self) -> bool {
-        match self {
-            Self::Lines(lines) => !lines.lines.is_empty(),
-            Self::Bars(bars) => !bars.bars.is_empty(),
-            Self::Heat(heat) => !heat.cells.is_empty(),
-            Self::Places(places) => !places.frames.is_empty(),
-        }
-    }
-
     /// Tells whether any of it was measured while something disturbed it.
-    #[must_use]
-    pub fn is_hatched(&self) -> bool {
+    pub(crate) fn is_hatched(&self) -> bool {
         match self {
             Self::Lines(lines) => lines.is_hatched,
             Self::Bars(bars) => bars.bars.iter().any(|bar| bar.is_hatched),
@@ -95,8 +92,7 @@ impl Chart {
     }
 
     /// Returns what its colours mean: names, in the order of the colours. Empty where there is nothing to tell apart.
-    #[must_use]
-    pub fn legend(&self) -> Vec<Key> {
+    pub(crate) fn legend(&self) -> Vec<Key> {
         let mut keys = match self {
             Self::Lines(lines) => lines.legend(),
             Self::Bars(bars) => bars.legend(),
@@ -110,16 +106,16 @@ impl Chart {
     }
 }
 
-/// What hatching means.
+/// The meaning of hatching.
 const HATCHED: &str = "hatched: disturbed by load";
 
 /// An entry of a legend.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Key {
+pub(crate) struct Key {
     /// The mark's class in the page's style.
-    pub class: String,
+    pub(crate) class: String,
     /// What it stands for.
-    pub name: String,
+    pub(crate) name: String,
 }
 
 #[cfg(test)]
