@@ -3,15 +3,16 @@
 //! a pure function of what was read.
 
 use crate::clock;
-use crate::counters;
 use crate::pinning;
 use crate::unit::Unit;
 use serde::{Deserialize, Serialize};
 use splinter_harness::clock_cost::ClockCost;
+use splinter_harness::counters;
 use splinter_harness::disturbance::disturbed;
 use splinter_harness::environment::Environment;
 use splinter_harness::environment::Taken;
 use splinter_harness::environment::load_average;
+use splinter_harness::machine::sysfs::text as read;
 use splinter_harness::table::Flush::Left;
 use splinter_harness::table::columns;
 use splinter_harness::verdict::Verdict;
@@ -123,12 +124,6 @@ impl Doctor {
         }));
         columns(&[Left, Left, Left, Left], &rows)
     }
-}
-
-fn read(path: &str) -> Option<String> {
-    let text = fs::read_to_string(path).ok()?;
-    let text = text.trim();
-    (!text.is_empty()).then(|| text.to_owned())
 }
 
 fn check(name: &str, state: impl Into<String>, is_good: bool, change: &str) -> Check {
