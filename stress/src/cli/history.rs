@@ -1,13 +1,13 @@
 //! The verb `history`: a saved history, checked.
 
-use super::{complain, end_with};
+use super::{end_with, refuse};
 use crate::history::file::load;
 use crate::history::record::HistoryRecord;
 use clap::Args;
 use serde::Serialize;
 use splinter_harness::files::as_json;
 use splinter_harness::verdict::SCHEMA_VERSION;
-use splinter_harness::verdict::{USAGE, Verdict};
+use splinter_harness::verdict::Verdict;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -34,10 +34,7 @@ struct Checked {
 pub(super) fn run(arguments: &HistoryArguments) -> ExitCode {
     let history = match load(&arguments.file) {
         Ok(history) => history,
-        Err(error) => {
-            complain(&error);
-            return ExitCode::from(USAGE);
-        }
+        Err(error) => return refuse(&error),
     };
     let recorded = format!("as {} has them", arguments.file.display());
     let mut record = HistoryRecord::of(&history, recorded);

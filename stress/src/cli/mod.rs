@@ -46,7 +46,7 @@ struct Arguments {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 everything held, 1 a broken invariant, 2 usage, 3 regression, 4 inconclusive.";
+Exit codes: 0 everything held, 1 a broken invariant, 2 usage, 4 inconclusive.";
 
 #[derive(Debug, Subcommand)]
 enum Verb {
@@ -139,10 +139,7 @@ pub fn main() -> ExitCode {
         }
         Verb::Manual(arguments) => match documentation::manual(&arguments, &Arguments::command()) {
             Ok(pages) => end_with(&pages, ExitCode::SUCCESS),
-            Err(error) => {
-                complain(&error);
-                ExitCode::from(USAGE)
-            }
+            Err(error) => refuse(&error),
         },
         Verb::Topology(arguments) => topology::run(&arguments),
         Verb::Worker(handover) => served(workers::serve(&handover)),
@@ -164,10 +161,7 @@ fn served(result: Result<(), String>) -> ExitCode {
 fn run_verb(arguments: &RunArguments) -> ExitCode {
     let workloads = match arguments.flags.workloads() {
         Ok(workloads) => workloads,
-        Err(error) => {
-            complain(&error);
-            return ExitCode::from(USAGE);
-        }
+        Err(error) => return refuse(&error),
     };
     if arguments.print_workload {
         let levels: Vec<_> = workloads.iter().map(|workload| workload.scrub).collect();
@@ -176,8 +170,7 @@ fn run_verb(arguments: &RunArguments) -> ExitCode {
     }
     let outputs = [arguments.record.as_deref(), arguments.hdr.as_deref(), arguments.flags.history_file()];
     if let Err(error) = try_files(&outputs, &arguments.flags.inputs(&workloads[0])) {
-        complain(&error);
-        return ExitCode::from(USAGE);
+        return refuse(&error);
     }
     interrupt::watch();
     let mut records = Vec::new();
@@ -198,20 +191,12 @@ fn run_verb(arguments: &RunArguments) -> ExitCode {
                 records.push(record);
                 // After each run, so that what was measured is kept whatever happens later.
                 if let Err(error) = keep(arguments, &records) {
-                    complain(&error);
-                    return ExitCode::from(USAGE);
+                    return refuse(&error);
                 }
             }
             // What was run before it is kept.
             Err(_) if interrupt::requested() && !records.is_empty() => {}
-            Err(error) => {
-                complain(&error.to_string());
-                return match error {
-                    RunError::Usage(_) => ExitCode::from(USAGE),
-                    // The machine did not let it run.
-                    RunError::Failed(_) => Verdict::Inconclusive.exit_code(),
-                };
-            }
+            Err(error) => return failed(&error),
         }
         if interrupt::requested() {
             break;
@@ -276,6 +261,22 @@ fn end_with(text: &str, code: ExitCode) -> ExitCode {
 
 fn complain(error: &str) {
     console::complain(PROGRAM, error);
+}
+
+/// Says what is wrong with a command line, and returns the code to end with.
+fn refuse(error: &str) -> ExitCode {
+    complain(error);
+    ExitCode::from(USAGE)
+}
+
+/// Says why nothing was run, and returns the code to end with.
+fn failed(error: &RunError) -> ExitCode {
+    complain(&error.to_string());
+    match error {
+        RunError::Usage(_) => ExitCode::from(USAGE),
+        // The machine did not let it run.
+        RunError::Failed(_) => Verdict::Inconclusive.exit_code(),
+    }
 }
 
 /// Parses flags as those of a verb, for the tests.

@@ -1,10 +1,9 @@
 //! The flags of `numa`, and what it does with them.
 
-use super::complain;
 use super::output::OutputArguments;
+use super::refuse;
 use crate::numa::{NumaPlan, numa, numa_summary};
 use clap::Args;
-use splinter_harness::verdict::USAGE;
 use std::process::ExitCode;
 
 /// What the machine must be like, and where to put the results.
@@ -19,8 +18,7 @@ pub(super) struct NumaArguments {
 /// Checks and prints.
 pub(super) fn run(arguments: &NumaArguments) -> ExitCode {
     if arguments.plan.ops == 0 {
-        complain("nothing to run: give --ops more than 0");
-        return ExitCode::from(USAGE);
+        return refuse("nothing to run: give --ops more than 0");
     }
     arguments.output.run_and_report(
         "numa",

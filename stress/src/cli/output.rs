@@ -1,14 +1,14 @@
 //! What every verb with a record of its own does alike: whether its files can be written is found out first, then
 //! it works, prints and keeps the record, and ends with the code of its verdict. `run` keeps several records.
 
-use super::{complain, say};
+use super::{failed, refuse, say};
 use clap::Args;
 use serde::Serialize;
 use splinter_harness::error::RunError;
 use splinter_harness::files::{as_json, try_files, write_file};
 use splinter_harness::interrupt;
 use splinter_harness::progress::Line;
-use splinter_harness::verdict::{USAGE, Verdict};
+use splinter_harness::verdict::Verdict;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -49,10 +49,6 @@ impl OutputArguments {
         work: impl FnOnce(&mut Line) -> Result<R, RunError>,
         tell: impl FnOnce(&R) -> (String, Verdict),
     ) -> ExitCode {
-        let refuse = |error: &str| {
-            complain(error);
-            ExitCode::from(USAGE)
-        };
         let outputs = [self.record.as_deref(), log.map(|(path, _)| path)];
         let inputs: Vec<Option<&Path>> = self.inputs.iter().map(|path| Some(path.as_ref())).collect();
         if let Err(error) = try_files(&outputs, &inputs) {
@@ -64,11 +60,7 @@ impl OutputArguments {
         drop(line);
         let record = match result {
             Ok(record) => record,
-            Err(error @ RunError::Usage(_)) => return refuse(&error.to_string()),
-            Err(error @ RunError::Failed(_)) => {
-                complain(&error.to_string());
-                return Verdict::Inconclusive.exit_code();
-            }
+            Err(error) => return failed(&error),
         };
         let (summary, verdict) = tell(&record);
         let json = as_json(&record);
