@@ -48,7 +48,7 @@ fn the_defaults_that_help_names_are_those_of_the_workload() {
         argument.unwrap().get_help().unwrap().to_string()
     };
     let tuning = splinter::Tuning::default();
-    let in_force = |value: u128| format!("[default: as is in force, {value}]");
+    let current = |value: u128| format!("[default: the current value, {value}]");
     for (name, end) in [
         ("scrub", "[default: all]".to_owned()),
         ("writers", "at most 1023 [default: 32]".to_owned()),
@@ -59,10 +59,10 @@ fn the_defaults_that_help_names_are_those_of_the_workload() {
         ("history_limit", "[default: 4M]".to_owned()),
         ("ops", "all workers together".to_owned()),
         ("oracle", "says not to".to_owned()),
-        ("claim_patience", in_force(tuning.claim_patience.into())),
-        ("back_off_pauses", in_force(tuning.back_off_pauses.into())),
-        ("spin_ns", in_force(tuning.spin.as_nanos())),
-        ("prefetch_depth", in_force(tuning.prefetch_depth.into())),
+        ("claim_patience", current(tuning.claim_patience.into())),
+        ("back_off_pauses", current(tuning.back_off_pauses.into())),
+        ("spin_ns", current(tuning.spin.as_nanos())),
+        ("prefetch_depth", current(tuning.prefetch_depth.into())),
     ] {
         assert!(help(name).ends_with(&end), "{name}: {}", help(name));
     }
