@@ -13,14 +13,14 @@ const PER_LANE: &str = "per_lane";
 
 /// Applies the tuning of a workload to this process; when dropped, restores the one before.
 #[derive(Debug)]
-pub(crate) struct InForce(Tuning);
+pub(crate) struct AppliedTuning(Tuning);
 
-impl InForce {
+impl AppliedTuning {
     /// Applies a workload's tuning.
     ///
     /// # Errors
     /// What is out of bounds.
-    pub(crate) fn put(workload: &Workload) -> Result<Self, String> {
+    pub(crate) fn apply(workload: &Workload) -> Result<Self, String> {
         let before = Tuning::current();
         let tuning = workload.tuning(before);
         tuning.apply().map_err(|error| error.to_string())?;
@@ -28,7 +28,7 @@ impl InForce {
     }
 }
 
-impl Drop for InForce {
+impl Drop for AppliedTuning {
     fn drop(&mut self) {
         // It was applied before, so it is within bounds.
         let _ = self.0.apply();

@@ -85,7 +85,7 @@ pub struct Totals {
     pub reads_per_s: f64,
 }
 
-/// What all watchers together were told.
+/// What all watchers together took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Notifications {

@@ -26,8 +26,8 @@ pub fn summary(record: &Record) -> String {
     if let Some(open_loop) = &record.open_loop {
         line("open loop", open_loop_line(open_loop));
     }
-    if let Some(told) = &record.notifications {
-        line("watchers", watchers(told));
+    if let Some(taken) = &record.notifications {
+        line("watchers", watchers(taken));
     }
     line("invariants", invariants(record));
     if let Some(history) = &record.history {
@@ -226,8 +226,8 @@ fn open_loop_line(found: &OpenLoop) -> String {
     text
 }
 
-fn watchers(told: &Notifications) -> String {
-    let notices = &told.notices;
+fn watchers(taken: &Notifications) -> String {
+    let notices = &taken.notices;
     let signals = notices.signalled.map_or(String::new(), |signals| format!(" of {}", grouped(signals)));
     let missed = format!(
         "{} missed in {} lags, {} lost{signals}",
@@ -241,9 +241,9 @@ fn watchers(told: &Notifications) -> String {
     };
     format!(
         "{} notifications/s; {missed}{}{}",
-        rate(told.goodput_per_s),
-        at("write to reading it", &told.latency_ns),
-        at("where waited for", &told.wake_latency_ns),
+        rate(taken.goodput_per_s),
+        at("write to reading it", &taken.latency_ns),
+        at("where waited for", &taken.wake_latency_ns),
     )
 }
 

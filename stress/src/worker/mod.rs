@@ -17,7 +17,7 @@ use crate::options::Role;
 use crate::oracle::checks::Faults;
 use crate::placement::Affinity;
 use crate::shared_state::{Counts, SharedState, State};
-use crate::target::{Hears, Reads, Writes};
+use crate::target::{Reads, Watches, Writes};
 use crate::workload::Workload;
 use pacing::{Closed, Open, Pace};
 use serde::{Deserialize, Serialize};
@@ -60,7 +60,7 @@ pub(crate) struct Report {
     pub window: (u64, u64),
     /// Processor time it got in it, where the kernel tells.
     pub worked_ns: Option<u64>,
-    /// What a watcher heard.
+    /// What a watcher took.
     pub notices: Option<Notices>,
     /// How an open loop's worker kept to its schedule.
     pub paced: Option<Paced>,
@@ -70,13 +70,7 @@ impl Assignment<'_> {
     /// Returns the worker's role.
     #[must_use]
     pub(crate) fn role(&self) -> Role {
-        if self.worker < self.workload.writers {
-            Role::Writer
-        } else if self.worker >= self.workload.operators() {
-            Role::Watcher
-        } else {
-            Role::Reader
-        }
+        self.workload.role(self.worker)
     }
 
     /// Runs a writer to its end.
@@ -114,11 +108,11 @@ impl Assignment<'_> {
     }
 
     /// Runs a watcher to its end.
-    pub(crate) fn watch(&self, target: &impl Reads, ears: &mut impl Hears) -> Report {
+    pub(crate) fn watch(&self, target: &impl Reads, changes: &mut impl Watches) -> Report {
         let mut recorder = self.recorder(|| Closed, target, std::iter::empty());
-        let mut watcher = watcher::WatcherLoop::new(self, ears);
+        let mut watcher = watcher::WatcherLoop::new(self, changes);
         recorder.wait();
-        watcher.run(&mut recorder, target, ears);
+        watcher.run(&mut recorder, target, changes);
         watcher.report(recorder)
     }
 

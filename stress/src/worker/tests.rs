@@ -117,7 +117,7 @@ fn an_open_loop_does_the_same_work_by_its_plan() {
         for report in reports {
             let paced = report.paced.unwrap();
             let done: u64 = report.counts.values().map(|counts| counts.successes + counts.failures).sum();
-            // Whoever reads and meets a claim goes on to the next start.
+            // A reader that meets a claim goes on to the next start.
             let again = match report.role {
                 Role::Reader => report.counts.values().map(|counts| counts.again).sum(),
                 _ => 0,
@@ -187,7 +187,7 @@ fn every_break_is_caught_by_its_own_count() {
         (Broken::LostVectors, "vector", lost),
     ];
     for (broken, mix, count) in cases {
-        // Lanes: with one writer per key the end of the run is exact to the last write.
+        // With one writer per key the end of the run is exact to the last write.
         let workload = Workload { keys: 300, ..workload(mix, KeyChoice::Lanes) };
         let (_, faults) = drive(&workload, broken);
         assert!(count(&faults) > 0, "{broken:?} under {mix}: {faults:?}");
@@ -239,8 +239,8 @@ fn watchers_account_for_every_signal() {
     assert_eq!(faults, Faults::default());
     assert_eq!(notices.len(), 2);
     for notices in notices {
-        let told = notices.taken + notices.missed;
-        assert_eq!((notices.signalled, notices.lost), (Some(told), 0));
+        let known = notices.taken + notices.missed;
+        assert_eq!((notices.signalled, notices.lost), (Some(known), 0));
         assert!(notices.taken > 0 && notices.measured <= notices.taken);
         assert!(notices.lagged > 0, "the fake overwrites some");
     }
