@@ -22,6 +22,7 @@ use crate::worker::Report;
 use crate::worker::watcher::{self, Notices};
 use crate::workload::Workload;
 use splinter::Inspection;
+use splinter_harness::counters;
 use splinter_harness::environment::Environment;
 use splinter_harness::valgrind::VOID;
 use splinter_harness::verdict::{SCHEMA_VERSION, Verdict};
@@ -143,6 +144,10 @@ impl Evidence<'_> {
                 interrupted: self.timing.interrupted,
             },
             operations: operations(&counts, &merged, window_s),
+            per_operation: per_operation(
+                self.reports.iter().flatten().filter(|it| it.window.1 > it.window.0).map(|it| &it.events),
+                totals.counts.successes,
+            ),
             totals,
             open_loop,
             notifications: self.notifications(&merged, window_s),
@@ -425,6 +430,33 @@ pub(crate) fn totals(counts: &BTreeMap<Op, Counts>, window_s: f64) -> Totals {
     totals
 }
 
+/// Returns the means, over all successes, of those events that each worker counted.
+fn per_operation<'a>(
+    workers: impl Iterator<Item = &'a BTreeMap<String, u64>>,
+    successes: u64,
+) -> BTreeMap<String, f64> {
+    let sums = workers.cloned().reduce(|mut sums, events| {
+        sums.retain(|name, sum| events.get(name).map(|count| *sum += count).is_some());
+        sums
+    });
+    let sums = sums.filter(|_| successes > 0).unwrap_or_default();
+    sums.into_iter().map(|(name, sum)| (name, counters::mean(sum, successes))).collect()
+}
+
 fn per_second(count: u64, window_s: f64) -> f64 {
     if window_s > 0.0 { count as f64 / window_s } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_means_of_what_every_worker_counted() {
+        let events = |of: &[(&str, u64)]| of.iter().map(|&(name, count)| (name.to_owned(), count)).collect();
+        let workers = [events(&[("cycles", 9), ("page_faults", 2)]), events(&[("page_faults", 3)])];
+        assert_eq!(per_operation(workers.iter(), 10), BTreeMap::from([("page_faults".to_owned(), 0.5)]));
+        assert!(per_operation(workers.iter(), 0).is_empty());
+        assert!(per_operation(std::iter::empty(), 10).is_empty());
+    }
 }

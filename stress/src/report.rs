@@ -7,6 +7,7 @@ use crate::mix::Op;
 use crate::open_loop::judge::OpenLoop;
 use crate::options::{Pin, Span};
 use crate::record::{Notifications, Operation, Record};
+use splinter_harness::counters::NAMES;
 use splinter_harness::disturbance::disturbed;
 use splinter_harness::table::{align, grouped, percent, rate, span};
 use splinter_harness::text::print_duration;
@@ -38,6 +39,7 @@ pub fn summary(record: &Record) -> String {
     if let Some(quota) = quota.filter(|quota| quota.throttled_ms > 0) {
         line("quota", quota.told());
     }
+    line("events", events(record));
     line("store", store(record));
     line("observer", observer(record));
     if !record.labels.is_empty() {
@@ -284,6 +286,15 @@ fn placement(record: &Record) -> String {
         let _ = write!(text, "; {} MISPLACED", placement.misplaced.len());
     }
     text
+}
+
+/// Lists what the kernel's counters say of one operation.
+fn events(record: &Record) -> String {
+    let shown = NAMES.map(|name| {
+        let count = record.per_operation.get(name).map_or("unknown".to_owned(), f64::to_string);
+        format!("{} {count}", name.replace('_', " "))
+    });
+    format!("per operation: {}", shown.join(", "))
 }
 
 fn store(record: &Record) -> String {

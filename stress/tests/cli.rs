@@ -228,6 +228,24 @@ fn what_is_switched_off_costs_nothing_and_is_labelled() {
 }
 
 #[test]
+fn a_run_counts_the_events_of_its_workers_where_the_kernel_lets_it() {
+    for workers in ["threads", "processes"] {
+        let record = passes(&format!("{SMALL} --workers {workers}"));
+        let events = &record["per_operation"];
+        if splinter_harness::counters::software().is_err() {
+            assert!(events["page_faults"].is_null(), "{events}");
+            continue;
+        }
+        for event in ["page_faults", "context_switches", "task_clock_ns"] {
+            assert!(events[event].is_f64(), "{event} of {workers}: {events}");
+        }
+        assert!(events["task_clock_ns"].as_f64().unwrap() > 0.0, "{events}");
+    }
+    let text = String::from_utf8(stress(SMALL).stdout).unwrap();
+    assert!(text.contains("\n  events     per operation: instructions "), "{text}");
+}
+
+#[test]
 fn a_fixed_time_is_measured_after_a_warm_up() {
     let flags = "run --writers 2 --readers 1 --keys 64 --scrub none --duration 200ms --warmup 100ms";
     let record = passes(flags);

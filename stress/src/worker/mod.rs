@@ -13,7 +13,7 @@ pub(crate) mod writer;
 use crate::keys::{self, Family};
 use crate::mix::{Draw, Op};
 use crate::open_loop::Paced;
-use crate::options::Role;
+use crate::options::{Role, Workers};
 use crate::oracle::checks::Faults;
 use crate::placement::Affinity;
 use crate::shared_state::{Counts, SharedState, State};
@@ -21,6 +21,7 @@ use crate::target::{Reads, Watches, Writes};
 use crate::workload::Workload;
 use pacing::{Closed, Open, Pace};
 use serde::{Deserialize, Serialize};
+use splinter_harness::counters;
 use std::collections::BTreeMap;
 use watcher::Notices;
 
@@ -60,6 +61,8 @@ pub(crate) struct Report {
     pub window: (u64, u64),
     /// Processor time it got in it, where the kernel tells.
     pub worked_ns: Option<u64>,
+    /// What the kernel's counters counted in it, by name.
+    pub events: BTreeMap<String, u64>,
     /// What a watcher took.
     pub notices: Option<Notices>,
     /// How an open loop's worker kept to its schedule.
@@ -124,6 +127,10 @@ impl Assignment<'_> {
         ops: impl Iterator<Item = Op>,
     ) -> recorder::Recorder<'_, P> {
         let affinity = Affinity::take(self.cpu);
+        counters::open_one_of(match self.workload.workers {
+            Workers::Threads => self.workload.worker_count(),
+            Workers::Processes => 1,
+        });
         let recorder = recorder::Recorder::new(self, pace(), affinity, ops);
         let mut buf = vec![0; self.workload.buffer_len()];
         let values = self.workload.key_sets().values;

@@ -13,6 +13,7 @@ use crate::oracle::checks::Faults;
 use crate::placement::Affinity;
 use crate::shared_state::{Cell, Counts, Phase};
 use crate::target::Miss;
+use splinter_harness::counters;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::fence;
 
@@ -239,6 +240,7 @@ impl<'a, P: Pace> Recorder<'a, P> {
             self.pace.restart(self.assignment.shared.measured_since(), in_flight);
             self.measuring = true;
             self.worked_ns = processor_time_ns();
+            counters::start();
             self.window.0 = splinter::cycles();
         }
         phase
@@ -247,6 +249,7 @@ impl<'a, P: Pace> Recorder<'a, P> {
     /// Ends the worker's window, which ends with the report otherwise.
     pub(super) fn end_window(&mut self) {
         self.window.1 = splinter::cycles();
+        counters::end(0);
         self.worked_ns = self.worked_ns.and_then(|start| Some(processor_time_ns()? - start));
         self.ended = true;
     }
@@ -292,6 +295,7 @@ impl<'a, P: Pace> Recorder<'a, P> {
             faults,
             window: self.window,
             worked_ns: self.worked_ns,
+            events: counters::take().events().map(|(name, count)| (name.to_owned(), count)).collect(),
             notices: None,
         }
     }

@@ -219,6 +219,17 @@ fn attempts_are_the_sum_of_what_became_of_them() {
     assert!(sets > 0, "the fake meets claims");
 }
 
+#[test]
+fn every_worker_counts_its_own_events_where_the_kernel_lets_it() {
+    let workload = Workload { watchers: 1, ..workload("set", KeyChoice::Lanes) };
+    let (reports, _) = drive(&workload, Broken::Sound);
+    for report in reports.iter().filter(|_| counters::software().is_ok()) {
+        let has = |name: &str| report.events.contains_key(name);
+        assert!(has("page_faults") && has("context_switches"), "{:?}", report.events);
+        assert!(report.events["task_clock_ns"] > 0, "{:?}", report.events);
+    }
+}
+
 fn watched(oracle: bool, broken: Broken) -> (Vec<Notices>, Faults) {
     let workload = Workload {
         watchers: 2,
