@@ -58,7 +58,7 @@ struct State {
 }
 
 impl State {
-    /// Returns the version that the call at hand makes: all keys are in one slot, whose epoch counts calls.
+    /// Returns the version that the current call makes: all keys are in one slot, whose epoch counts calls.
     fn version(&self) -> Version {
         Version { slot: 0, epoch: self.calls * 2 }
     }

@@ -61,6 +61,6 @@ fn what_a_quota_takes_is_recorded_and_called_by_its_name() {
     // Other processes may have run beside this test.
     let others = ["steal", "other_load"].iter().any(|cause| causes.contains(cause));
     assert_eq!(labels.contains("others used the processors"), others, "{labels} {causes}");
-    let told = run("");
-    assert!(told.contains("  quota ") && told.contains("grants 0.20 processors"), "{told}");
+    let text = run("");
+    assert!(text.contains("  quota ") && text.contains("grants 0.20 processors"), "{text}");
 }

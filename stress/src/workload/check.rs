@@ -28,7 +28,7 @@ impl Workload {
         FIELDS.iter().try_for_each(|field| field.check(self))?;
         refuse(
             self.watchers > 0 && self.writers == 0,
-            "watchers hear nothing without writers: give --writers at least 1".to_owned(),
+            "watchers see nothing without writers: give --writers at least 1".to_owned(),
         )?;
         refuse(
             !self.signal_groups().is_empty() && self.may_miss(),

@@ -62,7 +62,7 @@ fields! {
     readers: u32 = 32, WORKLOAD, takes: Value("N"), limits: (0, 4096),
         list: Some("Numbers of readers");
 
-    /// Workers that hear of every change and read what changed; they come behind the readers.
+    /// Workers that watch every change and read what changed; they come behind the readers.
     watchers: u32 = 0, WORKLOAD, takes: Value("N"), limits: (0, 4096);
 
     /// Signal groups that the keys are dealt over, in turn; every watcher watches all of them.
