@@ -1,8 +1,8 @@
 //! Clocks: the calibration of the time-stamp counter, and the loop that turns a piece of work into nanoseconds per
 //! operation. Nothing here knows what is measured.
 
-use crate::counters;
 use splinter::cycles;
+use splinter_harness::counters;
 use std::convert::Infallible;
 use std::hint::black_box;
 use std::mem::MaybeUninit;

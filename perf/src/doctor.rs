@@ -3,15 +3,16 @@
 //! a pure function of what was read.
 
 use crate::clock;
-use crate::counters;
 use crate::pinning;
 use crate::unit::Unit;
 use serde::{Deserialize, Serialize};
 use splinter_harness::clock_cost::ClockCost;
+use splinter_harness::counters;
 use splinter_harness::disturbance::disturbed;
 use splinter_harness::environment::Environment;
 use splinter_harness::environment::Taken;
 use splinter_harness::environment::load_average;
+use splinter_harness::machine::sysfs::text as read;
 use splinter_harness::table::headed;
 use splinter_harness::verdict::Verdict;
 use std::fs;
@@ -117,12 +118,6 @@ impl Doctor {
         });
         headed(&["check", "", "state", "to change it"], rows)
     }
-}
-
-fn read(path: &str) -> Option<String> {
-    let text = fs::read_to_string(path).ok()?;
-    let text = text.trim();
-    (!text.is_empty()).then(|| text.to_owned())
 }
 
 fn check(name: &str, state: impl Into<String>, is_good: bool, remedy: &str) -> Check {

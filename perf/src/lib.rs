@@ -17,7 +17,6 @@ pub mod caches;
 pub mod cli;
 pub mod clock;
 pub mod compare;
-pub mod counters;
 pub mod doctor;
 pub mod environment;
 pub mod gate;

@@ -319,11 +319,11 @@ fn views_show_values_where_they_lie_until_they_are_overwritten() {
     assert_eq!((view.word(1), view.word(2)), (u64::from(u16::from_le_bytes(*b"89")), 0));
     let mut out = [0; 4];
     assert_eq!((view.copy_to(&mut out), &out), (4, b"0123"));
-    assert!(view.is_current());
+    assert!(view.validate());
     writer.set("key", b"again").unwrap();
-    assert!(view.is_current() && view.bytes().eq(*b"0123456789"), "one overwrite spares the buffer");
+    assert!(view.validate() && view.bytes().eq(*b"0123456789"), "one overwrite spares the buffer");
     writer.set("key", b"and again").unwrap();
-    assert!(!view.is_current());
+    assert!(!view.validate());
     writer.set_u64("key", 0x0102).unwrap();
     let view = store.view("key").unwrap();
     assert_eq!((view.len(), view.word(0), view.word(1)), (8, 0x0102, 0));

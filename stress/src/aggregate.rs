@@ -22,7 +22,7 @@ use crate::worker::Report;
 use crate::worker::watcher::{self, Notices};
 use crate::workload::Workload;
 use splinter::Inspection;
-use splinter_harness::disturbance::Cause;
+use splinter_harness::counters;
 use splinter_harness::environment::Environment;
 use splinter_harness::valgrind::VOID;
 use splinter_harness::verdict::{SCHEMA_VERSION, Verdict};
@@ -32,19 +32,11 @@ use std::time::{Duration, SystemTime};
 /// Descriptions of faults and misplaced workers that a record takes.
 const MOST_NOTES: usize = 20;
 
-/// Share of the processors' time below which a run of a fixed time is labelled as disturbed by others. Fixed work has an end
-/// at which not all workers are busy: what others had decides there.
-const UNDISTURBED: f64 = 0.9;
-
 /// When what happened.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timing {
-    /// How long the warm-up took.
-    pub warmup: Duration,
-    /// What ended it.
-    pub warmup_ended: &'static str,
-    /// How steady goodput was at its end.
-    pub steadiness: Option<Steadiness>,
+    /// How long the warm-up took, what ended it, and how steady goodput was then.
+    pub warmup: (Duration, &'static str, Option<Steadiness>),
     /// When counting began.
     pub started: SystemTime,
     /// How long it went on.
@@ -55,21 +47,6 @@ pub(crate) struct Timing {
     pub cycle_ns: f64,
     /// Whether the workers of an open loop slept until shortly before their starts.
     pub sleeps: bool,
-}
-
-impl Default for Timing {
-    fn default() -> Self {
-        Self {
-            warmup: Duration::ZERO,
-            warmup_ended: "none",
-            steadiness: None,
-            started: SystemTime::now(),
-            measured: Duration::ZERO,
-            interrupted: false,
-            cycle_ns: 1.0,
-            sleeps: false,
-        }
-    }
 }
 
 /// Everything that a run has found.
@@ -125,41 +102,52 @@ impl Evidence<'_> {
         let totals = totals(&counts, window_s);
         let open_loop = self.open_loop(totals.goodput_per_s, window_s);
         let why_saturated = open_loop.as_ref().and_then(|found| found.why.as_ref());
-        if verdict == Verdict::Pass && self.timing.interrupted {
-            verdict = Verdict::Inconclusive;
-            reasons.push("interrupted before its end".to_owned());
-        } else if verdict == Verdict::Pass && totals.counts.successes == 0 {
-            verdict = Verdict::Inconclusive;
-            reasons.push("nothing succeeded while it was measured: raise --duration or --ops".to_owned());
-        } else if verdict == Verdict::Pass && !self.idle_roles().is_empty() {
-            verdict = Verdict::Inconclusive;
-            reasons.push(format!(
-                "the {} did nothing while it was measured: raise --duration or --ops, or change --mix",
-                self.idle_roles().join(" and the ")
-            ));
-        } else if verdict == Verdict::Pass && why_saturated.is_some() {
-            verdict = Verdict::Inconclusive;
+        if verdict == Verdict::Pass {
+            let idle = self.idle_roles().join(" and the ");
+            let doubts = [
+                (self.timing.interrupted, "interrupted before its end".to_owned()),
+                (
+                    totals.counts.successes == 0,
+                    "nothing succeeded while it was measured: raise --duration or --ops".to_owned(),
+                ),
+                (
+                    !idle.is_empty(),
+                    format!(
+                        "the {idle} did nothing while it was measured: raise --duration or --ops, or change --mix"
+                    ),
+                ),
+            ];
+            let doubt = doubts.into_iter().find(|&(holds, _)| holds);
+            if doubt.is_some() || why_saturated.is_some() {
+                verdict = Verdict::Inconclusive;
+            }
+            reasons.extend(doubt.map(|(_, why)| why));
         }
         reasons.extend(why_saturated.map(|why| format!("saturated: {why}")));
+        let (warmup, warmup_ended, steadiness) = self.timing.warmup;
         let since_epoch = self.timing.started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Record {
             schema_version: SCHEMA_VERSION,
             kind: "run".to_owned(),
             verdict,
             reasons,
-            labels: self.labels(window_s, why_saturated.is_some()),
+            labels: self.labels(why_saturated.is_some()),
             config: self.workload.clone(),
             collision_rate: self.workload.key_choice.collision_rate(self.workload.keys),
             window: Window {
                 started_unix_s: since_epoch.as_secs_f64(),
-                warmup_s: self.timing.warmup.as_secs_f64(),
-                warmup_ended: self.timing.warmup_ended.to_owned(),
-                steadiness: self.timing.steadiness,
+                warmup_s: warmup.as_secs_f64(),
+                warmup_ended: warmup_ended.to_owned(),
+                steadiness,
                 measured_s: window_s,
                 processor_share: self.processor_share(window_s),
                 interrupted: self.timing.interrupted,
             },
             operations: operations(&counts, &merged, window_s),
+            per_operation: per_operation(
+                self.reports.iter().flatten().filter(|it| it.window.1 > it.window.0).map(|it| &it.events),
+                totals.counts.successes,
+            ),
             totals,
             open_loop,
             notifications: self.notifications(&merged, window_s),
@@ -204,21 +192,17 @@ impl Evidence<'_> {
         if self.workload.rate.is_some() && self.timing.sleeps {
             return None;
         }
-        let busy = self.busy();
+        // How many processors writers and readers could have kept busy.
+        let busy = self.plan.processors.min(self.workload.operators() as usize);
         let worked: Option<u64> = self.reports.iter().flatten().map(|report| report.worked_ns).sum();
         let share = worked? as f64 * 1e-9 / (window_s * busy as f64);
         share.is_finite().then(|| (share.min(1.0) * 1e3).round() / 1e3)
     }
 
-    /// Returns how many processors writers and readers could have kept busy.
-    fn busy(&self) -> usize {
-        self.plan.processors.min(self.workload.operators() as usize)
-    }
-
     /// Adds up all workers' counts; of one that was lost, what it last showed. Also returns how
     /// often they do not add up.
     fn counts(&self) -> (BTreeMap<Op, Counts>, u64) {
-        let mut sums = BTreeMap::new();
+        let mut sums = BTreeMap::<Op, Counts>::new();
         let mut miscounted = 0;
         let draws = [
             (self.workload.writers > 0).then(|| self.workload.mix.for_writer()),
@@ -233,8 +217,7 @@ impl Evidence<'_> {
                 let Counts { attempts, successes, again, failures } = counts;
                 miscounted += u64::from(report.is_ok() && attempts != successes + again + failures);
                 if attempts > 0 {
-                    let sum = sums.entry(op).or_default();
-                    add(sum, &counts);
+                    sums.entry(op).or_default().add(&counts);
                 }
             }
         }
@@ -278,10 +261,10 @@ impl Evidence<'_> {
         (merged, errors)
     }
 
-    /// Adds up what the watchers were told, if there were any.
+    /// Adds up what the watchers took, if there were any.
     fn notifications(&self, merged: &Merged, window_s: f64) -> Option<Notifications> {
-        let heard = self.reports.iter().flatten();
-        let notices = heard.filter_map(|report| report.notices).reduce(Notices::plus)?;
+        let reports = self.reports.iter().flatten();
+        let notices = reports.filter_map(|report| report.notices).reduce(Notices::plus)?;
         Some(Notifications {
             notices,
             goodput_per_s: per_second(notices.measured, window_s),
@@ -300,7 +283,7 @@ impl Evidence<'_> {
             duplicate_keys: inspection.duplicate_keys,
             spurious_misses: faults.spurious_misses,
             epoch_regressions: faults.epoch_regressions,
-            // All writers have ended: whoever seems to hold a claim still does so for ever.
+            // All writers have ended: a claim that is left is never released.
             stuck_claims: inspection.stuck_claims + inspection.live_claims,
             unreachable_keys: inspection.unreachable_keys,
             leaked_slots: inspection.leaked_slots + inspection.dangling_entries,
@@ -372,30 +355,14 @@ impl Evidence<'_> {
         Some(judge(requested, &workers, done_per_s, cycle_ns))
     }
 
-    /// Returns the share of the processors' time that the quota of a control group took; none where it never did.
-    fn quota_share(&self, window_s: f64) -> Option<f64> {
-        let quota = self.environment.cpu_quota.as_ref()?;
-        let run_s = self.timing.warmup.as_secs_f64() + window_s;
-        let share = quota.taken(run_s, self.busy());
-        (quota.throttled_ms > 0).then_some(share)
-    }
-
-    fn labels(&self, window_s: f64, saturated: bool) -> Vec<String> {
-        let by_quota = self.quota_share(window_s);
-        let disturbed = match self.workload.span {
-            Span::DurationMs(_) => self
-                .processor_share(window_s)
-                .is_some_and(|share| share + by_quota.unwrap_or(0.0) < UNDISTURBED),
-            Span::Ops(_) => {
-                let mut found = self.environment.disturbances.iter();
-                found.any(|it| matches!(it.cause, Cause::Steal | Cause::OtherLoad))
-            }
-        };
+    fn labels(&self, saturated: bool) -> Vec<String> {
+        let throttled = self.environment.cpu_quota.as_ref().is_some_and(|quota| quota.throttled_ms > 0);
+        let disturbed = self.environment.disturbances.iter().any(|it| it.cause.is_other_work());
         let labels = [
             (self.plan.oversubscribed, "oversubscribed"),
-            (by_quota.is_some(), "throttled: the quota of a control group stopped the workers"),
+            (throttled, "throttled: the quota of a control group stopped the workers"),
             (
-                (self.plan.oversubscribed || by_quota.is_some()) && self.workload.histogram,
+                (self.plan.oversubscribed || throttled) && self.workload.histogram,
                 "tail latencies are the scheduler's",
             ),
             (disturbed, "disturbed: others used the processors"),
@@ -417,11 +384,11 @@ impl Evidence<'_> {
 
 /// Adds up what workers counted and timed, by operation.
 pub(crate) fn add_up(reports: &[Report], cycle_ns: f64) -> (BTreeMap<Op, Counts>, Merged) {
-    let (mut sums, mut merged) = (BTreeMap::new(), Merged::default());
+    let (mut sums, mut merged) = (BTreeMap::<Op, Counts>::new(), Merged::default());
     for report in reports {
         for op in Op::ALL {
             if let Some(counts) = report.counts.get(op.name()) {
-                add(sums.entry(op).or_default(), counts);
+                sums.entry(op).or_default().add(counts);
             }
         }
         // What a worker of this very process encoded can be decoded.
@@ -453,7 +420,7 @@ pub(crate) fn operations(
 pub(crate) fn totals(counts: &BTreeMap<Op, Counts>, window_s: f64) -> Totals {
     let mut totals = Totals::default();
     for (op, counts) in counts {
-        add(&mut totals.counts, counts);
+        totals.counts.add(counts);
         let goodput = per_second(counts.successes, window_s);
         let side = if op.is_read() { &mut totals.reads_per_s } else { &mut totals.writes_per_s };
         *side += goodput;
@@ -463,13 +430,33 @@ pub(crate) fn totals(counts: &BTreeMap<Op, Counts>, window_s: f64) -> Totals {
     totals
 }
 
-fn add(sum: &mut Counts, counts: &Counts) {
-    sum.attempts += counts.attempts;
-    sum.successes += counts.successes;
-    sum.again += counts.again;
-    sum.failures += counts.failures;
+/// Returns the means, over all successes, of those events that each worker counted.
+fn per_operation<'a>(
+    workers: impl Iterator<Item = &'a BTreeMap<String, u64>>,
+    successes: u64,
+) -> BTreeMap<String, f64> {
+    let sums = workers.cloned().reduce(|mut sums, events| {
+        sums.retain(|name, sum| events.get(name).map(|count| *sum += count).is_some());
+        sums
+    });
+    let sums = sums.filter(|_| successes > 0).unwrap_or_default();
+    sums.into_iter().map(|(name, sum)| (name, counters::mean(sum, successes))).collect()
 }
 
 fn per_second(count: u64, window_s: f64) -> f64 {
     if window_s > 0.0 { count as f64 / window_s } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_means_of_what_every_worker_counted() {
+        let events = |of: &[(&str, u64)]| of.iter().map(|&(name, count)| (name.to_owned(), count)).collect();
+        let workers = [events(&[("cycles", 9), ("page_faults", 2)]), events(&[("page_faults", 3)])];
+        assert_eq!(per_operation(workers.iter(), 10), BTreeMap::from([("page_faults".to_owned(), 0.5)]));
+        assert!(per_operation(workers.iter(), 0).is_empty());
+        assert!(per_operation(std::iter::empty(), 10).is_empty());
+    }
 }

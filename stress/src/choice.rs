@@ -96,10 +96,9 @@ impl FromStr for KeyChoice {
 
 splinter_harness::as_text!(KeyChoice);
 
-/// Returns the keys of `writer` out of `writers` when `keys` are dealt out in lanes: contiguous, as
-/// even as possible.
+/// Returns the keys of `writer` out of `writers` when they share `keys`: contiguous, as even as possible.
 #[must_use]
-pub(crate) fn lane(keys: u64, writer: u32, writers: u32) -> Range<u64> {
+pub(crate) fn share(keys: u64, writer: u32, writers: u32) -> Range<u64> {
     let cut = |index: u32| {
         let at = u128::from(keys) * u128::from(index) / u128::from(writers.max(1));
         u64::try_from(at).unwrap_or(keys)
@@ -276,11 +275,11 @@ mod tests {
     }
 
     #[test]
-    fn lanes_cover_all_keys_once() {
+    fn shares_cover_all_keys_once() {
         for (keys, writers) in [(100, 7), (32, 32), (1_000_003, 64)] {
             let mut next = 0;
             for writer in 0..writers {
-                let range = lane(keys, writer, writers);
+                let range = share(keys, writer, writers);
                 assert_eq!(range.start, next);
                 assert!(!range.is_empty());
                 next = range.end;

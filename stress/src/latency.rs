@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-/// Longest latency that is told apart from longer ones, in cycles: some minutes.
+/// The longest latency that is distinguished from longer ones, in cycles: some minutes.
 const LONGEST: u64 = 1 << 40;
 /// Significant decimal digits.
 const DIGITS: u8 = 3;
@@ -28,13 +28,37 @@ pub(crate) fn histogram() -> Histogram<u64> {
     histogram
 }
 
+/// Chooses one of every so many; none where that is 0.
+#[derive(Debug)]
+pub(crate) struct OneOf {
+    every: u32,
+    left: u32,
+}
+
+impl OneOf {
+    /// Prepares to choose; the first is chosen after `every`.
+    pub(crate) fn new(every: u32) -> Self {
+        Self { every, left: every }
+    }
+
+    /// Tells whether the next one is chosen, and counts it.
+    #[inline]
+    pub(crate) fn due(&mut self) -> bool {
+        if self.left > 1 {
+            self.left -= 1;
+            return false;
+        }
+        self.left = self.every;
+        self.every > 0
+    }
+}
+
 /// One worker's histograms.
 #[derive(Debug)]
 pub(crate) struct Latencies {
     /// By operation.
     histograms: [Option<Box<Histogram<u64>>>; Op::COUNT],
-    every: u32,
-    left: u32,
+    timed: OneOf,
 }
 
 impl Latencies {
@@ -46,18 +70,13 @@ impl Latencies {
                 histograms[op as usize] = Some(Box::new(histogram()));
             }
         }
-        Self { histograms, every, left: every }
+        Self { histograms, timed: OneOf::new(every) }
     }
 
     /// Tells whether the next attempt is to be timed, and counts it.
     #[inline]
     pub(crate) fn due(&mut self) -> bool {
-        if self.left > 1 {
-            self.left -= 1;
-            return false;
-        }
-        self.left = self.every;
-        self.every > 0
+        self.timed.due()
     }
 
     /// Records one attempt.

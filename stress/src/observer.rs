@@ -31,7 +31,7 @@ pub struct Observer {
     pub clock: ClockCost,
     /// Recording one latency.
     pub histogram_ns: f64,
-    /// Finding that a planned start is due, planning the next, and recording the latency from the one at hand; 0 in a
+    /// Finding that a planned start is due, planning the next, and recording the latency from the current one; 0 in a
     /// closed loop.
     #[serde(default)]
     pub pacer_ns: f64,

@@ -19,7 +19,7 @@ pub enum Role {
     Writer,
     /// It reads what writers write.
     Reader,
-    /// It hears of what writers write.
+    /// It watches what writers write.
     Watcher,
 }
 
@@ -82,7 +82,7 @@ pub enum Pin {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Memory {
-    /// The node of whoever touches a page first.
+    /// The node of the thread that first touches a page.
     Local,
     /// This one.
     Node(u32),

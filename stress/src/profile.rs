@@ -1,5 +1,5 @@
-//! Profiles of the store as workloads have them: one over the other, and back. Knows both, and no machine; what is in
-//! force while a run lasts is put there, and taken back, here.
+//! Profiles of the store as workloads have them: one over the other, and back. Knows both, and no machine. Applies a
+//! run's tuning to the process, and restores what was there.
 
 use crate::options::{Huge, Memory};
 use crate::workload::Workload;
@@ -11,16 +11,16 @@ const PIN: &str = "pin";
 const PIN_READERS: &str = "pin_readers";
 const PER_LANE: &str = "per_lane";
 
-/// The tuning of a workload, while this lives; then what was in force before.
+/// Applies the tuning of a workload to this process; when dropped, restores the one before.
 #[derive(Debug)]
-pub(crate) struct InForce(Tuning);
+pub(crate) struct AppliedTuning(Tuning);
 
-impl InForce {
-    /// Puts a workload's tuning in force.
+impl AppliedTuning {
+    /// Applies a workload's tuning.
     ///
     /// # Errors
     /// What is out of bounds.
-    pub(crate) fn put(workload: &Workload) -> Result<Self, String> {
+    pub(crate) fn apply(workload: &Workload) -> Result<Self, String> {
         let before = Tuning::current();
         let tuning = workload.tuning(before);
         tuning.apply().map_err(|error| error.to_string())?;
@@ -28,15 +28,15 @@ impl InForce {
     }
 }
 
-impl Drop for InForce {
+impl Drop for AppliedTuning {
     fn drop(&mut self) {
-        // It was in force before, so it is within bounds.
+        // It was applied before, so it is within bounds.
         let _ = self.0.apply();
     }
 }
 
 impl Workload {
-    /// Returns the tuning of a run: what the workload says, and for the rest what is in force.
+    /// Returns the tuning of a run: what the workload says, and for the rest the current values.
     #[must_use]
     pub fn tuning(&self, current: Tuning) -> Tuning {
         Tuning {
@@ -85,10 +85,10 @@ impl Workload {
         })
     }
 
-    /// Returns the workload with so many times as many slots.
+    /// Returns the workload with so many times as many slots as its keys need. A number of slots that it states stays.
     #[must_use]
     pub fn roomier(self, factor: u64) -> Self {
-        if factor == 1 {
+        if factor == 1 || self.slots.is_some() {
             return self;
         }
         Self { slots: Some(self.geometry().slots.saturating_mul(factor)), ..self }
@@ -154,7 +154,9 @@ mod tests {
         let again = Workload::default().under(&profile).unwrap();
         assert_eq!(again, tuned, "{text}");
         let slots = again.geometry().slots;
-        assert_eq!(again.roomier(profile.slot_factor).geometry().slots, 2 * slots);
+        assert_eq!(again.clone().roomier(profile.slot_factor).geometry().slots, 2 * slots);
+        let stated = Workload { slots: Some(9000), ..again };
+        assert_eq!(stated.roomier(profile.slot_factor).slots, Some(9000));
     }
 
     #[test]
@@ -164,8 +166,8 @@ mod tests {
         assert_eq!(under.tuning(Tuning::default()), Tuning::default());
         let (claim_patience, back_off_pauses) = (None, None);
         let (spin_ns, prefetch_depth) = (None, None);
-        let bare = Workload { claim_patience, back_off_pauses, spin_ns, prefetch_depth, ..under };
-        assert_eq!(bare, base);
+        let untuned = Workload { claim_patience, back_off_pauses, spin_ns, prefetch_depth, ..under };
+        assert_eq!(untuned, base);
         assert_eq!(base.clone().roomier(1), base);
     }
 

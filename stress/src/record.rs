@@ -32,6 +32,8 @@ pub struct Record {
     pub window: Window,
     pub operations: BTreeMap<String, Operation>,
     pub totals: Totals,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub per_operation: BTreeMap<String, f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open_loop: Option<OpenLoop>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -85,7 +87,7 @@ pub struct Totals {
     pub reads_per_s: f64,
 }
 
-/// What all watchers together were told.
+/// What all watchers together took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Notifications {

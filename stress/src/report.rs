@@ -7,6 +7,7 @@ use crate::mix::Op;
 use crate::open_loop::judge::OpenLoop;
 use crate::options::{Pin, Span};
 use crate::record::{Notifications, Operation, Record};
+use splinter_harness::counters::NAMES;
 use splinter_harness::disturbance::disturbed;
 use splinter_harness::table::{align, grouped, percent, rate, span};
 use splinter_harness::text::print_duration;
@@ -26,8 +27,8 @@ pub fn summary(record: &Record) -> String {
     if let Some(open_loop) = &record.open_loop {
         line("open loop", open_loop_line(open_loop));
     }
-    if let Some(told) = &record.notifications {
-        line("watchers", watchers(told));
+    if let Some(taken) = &record.notifications {
+        line("watchers", watchers(taken));
     }
     line("invariants", invariants(record));
     if let Some(history) = &record.history {
@@ -38,6 +39,7 @@ pub fn summary(record: &Record) -> String {
     if let Some(quota) = quota.filter(|quota| quota.throttled_ms > 0) {
         line("quota", quota.told());
     }
+    line("events", events(record));
     line("store", store(record));
     line("observer", observer(record));
     if !record.labels.is_empty() {
@@ -226,8 +228,8 @@ fn open_loop_line(found: &OpenLoop) -> String {
     text
 }
 
-fn watchers(told: &Notifications) -> String {
-    let notices = &told.notices;
+fn watchers(taken: &Notifications) -> String {
+    let notices = &taken.notices;
     let signals = notices.signalled.map_or(String::new(), |signals| format!(" of {}", grouped(signals)));
     let missed = format!(
         "{} missed in {} lags, {} lost{signals}",
@@ -241,9 +243,9 @@ fn watchers(told: &Notifications) -> String {
     };
     format!(
         "{} notifications/s; {missed}{}{}",
-        rate(told.goodput_per_s),
-        at("write to reading it", &told.latency_ns),
-        at("where waited for", &told.wake_latency_ns),
+        rate(taken.goodput_per_s),
+        at("write to reading it", &taken.latency_ns),
+        at("where waited for", &taken.wake_latency_ns),
     )
 }
 
@@ -284,6 +286,15 @@ fn placement(record: &Record) -> String {
         let _ = write!(text, "; {} MISPLACED", placement.misplaced.len());
     }
     text
+}
+
+/// Lists what the kernel's counters say of one operation.
+fn events(record: &Record) -> String {
+    let shown = NAMES.map(|name| {
+        let count = record.per_operation.get(name).map_or("unknown".to_owned(), f64::to_string);
+        format!("{} {count}", name.replace('_', " "))
+    });
+    format!("per operation: {}", shown.join(", "))
 }
 
 fn store(record: &Record) -> String {

@@ -13,7 +13,7 @@ use crate::oracle::checks::Faults;
 use crate::oracle::final_check::FinalCheck;
 use crate::placement::plan::Plan;
 use crate::placement::writer_memory;
-use crate::profile::InForce;
+use crate::profile::AppliedTuning;
 use crate::record::{MemoryPlacement, Record};
 use crate::setup::Setup;
 use crate::shared_state::{Phase, SharedState, State};
@@ -100,7 +100,7 @@ pub(crate) fn run_on(
     let failed = |what: &str, error: &dyn fmt::Display| RunError::Failed(format!("{what}: {error}"));
     let clock = (splinter::cycles(), Instant::now());
 
-    let _tuned = InForce::put(workload).map_err(RunError::Usage)?;
+    let _tuned = AppliedTuning::apply(workload).map_err(RunError::Usage)?;
 
     // Prepare: what is needed to judge later, the plan, the store and its first values.
     let mut environment = Environment::read();
@@ -136,13 +136,14 @@ pub(crate) fn run_on(
     let in_place = !misplaced || workload.allow_misplacement;
 
     // Warm up, measure, stop.
-    let mut timing = Timing::default();
+    let mut warmup = (Duration::ZERO, "none", None);
+    let (mut started, mut measured) = (SystemTime::now(), Duration::ZERO);
     let taken = Taken::from_now();
     if in_place && !interrupted {
         progress.step("warming up");
-        (timing.warmup, timing.warmup_ended, timing.steadiness) = warm_up(workload, &shared, &mut workers);
-        timing.started = SystemTime::now();
-        timing.measured = measure(workload, &shared, &mut workers, progress);
+        warmup = warm_up(workload, &shared, &mut workers);
+        started = SystemTime::now();
+        measured = measure(workload, &shared, &mut workers, progress);
         interrupted = interrupt::requested();
     }
     taken.note(&mut environment);
@@ -171,11 +172,11 @@ pub(crate) fn run_on(
     }
 
     // Explain: whether some order of single moments has all the answers.
-    timing.cycle_ns = cycle_ns(clock);
+    let cycle_ns = cycle_ns(clock);
     let mut history = None;
     if let Some(before) = before {
         progress.step("checking the history");
-        let all = collect(workload, &before, &shared, &setup.store, timing.cycle_ns);
+        let all = collect(workload, &before, &shared, &setup.store, cycle_ns);
         if let Some(file) = file {
             history::file::save(&all, file).map_err(RunError::Usage)?;
         }
@@ -187,12 +188,11 @@ pub(crate) fn run_on(
     }
 
     // Record.
-    timing.interrupted = interrupted;
-    timing.sleeps = pacing.sleeps;
-    environment.tsc_ghz = 1.0 / timing.cycle_ns;
-    observer.clock_step_ns = clock_step() as f64 * timing.cycle_ns;
+    let timing = Timing { warmup, started, measured, interrupted, cycle_ns, sleeps: pacing.sleeps };
+    environment.tsc_ghz = 1.0 / cycle_ns;
+    observer.clock_step_ns = clock_step() as f64 * cycle_ns;
     if workload.histogram {
-        observer.clock = ClockCost::of(timing.cycle_ns);
+        observer.clock = ClockCost::of(cycle_ns);
     }
     progress.done();
     let facts = setup.facts();
@@ -214,7 +214,7 @@ pub(crate) fn run_on(
     .into_record())
 }
 
-/// Says what the history of a run is of. Whoever has no more room ends, so nothing is left out.
+/// Says what the history of a run is of. A worker without more room ends, so nothing is left out.
 fn recorded(workload: &Workload, shared: &SharedState) -> String {
     let full = (0..workload.operators()).filter(|&worker| shared.cell(worker).is_full()).count();
     match full {

@@ -8,14 +8,14 @@ use crate::placement::{Affinity, writer_memory};
 use crate::proof::value::SHORTEST_ORDER;
 use crate::proof::value::{self, PREFILL};
 use crate::record::{MemoryPlacement, Pages, StoreFacts};
-use crate::target::{Miss, Writes};
+use crate::target::{Miss, Writes, retry};
 use crate::workload::{KeySets, Workload};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use splinter::{Config, Location, Placement, Reserve, Residency, Store, StoreError, Tuning};
 use splinter_harness::error::RunError;
 use splinter_harness::interrupt;
 use splinter_harness::rng::Rng;
-use std::ops::Range;
+use std::time::Duration;
 
 /// Share of touched pages that must be on the node asked for. Not all: pages that the kernel
 /// shares, or moves, are not the run's.
@@ -62,7 +62,7 @@ impl Setup {
             geometry: workload.geometry(),
             scrub: workload.scrub,
             placement: match workload.memory {
-                // Of a lane, the first touch is its writer's.
+                // A writer's keys are touched first by that writer.
                 Memory::Local | Memory::PerLane => Placement::Local,
                 Memory::Node(node) => Placement::Bind(node),
                 Memory::Interleave => Placement::Interleave(splinter::numa_nodes()),
@@ -89,24 +89,18 @@ impl Setup {
     /// One line if the store does not take them.
     pub(crate) fn fill(&self, workload: &Workload, plan: &Plan) -> Result<(), RunError> {
         if workload.memory == Memory::PerLane {
-            return self.fill_lanes(workload, plan);
+            return self.fill_by_writer(workload, plan);
         }
         let keys = workload.key_sets();
         let parts = u32::try_from(rayon::current_num_threads().clamp(1, 16)).unwrap_or(1);
-        (0..parts).into_par_iter().try_for_each(|part| {
-            let own = |keys: &Range<u64>| crate::choice::lane(keys.end, part, parts);
-            let keys = KeySets {
-                values: own(&keys.values),
-                counters: own(&keys.counters),
-                groups: own(&keys.groups),
-            };
-            self.fill_keys(workload, &keys, part)
-        })
+        (0..parts)
+            .into_par_iter()
+            .try_for_each(|part| self.fill_keys(workload, &keys.share(part, parts), part))
     }
 
     /// Has each writer's keys made on its processor, one writer after the other: new keys take free
     /// slots in order, so that what is made together lies together, and on that processor's node.
-    fn fill_lanes(&self, workload: &Workload, plan: &Plan) -> Result<(), RunError> {
+    fn fill_by_writer(&self, workload: &Workload, plan: &Plan) -> Result<(), RunError> {
         for (writer, &cpu) in (0..workload.writers).zip(&plan.cpus) {
             let filled = std::thread::scope(|scope| {
                 let fill = || {
@@ -201,11 +195,11 @@ pub(crate) fn fill_part(
         let key = keys::name(Family::Value, index);
         let value = &mut value[..workload.value_len.draw(&mut rng)];
         value::fill(value, splinter::hash_key(&key), PREFILL, 1);
-        retry_while_claimed(|| writer.set(&key, value))?;
+        retry(Duration::MAX, || writer.set(&key, value))?;
     }
     for index in keys.counters.clone() {
         check_interrupt()?;
-        retry_while_claimed(|| writer.set_int(&keys::name(Family::Counter, index), 0))?;
+        retry(Duration::MAX, || writer.set_int(&keys::name(Family::Counter, index), 0))?;
     }
     for index in keys.groups.clone() {
         check_interrupt()?;
@@ -224,7 +218,7 @@ pub(crate) fn fill_part(
             })
             .collect();
         let orders: Vec<&[u8]> = orders.iter().map(Vec::as_slice).collect();
-        retry_while_claimed(|| writer.set_tandem(&base, &orders))?;
+        retry(Duration::MAX, || writer.set_tandem(&base, &orders))?;
     }
     Ok(())
 }
@@ -239,13 +233,13 @@ fn register_part(workload: &Workload, keys: &KeySets, writer: &mut impl Writes) 
     let group = |index: u64| (index % u64::from(groups.end)) as u8;
     for (family, indices) in [(Family::Value, &keys.values), (Family::Counter, &keys.counters)] {
         for index in indices.clone() {
-            retry_while_claimed(|| writer.register(&keys::name(family, index), group(index)))?;
+            retry(Duration::MAX, || writer.register(&keys::name(family, index), group(index)))?;
         }
     }
     for index in keys.groups.clone() {
         for order in 0..workload.orders as usize {
             let name = keys::order_name(keys::name(Family::Group, index), order);
-            retry_while_claimed(|| writer.register(name.as_ref(), group(index)))?;
+            retry(Duration::MAX, || writer.register(name.as_ref(), group(index)))?;
         }
     }
     Ok(())
@@ -257,16 +251,6 @@ pub(crate) fn fill_for_tests(workload: &Workload, writer: &mut impl Writes) {
     let keys = workload.key_sets();
     fill_part(workload, &keys, writer, 0).expect("a sound store can be filled");
     register_part(workload, &keys, writer).expect("keys of a sound store can be registered");
-}
-
-/// Repeats a write until it no longer meets another's claim.
-fn retry_while_claimed(mut write: impl FnMut() -> Result<(), Miss>) -> Result<(), Miss> {
-    loop {
-        match write() {
-            Err(Miss::Again) => std::thread::yield_now(),
-            other => return other,
-        }
-    }
 }
 
 fn pages(residency: &Residency) -> Pages {

@@ -11,6 +11,7 @@ use crate::event_log::{self, EventLog};
 use crate::mix::Op;
 use crate::open_loop::Tsc;
 use crate::oracle::acks::{AckTable, words_for};
+use crate::target::Miss;
 use crate::workload::Workload;
 use splinter_harness::futex::{store_and_wake, wait_for_change};
 use splinter_harness::shared::SharedWords;
@@ -71,6 +72,26 @@ pub struct Counts {
     pub again: u64,
     /// Calls that ended in anything else.
     pub failures: u64,
+}
+
+impl Counts {
+    /// Adds others.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.attempts += other.attempts;
+        self.successes += other.successes;
+        self.again += other.again;
+        self.failures += other.failures;
+    }
+
+    /// Counts what came of one attempt.
+    #[inline]
+    pub(crate) fn note<T>(&mut self, result: &Result<T, Miss>) {
+        match result {
+            Ok(_) => self.successes += 1,
+            Err(Miss::Again) => self.again += 1,
+            Err(_) => self.failures += 1,
+        }
+    }
 }
 
 /// The mapped words, and where in them what lies.
@@ -214,7 +235,7 @@ impl SharedState {
 
     /// Returns the event log in which a worker records what it does, where there is to be a history. Watchers do nothing.
     #[must_use]
-    pub(crate) fn tape(&self, worker: u32) -> Option<EventLog<'_>> {
+    pub(crate) fn event_log(&self, worker: u32) -> Option<EventLog<'_>> {
         let each = event_log::words_for(self.workload.history_share()?);
         let start = self.layout.histories + each * worker as usize;
         let words = self.words().get(start..start + each)?;
@@ -228,9 +249,9 @@ impl SharedState {
     pub(crate) fn put_report(&self, worker: u32, report: &[u8]) {
         let words = self.report(worker);
         assert!(report.len() < (words.len() - 1) * 8, "report of {} bytes", report.len());
-        for (word, chunk) in words[1..].iter().zip(report.chunks(8)) {
+        for (word, part) in words[1..].iter().zip(report.chunks(8)) {
             let mut bytes = [0; 8];
-            bytes[..chunk.len()].copy_from_slice(chunk);
+            bytes[..part.len()].copy_from_slice(part);
             word.store(u64::from_le_bytes(bytes), Relaxed);
         }
         words[0].store(report.len() as u64, Release);

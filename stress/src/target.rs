@@ -88,28 +88,27 @@ impl From<splinter::Version> for Version {
     }
 }
 
-/// What a watcher is told.
+/// What a watcher takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Heard {
+pub(crate) enum Notification {
     /// Nothing new.
     Nothing,
     /// A slot changed.
-    Change(News),
+    Change(SlotChange),
     /// So many changes were overwritten before they were taken.
     Lagged(u64),
 }
 
 /// One change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct News {
+pub(crate) struct SlotChange {
     /// The number of the slot.
     pub slot: u32,
     /// The value key in it, if it holds one.
     pub value: Option<u64>,
-    /// Whether it holds a further order of a tandem group: a change of the group is told of as one
-    /// of its base.
+    /// Whether it holds a further order of a tandem group: a change of the group is notified as one of its base.
     pub order: bool,
-    /// Its epoch; none while a writer holds it, who may have raised it already or not.
+    /// Its epoch; none while a writer holds it, which may have raised it already or not.
     pub epoch: Option<u64>,
     /// The group that was signalled; none where the whole store is watched, and for changes that
     /// a resync promised.
@@ -117,33 +116,18 @@ pub(crate) struct News {
 }
 
 /// The calls of a watcher.
-pub(crate) trait Hears {
+pub(crate) trait Watches {
     /// Takes the next change, if there is one.
-    fn next(&mut self) -> Heard;
+    fn next(&mut self) -> Notification;
     /// Waits for the next change for some time.
-    fn wait(&mut self, patience: Duration) -> Heard;
+    fn wait(&mut self, patience: Duration) -> Notification;
     /// Shows every key that is watched as it is now.
-    fn resync(&mut self, visit: impl FnMut(News));
+    fn resync(&mut self, visit: impl FnMut(SlotChange));
     /// Returns how often a group was signalled since there was a store.
     fn signals(&self, group: u8) -> u64;
 }
 
-/// Hears of the changes of a store.
-#[derive(Debug)]
-pub(crate) struct Ears {
-    store: Store,
-    watcher: Watcher,
-}
-
-impl Ears {
-    /// Takes a watcher of this store.
-    #[must_use]
-    pub(crate) fn new(store: &Store, watcher: Watcher) -> Self {
-        Self { store: store.clone(), watcher }
-    }
-}
-
-impl From<Change> for News {
+impl From<Change> for SlotChange {
     #[inline]
     fn from(change: Change) -> Self {
         let key = change.key.as_ref().map(AsRef::as_ref);
@@ -157,10 +141,10 @@ impl From<Change> for News {
     }
 }
 
-impl From<Result<Option<Change>, Lagged>> for Heard {
+impl From<Result<Option<Change>, Lagged>> for Notification {
     #[inline]
-    fn from(told: Result<Option<Change>, Lagged>) -> Self {
-        match told {
+    fn from(taken: Result<Option<Change>, Lagged>) -> Self {
+        match taken {
             Ok(None) => Self::Nothing,
             Ok(Some(change)) => Self::Change(change.into()),
             Err(lagged) => Self::Lagged(lagged.missed),
@@ -168,23 +152,33 @@ impl From<Result<Option<Change>, Lagged>> for Heard {
     }
 }
 
-impl Hears for Ears {
+/// A watcher, and the store that counts what it should take.
+impl Watches for (&Store, Watcher) {
     #[inline]
-    fn next(&mut self) -> Heard {
-        self.watcher.try_next().into()
+    fn next(&mut self) -> Notification {
+        self.1.try_next().into()
     }
 
-    fn wait(&mut self, patience: Duration) -> Heard {
-        self.watcher.wait(Some(Instant::now() + patience)).into()
+    fn wait(&mut self, patience: Duration) -> Notification {
+        self.1.wait(Some(Instant::now() + patience)).into()
     }
 
-    fn resync(&mut self, mut visit: impl FnMut(News)) {
-        self.watcher.resync(|change| visit(change.into()));
+    fn resync(&mut self, mut visit: impl FnMut(SlotChange)) {
+        self.1.resync(|change| visit(change.into()));
     }
 
     fn signals(&self, group: u8) -> u64 {
-        self.store.signal_count(group).unwrap_or(0)
+        self.0.signal_count(group).unwrap_or(0)
     }
+}
+
+/// Calls a target until it answers something other than [`Miss::Again`], for at most `patience`.
+pub(crate) fn retry<T>(patience: Duration, mut call: impl FnMut() -> Result<T, Miss>) -> Result<T, Miss> {
+    let answer = splinter::retry(patience, || match call() {
+        Err(Miss::Again) => Err(Error::Again),
+        answer => Ok(answer),
+    });
+    answer.unwrap_or(Err(Miss::Again))
 }
 
 /// Sorts the store's errors.
@@ -203,76 +197,55 @@ fn unexpected(error: Error) -> Miss {
     Miss::Other(error.to_string().into())
 }
 
-impl Reads for Store {
-    #[inline]
-    fn get(&self, key: &[u8], buf: &mut [u8]) -> Result<usize, Miss> {
-        Self::get(self, key, buf).map_err(miss)
-    }
+/// Has a store, or a writer of one, answer the calls of a reader.
+macro_rules! reads {
+    ($($target:ty),+) => {$(
+        impl Reads for $target {
+            #[inline]
+            fn get(&self, key: &[u8], buf: &mut [u8]) -> Result<usize, Miss> {
+                Store::get(self, key, buf).map_err(miss)
+            }
 
-    fn get_many(
-        &self,
-        keys: &[[u8; 8]],
-        bufs: &mut [u8],
-        stride: usize,
-        results: &mut [Result<usize, Miss>],
-    ) {
-        let mut answers = [const { Err(Error::Again) }; MOST_BATCHED];
-        let answers = &mut answers[..keys.len()];
-        Self::get_many(self, keys, bufs, stride, answers);
-        for (result, answer) in results.iter_mut().zip(answers) {
-            *result = answer.map_err(miss);
+            fn get_many(
+                &self,
+                keys: &[[u8; 8]],
+                bufs: &mut [u8],
+                stride: usize,
+                results: &mut [Result<usize, Miss>],
+            ) {
+                let mut answers = [const { Err(Error::Again) }; MOST_BATCHED];
+                let answers = &mut answers[..keys.len()];
+                Store::get_many(self, keys, bufs, stride, answers);
+                for (result, answer) in results.iter_mut().zip(answers) {
+                    *result = answer.map_err(miss);
+                }
+            }
+
+            fn view(&self, key: &[u8], buf: &mut [u8]) -> Result<(usize, u64), Miss> {
+                Store::get_with(self, key, |view| (view.copy_to(buf), view.epoch())).map_err(miss)
+            }
+
+            #[inline]
+            fn read_int(&self, key: &[u8]) -> Result<u64, Miss> {
+                Store::get_u64(self, key).map_err(miss)
+            }
+
+            fn read_tandem(&self, base: &[u8], orders: &mut [Vec<u8>]) -> Result<(), Miss> {
+                Store::tandem(self, base, orders).map_err(miss)
+            }
+
+            fn read_vector(&self, key: &[u8], vector: &mut [f32]) -> Result<(), Miss> {
+                Store::vector(self, key, vector).map_err(miss)
+            }
+
+            fn labels(&self, key: &[u8]) -> Result<u64, Miss> {
+                Store::snapshot(self, key).map(|slot| slot.labels).map_err(miss)
+            }
         }
-    }
-
-    fn view(&self, key: &[u8], buf: &mut [u8]) -> Result<(usize, u64), Miss> {
-        self.get_with(key, |view| (view.copy_to(buf), view.epoch())).map_err(miss)
-    }
-
-    #[inline]
-    fn read_int(&self, key: &[u8]) -> Result<u64, Miss> {
-        self.get_u64(key).map_err(miss)
-    }
-
-    fn read_tandem(&self, base: &[u8], orders: &mut [Vec<u8>]) -> Result<(), Miss> {
-        self.tandem(base, orders).map_err(miss)
-    }
-
-    fn read_vector(&self, key: &[u8], vector: &mut [f32]) -> Result<(), Miss> {
-        self.vector(key, vector).map_err(miss)
-    }
-
-    fn labels(&self, key: &[u8]) -> Result<u64, Miss> {
-        self.snapshot(key).map(|slot| slot.labels).map_err(miss)
-    }
+    )+};
 }
 
-impl Reads for Writer {
-    #[inline]
-    fn get(&self, key: &[u8], buf: &mut [u8]) -> Result<usize, Miss> {
-        Store::get(self, key, buf).map_err(miss)
-    }
-
-    fn view(&self, key: &[u8], buf: &mut [u8]) -> Result<(usize, u64), Miss> {
-        self.get_with(key, |view| (view.copy_to(buf), view.epoch())).map_err(miss)
-    }
-
-    #[inline]
-    fn read_int(&self, key: &[u8]) -> Result<u64, Miss> {
-        self.get_u64(key).map_err(miss)
-    }
-
-    fn read_tandem(&self, base: &[u8], orders: &mut [Vec<u8>]) -> Result<(), Miss> {
-        self.tandem(base, orders).map_err(miss)
-    }
-
-    fn read_vector(&self, key: &[u8], vector: &mut [f32]) -> Result<(), Miss> {
-        self.vector(key, vector).map_err(miss)
-    }
-
-    fn labels(&self, key: &[u8]) -> Result<u64, Miss> {
-        self.snapshot(key).map(|slot| slot.labels).map_err(miss)
-    }
-}
+reads!(Store, Writer);
 
 impl Writes for Writer {
     #[inline]

@@ -1,6 +1,6 @@
 //! A fake store for tests of the harness itself: sound, or broken in one way that the oracle must catch.
 
-use crate::target::{Heard, Hears, Miss, News, Reads, Version, Writes};
+use crate::target::{Miss, Notification, Reads, SlotChange, Version, Watches, Writes};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -58,7 +58,7 @@ struct State {
 }
 
 impl State {
-    /// Returns the version that the call at hand makes: all keys are in one slot, whose epoch counts calls.
+    /// Returns the version that the current call makes: all keys are in one slot, whose epoch counts calls.
     fn version(&self) -> Version {
         Version { slot: 0, epoch: self.calls * 2 }
     }
@@ -272,9 +272,9 @@ pub(crate) struct FakeWatcher<'a> {
 }
 
 /// Describes a key as it is. Keys are numbered by what they hold.
-fn news(state: &State, key: &[u8], group: Option<u8>) -> News {
+fn change(state: &State, key: &[u8], group: Option<u8>) -> SlotChange {
     let value = crate::keys::value_index(key);
-    News {
+    SlotChange {
         slot: value.map_or(0, |index| u32::try_from(index).unwrap_or(0)),
         value,
         order: value.is_none(),
@@ -283,11 +283,11 @@ fn news(state: &State, key: &[u8], group: Option<u8>) -> News {
     }
 }
 
-impl Hears for FakeWatcher<'_> {
-    fn next(&mut self) -> Heard {
+impl Watches for FakeWatcher<'_> {
+    fn next(&mut self) -> Notification {
         let state = self.fake.lock();
         let Some((group, key, epoch)) = state.notifications.get(self.next) else {
-            return Heard::Nothing;
+            return Notification::Nothing;
         };
         self.next += 1;
         // Some notifications are overwritten before they are taken. The resync that follows would report changes that had no
@@ -295,24 +295,24 @@ impl Hears for FakeWatcher<'_> {
         if self.next.is_multiple_of(200) && self.fake.broken != Broken::Unsignalled {
             let missed = state.notifications.len() - self.next + 1;
             self.next = state.notifications.len();
-            return Heard::Lagged(missed as u64);
+            return Notification::Lagged(missed as u64);
         }
-        Heard::Change(News {
+        Notification::Change(SlotChange {
             // The epoch of the change, so that a slow watcher notices as much as a fast one.
             epoch: Some(*epoch),
-            ..news(&state, key, Some(*group))
+            ..change(&state, key, Some(*group))
         })
     }
 
-    fn wait(&mut self, _: Duration) -> Heard {
+    fn wait(&mut self, _: Duration) -> Notification {
         std::thread::yield_now();
         self.next()
     }
 
-    fn resync(&mut self, mut visit: impl FnMut(News)) {
+    fn resync(&mut self, mut visit: impl FnMut(SlotChange)) {
         let state = self.fake.lock();
         for key in state.slots.keys() {
-            visit(news(&state, key, None));
+            visit(change(&state, key, None));
         }
     }
 

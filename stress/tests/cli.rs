@@ -228,6 +228,24 @@ fn what_is_switched_off_costs_nothing_and_is_labelled() {
 }
 
 #[test]
+fn a_run_counts_the_events_of_its_workers_where_the_kernel_lets_it() {
+    for workers in ["threads", "processes"] {
+        let record = passes(&format!("{SMALL} --workers {workers}"));
+        let events = &record["per_operation"];
+        if splinter_harness::counters::software().is_err() {
+            assert!(events["page_faults"].is_null(), "{events}");
+            continue;
+        }
+        for event in ["page_faults", "context_switches", "task_clock_ns"] {
+            assert!(events[event].is_f64(), "{event} of {workers}: {events}");
+        }
+        assert!(events["task_clock_ns"].as_f64().unwrap() > 0.0, "{events}");
+    }
+    let text = String::from_utf8(stress(SMALL).stdout).unwrap();
+    assert!(text.contains("\n  events     per operation: instructions "), "{text}");
+}
+
+#[test]
 fn a_fixed_time_is_measured_after_a_warm_up() {
     let flags = "run --writers 2 --readers 1 --keys 64 --scrub none --duration 200ms --warmup 100ms";
     let record = passes(flags);
@@ -267,10 +285,10 @@ fn watchers_lose_nothing() {
         // Long enough for a watcher to get its turn on a busy machine.
         let run = "run --writers 3 --readers 2 --keys 64 --duration 400ms --warmup 0s --scrub hybrid";
         let record = passes(&format!("{run} --watchers 3 {load}"));
-        let told = &record["notifications"];
-        let number = |name: &str| told[name].as_u64().unwrap();
+        let taken = &record["notifications"];
+        let number = |name: &str| taken[name].as_u64().unwrap();
         // On a busy machine all of a short run may have been overwritten before a watcher came to look.
-        assert!(number("taken") + number("missed") > 0, "{load}: {told}");
+        assert!(number("taken") + number("missed") > 0, "{load}: {taken}");
         if !load.contains("--watch-all") {
             assert_eq!(number("taken") + number("missed"), number("signalled"), "{load}");
         }
@@ -282,12 +300,12 @@ fn watchers_lose_nothing() {
 
 #[test]
 fn watchers_time_what_they_are_told_of_where_values_tell_the_time() {
-    // Long enough for a watcher to get its turn; how much it hears in it does not matter.
+    // Long enough for a watcher to get its turn; how much it takes in it does not matter.
     let load = "run --writers 1 --watchers 1 --readers 0 --keys 64 --scrub none --warmup 0s";
     for (more, timed) in [("", true), ("--value-len 39", false), ("--no-oracle", false)] {
-        let told = &passes(&format!("{load} --duration 500ms {more}"))["notifications"];
-        assert_eq!(number_of(told, "latency_ns", "samples") > 0, timed, "{more}: {told}");
-        assert!(told["goodput_per_s"].as_f64().unwrap() > 0.0, "{told}");
+        let taken = &passes(&format!("{load} --duration 500ms {more}"))["notifications"];
+        assert_eq!(number_of(taken, "latency_ns", "samples") > 0, timed, "{more}: {taken}");
+        assert!(taken["goodput_per_s"].as_f64().unwrap() > 0.0, "{taken}");
     }
 }
 

@@ -86,7 +86,7 @@ fn an_open_loop_starts_what_was_planned() {
             "{SMALL} --rate 2000 --arrivals {arrivals} --workers {workers} --duration 500ms"
         ));
         let planned = run["open_loop"]["planned"].as_u64().unwrap();
-        // Half a second of two thousand, whoever came to see when it began, and a few that began before its end was seen.
+        // Half a second of two thousand, and a few that began before a worker saw the end.
         assert!(
             (990..=2_500).contains(&planned) || (arrivals == "poisson" && planned > 850),
             "{arrivals}: {planned}"

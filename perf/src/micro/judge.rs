@@ -1,10 +1,10 @@
 //! From samples to judgements: puts each claim beside the series of its rounds. Pure: the tests feed it samples.
 
 use super::goal::{Against, Bound, Claim, Term};
-use crate::counters::PerOperation;
 use crate::limits::Limit;
 use crate::rounds::Series;
 use crate::stats::Summary;
+use splinter_harness::counters::PerOperation;
 use splinter_harness::environment::Environment;
 use splinter_harness::environment::settle;
 use splinter_harness::verdict::Verdict;

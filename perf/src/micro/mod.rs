@@ -15,12 +15,12 @@ pub mod record;
 pub mod rows;
 pub mod table;
 
-use crate::counters::{self, Counts};
 use crate::limits::{Limit, Setup, plausible};
 use crate::rounds::{self, Probe, Schedule, Series};
 use judge::Row;
 use record::Measured;
 use rows::{Entry, Sample, Unable};
+use splinter_harness::counters::{self, Counts};
 use splinter_harness::disturbance::RoundWatch;
 use splinter_harness::interrupt;
 use splinter_harness::progress::Progress;

@@ -1,5 +1,5 @@
 //! The processors that a thread may run on, by the kernel's affinity mask, which is as long as the kernel wants it. A
-//! `cpu_set_t` has 1,024 bits, and a kernel with more possible processors answers EINVAL to whoever asks with that.
+//! `cpu_set_t` has 1,024 bits, and a kernel with more possible processors answers EINVAL to that.
 #![allow(unsafe_code)] // System calls with a mask of any length.
 
 use libc::{c_ulong, cpu_set_t};

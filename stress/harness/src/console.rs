@@ -104,7 +104,7 @@ fn write_out(mut bytes: &[u8]) -> io::Result<()> {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
             Ok(written) => bytes = &bytes[written..],
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            // The process that made it so shares it, as a program on the other end of a socket may.
+            // Another program may share it, as on the other end of a socket.
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 let mut room = [PollFd::new(out.as_fd(), PollFlags::POLLOUT)];
                 // Woken early, it finds no room again.

@@ -28,17 +28,6 @@ impl CpuQuota {
             self.group, self.processors, self.throttled_ms, self.throttled_periods
         )
     }
-
-    /// Returns which share of the time of `busy` processors the quota took from a run of so many seconds.
-    #[must_use]
-    pub fn taken(&self, run_s: f64, busy: usize) -> f64 {
-        if self.throttled_ms == 0 {
-            return 0.0;
-        }
-        let stopped = self.throttled_ms as f64 * 1e-3 / (run_s * busy as f64);
-        // What it grants at most, where the kernel counts less than that as stopped.
-        stopped.max(1.0 - self.processors / busy as f64)
-    }
 }
 
 /// The groups with a quota that this process is in, as they are at one moment.
@@ -169,38 +158,12 @@ fn place(root: &Path) -> Option<Place> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// A folder that stands for the root of a machine; removed when dropped.
-    struct Tree(PathBuf);
-
-    impl Tree {
-        fn new(name: &str, files: &[(&str, &str)]) -> Self {
-            let folder = format!("splinter-quota-{name}-{}", std::process::id());
-            let tree = Self(std::env::temp_dir().join(folder));
-            let _ = fs::remove_dir_all(&tree.0);
-            for (path, text) in files {
-                tree.write(path, text);
-            }
-            tree
-        }
-
-        fn write(&self, path: &str, text: &str) {
-            let path = self.0.join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        }
-    }
-
-    impl Drop for Tree {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
+    use crate::test_tree::Tree;
 
     #[test]
     fn a_quota_of_version_2_is_found_in_the_own_group_and_in_those_above() {
         let tree = Tree::new(
-            "second",
+            "quota-second",
             &[
                 ("proc/self/cgroup", "0::/jobs/one\n"),
                 (
@@ -236,7 +199,7 @@ mod tests {
     fn a_quota_of_version_1_is_found_in_a_container_too() {
         let at = "sys/fs/cgroup/cpu,cpuacct";
         let tree = Tree::new(
-            "first",
+            "quota-first",
             &[
                 ("proc/self/cgroup", "5:memory:/docker/ab\n4:cpuset:/\n3:cpu,cpuacct:/docker/ab\n0::/\n"),
                 (
@@ -262,18 +225,5 @@ mod tests {
         assert!(Groups::below(Path::new("/nowhere")).0.is_empty());
         let now = Groups::read();
         assert_eq!(now.since(&now).is_some(), !now.0.is_empty());
-    }
-
-    #[test]
-    fn what_a_quota_took_is_its_throttling_or_all_that_it_does_not_grant() {
-        let quota = |processors, throttled_ms| CpuQuota {
-            group: String::new(),
-            processors,
-            throttled_periods: 1,
-            throttled_ms,
-        };
-        assert_eq!(quota(0.5, 0).taken(1.0, 2), 0.0);
-        assert_eq!(quota(0.5, 100).taken(1.0, 2), 0.75);
-        assert_eq!(quota(4.0, 1000).taken(1.0, 2), 0.5);
     }
 }

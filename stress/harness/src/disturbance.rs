@@ -43,6 +43,12 @@ impl Cause {
         }
     }
 
+    /// Tells whether others had the processors.
+    #[must_use]
+    pub fn is_other_work(self) -> bool {
+        matches!(self, Self::Steal | Self::OtherLoad)
+    }
+
     fn words(self) -> &'static str {
         match self {
             Self::Steal => "the hypervisor took",
@@ -124,6 +130,8 @@ pub struct Usage {
     at: Instant,
     processors: Vec<usize>,
     steal_ms: u64,
+    /// Of all processors of the machine.
+    machine_steal_ms: u64,
     busy_ms: u64,
     own_ms: u64,
     memory_us: u64,
@@ -140,10 +148,12 @@ impl Usage {
         let text = |path: &str| fs::read_to_string(path).unwrap_or_default();
         // Its own time first: what passes in between counts for others, and is little.
         let own_ms = own_ms();
-        let [busy_ms, steal_ms] = processor_ms(&text("/proc/stat"), &processors);
+        let stat = text("/proc/stat");
+        let [busy_ms, steal_ms] = processor_ms(&stat, |number| processors.contains(&number));
         Self {
             at: Instant::now(),
             steal_ms,
+            machine_steal_ms: processor_ms(&stat, |_| true)[1],
             busy_ms,
             own_ms,
             memory_us: stalled_us(&text("/proc/pressure/memory")),
@@ -152,10 +162,11 @@ impl Usage {
         }
     }
 
-    /// Returns what the hypervisor and quotas took since, and the disturbances.
-    pub fn since(&self) -> (Option<CpuQuota>, Vec<Disturbance>) {
+    /// Returns what the hypervisor took of all processors since, in milliseconds, what quotas took, and the disturbances.
+    pub fn since(&self) -> (u64, Option<CpuQuota>, Vec<Disturbance>) {
         let now = Self::of(self.processors.clone());
-        (now.groups.since(&self.groups), now.spent(self).judge())
+        let steal_ms = now.machine_steal_ms.saturating_sub(self.machine_steal_ms);
+        (steal_ms, now.groups.since(&self.groups), now.spent(self).judge())
     }
 
     fn spent(&self, before: &Self) -> Spent {
@@ -230,13 +241,13 @@ impl RoundWatch {
 }
 
 /// Returns what some processors did and what the hypervisor took of them, in milliseconds since boot.
-fn processor_ms(stat: &str, processors: &[usize]) -> [u64; 2] {
+fn processor_ms(stat: &str, counts: impl Fn(usize) -> bool) -> [u64; 2] {
     let mut sums = [0, 0];
     for line in stat.lines() {
         let mut words = line.split_whitespace();
         let name = words.next().and_then(|name| name.strip_prefix("cpu"));
         let number = name.and_then(|name| name.parse::<usize>().ok());
-        if !number.is_some_and(|number| processors.contains(&number)) {
+        if !number.is_some_and(&counts) {
             continue;
         }
         // user, nice, system, idle, iowait, irq, softirq, steal
@@ -257,27 +268,33 @@ fn stalled_us(pressure: &str) -> u64 {
 
 /// Returns the processor time of this process, of those it started, of theirs, and of all of them that have ended.
 fn own_ms() -> u64 {
-    let own = std::process::id();
-    let mut processes = HashMap::new();
-    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let id = entry.file_name().to_str().and_then(|it| it.parse().ok());
-        let stat = id.and_then(|id: u32| {
-            let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-            Some((id, parse_stat(&stat)?))
-        });
-        processes.extend(stat);
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let processes = entries.filter_map(|entry| {
+        let id = entry.file_name().to_str()?.parse().ok()?;
+        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+        let [parent, ticks] = parse_stat(&stat)?;
+        Some([id, parent, ticks])
+    });
+    ticks_of(std::process::id().into(), processes) * TICK_MS
+}
+
+/// Adds up the ticks of a process and of its descendants; each of `processes` is id, parent, ticks.
+fn ticks_of(root: u64, processes: impl Iterator<Item = [u64; 3]>) -> u64 {
+    let mut children: HashMap<u64, Vec<[u64; 2]>> = HashMap::new();
+    let mut sum = 0;
+    for [id, parent, ticks] in processes {
+        sum += if id == root { ticks } else { 0 };
+        children.entry(parent).or_default().push([id, ticks]);
     }
-    let is_own = |&(&id, _): &(&u32, &[u64; 2])| {
-        let mut at = id;
-        // No process is its own ancestor; one that was replaced while this looked may seem so.
-        (0..processes.len()).any(|_| {
-            let found = at == own;
-            at = processes.get(&at).map_or(0, |it| it[0] as u32);
-            found
-        })
-    };
-    let times = processes.iter().filter(is_own);
-    times.map(|(_, it)| it[1]).sum::<u64>() * TICK_MS
+    let mut left = vec![root];
+    while let Some(id) = left.pop() {
+        // Taken out: a process that was replaced while this looked may seem to be its own ancestor.
+        for [child, ticks] in children.remove(&id).unwrap_or_default() {
+            sum += ticks;
+            left.push(child);
+        }
+    }
+    sum
 }
 
 /// Reads the parent, and the ticks of a process and of its ended children, from `/proc/PID/stat`.
@@ -389,12 +406,28 @@ mod tests {
     #[test]
     fn the_kernels_counters_are_read_by_processor() {
         let stat = "cpu  9 9 9 9 9 9 9 9\ncpu0 1 2 3 100 7 4 5 6 0 0\ncpu1 10 0 0 0 0 0 0 1\nintr 5\n";
-        assert_eq!(processor_ms(stat, &[0]), [150, 60]);
-        assert_eq!(processor_ms(stat, &[0, 1]), [250, 70]);
+        assert_eq!(processor_ms(stat, |number| number == 0), [150, 60]);
+        assert_eq!(processor_ms(stat, |_| true), [250, 70]);
         let pressure = "some avg10=0.00 avg60=0.00 avg300=0.00 total=1234\nfull total=5\n";
         assert_eq!([stalled_us(pressure), stalled_us("")], [1234, 0]);
         let stat = "7 (a) b) S 3 7 7 0 -1 0 0 0 0 0 10 20 30 40 20 0 1 0";
         assert_eq!(parse_stat(stat), Some([3, 100]));
+    }
+
+    #[test]
+    fn a_process_and_all_its_descendants_count_and_no_others() {
+        let processes = [
+            [1, 0, 5],
+            [2, 0, 7],
+            [10, 1, 100],
+            [11, 10, 20],
+            [12, 11, 3],
+            [13, 1, 9],
+            [20, 21, 1],
+            [21, 20, 1],
+        ];
+        let of = |root| ticks_of(root, processes.into_iter());
+        assert_eq!([of(10), of(12), of(1), of(20), of(99)], [123, 3, 137, 3, 0]);
     }
 
     #[test]

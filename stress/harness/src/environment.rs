@@ -56,7 +56,7 @@ pub struct Environment {
     pub rounds_again: u32,
     /// Time-stamp counter, as measured against the clock.
     pub tsc_ghz: f64,
-    /// Hardware counters: never read, and never guessed.
+    /// Always "unavailable": what the counters said is beside the operations.
     pub hardware_counters: String,
     /// What was built.
     pub build: Build,
@@ -160,22 +160,18 @@ impl Build {
 
 /// What was taken of the processors since some moment, by the hypervisor, control groups and other processes.
 #[derive(Clone, Debug)]
-pub struct Taken {
-    steal_ms: u64,
-    usage: Usage,
-}
+pub struct Taken(Usage);
 
 impl Taken {
     /// Begins to count.
     #[must_use]
     pub fn from_now() -> Self {
-        Self { steal_ms: steal_ms(), usage: Usage::now() }
+        Self(Usage::now())
     }
 
     /// Writes down what was taken since.
     pub fn note(&self, environment: &mut Environment) {
-        environment.steal_ms = steal_ms().saturating_sub(self.steal_ms);
-        (environment.cpu_quota, environment.disturbances) = self.usage.since();
+        (environment.steal_ms, environment.cpu_quota, environment.disturbances) = self.0.since();
     }
 }
 
@@ -188,14 +184,6 @@ fn is_zero(count: &u32) -> bool {
 fn quota() -> Option<CpuQuota> {
     let groups = Groups::read();
     groups.since(&groups)
-}
-
-/// Returns the time that the hypervisor has given to others since boot, all processors together, in milliseconds.
-fn steal_ms() -> u64 {
-    let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
-    let ticks: u64 = stat.split_whitespace().nth(8).and_then(|ticks| ticks.parse().ok()).unwrap_or(0);
-    // USER_HZ is 100 on every Linux that has a stable ABI for it.
-    ticks * 10
 }
 
 /// Makes sure that there is `/proc`: by it programs find themselves and their files, and the suite what its threads and
@@ -215,11 +203,7 @@ pub fn require_proc() -> Result<(), String> {
 
 /// Reads a file of the kernel's, or says that it is unavailable.
 fn text(path: &str) -> String {
-    fs::read_to_string(path)
-        .ok()
-        .map(|text| text.trim().to_owned())
-        .filter(|text| !text.is_empty())
-        .unwrap_or_else(|| UNAVAILABLE.to_owned())
+    sysfs::text(path).unwrap_or_else(|| UNAVAILABLE.to_owned())
 }
 
 /// Returns the word in brackets: `always [madvise] never`.

@@ -2,7 +2,7 @@
 //! random numbers, statistics, tables and files. Nothing here knows a workload or a record of one.
 //!
 //! - The machine: [`machine`], [`affinity`], [`cpulist`], [`cpu_quota`], [`environment`], [`disturbance`], [`valgrind`].
-//! - Time: [`cycles`], [`clock_cost`], [`interrupt`], [`progress`].
+//! - Time and events: [`cycles`], [`clock_cost`], [`counters`], [`interrupt`], [`progress`].
 //! - Processes: [`forked`], [`task`], [`shared`], [`futex`].
 //! - Figures and text: [`rng`], [`stats`], [`table`], [`text`], [`named_enum!`], [`verdict`], [`error`].
 //! - Files and the terminal: [`files`], [`input`], [`console`], [`program`], [`documentation`].
@@ -10,6 +10,7 @@
 pub mod affinity;
 pub mod clock_cost;
 pub mod console;
+pub mod counters;
 pub mod cpu_quota;
 pub mod cpulist;
 pub mod cycles;
@@ -31,6 +32,8 @@ pub mod shared;
 pub mod stats;
 pub mod table;
 pub mod task;
+#[cfg(test)]
+mod test_tree;
 pub mod text;
 pub mod valgrind;
 pub mod verdict;

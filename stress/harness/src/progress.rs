@@ -1,4 +1,4 @@
-//! What a command tells while it goes on. The engine calls, whoever watches decides what to show; on a
+//! What a command reports while it runs. The engine calls, and an implementation decides what to show; on a
 //! terminal that is one line, redrawn. Drawing happens between samples and takes no part in any.
 
 use crate::table::rate;

@@ -1,4 +1,4 @@
-//! The suite's random numbers, for whoever draws by a seed that a record keeps: small, one generator
+//! Random numbers by a seed that a record keeps: small, one generator
 //! for each worker, so that a run can be repeated and nothing is shared. Equal seeds give equal
 //! sequences on every machine; `results/README.md` says which. Knows nothing of what is drawn. Not for secrets.
 

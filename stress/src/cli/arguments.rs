@@ -101,8 +101,8 @@ fn argument(field: &Field, flag: Flag) -> Arg {
         .help(field.help(&flag))
         .help_heading(field.heading);
     let argument = match flag.requires {
-        "" => argument,
-        other => argument.requires(other),
+        None => argument,
+        Some(other) => argument.requires(other),
     };
     let check = move |text: &str| {
         let set = (flag.set)(&mut Workload::default(), text);
@@ -248,11 +248,7 @@ impl<const VERB: u8> Flags<VERB> {
         if self.profile.is_some() {
             workload = workload.under(&profile)?;
         }
-        let mut workload = self.over(workload)?;
-        // What is asked for in so many words is had.
-        if self.text("slots").is_none() {
-            workload = workload.roomier(profile.slot_factor);
-        }
+        let workload = self.over(workload)?.roomier(profile.slot_factor);
         let axes = Axis::all().filter_map(|axis| {
             let found = |lists: &[Axes]| lists.iter().find(|(other, _)| *other == axis).cloned();
             found(&self.lists).or_else(|| found(&listed))

@@ -1,4 +1,4 @@
-//! The workloads that flags stand for.
+//! What becomes of the flags that say what to run.
 
 use super::*;
 use crate::open_loop::Arrivals;
@@ -19,21 +19,16 @@ fn levels(workloads: &[Workload]) -> Vec<Scrub> {
     workloads.iter().map(|workload| workload.scrub).collect()
 }
 
-/// Does something with flags, `FILE` in which stands for a file of this text.
-fn with_file<T>(text: &str, flags: &str, act: impl FnOnce(&WorkloadFlags) -> T) -> T {
+/// Does something with a file of this text.
+fn with_file<T>(text: &str, act: impl FnOnce(&Path) -> T) -> T {
     static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let name = format!("splinter-workload-{}-{number}.toml", std::process::id());
     let path = std::env::temp_dir().join(name);
     std::fs::write(&path, text).unwrap();
-    let done = act(&parsed(&flags.replace("FILE", &path.display().to_string())));
+    let done = act(&path);
     std::fs::remove_file(&path).unwrap();
     done
-}
-
-/// Returns the workloads of a workload file and of flags beside it.
-fn of_file(text: &str, flags: &str) -> Vec<Workload> {
-    with_file(text, &format!("--workload FILE {flags}"), |it| it.workloads().unwrap())
 }
 
 #[test]
@@ -53,7 +48,7 @@ fn the_defaults_that_help_names_are_those_of_the_workload() {
         argument.unwrap().get_help().unwrap().to_string()
     };
     let tuning = splinter::Tuning::default();
-    let current = |value: u128| format!("[default: as is in force, {value}]");
+    let current = |value: u128| format!("[default: the current value, {value}]");
     for (name, end) in [
         ("scrub", "[default: all]".to_owned()),
         ("writers", "at most 1023 [default: 32]".to_owned()),
@@ -100,7 +95,8 @@ fn flags_end_up_in_the_workload() {
 #[test]
 fn flags_win_over_the_file_and_the_file_over_the_defaults() {
     let text = "writers = 3\nkeys = 99\nspan = { ops = 10 }\nrate = 1000\nscrub = \"full\"\noracle = false\n";
-    let all = of_file(text, "--keys 50 --duration 2s");
+    let all =
+        with_file(text, |path| workloads(&format!("--workload {} --keys 50 --duration 2s", path.display())));
     let expected = Workload {
         writers: 3,
         keys: 50,
@@ -113,14 +109,18 @@ fn flags_win_over_the_file_and_the_file_over_the_defaults() {
     assert_eq!(all, [expected]);
     let text = "oracle = false\nhistogram = false\nscrub = \"full\"\n";
     let observed = |flags: &str| {
-        let workload = of_file(text, flags).remove(0);
-        [workload.oracle, workload.histogram]
+        with_file(text, |path| {
+            let workload = workloads(&format!("--workload {} {flags}", path.display())).remove(0);
+            [workload.oracle, workload.histogram]
+        })
     };
     assert_eq!(observed(""), [false, false]);
     assert_eq!(observed("--oracle --histogram"), [true, true]);
     assert_eq!(observed("--no-oracle --oracle"), [true, false]);
     assert_eq!(observed("--oracle --no-oracle"), [false, false]);
-    let levels = |text: &str, flags: &str| levels(&of_file(text, flags));
+    let levels = |text: &str, flags: &str| {
+        with_file(text, |path| levels(&workloads(&format!("--workload {} {flags}", path.display()))))
+    };
     assert_eq!(levels("scrub = \"full\"", "--scrub none"), [Scrub::None]);
     assert_eq!(levels("scrub = \"all\"", ""), Scrub::ALL);
     assert_eq!(levels("", ""), Scrub::ALL);
@@ -132,7 +132,7 @@ fn a_profile_comes_over_the_file_and_flags_over_the_profile() {
     let profile = "[process]\nspin_ns = 7\n[store]\nscrub = \"full\"\nslot_factor = 2\n\
         huge_pages = \"advise\"\n[workers]\npin = \"compact\"\n";
     let all =
-        |flags: &str| with_file(profile, &format!("--profile FILE {flags}"), |it| it.workloads().unwrap());
+        |flags: &str| with_file(profile, |path| workloads(&format!("--profile {} {flags}", path.display())));
     let [plain] = all("").try_into().unwrap();
     let expected = Workload {
         scrub: Scrub::Full,
@@ -165,8 +165,9 @@ fn one_workload_has_one_level() {
     assert_eq!(one("").unwrap(), Workload::default());
     assert_eq!(one("--scrub full").unwrap().scrub, Scrub::Full);
     assert!(one("--scrub all").unwrap_err().contains("--scrub"));
-    let scrub =
-        |text: &str| with_file(text, "--workload FILE", |it| it.workload().map(|workload| workload.scrub));
+    let scrub = |text: &str| {
+        with_file(text, |path| one(&format!("--workload {}", path.display()))).map(|workload| workload.scrub)
+    };
     assert_eq!(scrub("scrub = \"none\""), Ok(Scrub::None));
     assert!(scrub("scrub = \"all\"").is_err());
     assert_eq!(parsed("").duration(), Ok(None));
@@ -175,7 +176,7 @@ fn one_workload_has_one_level() {
 }
 
 #[test]
-fn a_workload_of_flags_is_printed_and_read_back_the_same() {
+fn what_flags_stand_for_is_printed_and_read_back_the_same() {
     for flags in [
         "",
         "--scrub full --writers 2 --key-choice hot:3 --value-len 16..256 --rate 5k",
@@ -183,7 +184,7 @@ fn a_workload_of_flags_is_printed_and_read_back_the_same() {
     ] {
         let first = workloads(flags);
         let text = file::print(&first[0], &levels(&first));
-        let again = of_file(&text, "");
+        let again = with_file(&text, |path| workloads(&format!("--workload {}", path.display())));
         assert_eq!(first, again, "{text}");
     }
 }
@@ -215,7 +216,9 @@ fn a_wrong_file_is_refused_with_its_line() {
         ("scrub = \"some\"", "line 1: 'some' is no scrub level"),
         ("writers = 0\nreaders = 0", "--writers"),
     ] {
-        let error = with_file(text, "--workload FILE", |it| it.workloads().unwrap_err());
+        let error = with_file(text, |path| {
+            parsed(&format!("--workload {}", path.display())).workloads().unwrap_err()
+        });
         assert!(error.contains(word) && !error.contains('\n'), "{error}");
     }
     let missing = parsed("--workload /nowhere/at-all.toml").workloads().unwrap_err();

@@ -199,7 +199,7 @@ impl Checker<'_> {
             }
             if event.op == OpKind::Get && event.epoch != 0 && !self.covers(versions, place, event.epoch) {
                 let pair = [versions[place].event, at];
-                self.contradict(pair, "it was told an epoch at which another version was in force");
+                self.contradict(pair, "its epoch is one at which another version was current");
             }
             let version = &mut versions[place];
             version.upper = version.upper.min(returned);

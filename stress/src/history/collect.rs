@@ -40,12 +40,12 @@ impl Before {
 pub(crate) fn collect(
     workload: &Workload,
     before: &Before,
-    block: &SharedState,
+    shared: &SharedState,
     store: &impl Reads,
     cycle_ns: f64,
 ) -> History {
     let objects = Objects::new(workload);
-    let logs: Vec<_> = (0..workload.operators()).filter_map(|at| block.tape(at)).collect();
+    let logs: Vec<_> = (0..workload.operators()).filter_map(|at| shared.event_log(at)).collect();
     let recorded = || logs.iter().flat_map(EventLog::events);
     let mut touched = vec![false; objects.all().count()];
     for event in recorded() {
@@ -153,10 +153,10 @@ fn last(
 
 /// Collects the history of a run on a fake store, whose values all have one length at first.
 #[cfg(test)]
-pub(crate) fn collect_for_tests(workload: &Workload, block: &SharedState, store: &impl Reads) -> History {
+pub(crate) fn collect_for_tests(workload: &Workload, shared: &SharedState, store: &impl Reads) -> History {
     let keys = workload.key_sets().values.end as usize;
     let before = Before { values: vec![(0, 0, workload.value_len.longest()); keys] };
-    collect(workload, &before, block, store, 1.0)
+    collect(workload, &before, shared, store, 1.0)
 }
 
 #[cfg(test)]
@@ -169,24 +169,22 @@ mod tests {
     /// A store that answers every read with the same error.
     struct Gone(Miss);
 
+    macro_rules! gone {
+        ($(fn $name:ident($($argument:ty),+) -> $done:ty;)+) => {$(
+            fn $name(&self, $(_: $argument),+) -> Result<$done, Miss> {
+                Err(self.0.clone())
+            }
+        )+};
+    }
+
     impl Reads for Gone {
-        fn get(&self, _: &[u8], _: &mut [u8]) -> Result<usize, Miss> {
-            Err(self.0.clone())
-        }
-        fn view(&self, _: &[u8], _: &mut [u8]) -> Result<(usize, u64), Miss> {
-            Err(self.0.clone())
-        }
-        fn read_int(&self, _: &[u8]) -> Result<u64, Miss> {
-            Err(self.0.clone())
-        }
-        fn read_tandem(&self, _: &[u8], _: &mut [Vec<u8>]) -> Result<(), Miss> {
-            Err(self.0.clone())
-        }
-        fn read_vector(&self, _: &[u8], _: &mut [f32]) -> Result<(), Miss> {
-            Err(self.0.clone())
-        }
-        fn labels(&self, _: &[u8]) -> Result<u64, Miss> {
-            Err(self.0.clone())
+        gone! {
+            fn get(&[u8], &mut [u8]) -> usize;
+            fn view(&[u8], &mut [u8]) -> (usize, u64);
+            fn read_int(&[u8]) -> u64;
+            fn read_tandem(&[u8], &mut [Vec<u8>]) -> ();
+            fn read_vector(&[u8], &mut [f32]) -> ();
+            fn labels(&[u8]) -> u64;
         }
     }
 

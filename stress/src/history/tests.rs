@@ -22,18 +22,7 @@ impl Simulation {
 
     /// Performs a random operation that is possible, and returns it.
     fn step(&mut self, rng: &mut Rng) -> Event {
-        let mut event = Event {
-            invoked: 0,
-            returned: 0,
-            worker: 0,
-            key: 0,
-            op: OpKind::NotFound,
-            id: 0,
-            slot: 0,
-            epoch: 0,
-            len: 0,
-            size: 0,
-        };
+        let mut event = Event { op: OpKind::NotFound, ..Event::default() };
         let choice = rng.below(10);
         match (self.kind, self.holds) {
             (ObjectKind::Value, holds) => {
@@ -197,7 +186,7 @@ fn the_quick_check_agrees_with_the_exhaustive_one() {
             for _ in 0..round % 4 {
                 spoil(&mut events, &mut rng);
             }
-            // Reads were not told an epoch here.
+            // Reads have no epoch here.
             for event in events.iter_mut().filter(|event| is_read(event)) {
                 event.epoch = 0;
             }

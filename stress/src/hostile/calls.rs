@@ -42,7 +42,7 @@ pub(super) const CALLS: [Call; 70] = [
         };
         let (len, index) = (view.len(), c.rng.below(1 << 20) as usize);
         let bytes = view.bytes().count();
-        let _ = (view.is_current(), view.epoch(), view.word(index), view.word(0));
+        let _ = (view.validate(), view.epoch(), view.word(index), view.word(0));
         let copied = c.read(|buf| Ok(view.copy_to(buf)))?;
         Some(c.bound(len) && c.bound(bytes) && copied)
     }),

@@ -6,10 +6,11 @@ use super::record::KillPlan;
 use super::shared_state::{Fault, KillState};
 use super::verifier::Verifier;
 use crate::raw::Raw;
-use splinter::{Error, Scrub, Store, Writer};
+use splinter::{Error, Scrub, Store, Writer, retry};
+use std::time::Duration;
 
-/// How often a key may be busy when no writer lives that could hold it.
-const PATIENCE: usize = 200;
+/// How long a key may be busy when no writer lives that could hold it.
+const PATIENCE: Duration = Duration::from_millis(10);
 
 /// Checks a store, and empties it.
 pub(super) fn run(store: &Store, raw: &Raw, state: &KillState, plan: &KillPlan) {
@@ -44,7 +45,7 @@ fn write_everything(writer: &mut Writer, state: &KillState, stuck: &impl Fn(Stri
     let own = state.writers().flat_map(|writer| kept.map(|own| own.key(writer.number)));
     let shared = (0..HOT).map(hot).chain([SUM, MIXED].map(str::to_owned));
     for key in own.chain(shared) {
-        let answer = retry(|| writer.bump(&key));
+        let answer = retry(PATIENCE, || writer.bump(&key));
         if answer.is_err() {
             stuck(format!("{key}: takes no write though no writer lives: {answer:?}"));
         }
@@ -98,32 +99,26 @@ fn empty_and_fill(store: &Store, plan: &KillPlan, report: &impl Fn(Fault, String
         if !known(key) {
             report(Fault::Astray, format!("{key}: no writer's key"));
         }
-        if let Err(error) = retry(|| writer.unset(key)) {
+        if let Err(error) = retry(PATIENCE, || writer.unset(key)) {
             stuck(format!("{key}: cannot be removed: {error}"));
         }
     }
     let slots = store.geometry().slots;
     let fresh = |number| format!("fresh{number}");
     for number in 0..slots {
-        if let Err(error) = retry(|| writer.set(fresh(number), b"x")) {
+        if let Err(error) = retry(PATIENCE, || writer.set(fresh(number), b"x")) {
             return report(Fault::Astray, format!("slot {number} of {slots}: {error}"));
         }
     }
-    let over = retry(|| writer.set(fresh(slots), b"x"));
+    let over = retry(PATIENCE, || writer.set(fresh(slots), b"x"));
     if over != Err(Error::Full) {
         report(Fault::Astray, format!("a key more than slots: {over:?}"));
     }
     for number in 0..slots {
-        if let Err(error) = retry(|| writer.unset(fresh(number))) {
+        if let Err(error) = retry(PATIENCE, || writer.unset(fresh(number))) {
             stuck(format!("fresh{number}: cannot be removed: {error}"));
         }
     }
     drop(writer);
     inspect(store, true, report);
-}
-
-/// Repeats an attempt that is answered `Again`, but not for ever.
-fn retry<T>(mut attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
-    let mut answers = (0..PATIENCE).map(|_| attempt());
-    answers.find(|answer| !matches!(answer, Err(Error::Again))).unwrap_or(Err(Error::Again))
 }

@@ -74,6 +74,11 @@ pub(super) fn list(numbers: &[u32]) -> String {
     words.join(",")
 }
 
+/// Describes a node by its processors and its distances to all nodes.
+pub(super) fn described(processors: &[usize], distances: &[u32]) -> String {
+    format!("processors {}, distances {}", cpulist::print(processors), list(distances))
+}
+
 /// Reads distances; none where any is not a number.
 fn numbers(text: &str) -> Vec<u32> {
     let words = text.split(',').map(str::parse);

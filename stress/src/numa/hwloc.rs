@@ -1,9 +1,8 @@
 //! The nodes as hwloc sees them, held against what the kernel says in `/sys`: another reader of the same
 //! machine, so that neither can be wrong alone.
 
-use super::expected::list;
+use super::expected::{described, list};
 use super::record::NumaRow;
-use splinter_harness::cpulist;
 use splinter_harness::machine::hwloc::this_machine;
 use splinter_harness::machine::sysfs;
 use splinter_harness::machine::{Machine, MachineNode};
@@ -21,21 +20,13 @@ fn compare(machine: &Machine, seen: &Machine) -> Vec<NumaRow> {
     let known: Vec<u32> = seen.nodes.iter().map(|node| node.id).collect();
     let other = (there != known).then(|| "hwloc has other nodes than the kernel".to_owned());
     let (asked, found) = (list(&there), list(&known));
-    let mut rows = vec![NumaRow::new("hwloc", format!("nodes {asked}"), found, other.into_iter().collect())];
+    let mut rows = vec![NumaRow::new("hwloc", format!("nodes {asked}"), found, other)];
     for node in &machine.nodes {
-        let line = |node: &MachineNode| {
-            let (processors, distances) = (cpulist::print(&node.processors), list(&node.distances));
-            format!("processors {processors}, distances {distances}")
-        };
+        let line = |node: &MachineNode| described(&node.processors, &node.distances);
         let other = seen.nodes.iter().find(|other| other.id == node.id);
         let (asked, found) = (line(node), other.map(line).unwrap_or_default());
         let differs = (asked != found).then(|| "hwloc and the kernel differ".to_owned());
-        rows.push(NumaRow::new(
-            "hwloc",
-            format!("node {}: {asked}", node.id),
-            found,
-            differs.into_iter().collect(),
-        ));
+        rows.push(NumaRow::new("hwloc", format!("node {}: {asked}", node.id), found, differs));
     }
     rows
 }

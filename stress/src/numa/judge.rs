@@ -1,10 +1,9 @@
 //! Decides: whether the machine is the one asked for, whether three accounts of the same pages agree, and
 //! whether the pages are where they were to be. Pure.
 
-use super::expected::list;
+use super::expected::{described, list};
 use super::maps::MapsLine;
 use super::record::{NumaPlan, NumaRow};
-use splinter_harness::cpulist;
 use splinter_harness::machine::Machine;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -92,20 +91,15 @@ pub(super) fn machine(plan: &NumaPlan, machine: &Machine) -> Vec<NumaRow> {
         let said: Vec<u32> = plan.expect.iter().map(|node| node.id).collect();
         let there: Vec<u32> = machine.nodes.iter().map(|node| node.id).collect();
         let wrong = (said != there).then(|| "other nodes than said".to_owned());
-        rows.push(NumaRow::new("nodes", list(&said), list(&there), wrong.into_iter().collect()));
+        rows.push(NumaRow::new("nodes", list(&said), list(&there), wrong));
     }
     for node in &machine.nodes {
-        let line = |processors: &[usize], distances: &[u32]| {
-            let processors = cpulist::print(processors);
-            format!("processors {processors}, distances {}", list(distances))
-        };
-        let found = line(&node.processors, &node.distances);
+        let found = described(&node.processors, &node.distances);
         let said = plan.expect.iter().find(|said| said.id == node.id);
-        let asked = said.map(|said| line(&said.processors, &said.distances));
-        let wrong = asked.as_ref().filter(|asked| **asked != found);
-        let reasons = wrong.map(|_| "not as said".to_owned()).into_iter().collect();
+        let asked = said.map(|said| described(&said.processors, &said.distances));
+        let wrong = asked.as_ref().filter(|asked| **asked != found).map(|_| "not as said".to_owned());
         let asked = asked.unwrap_or_else(|| "whatever it is".to_owned());
-        rows.push(NumaRow::new(format!("node {}", node.id), asked, found, reasons));
+        rows.push(NumaRow::new(format!("node {}", node.id), asked, found, wrong));
     }
     rows
 }
@@ -114,7 +108,7 @@ fn enough(what: &str, asked: Option<usize>, found: usize) -> NumaRow {
     let short = asked.filter(|&asked| found < asked);
     let reason = short.map(|asked| format!("{asked} were asked for and {found} are there"));
     let asked = asked.map_or_else(|| "any".to_owned(), |asked| format!("{asked} or more"));
-    NumaRow::new(what, asked, found.to_string(), reason.into_iter().collect())
+    NumaRow::new(what, asked, found.to_string(), reason)
 }
 
 #[cfg(test)]
@@ -184,10 +178,7 @@ mod tests {
             nodes,
             processors,
             expect: expect.iter().map(|text| text.parse().unwrap()).collect(),
-            machine_only: false,
-            ops: 1,
-            seed: 1,
-            plant: None,
+            ..NumaPlan::default()
         };
         super::super::verdict(&machine(&plan, &two_nodes()))
     }

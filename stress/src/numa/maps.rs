@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 /// One line of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct MapsLine {
-    /// The policy in force, as the kernel words it: `default`, `bind:1`, `interleave:0-3`.
+    /// The current policy, as the kernel words it: `default`, `bind:1`, `interleave:0-3`.
     pub policy: String,
     /// Pages by node; not those that this process has not mapped in.
     pub pages: BTreeMap<u32, u64>,

@@ -17,8 +17,8 @@ use std::collections::BTreeMap;
 const KEYS: u64 = 480;
 const VALUE_LEN: usize = 4096;
 
-/// How the words begin where the kernel does not tell this process.
-const DENIED: &str = "this process is not told";
+/// How the reason begins where the kernel refuses to answer this process.
+const DENIED: &str = "the kernel does not say";
 
 /// One store to make.
 #[derive(Clone, Debug)]
@@ -179,13 +179,13 @@ pub(super) fn accounts(store: &Store) -> Result<Accounts, String> {
     let page = usize::try_from(residency.page_bytes).map_err(|error| error.to_string())?;
     let len = usize::try_from(store.arena_len()).map_err(|error| error.to_string())?;
     let pages: Vec<usize> = (base..base + len).step_by(page).collect();
-    let told = kernel::nodes_of(&pages).map_err(|error| match error.raw_os_error() {
+    let nodes = kernel::nodes_of(&pages).map_err(|error| match error.raw_os_error() {
         Some(libc::EPERM | libc::ENOSYS) => format!("{DENIED}: move_pages: {error}"),
         _ => format!("move_pages: {error}"),
     })?;
     let maps = maps::of(base).map_err(|error| format!("{DENIED}: {error}"))?;
     let mut asked = BTreeMap::new();
-    for node in told.into_iter().flatten() {
+    for node in nodes.into_iter().flatten() {
         *asked.entry(node).or_default() += 1;
     }
     Ok(Accounts { store: residency.nodes.iter().copied().collect(), unknown: residency.unknown, asked, maps })

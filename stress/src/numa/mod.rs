@@ -46,7 +46,7 @@ pub fn numa(plan: &NumaPlan, progress: &mut dyn Progress) -> NumaRecord {
         (runs::stress, &[Plant::Unpinned]),
     ];
     for (check, finds) in checks {
-        // Who wants to see a mistake found waits for nothing else.
+        // A planted mistake is looked for by the checks that find it, and by no others.
         let wanted = plan.plant.is_none_or(|plant| finds.contains(&plant));
         if wanted && !plan.machine_only && !interrupt::requested() {
             rows.extend(check(plan, &machine, progress));
@@ -61,7 +61,7 @@ pub fn numa(plan: &NumaPlan, progress: &mut dyn Progress) -> NumaRecord {
 
 type Check = fn(&NumaPlan, &Machine, &mut dyn Progress) -> Vec<NumaRow>;
 
-/// Returns the verdict of some rows: the gravest; of none, that nothing can be told.
+/// Returns the verdict of some rows: the gravest; of none, inconclusive.
 fn verdict(rows: &[NumaRow]) -> Verdict {
     let gravest = rows.iter().map(|row| row.verdict).max();
     gravest.unwrap_or(Verdict::Inconclusive)

@@ -70,7 +70,7 @@ pub(super) fn rows(plan: &NumaPlan, machine: &Machine, progress: &mut dyn Progre
             let died = |_| Err(RunError::Failed("the run died".to_owned()));
             (record.unwrap_or_else(died), moves)
         });
-        rows = by_route(&moves, &nodes);
+        rows = by_pair(&moves, &nodes);
         rows.push(contents(&record, &moves));
         if verdict(&rows) != Verdict::Inconclusive || interrupt::requested() {
             break;
@@ -105,9 +105,9 @@ fn keep_moving(plan: &NumaPlan, name: &str, nodes: &[u32], over: impl Fn() -> bo
     let Ok(location) = Location::shared(name) else {
         return Vec::new();
     };
-    let routes = nodes.iter().zip(nodes.iter().cycle().skip(1)).cycle();
+    let pairs = nodes.iter().zip(nodes.iter().cycle().skip(1)).cycle();
     let mut moves = Vec::new();
-    for (&from, &to) in routes {
+    for (&from, &to) in pairs {
         // Until the first worker has written nothing is in use.
         std::thread::sleep(PAUSE);
         while !over() && Store::open(&location).map_or(0, |store| store.len()) == 0 {
@@ -156,8 +156,8 @@ fn move_to(plan: &NumaPlan, location: &Location, from: u32, to: u32) -> Move {
 }
 
 /// Makes a row for each pair of nodes.
-fn by_route(moves: &[Move], nodes: &[u32]) -> Vec<NumaRow> {
-    let routes = nodes.iter().zip(nodes.iter().cycle().skip(1));
+fn by_pair(moves: &[Move], nodes: &[u32]) -> Vec<NumaRow> {
+    let pairs = nodes.iter().zip(nodes.iter().cycle().skip(1));
     let row = |(&from, &to): (&u32, &u32)| {
         let asked = format!("from node {from} to node {to}, in use by {} processes", WRITERS + READERS);
         let made: Vec<&Move> = moves.iter().filter(|made| (made.from, made.to) == (from, to)).collect();
@@ -167,9 +167,9 @@ fn by_route(moves: &[Move], nodes: &[u32]) -> Vec<NumaRow> {
         let again: u32 = made.iter().map(|made| made.attempts - 1).sum();
         let faults = made.iter().filter_map(|made| made.fault.clone()).take(1);
         let found = format!("moved {} x, {again} x tried again", made.len());
-        NumaRow::new("migrate", asked, found, faults.collect()).with_pages(last.pages.clone())
+        NumaRow::new("migrate", asked, found, faults).with_pages(last.pages.clone())
     };
-    routes.map(row).collect()
+    pairs.map(row).collect()
 }
 
 /// Makes the row of what was in the store.

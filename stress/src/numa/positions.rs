@@ -187,12 +187,9 @@ mod tests {
             affinity: Affinity {
                 requested: Some(cpu),
                 pinned: true,
-                observed_start: Some(cpu),
-                observed_end: Some(cpu),
                 observed: [cpu].into(),
                 observed_node: Some(cpu as u32 / 2),
-                migrations: 0,
-                migrations_source: "kernel".to_owned(),
+                ..Affinity::default()
             },
         };
         cpus.iter().enumerate().map(position).collect()

@@ -12,7 +12,7 @@ use splinter_harness::verdict::Verdict;
 use std::collections::BTreeMap;
 
 /// What to check: the flags of `numa`, and a part of its record.
-#[derive(clap::Args, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(clap::Args, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NumaPlan {
     /// Nodes with memory that the machine must have: with fewer it fails.
     #[arg(long, value_name = "N")]
@@ -71,8 +71,9 @@ impl NumaRow {
         check: impl Into<String>,
         asked: impl Into<String>,
         found: impl Into<String>,
-        reasons: Vec<String>,
+        reasons: impl IntoIterator<Item = String>,
     ) -> Self {
+        let reasons: Vec<String> = reasons.into_iter().collect();
         Self {
             check: check.into(),
             asked: asked.into(),
@@ -85,15 +86,12 @@ impl NumaRow {
 
     /// Makes a row that failed before anything could be found.
     pub(super) fn failed(check: impl Into<String>, asked: impl Into<String>, why: String) -> Self {
-        Self::new(check, asked, "", vec![why])
+        Self::new(check, asked, "", [why])
     }
 
-    /// Makes a row of which nothing can be told here.
+    /// Makes a row that cannot be checked here.
     pub(super) fn not_checked(check: &str, asked: &str, why: &str) -> Self {
-        Self {
-            verdict: Verdict::Inconclusive,
-            ..Self::new(check, asked, "", vec![format!("not checked: {why}")])
-        }
+        Self { verdict: Verdict::Inconclusive, ..Self::failed(check, asked, format!("not checked: {why}")) }
     }
 
     /// Adds where the pages are.
@@ -155,7 +153,7 @@ mod tests {
 
     #[test]
     fn one_bad_row_is_enough_and_what_was_not_checked_is_no_pass() {
-        let good = NumaRow::new("a", "b", "c", vec![]);
+        let good = NumaRow::new("a", "b", "c", None);
         let unknown = NumaRow::not_checked("a", "b", "one node");
         let bad = NumaRow::failed("a", "b", "no".to_owned());
         assert_eq!(verdict(&[]), Verdict::Inconclusive);

@@ -69,15 +69,7 @@ mod tests {
     #[test]
     fn the_table_has_every_row_and_a_column_for_every_node_with_pages() {
         let node = |id| MachineNode { id, memory: true, ..MachineNode::default() };
-        let plan = NumaPlan {
-            nodes: Some(2),
-            processors: None,
-            expect: vec![],
-            machine_only: false,
-            ops: 1,
-            seed: 7,
-            plant: None,
-        };
+        let plan = NumaPlan { nodes: Some(2), ops: 1, seed: 7, ..NumaPlan::default() };
         let rows = vec![
             NumaRow::new("bind", "node 1", "bind:1", vec![]).with_pages([(1, 900)].into()),
             NumaRow::new("bind", "node 4", "bind:4", vec!["1 of 800 elsewhere".to_owned()])

@@ -150,7 +150,7 @@ fn per_lane(plan: &NumaPlan, machine: &Machine, progress: &mut dyn Progress) -> 
         value_len: "1000..4096".parse().expect("a span of lengths"),
         span: Span::Ops(plan.ops),
         pin: match plan.plant {
-            // Whoever fills from one node has it all there.
+            // A store that is filled from one node lies there.
             Some(Plant::Unpinned) => Pin::List(cpus[..1.min(cpus.len())].to_vec()),
             _ => Pin::List(cpus),
         },
@@ -165,18 +165,18 @@ fn per_lane(plan: &NumaPlan, machine: &Machine, progress: &mut dyn Progress) -> 
         Ok(record) => record,
         Err(error) => return NumaRow::failed("per-lane", asked, error.to_string()),
     };
-    let lanes = &record.placement.memory.lanes;
+    let writers = &record.placement.memory.lanes;
     let mut pages: BTreeMap<u32, u64> = BTreeMap::new();
-    for (&node, &count) in lanes.iter().flat_map(|lane| &lane.nodes) {
+    for (&node, &count) in writers.iter().flat_map(|writer| &writer.nodes) {
         *pages.entry(node).or_default() += count;
     }
     let mut row = row_of("per-lane", asked, &record).with_pages(pages);
-    let shared: u64 = lanes.iter().map(|lane| lane.shared).sum();
-    let own = lanes.iter().filter(|lane| lane.nodes.keys().eq([&lane.node]));
+    let shared: u64 = writers.iter().map(|writer| writer.shared).sum();
+    let own = writers.iter().filter(|writer| writer.nodes.keys().eq([&writer.node]));
     row.found = format!(
         "{} of {} writers have all theirs, {shared} pages between nodes; {}",
         own.count(),
-        lanes.len(),
+        writers.len(),
         row.found
     );
     row

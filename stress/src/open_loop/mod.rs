@@ -13,7 +13,7 @@ use std::time::Duration;
 const LOOK_NS: f64 = 2_000.0;
 /// Turns of the spin between two looks.
 const SPINS: u32 = 32;
-/// Where workers outnumber processors: who waits longer than the first sleeps until the second is left.
+/// Where workers outnumber processors, a worker that waits longer than the first sleeps until the second is left.
 const SLEEP_FROM_NS: f64 = 200_000.0;
 const SLEEP_UNTIL_NS: f64 = 100_000.0;
 /// Longest sleep: the run may end meanwhile.
@@ -126,8 +126,8 @@ pub(crate) trait Clock: std::fmt::Debug {
     fn pass(&mut self, left: u64);
 }
 
-/// The time-stamp counter. Time is passed by spinning; where workers outnumber processors, whoever has long to wait
-/// sleeps first, or it would keep others from starting in time.
+/// The time-stamp counter. Time is passed by spinning; where workers outnumber processors, a worker that has long to
+/// wait sleeps first, or it would keep others from starting in time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tsc {
     /// Length of a cycle.
@@ -172,7 +172,7 @@ pub(crate) struct Pacer<C> {
     clock: C,
     /// Cycles that a look at the run may take.
     look: u64,
-    /// Planned start of the operation at hand.
+    /// Planned start of the current operation.
     planned: u64,
     /// How late that began, and the latest of all.
     late: u64,
@@ -210,13 +210,13 @@ impl<C: Clock> Pacer<C> {
         }
     }
 
-    /// Plans and counts anew, from a time on; an operation that is `at_hand` counts as planned for now.
-    pub(crate) fn restart(&mut self, since: u64, at_hand: bool) {
+    /// Plans and counts anew, from a time on; an operation that is `in_flight` counts as planned for now.
+    pub(crate) fn restart(&mut self, since: u64, in_flight: bool) {
         self.schedule.restart(since);
         self.planned = self.clock.now();
         self.late = 0;
         self.longest = 0;
-        self.started = u64::from(at_hand);
+        self.started = u64::from(in_flight);
     }
 
     /// Says what to do. A start that is near is waited for, one that is late is made at once.
@@ -244,7 +244,7 @@ impl<C: Clock> Pacer<C> {
         }
     }
 
-    /// Returns when the operation at hand was planned to start.
+    /// Returns when the current operation was planned to start.
     #[inline]
     #[must_use]
     pub(crate) fn planned(&self) -> u64 {

@@ -4,7 +4,7 @@ use super::*;
 use std::cell::Cell;
 use std::rc::Rc;
 
-/// A clock that stands still unless told otherwise; a cycle is a nanosecond.
+/// A clock that stands still by itself; a cycle is a nanosecond.
 #[derive(Clone, Debug, Default)]
 struct Mock(Rc<Cell<u64>>);
 
@@ -159,7 +159,7 @@ fn a_new_window_begins_with_nothing_overdue() {
     assert!(pacer.sum_up(clock.0.get(), u64::MAX).planned > 490);
     pacer.restart(clock.0.get(), true);
     let paced = pacer.sum_up(clock.0.get(), u64::MAX);
-    assert_eq!(paced.started, 1, "the operation at hand is in it");
+    assert_eq!(paced.started, 1, "the current operation is in it");
     assert!(paced.longest <= 1, "on time: {paced:?}");
     assert!(paced.planned <= 2);
 }

@@ -22,7 +22,7 @@ pub(crate) struct Faults {
     pub spurious_misses: u64,
     /// Acknowledged writes that were not there.
     pub lost_updates: u64,
-    /// Changes that a watcher neither heard of nor was told to have missed.
+    /// Changes of which a watcher took neither a notification nor a lag.
     pub lost_notifications: u64,
     /// Errors that no sound store answers here.
     pub unexpected_errors: u64,
@@ -70,7 +70,7 @@ impl Faults {
         self.note(|| format!("{}: {}", text(key), what()));
     }
 
-    /// Counts changes that a watcher was told nothing of.
+    /// Counts changes of which a watcher took nothing.
     #[cold]
     pub(crate) fn lost_notifications(&mut self, count: u64, what: impl FnOnce() -> String) {
         self.lost_notifications += count;
@@ -105,7 +105,7 @@ pub(crate) struct Checks {
     seen: MonotonicReads,
     /// Whether values can have more than one piece.
     pieces: bool,
-    /// Those of the value at hand.
+    /// Those of the current value.
     stamps: Vec<Stamp>,
 }
 

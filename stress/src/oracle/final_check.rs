@@ -18,16 +18,17 @@ use crate::keys::{self, Family};
 use crate::mix::Op;
 use crate::oracle::checks::{Checks, Faults};
 use crate::proof::value::{self, PREFILL, Stamp};
-use crate::target::{Miss, Reads};
+use crate::target::{Miss, Reads, retry};
 use crate::workload::Workload;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::time::Duration;
 
 /// Keys that one task checks.
 const PART: u64 = 1 << 12;
-/// Attempts to read a key, which no process writes any more.
-const PATIENCE: u32 = 1_000;
+/// How long a key may be busy that no process writes any more.
+const PATIENCE: Duration = Duration::from_millis(10);
 
 /// What the stored keys are compared with.
 #[derive(Debug)]
@@ -104,7 +105,7 @@ impl<'a> FinalCheck<'a> {
         for index in keys {
             let key = keys::name(Family::Value, index);
             let authors = self.authors(Family::Value, index);
-            match retry(|| target.get(&key, &mut buf)) {
+            match retry(PATIENCE, || target.get(&key, &mut buf)) {
                 Ok(len) => value(&key, &buf[..len], &authors, checks),
                 Err(Miss::NotFound) => {
                     let removed = |author: &Author<'_>| {
@@ -131,7 +132,7 @@ impl<'a> FinalCheck<'a> {
             return;
         }
         let expected = authors.iter().fold(0, |labels, author| labels | author.acks.labels());
-        match retry(|| target.labels(key)) {
+        match retry(PATIENCE, || target.labels(key)) {
             Ok(found) if found == expected => {}
             Ok(found) => checks
                 .faults
@@ -142,7 +143,7 @@ impl<'a> FinalCheck<'a> {
 
     fn vector(&self, key: &[u8; 8], authors: &[Author<'_>], checks: &mut Checks, target: &impl Reads) {
         let mut found = vec![0.0; self.workload.geometry().vector_dim as usize];
-        match retry(|| target.read_vector(key, &mut found)) {
+        match retry(PATIENCE, || target.read_vector(key, &mut found)) {
             Ok(()) => {
                 let Some(stamp) = checks.vector(key, &found) else {
                     return;
@@ -174,7 +175,7 @@ impl<'a> FinalCheck<'a> {
             let authors = self.authors(Family::Counter, index);
             let expected = authors.iter().fold(0u64, |sum, author| sum.wrapping_add(author.acks.sum()));
             let dead = authors.iter().any(|author| author.dead);
-            match retry(|| target.read_int(&key)) {
+            match retry(PATIENCE, || target.read_int(&key)) {
                 Ok(found) if found == expected || dead && found > expected => {}
                 Ok(found) => {
                     checks
@@ -191,7 +192,7 @@ impl<'a> FinalCheck<'a> {
         let mut orders = vec![Vec::new(); self.workload.orders as usize];
         for index in keys {
             let base = keys::name(Family::Group, index);
-            match retry(|| target.read_tandem(&base, &mut orders)) {
+            match retry(PATIENCE, || target.read_tandem(&base, &mut orders)) {
                 Ok(()) => {
                     let Some(stamp) = checks.group(index, base, &orders) else {
                         continue;
@@ -267,16 +268,6 @@ fn origin(key: &[u8], stamp: Stamp, authors: &[Author<'_>], checks: &mut Checks)
         });
     }
     sound
-}
-
-fn retry<R>(mut read: impl FnMut() -> Result<R, Miss>) -> Result<R, Miss> {
-    for _ in 0..PATIENCE {
-        match read() {
-            Err(Miss::Again) => std::thread::yield_now(),
-            other => return other,
-        }
-    }
-    Err(Miss::Again)
 }
 
 #[cfg(test)]

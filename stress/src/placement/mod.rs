@@ -18,7 +18,7 @@ use splinter_harness::affinity;
 use std::collections::BTreeSet;
 
 /// Where one worker ran.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Affinity {
     /// Processor it was to run on; none if the scheduler was to choose.
     pub requested: Option<usize>,
@@ -48,12 +48,9 @@ impl Affinity {
         Self {
             requested,
             pinned,
-            observed_start: None,
-            observed_end: None,
-            observed: BTreeSet::new(),
-            observed_node: None,
             migrations: counted.unwrap_or(0),
             migrations_source: if counted.is_some() { "kernel" } else { "sampled" }.to_owned(),
+            ..Self::default()
         }
     }
 
@@ -131,17 +128,14 @@ mod tests {
         Affinity {
             requested,
             pinned: requested.is_some(),
-            observed_start: observed.first().copied(),
-            observed_end: observed.last().copied(),
             observed: observed.iter().copied().collect(),
-            observed_node: None,
             migrations,
-            migrations_source: "kernel".to_owned(),
+            ..Affinity::default()
         }
     }
 
     #[test]
-    fn whoever_ran_elsewhere_is_misplaced() {
+    fn a_worker_that_ran_elsewhere_is_misplaced() {
         assert_eq!(affinity(None, &[0, 1], 9).fault(), None);
         assert_eq!(affinity(Some(1), &[1], 0).fault(), None);
         assert!(affinity(Some(1), &[1, 2], 1).fault().unwrap().contains("also ran on 2"));

@@ -15,7 +15,7 @@ pub(crate) struct Plan {
     pub processors: usize,
     /// Whether there are more workers than processors.
     pub oversubscribed: bool,
-    /// Who told of the machine.
+    /// The reader of the machine.
     pub topology: String,
 }
 

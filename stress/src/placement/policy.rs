@@ -73,8 +73,8 @@ fn last_cache(pin: &Pin, machine: &Machine) -> Result<usize, String> {
     })
 }
 
-/// Deals each role to the groups in equal contiguous shares. Within a group whoever comes later goes on where
-/// those before ended, and from the front again when it is full.
+/// Deals each role to the groups in equal contiguous shares. Within a group a later role continues where the earlier
+/// ones ended, and from the front again when it is full.
 fn deal(groups: &[Vec<usize>], sizes: &[usize]) -> Vec<usize> {
     let mut taken = vec![0; groups.len()];
     let mut positions = Vec::with_capacity(sizes.iter().sum());

@@ -9,7 +9,7 @@ use splinter_harness::progress::Silent;
 use splinter_harness::verdict::Verdict;
 
 #[test]
-fn whoever_is_not_where_a_policy_had_him_fails_the_run_unless_that_is_allowed() {
+fn a_misplaced_worker_fails_the_run_unless_that_is_allowed() {
     // Processors that are not here, or not for this process, of two caches, nodes and cores.
     let elsewhere = elsewhere(&[1020, 1021, 1022, 1023]);
     for pin in [

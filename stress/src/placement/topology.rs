@@ -78,14 +78,9 @@ pub(super) fn place(workload: &Workload, machine: &Machine) -> Result<PlannedPla
     plan.check(workload, machine)?;
     let workers = (0..).zip(&plan.cpus).map(|(worker, &processor)| {
         let known = processor.and_then(|cpu| machine.processor(cpu));
-        let role = match worker {
-            _ if worker < workload.writers => Role::Writer,
-            _ if worker < workload.writers + workload.readers => Role::Reader,
-            _ => Role::Watcher,
-        };
         PlannedWorker {
             worker,
-            role,
+            role: workload.role(worker),
             processor,
             node: known.map(|known| known.node),
             cache: known.and_then(|known| known.cache),

@@ -1,4 +1,4 @@
-//! Values that prove themselves: whoever reads one can tell which write it came from, and whether it is whole.
+//! Values that prove themselves: a reader can tell which write one came from, and whether it is whole.
 
 pub(crate) mod value;
 pub(crate) mod vector;

@@ -13,14 +13,15 @@ pub(crate) mod writer;
 use crate::keys::{self, Family};
 use crate::mix::{Draw, Op};
 use crate::open_loop::Paced;
-use crate::options::Role;
+use crate::options::{Role, Workers};
 use crate::oracle::checks::Faults;
 use crate::placement::Affinity;
 use crate::shared_state::{Counts, SharedState, State};
-use crate::target::{Hears, Reads, Writes};
+use crate::target::{Reads, Watches, Writes};
 use crate::workload::Workload;
 use pacing::{Closed, Open, Pace};
 use serde::{Deserialize, Serialize};
+use splinter_harness::counters;
 use std::collections::BTreeMap;
 use watcher::Notices;
 
@@ -60,7 +61,9 @@ pub(crate) struct Report {
     pub window: (u64, u64),
     /// Processor time it got in it, where the kernel tells.
     pub worked_ns: Option<u64>,
-    /// What a watcher heard.
+    /// What the kernel's counters counted in it, by name.
+    pub events: BTreeMap<String, u64>,
+    /// What a watcher took.
     pub notices: Option<Notices>,
     /// How an open loop's worker kept to its schedule.
     pub paced: Option<Paced>,
@@ -70,13 +73,7 @@ impl Assignment<'_> {
     /// Returns the worker's role.
     #[must_use]
     pub(crate) fn role(&self) -> Role {
-        if self.worker < self.workload.writers {
-            Role::Writer
-        } else if self.worker >= self.workload.operators() {
-            Role::Watcher
-        } else {
-            Role::Reader
-        }
+        self.workload.role(self.worker)
     }
 
     /// Runs a writer to its end.
@@ -114,11 +111,11 @@ impl Assignment<'_> {
     }
 
     /// Runs a watcher to its end.
-    pub(crate) fn watch(&self, target: &impl Reads, ears: &mut impl Hears) -> Report {
+    pub(crate) fn watch(&self, target: &impl Reads, changes: &mut impl Watches) -> Report {
         let mut recorder = self.recorder(|| Closed, target, std::iter::empty());
-        let mut watcher = watcher::WatcherLoop::new(self, ears);
+        let mut watcher = watcher::WatcherLoop::new(self, changes);
         recorder.wait();
-        watcher.run(&mut recorder, target, ears);
+        watcher.run(&mut recorder, target, changes);
         watcher.report(recorder)
     }
 
@@ -130,6 +127,10 @@ impl Assignment<'_> {
         ops: impl Iterator<Item = Op>,
     ) -> recorder::Recorder<'_, P> {
         let affinity = Affinity::take(self.cpu);
+        counters::open_one_of(match self.workload.workers {
+            Workers::Threads => self.workload.worker_count(),
+            Workers::Processes => 1,
+        });
         let recorder = recorder::Recorder::new(self, pace(), affinity, ops);
         let mut buf = vec![0; self.workload.buffer_len()];
         let values = self.workload.key_sets().values;

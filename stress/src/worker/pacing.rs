@@ -15,8 +15,8 @@ pub(crate) trait Pace: fmt::Debug {
     /// Says what to do next.
     fn turn(&mut self) -> Turn;
     /// Plans and counts anew, from a time on.
-    fn restart(&mut self, since: u64, at_hand: bool);
-    /// Records that the operation at hand succeeded at a time.
+    fn restart(&mut self, since: u64, in_flight: bool);
+    /// Records that the current operation succeeded at a time.
     fn record(&mut self, op: Op, end: u64);
     /// Encodes the latencies.
     fn encode(&self) -> Vec<(String, Vec<u8>)>;
@@ -83,9 +83,9 @@ impl Pace for Open {
         self.pacer.turn()
     }
 
-    fn restart(&mut self, since: u64, at_hand: bool) {
+    fn restart(&mut self, since: u64, in_flight: bool) {
         self.latencies.reset();
-        self.pacer.restart(since, at_hand);
+        self.pacer.restart(since, in_flight);
     }
 
     #[inline]

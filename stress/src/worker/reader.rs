@@ -4,6 +4,7 @@ use super::Assignment;
 use super::batch::Batch;
 use super::pacing::Pace;
 use super::recorder::Recorder;
+use super::writer::family;
 use crate::choice::Sampler;
 use crate::history::{self, OpKind, objects::Objects};
 use crate::keys::{self, Family};
@@ -45,14 +46,14 @@ impl Samplers {
     /// Makes those of a worker.
     pub(super) fn new(assignment: &Assignment<'_>) -> Self {
         let choice = assignment.workload.key_choice;
-        let lanes = choice == crate::choice::KeyChoice::Lanes && assignment.role() == super::Role::Writer;
-        let keys = if lanes {
+        let own = choice == crate::choice::KeyChoice::Lanes && assignment.role() == super::Role::Writer;
+        let keys = if own {
             assignment.workload.writer_keys(assignment.worker)
         } else {
             assignment.workload.key_sets()
         };
         let sampler = |keys: std::ops::Range<u64>| {
-            if lanes { Sampler::Range(keys) } else { Sampler::shared(choice, keys.end) }
+            if own { Sampler::Range(keys) } else { Sampler::shared(choice, keys.end) }
         };
         Self { values: sampler(keys.values), counters: sampler(keys.counters), groups: sampler(keys.groups) }
     }
@@ -89,7 +90,7 @@ impl ReaderLoop {
         }
     }
 
-    /// Reads until told to stop.
+    /// Reads until the run stops.
     pub(super) fn run<P: Pace>(&mut self, recorder: &mut Recorder<'_, P>, target: &impl Reads) {
         while recorder.turn() && recorder.go_on() {
             let op = self.draw.draw(&mut self.rng);
@@ -102,12 +103,11 @@ impl ReaderLoop {
                 continue;
             }
             let index = self.samplers.draw(op, &mut self.rng);
-            let outcome = match op {
-                Op::ReadInt => self.read_int(recorder, target, index),
-                Op::ReadTandem => self.read_tandem(recorder, target, index),
-                Op::ReadVector => self.read_vector(recorder, target, index),
-                _ => self.get(recorder, target, index),
-            };
+            let key = keys::name(family(op), index);
+            let outcome = self.read(recorder, target, op, index, &key);
+            if let Err(miss) = &outcome {
+                self.missed(op, &key, miss);
+            }
             if outcome != Err(Miss::Again) && !recorder.completed() {
                 break;
             }
@@ -119,27 +119,54 @@ impl ReaderLoop {
         self.checks.faults
     }
 
+    /// Reads a key, checks the answer, and records it if there is to be a history.
     #[inline(always)]
-    fn get<P: Pace>(
+    fn read<P: Pace>(
         &mut self,
         recorder: &mut Recorder<'_, P>,
         target: &impl Reads,
+        op: Op,
         index: u64,
+        key: &[u8; 8],
     ) -> Result<(), Miss> {
-        let key = keys::name(Family::Value, index);
-        let got = if recorder.records() && self.wants_view() {
-            recorder.attempt(Op::Get, || target.view(&key, &mut self.buf))
-        } else {
-            recorder.attempt(Op::Get, || target.get(&key, &mut self.buf).map(|len| (len, 0)))
-        };
-        if got == Err(Miss::NotFound) {
-            recorder.record(|| self.objects.event(Family::Value, index, OpKind::NotFound, 0));
-        }
-        let (len, epoch) = got.inspect_err(|miss| self.missed(Op::Get, &key, miss, self.may_miss))?;
-        if self.oracle {
-            let stamps = self.checks.value(index, &key, &self.buf[..len]);
-            let last = stamps.map(|(_, last)| last);
-            recorder.record(|| self.objects.get_event(index, last, len, epoch));
+        match op {
+            Op::ReadInt => {
+                let value = recorder.attempt(op, || target.read_int(key))?;
+                if self.oracle {
+                    self.checks.integer(index, key, value);
+                    recorder.record(|| self.objects.event(Family::Counter, index, OpKind::GetNumber, value));
+                }
+            }
+            Op::ReadTandem => {
+                recorder.attempt(op, || target.read_tandem(key, &mut self.orders))?;
+                if self.oracle {
+                    let id = history::objects::name(self.checks.group(index, *key, &self.orders));
+                    recorder.record(|| self.objects.event(Family::Group, index, OpKind::Read, id));
+                }
+            }
+            Op::ReadVector => {
+                recorder.attempt(op, || target.read_vector(key, &mut self.vector))?;
+                if self.oracle {
+                    let id = history::objects::name(self.checks.vector(key, &self.vector));
+                    recorder.record(|| self.objects.vector_event(index, OpKind::Read, id));
+                }
+            }
+            _ => {
+                let got = if recorder.records() && self.wants_view() {
+                    recorder.attempt(op, || target.view(key, &mut self.buf))
+                } else {
+                    recorder.attempt(op, || target.get(key, &mut self.buf).map(|len| (len, 0)))
+                };
+                if got == Err(Miss::NotFound) {
+                    recorder.record(|| self.objects.event(Family::Value, index, OpKind::NotFound, 0));
+                }
+                let (len, epoch) = got?;
+                if self.oracle {
+                    let stamps = self.checks.value(index, key, &self.buf[..len]);
+                    let last = stamps.map(|(_, last)| last);
+                    recorder.record(|| self.objects.get_event(index, last, len, epoch));
+                }
+            }
         }
         Ok(())
     }
@@ -159,7 +186,7 @@ impl ReaderLoop {
             match value {
                 Ok(value) if self.oracle => drop(self.checks.value(index, key, value)),
                 Ok(_) => {}
-                Err(miss) => self.missed(Op::Get, key, miss, self.may_miss),
+                Err(miss) => self.missed(Op::Get, key, miss),
             }
             if value != Err(&Miss::Again) {
                 go_on &= recorder.completed();
@@ -167,60 +194,6 @@ impl ReaderLoop {
         }
         self.batch = Some(batch);
         go_on
-    }
-
-    #[inline(always)]
-    fn read_int<P: Pace>(
-        &mut self,
-        recorder: &mut Recorder<'_, P>,
-        target: &impl Reads,
-        index: u64,
-    ) -> Result<(), Miss> {
-        let key = keys::name(Family::Counter, index);
-        let value = recorder
-            .attempt(Op::ReadInt, || target.read_int(&key))
-            .inspect_err(|miss| self.missed(Op::ReadInt, &key, miss, false))?;
-        if self.oracle {
-            self.checks.integer(index, &key, value);
-            recorder.record(|| self.objects.event(Family::Counter, index, OpKind::GetNumber, value));
-        }
-        Ok(())
-    }
-
-    fn read_tandem<P: Pace>(
-        &mut self,
-        recorder: &mut Recorder<'_, P>,
-        target: &impl Reads,
-        index: u64,
-    ) -> Result<(), Miss> {
-        let key = keys::name(Family::Group, index);
-        recorder
-            .attempt(Op::ReadTandem, || target.read_tandem(&key, &mut self.orders))
-            .inspect_err(|miss| self.missed(Op::ReadTandem, &key, miss, false))?;
-        if self.oracle {
-            let stamp = self.checks.group(index, key, &self.orders);
-            let id = history::objects::name(stamp);
-            recorder.record(|| self.objects.event(Family::Group, index, OpKind::Read, id));
-        }
-        Ok(())
-    }
-
-    fn read_vector<P: Pace>(
-        &mut self,
-        recorder: &mut Recorder<'_, P>,
-        target: &impl Reads,
-        index: u64,
-    ) -> Result<(), Miss> {
-        let key = keys::name(Family::Value, index);
-        // A set drops the vector, so it may well not be there.
-        recorder
-            .attempt(Op::ReadVector, || target.read_vector(&key, &mut self.vector))
-            .inspect_err(|miss| self.missed(Op::ReadVector, &key, miss, true))?;
-        if self.oracle {
-            let id = history::objects::name(self.checks.vector(&key, &self.vector));
-            recorder.record(|| self.objects.vector_event(index, OpKind::Read, id));
-        }
-        Ok(())
     }
 
     /// Tells whether the next read is to go by a view: one of a few, so that both ways of reading have a part in
@@ -231,10 +204,12 @@ impl ReaderLoop {
         self.until_view == 0
     }
 
-    fn missed(&mut self, op: Op, key: &[u8], miss: &Miss, may_miss: bool) {
+    #[cold]
+    fn missed(&mut self, op: Op, key: &[u8], miss: &Miss) {
         match miss {
             Miss::Again => {}
-            Miss::NotFound if may_miss => {}
+            // A set drops the vector, so it may well not be there.
+            Miss::NotFound if op == Op::ReadVector || op == Op::Get && self.may_miss => {}
             Miss::NotFound => self.checks.faults.spurious_miss(op, key),
             Miss::TooLong => self.checks.faults.unexpected(op, key, "value too long"),
             Miss::Other(error) => self.checks.faults.unexpected(op, key, error),

@@ -13,6 +13,7 @@ use crate::oracle::checks::Faults;
 use crate::placement::Affinity;
 use crate::shared_state::{Cell, Counts, Phase};
 use crate::target::Miss;
+use splinter_harness::counters;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::fence;
 
@@ -31,8 +32,8 @@ pub(crate) struct Recorder<'a, P = Closed> {
     ops: Vec<Op>,
     latencies: Latencies,
     affinity: Affinity,
-    tape: Option<EventLog<'a>>,
-    /// When the last attempt began and ended, if there is a tape.
+    event_log: Option<EventLog<'a>>,
+    /// When the last attempt began and ended, if there is an event log.
     times: (u64, u64),
     /// Attempts until the next look.
     left: u32,
@@ -56,14 +57,14 @@ impl<'a, P: Pace> Recorder<'a, P> {
     ) -> Self {
         let ops: Vec<Op> = ops.collect();
         let every = if assignment.workload.histogram { assignment.workload.sample } else { 0 };
-        let tape = assignment.shared.tape(assignment.worker);
-        if let Some(tape) = &tape {
-            tape.touch();
+        let event_log = assignment.shared.event_log(assignment.worker);
+        if let Some(event_log) = &event_log {
+            event_log.touch();
         }
         Self {
             assignment: *assignment,
             pace,
-            tape,
+            event_log,
             times: (0, 0),
             cell: assignment.shared.cell(assignment.worker),
             counts: [Counts::default(); Op::COUNT],
@@ -101,7 +102,7 @@ impl<'a, P: Pace> Recorder<'a, P> {
             match self.pace.turn() {
                 Turn::Start => return true,
                 Turn::Look => {
-                    // Whoever rarely starts shows what it did as soon as it is done.
+                    // A worker that rarely starts shows its counts as soon as an operation is done.
                     if !std::mem::replace(&mut shown, true) {
                         self.show();
                     }
@@ -125,10 +126,10 @@ impl<'a, P: Pace> Recorder<'a, P> {
     pub(super) fn attempt<R>(&mut self, op: Op, call: impl FnOnce() -> Result<R, Miss>) -> Result<R, Miss> {
         self.counts[op as usize].attempts += 1;
         let due = self.latencies.due();
-        let result = if due | self.tape.is_some() {
+        let result = if due | self.event_log.is_some() {
             let start = splinter::cycles_fenced();
             let result = call();
-            if self.tape.is_some() {
+            if self.event_log.is_some() {
                 // What it stored has left this processor before it counts as done.
                 fence(SeqCst);
             }
@@ -145,12 +146,7 @@ impl<'a, P: Pace> Recorder<'a, P> {
         } else {
             call()
         };
-        let counts = &mut self.counts[op as usize];
-        match &result {
-            Ok(_) => counts.successes += 1,
-            Err(Miss::Again) => counts.again += 1,
-            Err(_) => counts.failures += 1,
-        }
+        self.counts[op as usize].note(&result);
         result
     }
 
@@ -173,11 +169,7 @@ impl<'a, P: Pace> Recorder<'a, P> {
         let counts = &mut self.counts[op as usize];
         counts.attempts += results.len() as u64;
         for result in results {
-            match result {
-                Ok(_) => counts.successes += 1,
-                Err(Miss::Again) => counts.again += 1,
-                Err(_) => counts.failures += 1,
-            }
+            counts.note(result);
         }
     }
 
@@ -190,15 +182,15 @@ impl<'a, P: Pace> Recorder<'a, P> {
     /// Tells whether there is to be a history.
     #[inline]
     pub(super) fn records(&self) -> bool {
-        self.tape.is_some()
+        self.event_log.is_some()
     }
 
     /// Records what the last attempt did, if there is to be a history.
     #[inline]
     pub(super) fn record(&mut self, what: impl FnOnce() -> Event) {
-        if let Some(tape) = &mut self.tape {
+        if let Some(event_log) = &mut self.event_log {
             let (invoked, returned) = self.times;
-            tape.push(&Event { invoked, returned, ..what() });
+            event_log.push(&Event { invoked, returned, ..what() });
         }
     }
 
@@ -213,9 +205,9 @@ impl<'a, P: Pace> Recorder<'a, P> {
     #[cold]
     fn look_up(&mut self) -> bool {
         self.left = BATCH;
-        if let Some(tape) = &self.tape {
+        if let Some(event_log) = &self.event_log {
             // No attempt leaves more than one operation.
-            self.left = BATCH.min(u32::try_from(tape.room()).unwrap_or(BATCH));
+            self.left = BATCH.min(u32::try_from(event_log.room()).unwrap_or(BATCH));
         }
         self.show();
         if self.left == 0 {
@@ -230,8 +222,8 @@ impl<'a, P: Pace> Recorder<'a, P> {
         self.phase_with(true)
     }
 
-    /// Does as [`Recorder::phase`], with an operation at hand or between two.
-    fn phase_with(&mut self, at_hand: bool) -> Phase {
+    /// Does as [`Recorder::phase`], with an operation in flight or between two.
+    fn phase_with(&mut self, in_flight: bool) -> Phase {
         if self.batches.is_multiple_of(LOOKS) {
             self.affinity.look();
         }
@@ -244,18 +236,20 @@ impl<'a, P: Pace> Recorder<'a, P> {
                 self.share = self.assignment.workload.share_of(ops, self.assignment.worker);
             }
             // From when it began, not from when this worker came to see it.
-            let at_hand = at_hand && self.share > 0;
-            self.pace.restart(self.assignment.shared.measured_since(), at_hand);
+            let in_flight = in_flight && self.share > 0;
+            self.pace.restart(self.assignment.shared.measured_since(), in_flight);
             self.measuring = true;
             self.worked_ns = processor_time_ns();
+            counters::start();
             self.window.0 = splinter::cycles();
         }
         phase
     }
 
-    /// Ends the worker's window; whoever does not ends it with the report.
+    /// Ends the worker's window, which ends with the report otherwise.
     pub(super) fn end_window(&mut self) {
         self.window.1 = splinter::cycles();
+        counters::end(0);
         self.worked_ns = self.worked_ns.and_then(|start| Some(processor_time_ns()? - start));
         self.ended = true;
     }
@@ -280,8 +274,8 @@ impl<'a, P: Pace> Recorder<'a, P> {
         }
         self.show();
         self.affinity.end();
-        if let Some(tape) = &self.tape {
-            tape.finish();
+        if let Some(event_log) = &self.event_log {
+            event_log.finish();
         }
         let mut histograms = self.latencies.encode();
         histograms.extend(self.pace.encode());
@@ -301,6 +295,7 @@ impl<'a, P: Pace> Recorder<'a, P> {
             faults,
             window: self.window,
             worked_ns: self.worked_ns,
+            events: counters::take().events().map(|(name, count)| (name.to_owned(), count)).collect(),
             notices: None,
         }
     }

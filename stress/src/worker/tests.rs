@@ -117,7 +117,7 @@ fn an_open_loop_does_the_same_work_by_its_plan() {
         for report in reports {
             let paced = report.paced.unwrap();
             let done: u64 = report.counts.values().map(|counts| counts.successes + counts.failures).sum();
-            // Whoever reads and meets a claim goes on to the next start.
+            // A reader that meets a claim goes on to the next start.
             let again = match report.role {
                 Role::Reader => report.counts.values().map(|counts| counts.again).sum(),
                 _ => 0,
@@ -187,7 +187,7 @@ fn every_break_is_caught_by_its_own_count() {
         (Broken::LostVectors, "vector", lost),
     ];
     for (broken, mix, count) in cases {
-        // Lanes: with one writer per key the end of the run is exact to the last write.
+        // With one writer per key the end of the run is exact to the last write.
         let workload = Workload { keys: 300, ..workload(mix, KeyChoice::Lanes) };
         let (_, faults) = drive(&workload, broken);
         assert!(count(&faults) > 0, "{broken:?} under {mix}: {faults:?}");
@@ -219,6 +219,17 @@ fn attempts_are_the_sum_of_what_became_of_them() {
     assert!(sets > 0, "the fake meets claims");
 }
 
+#[test]
+fn every_worker_counts_its_own_events_where_the_kernel_lets_it() {
+    let workload = Workload { watchers: 1, ..workload("set", KeyChoice::Lanes) };
+    let (reports, _) = drive(&workload, Broken::Sound);
+    for report in reports.iter().filter(|_| counters::software().is_ok()) {
+        let has = |name: &str| report.events.contains_key(name);
+        assert!(has("page_faults") && has("context_switches"), "{:?}", report.events);
+        assert!(report.events["task_clock_ns"] > 0, "{:?}", report.events);
+    }
+}
+
 fn watched(oracle: bool, broken: Broken) -> (Vec<Notices>, Faults) {
     let workload = Workload {
         watchers: 2,
@@ -239,8 +250,8 @@ fn watchers_account_for_every_signal() {
     assert_eq!(faults, Faults::default());
     assert_eq!(notices.len(), 2);
     for notices in notices {
-        let told = notices.taken + notices.missed;
-        assert_eq!((notices.signalled, notices.lost), (Some(told), 0));
+        let known = notices.taken + notices.missed;
+        assert_eq!((notices.signalled, notices.lost), (Some(known), 0));
         assert!(notices.taken > 0 && notices.measured <= notices.taken);
         assert!(notices.lagged > 0, "the fake overwrites some");
     }

@@ -1,20 +1,20 @@
-//! The watcher's loop: take every notification, read what changed, and note how old the news is.
+//! The watcher's loop: take every notification, read what changed, and note how long ago it changed.
 //!
 //! Two things are proved at the end, when nobody writes any more and every ring has been emptied.
-//! Of each signal of the watched groups the watcher has taken a notification, or was told that it
-//! missed it. And of every watched key it knows the last epoch. The first rests on the store's own
-//! counts and does not ask what was told; the second asks just that, and rests on no count, but notices
-//! only a change that was the last of its key, by a watcher that had heard of the one before in time,
+//! For each signal of the watched groups the watcher has taken a notification, or a lag that counts it. And of every
+//! watched key it knows the last epoch. The first rests on the store's counts and not on what changes say; the second
+//! on what they say and no count, but notices
+//! only a change that was the last of its key, by a watcher that had taken the one before in time,
 //! while no writer held the key.
 
 use super::recorder::Recorder;
 use super::{Assignment, Report};
 use crate::keys::{self, Family};
-use crate::latency::{encode, histogram};
+use crate::latency::{OneOf, encode, histogram};
 use crate::oracle::checks::Checks;
 use crate::proof::value;
 use crate::shared_state::Phase;
-use crate::target::{Heard, Hears, News, Reads};
+use crate::target::{Notification, Reads, SlotChange, Watches};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -29,7 +29,7 @@ const BATCH: u32 = 256;
 /// How long a watcher waits before it looks whether the run is over.
 const PATIENCE: Duration = Duration::from_millis(20);
 
-/// What a watcher was told, from before the first write to after the last.
+/// What a watcher took, from before the first write to after the last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)] // Documented in results/schema.md.
 pub struct Notices {
@@ -74,14 +74,12 @@ pub(crate) struct WatcherLoop {
     notices: Notices,
     /// By group: signals before the first write, and notifications taken.
     groups: Vec<(u64, u64)>,
-    /// By slot: the last epoch heard of; none if a writer held the slot then. Empty without the oracle.
+    /// By slot: the last epoch that was notified; none if a writer held the slot then. Empty without the oracle.
     epochs: Vec<Option<u64>>,
     /// Notifications taken before the measured window.
     before: u64,
     window: Window,
-    /// Of how many notifications one is timed, and how many are left until then; 0 for none.
-    every: u32,
-    left: u32,
+    timed: OneOf,
     latencies: Box<Histogram<u64>>,
     wakes: Box<Histogram<u64>>,
     buf: Vec<u8>,
@@ -90,19 +88,18 @@ pub(crate) struct WatcherLoop {
 impl WatcherLoop {
     /// Prepares a watcher; touches its memory. Nobody must write yet.
     #[must_use]
-    pub(crate) fn new(assignment: &Assignment<'_>, ears: &mut impl Hears) -> Self {
+    pub(crate) fn new(assignment: &Assignment<'_>, changes: &mut impl Watches) -> Self {
         let workload = assignment.workload;
         let every = if workload.stamps_time() { workload.sample } else { 0 };
         let mut watcher = Self {
             checks: Checks::new(workload),
             oracle: workload.oracle,
             notices: Notices::default(),
-            groups: workload.signal_groups().map(|group| (ears.signals(group), 0)).collect(),
+            groups: workload.signal_groups().map(|group| (changes.signals(group), 0)).collect(),
             epochs: Vec::new(),
             before: 0,
             window: Window::Before,
-            every,
-            left: every,
+            timed: OneOf::new(every),
             latencies: Box::new(histogram()),
             wakes: Box::new(histogram()),
             buf: vec![0; workload.buffer_len()],
@@ -110,13 +107,18 @@ impl WatcherLoop {
         if watcher.oracle {
             let slots = usize::try_from(workload.geometry().slots).unwrap_or(0);
             watcher.epochs = vec![Some(0); slots];
-            ears.resync(|news| watcher.heard_of(&news));
+            changes.resync(|change| watcher.note(&change));
         }
         watcher
     }
 
     /// Takes notifications until the writers have ended and there are no more.
-    pub(super) fn run(&mut self, recorder: &mut Recorder<'_>, target: &impl Reads, ears: &mut impl Hears) {
+    pub(super) fn run(
+        &mut self,
+        recorder: &mut Recorder<'_>,
+        target: &impl Reads,
+        changes: &mut impl Watches,
+    ) {
         let mut left = 0;
         loop {
             if left == 0 {
@@ -124,20 +126,20 @@ impl WatcherLoop {
                 left = BATCH;
             }
             left -= 1;
-            match ears.next() {
-                // In this order: who sees that the writers have ended finds all that they told.
-                Heard::Nothing if self.look(recorder) == Phase::Leave => match ears.next() {
-                    Heard::Nothing => break,
-                    heard => self.take(heard, false, target, ears),
+            match changes.next() {
+                // In this order: after the writers' end, every notification of theirs is there to take.
+                Notification::Nothing if self.look(recorder) == Phase::Leave => match changes.next() {
+                    Notification::Nothing => break,
+                    notification => self.take(notification, false, target, changes),
                 },
-                Heard::Nothing => {
-                    let heard = ears.wait(PATIENCE);
-                    self.take(heard, true, target, ears);
+                Notification::Nothing => {
+                    let notification = changes.wait(PATIENCE);
+                    self.take(notification, true, target, changes);
                 }
-                heard => self.take(heard, false, target, ears),
+                notification => self.take(notification, false, target, changes),
             }
         }
-        self.prove(ears);
+        self.prove(changes);
     }
 
     /// Ends the watcher.
@@ -173,48 +175,54 @@ impl WatcherLoop {
     }
 
     #[inline]
-    fn take(&mut self, heard: Heard, waited: bool, target: &impl Reads, ears: &mut impl Hears) {
-        match heard {
-            Heard::Nothing => {}
-            Heard::Change(news) => {
-                if let Some(group) = news.group {
+    fn take(
+        &mut self,
+        notification: Notification,
+        waited: bool,
+        target: &impl Reads,
+        changes: &mut impl Watches,
+    ) {
+        match notification {
+            Notification::Nothing => {}
+            Notification::Change(change) => {
+                if let Some(group) = change.group {
                     self.groups[usize::from(group)].1 += 1;
                 }
                 // What a resync promised comes without a signal of its own.
-                if news.group.is_some() || self.groups.is_empty() {
+                if change.group.is_some() || self.groups.is_empty() {
                     self.notices.taken += 1;
                     self.notices.wakes += u64::from(waited);
                 }
                 if self.oracle {
-                    self.heard_of(&news);
-                    self.read(&news, waited, target);
+                    self.note(&change);
+                    self.read(&change, waited, target);
                 }
             }
-            Heard::Lagged(missed) => {
+            Notification::Lagged(missed) => {
                 self.notices.lagged += 1;
                 self.notices.missed += missed;
                 if self.oracle {
-                    ears.resync(|news| self.heard_of(&news));
+                    changes.resync(|change| self.note(&change));
                 }
             }
         }
     }
 
     #[inline]
-    fn heard_of(&mut self, news: &News) {
-        let slot = news.slot as usize;
+    fn note(&mut self, change: &SlotChange) {
+        let slot = change.slot as usize;
         if slot >= self.epochs.len() {
             self.epochs.resize(slot + 1, Some(0));
         }
-        self.epochs[slot] = news.epoch;
+        self.epochs[slot] = change.epoch;
     }
 
-    /// Reads the value that the news is of, or a newer one, and how long ago it was written.
+    /// Reads the value that changed, or a newer one, and records how long ago it was written.
     #[inline]
-    fn read(&mut self, news: &News, waited: bool, target: &impl Reads) {
-        let Some(index) = news.value else { return };
+    fn read(&mut self, change: &SlotChange, waited: bool, target: &impl Reads) {
+        let Some(index) = change.value else { return };
         let key = keys::name(Family::Value, index);
-        // Removed since, or held just now: there is other news of that on the way.
+        // Removed since, or held just now: another notification of that is on the way.
         let Ok(len) = target.get(&key, &mut self.buf) else {
             return;
         };
@@ -222,7 +230,7 @@ impl WatcherLoop {
         let value = &self.buf[..len];
         let written = value::time_of(value);
         let sound = self.checks.value(index, &key, value).is_some();
-        if let Some(written) = written.filter(|_| sound && self.counts() && self.due()) {
+        if let Some(written) = written.filter(|_| sound && self.counts() && self.timed.due()) {
             let age = now.saturating_sub(written);
             self.latencies.saturating_record(age);
             if waited {
@@ -237,27 +245,16 @@ impl WatcherLoop {
         self.window != Window::Closed
     }
 
-    /// Tells whether the next notification is to be timed, and counts it.
-    #[inline]
-    fn due(&mut self) -> bool {
-        if self.left > 1 {
-            self.left -= 1;
-            return false;
-        }
-        self.left = self.every;
-        self.every > 0
-    }
-
-    /// Compares what was heard with what there was to hear. Nobody writes any more.
-    fn prove(&mut self, ears: &mut impl Hears) {
+    /// Compares what was taken with what there was to take. No process may still write.
+    fn prove(&mut self, changes: &mut impl Watches) {
         let Notices { taken, missed, .. } = self.notices;
         let groups = (0..).zip(self.groups.iter());
         let signals: Vec<(u64, u64)> =
-            groups.map(|(group, &(start, taken))| (ears.signals(group) - start, taken)).collect();
+            groups.map(|(group, &(start, taken))| (changes.signals(group) - start, taken)).collect();
         if !signals.is_empty() {
             let all: u64 = signals.iter().map(|(signals, _)| signals).sum();
             self.notices.signalled = Some(all);
-            // Which group a miss was in is not told, so groups are compared where there was none.
+            // A lag does not name its groups, so groups are compared where there was none.
             let lost = if missed == 0 {
                 let differences = signals.iter().map(|(there, taken)| there.abs_diff(*taken));
                 differences.sum()
@@ -266,21 +263,21 @@ impl WatcherLoop {
             };
             if lost > 0 {
                 self.checks.faults.lost_notifications(lost, || {
-                    format!("{all} signals: {taken} taken, {missed} told of as missed")
+                    format!("{all} signals: {taken} taken, {missed} reported as missed")
                 });
             }
         }
         if self.oracle {
             let (epochs, faults) = (&self.epochs, &mut self.checks.faults);
-            ears.resync(|news| {
-                let known = epochs.get(news.slot as usize).copied();
+            changes.resync(|change| {
+                let known = epochs.get(change.slot as usize).copied();
                 let known = known.unwrap_or(Some(0));
-                if known.is_some() && known != news.epoch && !news.order {
+                if known.is_some() && known != change.epoch && !change.order {
                     faults.lost_notifications(1, || {
                         format!(
-                            "slot {} is at epoch {}, heard of {}",
-                            news.slot,
-                            news.epoch.unwrap_or(0),
+                            "slot {} is at epoch {}, notified was {}",
+                            change.slot,
+                            change.epoch.unwrap_or(0),
                             known.unwrap_or(0)
                         )
                     });

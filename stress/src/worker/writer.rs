@@ -84,7 +84,7 @@ impl<'a> WriterLoop<'a> {
         }
     }
 
-    /// Works until told to stop.
+    /// Works until the run stops.
     pub(super) fn run<P: Pace>(&mut self, recorder: &mut Recorder<'_, P>, target: &mut impl Writes) {
         loop {
             let task = self.next();
@@ -338,7 +338,7 @@ impl<'a> WriterLoop<'a> {
 
 /// Returns the family of the keys that an operation works on.
 #[inline]
-fn family(op: Op) -> Family {
+pub(super) fn family(op: Op) -> Family {
     match op {
         Op::Int | Op::ReadInt => Family::Counter,
         Op::Tandem | Op::ReadTandem => Family::Group,

@@ -9,7 +9,6 @@ use crate::options::Role;
 use crate::options::Workers;
 use crate::placement::plan::Plan;
 use crate::shared_state::{Phase, SharedState, State};
-use crate::target::Ears;
 use crate::worker::{Assignment, Report};
 use crate::workload::Workload;
 use splinter::Store;
@@ -75,8 +74,8 @@ impl RunningWorkers {
             .all(|worker| self.shared.cell(worker).state() == State::Done || self.has_ended(worker))
     }
 
-    /// Stops all workers and takes their reports: watchers last, so that they hear of everything. A
-    /// worker without a report is told of in words.
+    /// Stops all workers and takes their reports: watchers last, so that they take every notification.
+    /// Of a worker without a report there is the reason.
     #[must_use]
     pub(crate) fn stop(mut self) -> Vec<Result<Report, String>> {
         self.stop_all()
@@ -142,7 +141,7 @@ fn thread(
 fn work(assignment: &Assignment<'_>, store: &Store) -> Result<(), String> {
     let report = match assignment.role() {
         Role::Writer => {
-            let mut writer = store.writer().map_err(|error| format!("got no lane: {error}"))?;
+            let mut writer = store.writer().map_err(|error| format!("got no writer id: {error}"))?;
             assignment.write(&mut writer)
         }
         Role::Reader => assignment.read(store),
@@ -153,7 +152,7 @@ fn work(assignment: &Assignment<'_>, store: &Store) -> Result<(), String> {
                 store.watch(&assignment.workload.signal_groups().collect::<Vec<u8>>())
             };
             let watcher = watcher.map_err(|error| format!("cannot watch: {error}"))?;
-            assignment.watch(store, &mut Ears::new(store, watcher))
+            assignment.watch(store, &mut (store, watcher))
         }
     };
     let report = serde_json::to_vec(&report).map_err(|error| format!("could not report: {error}"))?;

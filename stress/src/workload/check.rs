@@ -28,7 +28,7 @@ impl Workload {
         FIELDS.iter().try_for_each(|field| field.check(self))?;
         refuse(
             self.watchers > 0 && self.writers == 0,
-            "watchers hear nothing without writers: give --writers at least 1".to_owned(),
+            "watchers see nothing without writers: give --writers at least 1".to_owned(),
         )?;
         refuse(
             !self.signal_groups().is_empty() && self.may_miss(),
@@ -51,10 +51,10 @@ impl Workload {
         if let KeyChoice::Hot(hot) = self.key_choice {
             refuse(hot > keys, format!("hot:{hot} wants more keys than the {keys} there are: raise --keys"))?;
         }
-        let pinned_lanes = self.key_choice == KeyChoice::Lanes && self.pin != Pin::None;
+        let pinned_own = self.key_choice == KeyChoice::Lanes && self.pin != Pin::None;
         refuse(
-            self.memory == Memory::PerLane && (self.writers == 0 || !pinned_lanes),
-            "memory of a lane lies where its writer runs: give --per-lane together with --writers, \
+            self.memory == Memory::PerLane && (self.writers == 0 || !pinned_own),
+            "memory of a writer's keys lies where it runs: give --per-lane together with --writers, \
              --key-choice lanes and a --pin other than none"
                 .to_owned(),
         )?;

@@ -27,34 +27,19 @@ pub(crate) struct Field {
     /// What the flag of its name takes, if it has that flag alone.
     pub takes: Takes,
     /// Its flags, if they are others.
-    pub flags: &'static [Flag],
+    pub flags: Option<&'static [Flag]>,
     /// The least and the greatest number that it can be.
     pub limits: (u64, u64),
     /// Texts that its flag takes, for the help.
-    pub example: &'static str,
+    pub example: Option<&'static str>,
     /// What holds where it has no value.
-    pub unset: &'static str,
+    pub unset: Option<&'static str>,
     /// Help for a list of its values; `None` where no matrix can vary it.
     pub list: Option<&'static str>,
 }
 
 type Set = fn(&mut Workload, &str) -> Result<(), String>;
 type Get = fn(&Workload) -> Option<String>;
-
-/// A field to make others from.
-pub(crate) const FIELD: Field = Field {
-    name: "",
-    doc: "",
-    set: |_, _| Ok(()),
-    get: |_| None,
-    heading: "",
-    takes: Takes::Nothing,
-    flags: &[],
-    limits: UNLIMITED,
-    example: "",
-    unset: "",
-    list: None,
-};
 
 const UNLIMITED: (u64, u64) = (0, u64::MAX);
 
@@ -79,33 +64,57 @@ pub(crate) struct Flag {
     /// What it takes.
     pub takes: Takes,
     /// What it is where it is not given, if the default workload does not tell.
-    pub default: &'static str,
+    pub default: Option<&'static str>,
     /// Flags that cannot be given beside it.
     pub conflicts: &'static [&'static str],
     /// A flag that it takes the place of, where it comes later.
     pub overrides: &'static [&'static str],
-    /// A flag without which it says nothing.
-    pub requires: &'static str,
+    /// A flag without which it has no meaning.
+    pub requires: Option<&'static str>,
     /// Sets the field from its text; `true` for one that takes nothing.
     pub set: Set,
     /// Returns the text with which it would make the field what it is; `None` or `false` where it cannot.
     pub get: Get,
 }
 
-/// A flag to make others from.
-pub(crate) const FLAG: Flag = Flag {
-    name: "",
-    help: "",
-    takes: Takes::Nothing,
-    default: "",
-    conflicts: &[],
-    overrides: &[],
-    requires: "",
-    set: |_, _| Ok(()),
-    get: |_| None,
-};
+impl Flag {
+    /// Makes a flag that has no rules.
+    pub(crate) const fn new(
+        name: &'static str,
+        help: &'static str,
+        takes: Takes,
+        set: Set,
+        get: Get,
+    ) -> Self {
+        Self { name, help, takes, default: None, conflicts: &[], overrides: &[], requires: None, set, get }
+    }
+}
 
 impl Field {
+    /// Makes a field that a flag without a value gives, with no limits.
+    pub(crate) const fn new(
+        name: &'static str,
+        doc: &'static str,
+        heading: &'static str,
+        set: Set,
+        get: Get,
+    ) -> Self {
+        let (takes, limits) = (Takes::Nothing, UNLIMITED);
+        Self {
+            name,
+            doc,
+            set,
+            get,
+            heading,
+            takes,
+            flags: None,
+            limits,
+            example: None,
+            unset: None,
+            list: None,
+        }
+    }
+
     /// Returns the field of this name.
     #[must_use]
     pub(crate) fn named(name: &str) -> Option<&'static Self> {
@@ -115,18 +124,9 @@ impl Field {
     /// Returns the flags that set it.
     #[must_use]
     pub(crate) fn flags(&self) -> Vec<Flag> {
-        if !self.flags.is_empty() {
-            return self.flags.to_vec();
-        }
-        vec![Flag {
-            name: self.name,
-            help: self.doc,
-            takes: self.takes,
-            default: self.unset,
-            set: self.set,
-            get: self.get,
-            ..FLAG
-        }]
+        let own =
+            || Flag { default: self.unset, ..Flag::new(self.name, self.doc, self.takes, self.set, self.get) };
+        self.flags.map_or_else(|| vec![own()], <[_]>::to_vec)
     }
 
     /// Returns the comment on it in a workload file.
@@ -134,28 +134,27 @@ impl Field {
     pub(crate) fn comment(&self) -> String {
         let text = self.bounded(without_stop(self.doc));
         match self.unset {
-            "" => text,
-            unset => format!("{text}; left out, {unset}"),
+            None => text,
+            Some(unset) => format!("{text}; left out, {unset}"),
         }
     }
 
     /// Returns the help of one of its flags.
     #[must_use]
     pub(crate) fn help(&self, flag: &Flag) -> String {
-        let mut help = without_stop(flag.help).to_owned();
-        let default = (flag.get)(&Workload::default());
-        let default = default.unwrap_or_else(|| flag.default.to_owned());
-        if let Takes::Value(_) = flag.takes {
-            help = self.bounded(&(help + self.example));
-        }
-        help += &match flag.takes {
-            Takes::Maybe(_, missing) if !missing.is_empty() => {
-                format!(" [default: {default}; {missing} where none is said]")
+        let help = without_stop(flag.help);
+        let default = (flag.get)(&Workload::default()).or_else(|| flag.default.map(str::to_owned));
+        match (flag.takes, default) {
+            (Takes::Value(_), default) => {
+                let example = self.example.map_or(String::new(), |texts| format!(", as in {texts}"));
+                let default = default.map_or(String::new(), |default| format!(" [default: {default}]"));
+                self.bounded(&format!("{help}{example}")) + &default
             }
-            Takes::Value(_) if !default.is_empty() => format!(" [default: {default}]"),
-            _ => String::new(),
-        };
-        help
+            (Takes::Maybe(_, missing), Some(default)) if !missing.is_empty() => {
+                format!("{help} [default: {default}; {missing} where none is said]")
+            }
+            _ => help.to_owned(),
+        }
     }
 
     /// Returns its limits in words; nothing where it has none.
@@ -317,19 +316,20 @@ macro_rules! fields {
             }
         }
 
-        /// All fields, in the order in which they are told.
+        /// All fields, in the order of the help.
         pub(crate) static FIELDS: &[$crate::workload::field::Field] = &[$(
             $crate::workload::field::Field {
-                name: stringify!($name),
-                doc: concat!($($doc),+),
-                set: |workload, text| {
-                    workload.$name = $crate::workload::field::Text::parse(text)?;
-                    Ok(())
-                },
-                get: |workload| $crate::workload::field::Text::print(&workload.$name),
-                heading: $heading,
                 $($option: $value,)*
-                ..$crate::workload::field::FIELD
+                ..$crate::workload::field::Field::new(
+                    stringify!($name),
+                    concat!($($doc),+),
+                    $heading,
+                    |workload, text| {
+                        workload.$name = $crate::workload::field::Text::parse(text)?;
+                        Ok(())
+                    },
+                    |workload| $crate::workload::field::Text::print(&workload.$name),
+                )
             }
         ),+];
     };

@@ -1,6 +1,6 @@
 //! A workload as a TOML file: read with the lines of mistakes, and printed with a word on each field. Reading what
 //! was printed gives the same workload. A file has the fields of a record's `config`; those that it leaves out are as
-//! by default, and some may have a list of values, which is for whoever runs several workloads to deal with.
+//! by default, and some may have a list of values, from which a matrix makes several workloads.
 
 use super::field::Field;
 use super::{FIELDS, Workload};

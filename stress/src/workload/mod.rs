@@ -8,8 +8,9 @@ pub(crate) mod file;
 pub(crate) mod table;
 pub(crate) mod under_valgrind;
 
-use crate::choice::{KeyChoice, lane};
+use crate::choice::{KeyChoice, share};
 use crate::mix::Op;
+use crate::options::Role;
 use crate::proof::value;
 use splinter::Geometry;
 use std::ops::Range;
@@ -34,6 +35,13 @@ pub struct KeySets {
 }
 
 impl KeySets {
+    /// Returns the keys of `part` when `parts` share the keys of all families.
+    #[must_use]
+    pub(crate) fn share(&self, part: u32, parts: u32) -> Self {
+        let own = |keys: &Range<u64>| share(keys.end, part, parts);
+        Self { values: own(&self.values), counters: own(&self.counters), groups: own(&self.groups) }
+    }
+
     /// Returns how many there are, all families together.
     #[must_use]
     pub fn count(&self) -> u64 {
@@ -53,6 +61,18 @@ impl Workload {
     #[must_use]
     pub fn operators(&self) -> u32 {
         self.writers + self.readers
+    }
+
+    /// Returns the role of a worker: writers come first, watchers last.
+    #[must_use]
+    pub(crate) fn role(&self, worker: u32) -> Role {
+        if worker < self.writers {
+            Role::Writer
+        } else if worker < self.operators() {
+            Role::Reader
+        } else {
+            Role::Watcher
+        }
     }
 
     /// Returns how many of a fixed number of operations a worker does. The shares differ by one at most, and what cannot
@@ -89,15 +109,11 @@ impl Workload {
         }
     }
 
-    /// Returns the keys that one writer writes: its own under lanes, else all.
+    /// Returns the keys that one writer writes: its own with [`KeyChoice::Lanes`], else all.
     #[must_use]
     pub fn writer_keys(&self, writer: u32) -> KeySets {
         let all = self.key_sets();
-        if self.key_choice != KeyChoice::Lanes {
-            return all;
-        }
-        let own = |keys: Range<u64>| lane(keys.end, writer, self.writers);
-        KeySets { values: own(all.values), counters: own(all.counters), groups: own(all.groups) }
+        if self.key_choice == KeyChoice::Lanes { all.share(writer, self.writers) } else { all }
     }
 
     /// Returns how many operations each worker has room for in a history, where there is to be one.
@@ -210,11 +226,11 @@ mod tests {
     }
 
     #[test]
-    fn writers_share_keys_unless_they_have_lanes() {
-        let lanes = Workload { mix: "set,int".parse().unwrap(), ..Workload::default() };
-        assert_eq!(lanes.writer_keys(1).values, 128..256);
-        assert_eq!(lanes.writer_keys(1).counters, 32..64);
-        let shared = Workload { key_choice: KeyChoice::Uniform, ..lanes };
+    fn writers_share_keys_unless_each_has_its_own() {
+        let own = Workload { mix: "set,int".parse().unwrap(), ..Workload::default() };
+        assert_eq!(own.writer_keys(1).values, 128..256);
+        assert_eq!(own.writer_keys(1).counters, 32..64);
+        let shared = Workload { key_choice: KeyChoice::Uniform, ..own };
         assert_eq!(shared.writer_keys(1), shared.key_sets());
     }
 }

@@ -2,8 +2,7 @@
 
 use crate::failure::Failure;
 use splinter::Error;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long to retry if a key is busy, or if all writer ids of a store are taken.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_millis(100);
@@ -16,7 +15,7 @@ pub(crate) const BUSY_PAUSE: Duration = Duration::from_micros(100);
 /// # Errors
 /// The errors of `attempt`; [`Error::Again`] after the timeout.
 pub(crate) fn retry_busy<T>(attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
-    retry_while(attempt, |error| *error == Error::Again)
+    splinter::retry(BUSY_TIMEOUT, attempt)
 }
 
 /// As [`retry_busy`], with the error as a failure about `key`.
@@ -31,32 +30,8 @@ pub(crate) fn retry_key<T>(key: &[u8], attempt: impl FnMut() -> Result<T, Error>
 ///
 /// # Errors
 /// The errors of `attempt`, except [`Error::Again`].
-pub(crate) fn retry_forever<T>(mut attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
-    loop {
-        match attempt() {
-            Err(Error::Again) => thread::sleep(BUSY_PAUSE),
-            done => return done,
-        }
-    }
-}
-
-/// Retries `attempt` while `is_busy` holds for its error, for [`BUSY_TIMEOUT`] at most.
-pub(crate) fn retry_while<T, E>(
-    mut attempt: impl FnMut() -> Result<T, E>,
-    is_busy: impl Fn(&E) -> bool,
-) -> Result<T, E> {
-    let mut begun = None;
-    loop {
-        match attempt() {
-            Err(error) if is_busy(&error) => {
-                if begun.get_or_insert_with(Instant::now).elapsed() >= BUSY_TIMEOUT {
-                    return Err(error);
-                }
-                thread::sleep(BUSY_PAUSE);
-            }
-            result => return result,
-        }
-    }
+pub(crate) fn retry_forever<T>(attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    splinter::retry(Duration::MAX, attempt)
 }
 
 #[cfg(test)]

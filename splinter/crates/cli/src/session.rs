@@ -7,12 +7,12 @@ use crate::invocation::Invocation;
 use crate::labels::LabelFile;
 use crate::options::{self, text};
 use crate::output::{Format, cut, json_bytes, json_text, listed, shown, write_json};
-use crate::retry::{retry_busy, retry_while};
+use crate::retry::{BUSY_TIMEOUT, retry_busy};
 use crate::stdio;
 use crate::store_file::{self, Lost};
 use rustyline::history::{FileHistory, History};
 use serde_json::{Value, json};
-use splinter::{Key, Location, Store, StoreError, Writer};
+use splinter::{Error, Key, Location, Store, StoreError, Writer};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
@@ -214,8 +214,11 @@ impl Session {
             return Ok(WriterGuard { writer: Some(writer), return_to });
         }
         let store = self.store()?;
-        let is_busy = |error: &StoreError| matches!(error, StoreError::TooManyWriters { .. });
-        let writer = retry_while(|| store.writer(), is_busy)?;
+        let writer = splinter::retry(BUSY_TIMEOUT, || match store.writer() {
+            Err(StoreError::TooManyWriters { .. }) => Err(Error::Again),
+            writer => Ok(writer),
+        });
+        let writer = writer.unwrap_or_else(|_| store.writer())?;
         Ok(WriterGuard { writer: Some(writer), return_to })
     }
 

@@ -33,11 +33,11 @@ pub fn nodes_of(addresses: &[usize]) -> io::Result<Vec<Option<u32>>> {
         let pages: Vec<*mut libc::c_void> =
             batch.iter().map(|&address| std::ptr::without_provenance_mut(address)).collect();
         let mut status = vec![-libc::ENOENT; pages.len()];
-        let (count, asked, told) = (pages.len(), pages.as_ptr(), status.as_mut_ptr());
+        let (count, asked, found) = (pages.len(), pages.as_ptr(), status.as_mut_ptr());
         let nowhere = std::ptr::null::<libc::c_int>();
-        // SAFETY: `asked` and `told` have `count` entries each, which live through the call; without
+        // SAFETY: `asked` and `found` have `count` entries each, which live through the call; without
         // nodes to go to no page moves, and the addresses themselves are only looked up.
-        let answer = unsafe { libc::syscall(libc::SYS_move_pages, 0, count, asked, nowhere, told, 0) };
+        let answer = unsafe { libc::syscall(libc::SYS_move_pages, 0, count, asked, nowhere, found, 0) };
         if answer < 0 {
             return Err(io::Error::last_os_error());
         }
@@ -56,10 +56,10 @@ pub fn send(address: usize, node: u32) -> io::Result<()> {
     let page = std::ptr::without_provenance_mut::<libc::c_void>(address);
     let node = libc::c_int::try_from(node).map_err(|_| io::ErrorKind::InvalidInput)?;
     let mut status = -libc::ENOENT;
-    let (asked, to, told) = (&raw const page, &raw const node, &raw mut status);
+    let (asked, to, found) = (&raw const page, &raw const node, &raw mut status);
     // SAFETY: each pointer is to one entry that lives through the call. Where a page lies changes no
     // byte of it and no address.
-    let answer = unsafe { libc::syscall(libc::SYS_move_pages, 0, 1, asked, to, told, MPOL_MF_MOVE) };
+    let answer = unsafe { libc::syscall(libc::SYS_move_pages, 0, 1, asked, to, found, MPOL_MF_MOVE) };
     match answer {
         0 if status == node => Ok(()),
         0 => Err(io::Error::from_raw_os_error(-status)),

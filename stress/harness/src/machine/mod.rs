@@ -1,6 +1,6 @@
 //! The machine as plain data: NUMA nodes, last-level caches, cores and processors, and which of these
 //! this process may use. Knows no reader of it and no policy. Nodes need not start at 0 nor be dense,
-//! may have no memory or no processors; what a reader was not told counts as one node and one package.
+//! may have no memory or no processors; what a reader does not find counts as one node and one package.
 
 #[cfg(feature = "hwloc")]
 pub mod hwloc;
@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A machine, this one or another.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
-    /// Who told all this: `hwloc`, `/sys`, `synthetic:…` or a file.
+    /// The reader: `hwloc`, `/sys`, `synthetic:…` or a file.
     pub source: String,
     /// All nodes that are there, ascending.
     pub nodes: Vec<MachineNode>,

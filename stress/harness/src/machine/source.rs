@@ -1,4 +1,4 @@
-//! Whom to ask about a machine: hwloc where it is built in, else `/sys`; and which machine, this one or one
+//! Reads a machine, by hwloc where it is built in, else from `/sys`; and which machine, this one or one
 //! that is described to hwloc.
 
 use super::Machine;
@@ -16,7 +16,7 @@ pub enum MachineSource {
     File(PathBuf),
 }
 
-/// Reads this machine. The answer says who told, and why it was not hwloc.
+/// Reads this machine. The answer names the reader, and why it was not hwloc.
 #[cfg(feature = "hwloc")]
 #[must_use]
 pub fn this_machine() -> Machine {
@@ -26,7 +26,7 @@ pub fn this_machine() -> Machine {
     })
 }
 
-/// Reads this machine. The answer says who told.
+/// Reads this machine. The answer names the reader.
 #[cfg(not(feature = "hwloc"))]
 #[must_use]
 pub fn this_machine() -> Machine {
@@ -98,18 +98,18 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_is_the_same_whoever_tells_of_it() {
-        let (told, by_kernel) = (this_machine(), sysfs::this_machine());
+    fn every_reader_of_this_machine_finds_the_same() {
+        let (found, by_kernel) = (this_machine(), sysfs::this_machine());
         let source = if cfg!(feature = "hwloc") { "hwloc" } else { "/sys" };
-        assert_eq!(told.source, source);
-        assert_eq!(told.processors, by_kernel.processors);
-        assert_eq!(told.caches, by_kernel.caches);
+        assert_eq!(found.source, source);
+        assert_eq!(found.processors, by_kernel.processors);
+        assert_eq!(found.caches, by_kernel.caches);
         let nodes = |machine: &Machine| {
             let nodes = machine.nodes.iter();
             let of = nodes.map(|node| (node.id, node.processors.clone(), node.memory));
             of.collect::<Vec<_>>()
         };
-        assert_eq!(nodes(&told), nodes(&by_kernel));
+        assert_eq!(nodes(&found), nodes(&by_kernel));
     }
 
     #[cfg(not(feature = "hwloc"))]

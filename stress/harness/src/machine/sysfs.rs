@@ -66,7 +66,7 @@ fn nodes(system: &Path, root: &Path) -> Vec<MachineNode> {
         let meminfo = folder.join("meminfo");
         let memory_bytes = match memory_bytes(&meminfo) {
             None if alone => memory_bytes(&root.join("proc/meminfo")),
-            told => told,
+            known => known,
         };
         let memory_bytes = memory_bytes.unwrap_or(0);
         MachineNode {
@@ -74,7 +74,7 @@ fn nodes(system: &Path, root: &Path) -> Vec<MachineNode> {
             // A kernel that does not tell has memory on all of them.
             memory: with_memory.contains(&id) || with_memory.is_empty(),
             memory_bytes,
-            distances: numbers(&text(&folder.join("distance"))),
+            distances: numbers(&text(folder.join("distance")).unwrap_or_default()),
             ..MachineNode::default()
         }
     };
@@ -101,7 +101,7 @@ fn core(folder: &Path) -> Option<usize> {
 fn last_cache(folder: &Path) -> Option<FoundCache> {
     let indexes = (0..16).map(|index| folder.join(format!("cache/index{index}")));
     let caches = indexes.take_while(|index| index.exists());
-    let of_data = caches.filter(|index| text(&index.join("type")) != "Instruction");
+    let of_data = caches.filter(|index| text(index.join("type")).as_deref() != Some("Instruction"));
     let (level, index) = of_data
         .filter_map(|index| Some((number(&index.join("level"))?, index)))
         .max_by_key(|&(level, _)| level)?;
@@ -109,7 +109,7 @@ fn last_cache(folder: &Path) -> Option<FoundCache> {
     Some(FoundCache {
         key: shared.into_iter().min()? as u64,
         level,
-        bytes: size_bytes(&text(&index.join("size"))).unwrap_or(0),
+        bytes: text(index.join("size")).and_then(|size| size_bytes(&size)).unwrap_or(0),
     })
 }
 
@@ -128,7 +128,7 @@ pub fn size_bytes(text: &str) -> Option<u64> {
 
 /// Reads the total of the machine's `meminfo`, or of a node's, whose lines begin with its number.
 pub fn memory_bytes(path: &Path) -> Option<u64> {
-    bytes_of(&text(path), "MemTotal")
+    bytes_of(&text(path)?, "MemTotal")
 }
 
 /// Finds an amount of memory in a table of the kernel's, whose lines are as `MemTotal:  16384 kB`.
@@ -149,74 +149,58 @@ fn numbers(text: &str) -> Vec<u32> {
 }
 
 fn list(path: &Path) -> Vec<usize> {
-    cpulist::parse(&text(path)).unwrap_or_default()
+    text(path).and_then(|list| cpulist::parse(&list).ok()).unwrap_or_default()
 }
 
 fn number<T: FromStr>(path: &Path) -> Option<T> {
-    text(path).parse().ok()
+    text(path)?.parse().ok()
 }
 
-fn text(path: &Path) -> String {
-    let text = fs::read_to_string(path).unwrap_or_default();
-    text.trim().to_owned()
+/// Reads a file of the kernel's, if it says anything.
+#[must_use]
+pub fn text(path: impl AsRef<Path>) -> Option<String> {
+    let text = fs::read_to_string(path).ok()?;
+    let text = text.trim();
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::PathBuf;
+    use crate::test_tree::Tree;
 
-    /// A folder that stands for the root of a machine; removed when dropped.
-    struct Tree(PathBuf);
-
-    impl Tree {
-        fn new(name: &str, files: &[(&str, &str)]) -> Self {
-            let folder = format!("splinter-sysfs-{name}-{}", std::process::id());
-            let root = std::env::temp_dir().join(folder);
-            let _ = fs::remove_dir_all(&root);
-            fs::create_dir_all(&root).unwrap();
-            let tree = Self(root);
-            for (path, text) in files {
-                tree.write(path, text);
-            }
-            tree
+    /// Makes a tree of files of `/sys/devices/system`.
+    fn system(name: &str, files: &[(&str, &str)]) -> Tree {
+        let tree = Tree::new(&format!("sysfs-{name}"), &[]);
+        for (path, text) in files {
+            tree.write(&format!("sys/devices/system/{path}"), text);
         }
-
-        fn write(&self, path: &str, text: &str) {
-            let path = self.0.join("sys/devices/system").join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, format!("{text}\n")).unwrap();
-        }
-
-        /// Describes a processor with caches of two levels.
-        fn processor(&self, id: usize, package: &str, siblings: &str, cache: &str) {
-            let write = |path: &str, text: &str| self.write(&format!("cpu/cpu{id}/{path}"), text);
-            write("topology/physical_package_id", package);
-            write("topology/thread_siblings_list", siblings);
-            let caches = [
-                ("1", "Data", "48K", siblings),
-                ("1", "Instruction", "32K", siblings),
-                ("3", "Unified", "32768K", cache),
-            ];
-            for (index, (level, kind, size, shared)) in caches.into_iter().enumerate() {
-                write(&format!("cache/index{index}/level"), level);
-                write(&format!("cache/index{index}/type"), kind);
-                write(&format!("cache/index{index}/size"), size);
-                write(&format!("cache/index{index}/shared_cpu_list"), shared);
-            }
-        }
+        tree
     }
 
-    impl Drop for Tree {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
+    /// Describes a processor with caches of two levels.
+    fn processor(tree: &Tree, id: usize, package: &str, siblings: &str, cache: &str) {
+        let write =
+            |path: &str, text: &str| tree.write(&format!("sys/devices/system/cpu/cpu{id}/{path}"), text);
+        write("topology/physical_package_id", package);
+        write("topology/thread_siblings_list", siblings);
+        let caches = [
+            ("1", "Data", "48K", siblings),
+            ("1", "Instruction", "32K", siblings),
+            ("3", "Unified", "32768K", cache),
+        ];
+        for (index, (level, kind, size, shared)) in caches.into_iter().enumerate() {
+            write(&format!("cache/index{index}/level"), level);
+            write(&format!("cache/index{index}/type"), kind);
+            write(&format!("cache/index{index}/size"), size);
+            write(&format!("cache/index{index}/shared_cpu_list"), shared);
         }
     }
 
     /// Nodes 1 (processors 0, 4 and 1, 5), 3 (processors 2, 6 and 3, 7, without memory) and 4 (memory only);
     /// one cache for each of the first two.
     fn odd(name: &str) -> Tree {
-        let tree = Tree::new(
+        let tree = system(
             name,
             &[
                 ("cpu/online", "0-7"),
@@ -237,7 +221,7 @@ mod tests {
             let core = id % 4;
             let cache = if core < 2 { "0-1,4-5" } else { "2-3,6-7" };
             let siblings = format!("{core},{}", core + 4);
-            tree.processor(id, if core < 2 { "0" } else { "1" }, &siblings, cache);
+            processor(&tree, id, if core < 2 { "0" } else { "1" }, &siblings, cache);
         }
         tree
     }
@@ -272,7 +256,7 @@ mod tests {
 
     #[test]
     fn without_sys_the_usable_processors_are_one_node() {
-        let tree = Tree::new("empty", &[]);
+        let tree = system("empty", &[]);
         let machine = read(&tree.0, &[2, 5]);
         assert_eq!(machine.nodes.len(), 1);
         assert_eq!((machine.nodes[0].id, machine.nodes[0].memory), (0, true));
@@ -284,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_sys_without_nodes_or_caches_still_tells_of_cores() {
-        let tree = Tree::new(
+        let tree = system(
             "poor",
             &[
                 ("cpu/online", "0-3"),
@@ -304,9 +288,9 @@ mod tests {
 
     #[test]
     fn an_instruction_cache_is_never_the_last_level() {
-        let tree = Tree::new("level", &[("cpu/online", "0")]);
-        tree.processor(0, "0", "0", "0");
-        tree.write("cpu/cpu0/cache/index1/level", "4");
+        let tree = system("level", &[("cpu/online", "0")]);
+        processor(&tree, 0, "0", "0", "0");
+        tree.write("sys/devices/system/cpu/cpu0/cache/index1/level", "4");
         assert_eq!(read(&tree.0, &[0]).caches[0].level, 3);
     }
 

@@ -27,7 +27,7 @@ pub fn topology_summary(record: &TopologyRecord) -> String {
 fn draw(machine: &Machine, placement: Option<&PlannedPlacement>) -> String {
     let mut text = String::new();
     paragraph(&mut text, "machine", &size(machine));
-    paragraph(&mut text, "told by", &machine.source);
+    paragraph(&mut text, "read by", &machine.source);
     let workers = placement.map(by_processor).unwrap_or_default();
     if let Some(placement) = placement {
         paragraph(&mut text, "placement", &words(placement));
@@ -151,7 +151,7 @@ fn level(machine: &Machine, cache: &MachineCache, node: &MachineNode) -> String 
     text
 }
 
-/// Draws the distances between nodes, where anybody tells them.
+/// Draws the distances between nodes, where they are known.
 fn distances(text: &mut String, machine: &Machine) {
     let nodes = &machine.nodes;
     if nodes.len() < 2 {
@@ -159,7 +159,7 @@ fn distances(text: &mut String, machine: &Machine) {
     }
     text.push('\n');
     if nodes.iter().all(|node| node.distances.is_empty()) {
-        paragraph(text, "distances", "nobody tells");
+        paragraph(text, "distances", "unknown");
         return;
     }
     for (part, side_by_side) in nodes.chunks(MOST_DISTANCES).enumerate() {
@@ -212,7 +212,7 @@ mod tests {
         let expected = "\
 machine         2 packages, 2 nodes, 2 last-level caches, 3 cores, 6 processors, 5 of them for this
                 process
-told by         a test
+read by         a test
 placement       5 writers compact, 2 readers none, 1 watcher none; on 5 processors, oversubscribed
 not pinned      R0-1 H0
 
@@ -264,7 +264,7 @@ legend          W writer, R reader, H watcher; (n) not for this process";
     }
 
     #[test]
-    fn a_cache_of_two_nodes_a_node_of_two_packages_and_a_node_of_memory_are_told() {
+    fn a_cache_of_two_nodes_a_node_of_two_packages_and_a_node_of_memory_are_drawn() {
         let mut machine = made_up(&[(0, 0, 0, 0), (1, 0, 0, 1), (2, 1, 1, 2), (2, 2, 2, 3)]);
         machine.nodes[1].memory = false;
         machine.nodes.push(MachineNode {
@@ -278,7 +278,7 @@ legend          W writer, R reader, H watcher; (n) not for this process";
         assert!(text.contains("node 1          no memory, package 0\n"), "{text}");
         assert!(text.contains("packages 1-2\n") && text.contains("32 MiB, package 2\n"), "{text}");
         assert!(text.contains("memory 1.5 GiB, no processors\n"), "{text}");
-        assert!(text.ends_with("distances       nobody tells"), "{text}");
+        assert!(text.ends_with("distances       unknown"), "{text}");
     }
 
     #[test]

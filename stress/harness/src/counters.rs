@@ -1,11 +1,24 @@
 //! Hardware and software counters of the calling thread, by perf_event_open, where the kernel allows it: what an operation
-//! takes beside time. [`clock::ns_per_op`](crate::clock::ns_per_op) brackets its timed laps with [`start`] and [`end`]; on a
-//! thread that [`open`] was not called on, both do nothing.
+//! takes beside time. A measured stretch lies between [`start`] and [`end`]; on a thread that [`open`] was not called on, both
+//! do nothing.
 
+use nix::sys::resource::{Resource, getrlimit};
 use perf_event::events::{Cache, CacheId, CacheOp, CacheResult, Event, Hardware, Software};
 use perf_event::{Builder, Counter};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+
+/// The names of all events.
+pub const NAMES: [&str; 8] = [
+    "instructions",
+    "cycles",
+    "llc_misses",
+    "dtlb_misses",
+    "context_switches",
+    "migrations",
+    "page_faults",
+    "task_clock_ns",
+];
 
 /// Counts per operation, by name; only those that could be read.
 pub type PerOperation = BTreeMap<&'static str, f64>;
@@ -29,10 +42,20 @@ impl Counts {
     /// Returns the counts of one operation, the mean; none without any.
     #[must_use]
     pub fn per_operation(&self) -> PerOperation {
-        let each = |count: u64| (count as f64 / self.operations as f64 * 1e4).round() / 1e4;
-        let counts = self.counts.iter().filter(|_| self.operations > 0);
-        counts.map(|(name, count)| (*name, each(*count))).collect()
+        let counts = self.events().filter(|_| self.operations > 0);
+        counts.map(|(name, count)| (name, mean(count, self.operations))).collect()
     }
+
+    /// Returns what was counted, by name.
+    pub fn events(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.counts.iter().map(|(name, count)| (*name, *count))
+    }
+}
+
+/// Returns the mean of a count over some operations, with four decimals.
+#[must_use]
+pub fn mean(count: u64, operations: u64) -> f64 {
+    (count as f64 / operations as f64 * 1e4).round() / 1e4
 }
 
 /// The counters of a thread, and what they counted since they were asked last.
@@ -62,18 +85,28 @@ fn counter(event: impl Event, with_kernel: bool) -> std::io::Result<Counter> {
 pub fn open() {
     let miss = |which| Cache { which, operation: CacheOp::READ, result: CacheResult::MISS };
     let counters = [
-        ("instructions", counter(Hardware::INSTRUCTIONS, false)),
-        ("cycles", counter(Hardware::CPU_CYCLES, false)),
-        ("llc_misses", counter(miss(CacheId::LL), false)),
-        ("dtlb_misses", counter(miss(CacheId::DTLB), false)),
-        ("context_switches", counter(Software::CONTEXT_SWITCHES, true)),
-        ("migrations", counter(Software::CPU_MIGRATIONS, true)),
-        ("page_faults", counter(Software::PAGE_FAULTS, true)),
+        counter(Hardware::INSTRUCTIONS, false),
+        counter(Hardware::CPU_CYCLES, false),
+        counter(miss(CacheId::LL), false),
+        counter(miss(CacheId::DTLB), false),
+        counter(Software::CONTEXT_SWITCHES, true),
+        counter(Software::CPU_MIGRATIONS, true),
+        counter(Software::PAGE_FAULTS, true),
+        counter(Software::TASK_CLOCK, true),
     ];
-    let counters = counters.into_iter();
+    let counters = NAMES.into_iter().zip(counters);
     SESSION.with_borrow_mut(|session| {
         session.counters = counters.filter_map(|(name, counter)| Some((name, counter.ok()?))).collect();
     });
+}
+
+/// Opens the counters of the calling thread, one of `threads` of this process that do so; none where all of them together
+/// would take more than half of the files that the process may open.
+pub fn open_one_of(threads: u32) {
+    let files = u64::from(threads) * NAMES.len() as u64;
+    if getrlimit(Resource::RLIMIT_NOFILE).is_ok_and(|(limit, _)| files <= limit / 2) {
+        open();
+    }
 }
 
 /// Tells whether hardware counters can be read here.
@@ -149,15 +182,16 @@ mod tests {
             assert!(take().counts.is_empty(), "nothing was opened");
             open();
             start();
-            // 64 pages or more, each touched first here.
-            let len = 64 * 4096;
-            std::hint::black_box(vec![1_u8; len]);
-            let pages = crate::limits::pages::Pages::new(len, crate::limits::pages::PageKind::Base);
-            drop(pages);
+            // 64 pages, each touched first here.
+            memmap2::MmapMut::map_anon(64 * 4096).unwrap().fill(1);
+            std::thread::sleep(std::time::Duration::from_millis(1));
             end(1);
             let counts = take();
             if software().is_ok() {
-                assert!(counts.counts["page_faults"] >= 64, "{counts:?}");
+                // A huge page is one fault.
+                assert!(counts.counts["page_faults"] >= 1, "{counts:?}");
+                assert!(counts.counts["context_switches"] >= 1, "{counts:?}");
+                assert!(counts.counts["task_clock_ns"] > 0, "{counts:?}");
             }
             if hardware().is_ok() {
                 assert!(counts.counts["instructions"] > 0, "{counts:?}");
