@@ -16,7 +16,6 @@ pub use peers::PeersOptions;
 use crate::micro::record::Method;
 use crate::only;
 use crate::pinning;
-use crate::rounds::Schedule;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use serde::Serialize;
 use splinter_harness::console;
@@ -24,6 +23,7 @@ use splinter_harness::documentation::{self, CompletionsArguments, ManualArgument
 use splinter_harness::environment::require_proc;
 use splinter_harness::files::{as_json, try_files, write_file};
 use splinter_harness::interrupt;
+use splinter_harness::sampler::Schedule;
 use splinter_harness::verdict::USAGE;
 use splinter_harness::verdict::Verdict;
 use std::path::Path;

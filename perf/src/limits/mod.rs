@@ -14,7 +14,6 @@ pub mod plausible;
 use crate::caches::Caches;
 use crate::clock::{self, infallible, ns_per_op};
 use crate::pinning;
-use crate::rounds::Probe;
 use crate::unit::Unit;
 use atomics::Line;
 use chase::Chase;
@@ -24,6 +23,7 @@ use pages::PageKind;
 use ping_pong::Channel;
 use splinter_harness::environment::available_memory;
 use splinter_harness::futex::wake_sleepers;
+use splinter_harness::sampler::Probe;
 use std::convert::Infallible;
 use std::hint::black_box;
 use std::sync::atomic::AtomicU64;
@@ -271,11 +271,18 @@ fn chase(name: &'static str, bytes: u64, kind: PageKind, setup: &Setup) -> Resul
 
 #[cfg(test)]
 mod tests {
-    use super::{Limit, Setup};
+    use super::{Limit, Probe, Setup};
     use crate::caches::Caches;
-    use crate::rounds::{Schedule, run};
+    use splinter_harness::disturbance::RoundWatch;
+    use splinter_harness::progress::Silent;
+    use splinter_harness::sampler::{Schedule, Series, run};
     use std::collections::HashSet;
     use std::time::Duration;
+
+    fn sampled(probes: &mut [Probe<'_>], rounds: u32) -> Vec<Series> {
+        let schedule = Schedule { rounds, seed: 1, warm_up: rounds > 1 };
+        run(probes, &schedule, &mut RoundWatch::start(0), &mut Silent)
+    }
 
     #[test]
     fn names_are_unique_and_the_list_is_complete() {
@@ -290,8 +297,7 @@ mod tests {
         let cheap =
             [Limit::L2Chase, Limit::Memcpy64, Limit::Memcpy1Kib, Limit::Cmpxchg, Limit::Xadd, Limit::Tsc];
         let mut probes: Vec<_> = cheap.map(|limit| limit.probe(&setup).unwrap()).into();
-        let schedule = Schedule { rounds: 2, seed: 1, warm_up: true };
-        for series in run(&mut probes, &schedule, &mut |_| true, &mut |_| true) {
+        for series in sampled(&mut probes, 2) {
             assert!(series.summary().unwrap().min > 0.0, "{}", series.name);
         }
     }
@@ -316,8 +322,7 @@ mod tests {
             seed: 1,
         };
         let mut probes = [Limit::L2Chase, Limit::L3Chase].map(|it| it.probe(&setup).unwrap());
-        let schedule = Schedule { rounds: 1, seed: 1, warm_up: false };
-        let found = run(&mut probes, &schedule, &mut |_| true, &mut |_| true);
+        let found = sampled(&mut probes, 1);
         assert_eq!(found[0].note.as_deref(), Some("128.0 KiB on pages of 4 KiB"));
         let note = found[1].note.as_deref().unwrap();
         assert!(note == "2.00 MiB on huge pages" || note == "2.00 MiB on pages of 4 KiB", "{note}");

@@ -4,9 +4,9 @@
 
 use super::ping_pong::{self, Channel};
 use crate::pinning;
-use crate::rounds::{Probe, Series};
 use crate::unit::Unit;
 use serde_json::{Value, json};
+use splinter_harness::sampler::{Probe, Series};
 use splinter_harness::table::{Flush, columns};
 use std::time::Duration;
 
@@ -93,8 +93,7 @@ impl Matrix {
 
 #[cfg(test)]
 mod tests {
-    use super::{Matrix, pairs};
-    use crate::rounds::Series;
+    use super::{Matrix, Series, pairs};
 
     #[test]
     fn every_two_processors_meet_once() {
@@ -106,9 +105,9 @@ mod tests {
     #[test]
     fn a_matrix_is_symmetric_with_nothing_on_its_diagonal() {
         let series = [
-            ([0, 1], Series::of("a", &[30.0, 40.0, 50.0])),
+            ([0, 1], Series::of("a", [30.0, 40.0, 50.0])),
             ([0, 2], Series::failed("b", "gone".to_owned())),
-            ([1, 2], Series::of("c", &[90.0])),
+            ([1, 2], Series::of("c", [90.0])),
         ];
         let matrix = Matrix::of(&[4, 6, 7], &series);
         let expected = [[None, Some(40.0), None], [Some(40.0), None, Some(90.0)], [None, Some(90.0), None]];

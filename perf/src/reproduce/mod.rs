@@ -9,7 +9,6 @@ pub mod scaling;
 pub mod table;
 pub mod this_machine;
 
-use crate::stats::Summary;
 use claims::{CLAIMS, Claim, Rate, Trial};
 use judge::{Finding, Has, Way};
 use record::{Bound, Cell, Figures, Reproduction, Run};
@@ -18,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use splinter::Scrub;
 use splinter_harness::environment::Environment;
 use splinter_harness::environment::settle;
+use splinter_harness::stats::Summary;
 use splinter_harness::verdict::Verdict;
 use splinter_stress::Workload;
 use std::collections::BTreeMap;

@@ -3,8 +3,8 @@
 //!
 //! - The machine: [`machine`], [`affinity`], [`cpulist`], [`cpu_quota`], [`environment`], [`disturbance`], [`valgrind`].
 //! - Time: [`cycles`], [`clock_cost`], [`interrupt`], [`progress`].
-//! - Processes: [`forked`], [`task`], [`shared`], [`futex`].
-//! - Figures and text: [`rng`], [`stats`], [`table`], [`text`], [`named_enum!`], [`verdict`], [`error`].
+//! - Processes: [`forked`], [`task`], [`shared`], [`futex`], [`ping_pong`].
+//! - Figures and text: [`rng`], [`sampler`], [`stats`], [`table`], [`text`], [`named_enum!`], [`verdict`], [`error`].
 //! - Files and the terminal: [`files`], [`input`], [`console`], [`documentation`].
 
 pub mod affinity;
@@ -24,8 +24,10 @@ pub mod input;
 pub mod interrupt;
 pub mod machine;
 mod named;
+pub mod ping_pong;
 pub mod progress;
 pub mod rng;
+pub mod sampler;
 pub mod shared;
 pub mod stats;
 pub mod table;
