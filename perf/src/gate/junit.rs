@@ -2,6 +2,7 @@
 //! is an error there, which no tool takes for a pass; a regression is a failure.
 
 use super::record::Record;
+use super::report::replaced;
 use splinter_harness::verdict::Verdict;
 use std::fmt::Write;
 
@@ -85,19 +86,14 @@ fn cases(record: &Record, tier: &str) -> Vec<Case> {
 
 /// Keeps text from being read as XML; what XML cannot hold is left out.
 fn escaped(text: &str) -> String {
-    let mut escaped = String::new();
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\n' | '\t' => escaped.push(' '),
-            control if control.is_control() => {}
-            other => escaped.push(other),
-        }
-    }
-    escaped
+    replaced(text, |character| match character {
+        '&' => Some("&amp;"),
+        '<' => Some("&lt;"),
+        '>' => Some("&gt;"),
+        '"' => Some("&quot;"),
+        '\n' | '\t' => Some(" "),
+        control => control.is_control().then_some(""),
+    })
 }
 
 #[cfg(test)]

@@ -199,16 +199,27 @@ fn time_cells(row: &TimeRow) -> Vec<String> {
 
 /// Keeps text from being read as Markdown or as HTML.
 fn escaped(text: &str) -> String {
-    let mut escaped = String::new();
-    for character in text.chars() {
-        match character {
-            '|' | '*' | '_' | '`' | '\\' => escaped.extend(['\\', character]),
-            '<' => escaped.push_str("&lt;"),
-            '\n' => escaped.push(' '),
-            other => escaped.push(other),
+    replaced(text, |character| match character {
+        '|' => Some("\\|"),
+        '*' => Some("\\*"),
+        '_' => Some("\\_"),
+        '`' => Some("\\`"),
+        '\\' => Some("\\\\"),
+        '<' => Some("&lt;"),
+        '\n' => Some(" "),
+        _ => None,
+    })
+}
+
+/// Returns text with some characters replaced.
+pub(super) fn replaced(text: &str, by: impl Fn(char) -> Option<&'static str>) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut replaced, character| {
+        match by(character) {
+            Some(other) => replaced.push_str(other),
+            None => replaced.push(character),
         }
-    }
-    escaped
+        replaced
+    })
 }
 
 #[cfg(test)]
