@@ -6,7 +6,7 @@ use super::ping_pong::{self, Channel};
 use crate::pinning;
 use crate::unit::Unit;
 use serde_json::{Value, json};
-use splinter_harness::sampler::{Probe, Series};
+use splinter_harness::sampler::{Probe, Series, Subject};
 use splinter_harness::table::{Flush, columns};
 use std::time::Duration;
 
@@ -40,12 +40,11 @@ pub fn name([first, second]: Pair) -> String {
 pub fn probes(pairs: &[Pair], budget: Duration) -> Vec<Probe<'static>> {
     let every = u32::try_from(pairs.len().div_ceil(PAIRS_A_ROUND)).unwrap_or(u32::MAX);
     let budget = budget.min(LONGEST_SAMPLE);
-    pairs
-        .iter()
-        .map(|&pair| {
-            Probe::new(name(pair), move || ping_pong::sample(Channel::Line, pair, budget)).every(every.max(1))
-        })
-        .collect()
+    let probe = |&pair: &Pair| {
+        let subject = Subject::new(name(pair)).every(every.max(1));
+        Probe::new(subject, move || ping_pong::sample(Channel::Line, pair, budget))
+    };
+    pairs.iter().map(probe).collect()
 }
 
 /// A matrix of nanoseconds one way, by row and column in the order of `processors`.

@@ -22,7 +22,7 @@ use record::Measured;
 use rows::{Entry, Sample, Unable};
 use splinter_harness::disturbance::RoundWatch;
 use splinter_harness::progress::Progress;
-use splinter_harness::sampler::{self, Probe, Schedule, Series};
+use splinter_harness::sampler::{self, Probe, Schedule, Series, Subject};
 use std::collections::BTreeMap;
 
 /// Prepares the rows and the limits they are held against, samples all of them in the same rounds, and judges. From the
@@ -41,7 +41,7 @@ pub fn run(
     for Entry { mut claim, every, prepare } in entries {
         progress.step(&format!("preparing {}", claim.name));
         match prepare(&mut claim) {
-            Ok(sample) => probes.push(Probe::new(claim.name.clone(), counting(sample)).every(every)),
+            Ok(sample) => probes.push(Probe::new(Subject::new(&claim.name).every(every), counting(sample))),
             Err(Unable::Skipped(why)) => claim = claim.not_comparable(why),
             Err(Unable::Failed(error)) => failed.push(Series::failed(&claim.name, error)),
         }

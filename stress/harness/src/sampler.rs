@@ -66,6 +66,12 @@ impl Subject {
     }
 }
 
+impl<T: Into<String>> From<T> for Subject {
+    fn from(name: T) -> Self {
+        Self::new(name)
+    }
+}
+
 /// How many rounds to run, and in what order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Schedule {
@@ -216,24 +222,9 @@ pub struct Probe<'a, S = f64> {
 }
 
 impl<'a, S> Probe<'a, S> {
-    /// Creates a probe that is sampled in every round.
-    pub fn new(name: impl Into<String>, sample: impl FnMut() -> Result<S, String> + 'a) -> Self {
-        Self { subject: Subject::new(name), sample: Box::new(sample) }
-    }
-
-    /// Makes the probe take part in every `rounds`-th round only: see [`Subject::every`].
-    ///
-    /// # Panics
-    /// When `rounds` is 0.
-    #[must_use]
-    pub fn every(self, rounds: u32) -> Self {
-        Self { subject: self.subject.every(rounds), ..self }
-    }
-
-    /// Adds what a reader of its figures should know.
-    #[must_use]
-    pub fn note(self, note: impl Into<String>) -> Self {
-        Self { subject: self.subject.note(note), ..self }
+    /// Creates a probe of a subject, or of one that takes part in every round and has this name.
+    pub fn new(subject: impl Into<Subject>, sample: impl FnMut() -> Result<S, String> + 'a) -> Self {
+        Self { subject: subject.into(), sample: Box::new(sample) }
     }
 
     /// Returns the name its series will carry.
@@ -434,7 +425,7 @@ mod tests {
     #[test]
     fn probes_sample_themselves_and_keep_their_notes() {
         let mut probes = [
-            Probe::new("one", || Ok(1.0)).note("on one line").map(|sample| [sample, -sample]),
+            Probe::new(Subject::new("one").note("on one line"), || Ok(1.0)).map(|sample| [sample, -sample]),
             Probe::new("none", || Err("no memory".to_owned())),
         ];
         assert_eq!(probes[0].name(), "one");

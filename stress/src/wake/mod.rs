@@ -41,7 +41,7 @@ use splinter_harness::interrupt;
 use splinter_harness::machine::sysfs;
 use splinter_harness::ping_pong::{FIRST, Side};
 use splinter_harness::progress::Progress;
-use splinter_harness::sampler::{Schedule, Step, Stop, Subject, sample};
+use splinter_harness::sampler::{Schedule, Series, Step, Stop, Subject, sample};
 pub use splinter_harness::stats::Middle;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -164,8 +164,8 @@ impl Task {
 
 /// What a task found.
 enum Found {
-    Sample(Sample),
-    Call(FanOutSample),
+    Sample(Situation, Mechanism, Sample),
+    Call(Mechanism, FanOutSample),
 }
 
 impl Measurement<'_> {
@@ -183,11 +183,10 @@ impl Measurement<'_> {
                 return Err(Stop::Interrupted);
             }
             let task = tasks[step.subject];
-            match task {
-                Task::Exchange(Situation::Busy, _) => {
-                    load = load.take().or_else(|| Some(Load::on(&self.cpus)))
-                }
-                _ => load = None,
+            if !matches!(task, Task::Exchange(Situation::Busy, _)) {
+                load = None;
+            } else if load.is_none() {
+                load = Some(Load::on(&self.cpus));
             }
             self.take(task).map_err(|why| {
                 broken = Some((why, task.told()));
@@ -195,18 +194,18 @@ impl Measurement<'_> {
             })
         };
         let sampled = sample(&subjects, &schedule, take, &mut |_| true);
-        for (&task, series) in tasks.iter().zip(&sampled.series) {
-            series.taken().for_each(|found| evidence.take(task, found));
-        }
+        sampled.series.iter().flat_map(Series::taken).for_each(|found| evidence.take(found));
         broken
     }
 
     fn take(&mut self, task: Task) -> Result<Found, Broken> {
         self.watchdog.report_progress();
-        match task {
-            Task::Exchange(situation, mechanism) => self.sample(mechanism, situation).map(Found::Sample),
-            Task::Call(mechanism) => self.waiters.call(self.endpoint, mechanism).map(Found::Call),
-        }
+        Ok(match task {
+            Task::Exchange(situation, mechanism) => {
+                Found::Sample(situation, mechanism, self.sample(mechanism, situation)?)
+            }
+            Task::Call(mechanism) => Found::Call(mechanism, self.waiters.call(self.endpoint, mechanism)?),
+        })
     }
 
     fn sample(&mut self, mechanism: Mechanism, situation: Situation) -> Result<Sample, Broken> {

@@ -1,11 +1,11 @@
 //! What is gathered, and the record that it becomes. `results/schema.md` documents every field.
 
+use super::Found;
 use super::exchange::{Broken, Sample};
 use super::fan_out::FanOutSample;
 use super::judge::{is_met, judgement};
 use super::mechanism::{Mechanism, Situation, Style};
 use super::shared_state::{WAITER_PROCESSES, WAITERS};
-use super::{Found, Task};
 use crate::latency::{Percentiles, histogram, to_ns};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
@@ -226,13 +226,10 @@ impl Evidence {
     }
 
     /// Takes what a round found.
-    pub(super) fn take(&mut self, task: Task, found: &Found) {
-        match (task, found) {
-            (Task::Exchange(situation, mechanism), Found::Sample(sample)) => {
-                self.take_sample(situation, mechanism, sample);
-            }
-            (Task::Call(mechanism), Found::Call(call)) => self.take_call(mechanism, *call),
-            _ => unreachable!("each task finds its own"),
+    pub(super) fn take(&mut self, found: &Found) {
+        match found {
+            Found::Sample(situation, mechanism, sample) => self.take_sample(*situation, *mechanism, sample),
+            Found::Call(mechanism, call) => self.take_call(*mechanism, call),
         }
     }
 
@@ -264,7 +261,7 @@ impl Evidence {
         cell.sleeps += sample.sleeps;
     }
 
-    fn take_call(&mut self, mechanism: Mechanism, call: FanOutSample) {
+    fn take_call(&mut self, mechanism: Mechanism, call: &FanOutSample) {
         let found = self.calls.iter_mut().find(|calls| calls.mechanism == mechanism);
         let Some(calls) = found else {
             return;
