@@ -3,14 +3,12 @@
 
 use splinter::cycles;
 use splinter_harness::counters;
+use splinter_harness::cycles::cycle_ns;
 use std::convert::Infallible;
 use std::hint::black_box;
 use std::mem::MaybeUninit;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
-
-/// How long the time-stamp counter is compared with the monotonic clock.
-const CALIBRATION: Duration = Duration::from_millis(20);
 
 /// Untimed laps before a sample's clock starts. Two, as a store's writes alternate between two buffers.
 pub const WARM_LAPS: u32 = 2;
@@ -32,14 +30,7 @@ const LAP: u64 = 4096;
 #[must_use]
 pub fn ns_per_cycle() -> f64 {
     static RATE: OnceLock<f64> = OnceLock::new();
-    *RATE.get_or_init(|| {
-        let (start, first) = (Instant::now(), cycles());
-        while start.elapsed() < CALIBRATION {
-            std::hint::spin_loop();
-        }
-        let (ns, ticks) = (start.elapsed().as_nanos(), cycles() - first);
-        ns as f64 / ticks.max(1) as f64
-    })
+    *RATE.get_or_init(|| cycle_ns((cycles(), Instant::now())))
 }
 
 /// Measures one sample: runs `lap` untimed, [`WARM_LAPS`] times, so that caches and branch predictors hold what they

@@ -2,7 +2,7 @@
 //!
 //! A figure in nanoseconds says little: the next machine has another. What this crate reports is how many times the
 //! cost of the machine's own primitive an operation takes: a pointer chase, an atomic instruction, a copy. Both
-//! are sampled in the same [interleaved rounds](rounds), so that the ratio holds on a machine that is shared,
+//! are sampled in the same [interleaved rounds](splinter_harness::sampler), so that the ratio holds on a machine that is shared,
 //! throttled or virtual.
 //!
 //! - [`limits`]: what the machine can do.
@@ -11,7 +11,6 @@
 //! - [`gate`]: whether one build of the store is worse than another.
 //! - [`reproduce`]: the published figures, tried here.
 //! - [`tune`]: the settings that suit a machine and a load best.
-//! - [`rounds`], [`stats`]: the engine and its statistics; they know nothing of stores, and need no clock to be tested.
 
 pub mod caches;
 pub mod cli;
@@ -27,8 +26,6 @@ pub mod pinning;
 pub mod records;
 mod report;
 pub mod reproduce;
-pub mod rounds;
-pub mod stats;
 pub mod tune;
 pub mod unit;
 pub mod workers;

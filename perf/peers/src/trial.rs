@@ -5,16 +5,13 @@ use crate::contender::{Contender, Make};
 use crate::record::{Cell, Entrant, Plan, Ratio};
 use splinter_harness::error::RunError;
 use splinter_harness::progress::Progress;
-use splinter_harness::rng::Rng;
-use splinter_perf::stats::{Summary, bootstrap::bootstrap, median};
+use splinter_harness::sampler::{self, Schedule, Series, Step, Stop, Subject};
+use splinter_harness::stats::Summary;
+use splinter_harness::stats::paired::Paired;
 use splinter_stress::peer::Drive;
 use splinter_stress::{KeyChoice, Percentiles, Pin, Span, ValueLen, Warmup, Workload};
 use std::collections::BTreeMap;
 use std::time::Duration;
-
-/// Resamples of the intervals, and their level.
-const RESAMPLES: usize = 2_000;
-const LEVEL: f64 = 0.95;
 
 /// Of how many attempts one is timed: the clock costs more than some of the operations.
 const TIMED_ONE_OF: u32 = 64;
@@ -96,37 +93,37 @@ pub(crate) fn compare(
             Err(why) => entrants.push(Entrant::absent(name, why)),
         }
     }
-    // Those that are absent have no place in the rounds.
-    let places: Vec<usize> = (0..entrants.len()).filter(|&at| entrants[at].problem.is_none()).collect();
+    // Those that are absent, or fail before the rounds, have no place in them.
+    let mut places: Vec<usize> = (0..entrants.len()).filter(|&at| entrants[at].problem.is_none()).collect();
     for (contender, &place) in contenders.iter().zip(&places) {
         progress.step(&format!("{}: proving {}", load.name, contender.name));
         prove(contender, &workload, &mut entrants[place]);
     }
-    let mut rng = Rng::new(plan.seed, 0);
-    let mut order: Vec<usize> = (0..contenders.len()).collect();
-    let mut round = 1;
-    keep(0);
-    while round <= plan.rounds && !ended() {
-        let before: Vec<usize> = entrants.iter().map(|it| it.rounds.len()).collect();
-        rng.shuffle(&mut order);
-        for &at in &order {
-            let what = format!("{}, {}", load.name, contenders[at].name);
-            progress.round(round as usize, plan.rounds as usize, &what);
-            let entrant = &mut entrants[places[at]];
-            if entrant.problem.is_none() && !ended() {
-                sample(&contenders[at], &workload, entrant);
-            }
-        }
-        if keep(round) {
-            round += 1;
-        } else {
-            for (entrant, before) in entrants.iter_mut().zip(before) {
-                entrant.rounds.truncate(before);
-            }
-        }
+    let mut sound = places.iter().map(|&place| entrants[place].problem.is_none());
+    contenders.retain(|_| sound.next() == Some(true));
+    places.retain(|&place| entrants[place].problem.is_none());
+    let names = contenders.iter().map(|contender| format!("{}, {}", load.name, contender.name));
+    let subjects: Vec<Subject> = names.map(Subject::new).collect();
+    let schedule = Schedule { rounds: plan.rounds, seed: plan.seed, warm_up: false };
+    let take = &mut |step: Step<'_>| {
+        step.tell(progress);
+        if ended() { Err(Stop::Interrupted) } else { sample(&contenders[step.subject], &workload) }
+    };
+    let sampled = sampler::sample(&subjects, &schedule, take, keep).series;
+    for (&place, series) in places.iter().zip(&sampled) {
+        entrants[place].problem.clone_from(&series.error);
+        entrants[place].rounds = series.taken().map(|sample| sample.goodput_per_s).collect();
+        entrants[place].latency_ns =
+            series.taken().last().map_or(BTreeMap::new(), |it| it.latency_ns.clone());
     }
-    judge(&mut entrants, plan.seed);
+    judge(&mut entrants, &places, &sampled, plan.seed);
     Cell { load: load.name.to_owned(), config: workload, entrants }
+}
+
+/// What one drive measured.
+struct Sample {
+    goodput_per_s: f64,
+    latency_ns: BTreeMap<String, Percentiles>,
 }
 
 /// Drives a contender once with every read checked.
@@ -147,19 +144,19 @@ fn prove(contender: &Contender, workload: &Workload, entrant: &mut Entrant) {
 }
 
 /// Takes one sample.
-fn sample(contender: &Contender, workload: &Workload, entrant: &mut Entrant) {
+fn sample(contender: &Contender, workload: &Workload) -> Result<Sample, Stop> {
+    let failed = |why: &str| Err(Stop::Failed(why.to_owned()));
     match (contender.drive)(workload) {
-        Ok(drive) if drive.totals.counts.failures == 0 => {
-            // A sample that was cut short is none.
-            if drive.totals.counts.successes == 0 && !drive.interrupted {
-                entrant.problem = Some("nothing succeeded in a whole sample: use longer ones".to_owned());
-            } else if !drive.interrupted {
-                entrant.rounds.push(drive.totals.goodput_per_s);
-                entrant.latency_ns = latencies(&drive);
-            }
+        Ok(drive) if drive.totals.counts.failures > 0 => {
+            failed(&format!("{} operations failed", drive.totals.counts.failures))
         }
-        Ok(drive) => entrant.problem = Some(format!("{} operations failed", drive.totals.counts.failures)),
-        Err(error @ (RunError::Usage(_) | RunError::Failed(_))) => entrant.problem = Some(error.to_string()),
+        // A sample that was cut short is none.
+        Ok(drive) if drive.interrupted => Err(Stop::Interrupted),
+        Ok(drive) if drive.totals.counts.successes == 0 => {
+            failed("nothing succeeded in a whole sample: use longer ones")
+        }
+        Ok(drive) => Ok(Sample { goodput_per_s: drive.totals.goodput_per_s, latency_ns: latencies(&drive) }),
+        Err(error @ (RunError::Usage(_) | RunError::Failed(_))) => failed(&error.to_string()),
     }
 }
 
@@ -174,27 +171,23 @@ fn latencies(drive: &Drive) -> BTreeMap<String, Percentiles> {
 }
 
 /// Holds every contender against the one of ours that is asked in the same way.
-fn judge(entrants: &mut [Entrant], seed: u64) {
-    let ours: BTreeMap<String, Vec<f64>> = entrants
-        .iter()
-        .filter(|entrant| entrant.name.starts_with("splinter"))
-        .map(|entrant| (entrant.name.clone(), entrant.rounds.clone()))
-        .collect();
-    for entrant in entrants {
+fn judge(entrants: &mut [Entrant], places: &[usize], sampled: &[Series<Sample>], seed: u64) {
+    let names: Vec<String> = places.iter().map(|&place| entrants[place].name.clone()).collect();
+    let goodput = |series: &Series<Sample>| -> Vec<Option<f64>> {
+        series.samples.iter().map(|sample| Some(sample.as_ref()?.goodput_per_s)).collect()
+    };
+    for (&place, series) in places.iter().zip(sampled) {
+        let entrant = &mut entrants[place];
         let by_handle = entrant.name.ends_with("by handle");
         let name = if by_handle { "splinter, by handle" } else { "splinter" };
         entrant.goodput_per_s = Summary::of(entrant.rounds.iter().copied()).map(|summary| summary.median);
-        let Some(ours) = ours.get(name).filter(|_| entrant.name != name) else {
-            continue;
-        };
-        let ratios: Vec<f64> = ours.iter().zip(&entrant.rounds).map(|(ours, theirs)| ours / theirs).collect();
-        let ratio =
-            Summary::of(ratios.iter().copied()).zip(bootstrap(&ratios, median, LEVEL, RESAMPLES, seed));
-        entrant.ratio = ratio.map(|(summary, interval)| Ratio {
+        let ours = names.iter().position(|it| it == name).filter(|_| entrant.name != name);
+        let change = ours.and_then(|at| Paired::of(goodput(&sampled[at]), goodput(series)).change(seed));
+        entrant.ratio = change.map(|change| Ratio {
             of: name.to_owned(),
-            median: summary.median,
-            low: interval.low,
-            high: interval.high,
+            median: change.median.exp(),
+            low: change.low.exp(),
+            high: change.high.exp(),
         });
     }
 }

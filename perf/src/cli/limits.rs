@@ -9,7 +9,6 @@ use crate::limits::{Limit, Setup, plausible};
 use crate::micro::record::{self, Measured};
 use crate::micro::table;
 use crate::pinning;
-use crate::rounds::{self, Schedule, Series};
 use clap::Args;
 use serde_json::json;
 use splinter_harness::disturbance::RoundWatch;
@@ -18,6 +17,7 @@ use splinter_harness::interrupt;
 use splinter_harness::machine::source::this_machine;
 use splinter_harness::program::{Outcome, print_record};
 use splinter_harness::progress::{Line, Progress};
+use splinter_harness::sampler::{self, Schedule, Series};
 use splinter_harness::verdict::Verdict;
 
 /// Measures what the machine's caches, memory, copies, atomic instructions, system calls and wakes cost, and a line's
@@ -148,13 +148,7 @@ fn measure(
             Err(why) => series.push(Series::failed(&name, why)),
         }
     }
-    // Until here there is nothing to keep, and Ctrl-C ends the program at once.
-    interrupt::watch();
-    let mut go_on = |step: rounds::Step<'_>| {
-        step.tell(progress);
-        !interrupt::requested()
-    };
-    let mut sampled = rounds::run(&mut probes, schedule, &mut go_on, &mut |round| watch.keep(round));
+    let mut sampled = sampler::run(&mut probes, schedule, watch, progress);
     let rest = sampled.split_off(wanted.cores.len());
     series.extend(rest);
     plausible::refuse(&mut series);

@@ -2,6 +2,7 @@
 //! interrupted, and leaves what it printed in files. Knows nothing of what they do.
 
 use splinter_harness::interrupt;
+pub use splinter_harness::sampler::Stop;
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
@@ -13,22 +14,6 @@ const LOOK: Duration = Duration::from_millis(2);
 
 /// Lines of a failed child's standard error that are shown.
 const SHOWN_LINES: usize = 12;
-
-/// Why there is no result.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stop {
-    /// Someone wants the gate to end.
-    Interrupted,
-    /// The error, in words.
-    Failed(String),
-}
-
-impl Stop {
-    /// Creates the failure of something, with the reason.
-    pub(super) fn failed(what: &str, why: impl std::fmt::Display) -> Self {
-        Self::Failed(format!("{what}: {why}"))
-    }
-}
 
 /// The output of a child.
 #[derive(Debug)]

@@ -33,7 +33,7 @@ impl Count {
         }
         let merged = first.iter().enumerate().map(|(at, (name, _))| {
             let mut values: Vec<f64> = repeats.iter().map(|counts| counts[at].1).collect();
-            let instructions = crate::stats::median(&mut values);
+            let instructions = splinter_harness::stats::median(&mut values);
             // The median has put them in order.
             let spread = values[values.len() - 1] - values[0];
             Self { name: name.clone(), instructions, band_percent: 100.0 * spread / instructions }

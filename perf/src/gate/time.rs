@@ -7,24 +7,14 @@
 
 use super::child::Stop;
 use super::record::{Effect, Measure, Tier, TimeRow, gravest};
-use crate::stats::bootstrap::bootstrap;
-use crate::stats::power::minimum_detectable_effect;
-use crate::stats::wilcoxon::{least_p, signed_rank};
-use crate::stats::{holm, median};
 use splinter_harness::rng::Rng;
+use splinter_harness::sampler::{self, Sampled, Schedule, Series, Step, Subject};
+use splinter_harness::stats::paired::{ALPHA, Change, Paired, percent};
+use splinter_harness::stats::{holm, median};
 use splinter_harness::verdict::Verdict;
 
-/// Level of the tests over all rows together.
-const ALPHA: f64 = 0.05;
-
-/// How often the smallest effect that is called detectable is to be detected.
-const POWER: f64 = 0.8;
-
-/// Confidence of the intervals.
-const LEVEL: f64 = 0.95;
-
-/// Resamples of an interval.
-const RESAMPLES: usize = 2000;
+/// Stream of random numbers for the order of arms, beside that of the order of benchmarks.
+const ARMS: u64 = 2;
 
 /// An arm of the comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,65 +88,40 @@ impl Design {
     }
 }
 
-/// The blocks of one benchmark.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Series {
-    /// Mean logarithms by arm and measure.
-    blocks: Vec<[[f64; 2]; 3]>,
-    problem: Option<String>,
+/// One block: mean logarithms by arm and measure.
+pub type Block = [[f64; 2]; 3];
+
+/// Returns the ratios of an arm to the base, a block each.
+fn ratios(series: &Series<Block>, arm: Arm, measure: usize) -> Paired {
+    series.taken().map(|block| (block[arm as usize][measure] - block[0][measure]).exp()).collect()
 }
 
-impl Series {
-    /// Returns, for each block, the logarithm of the ratio of an arm to the base.
-    fn ratios(&self, arm: Arm, measure: usize) -> Vec<f64> {
-        let ratio = |block: &[[f64; 2]; 3]| block[arm as usize][measure] - block[0][measure];
-        self.blocks.iter().map(ratio).collect()
-    }
-
-    /// Returns the median of an arm, as it was measured.
-    fn middle(&self, arm: Arm, measure: usize) -> f64 {
-        let mut logs: Vec<f64> = self.blocks.iter().map(|block| block[arm as usize][measure]).collect();
-        median(&mut logs).exp()
-    }
-}
-
-/// The samples.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Taken {
-    series: Vec<Series>,
-    /// Whether it ended before its time.
-    pub interrupted: bool,
+/// Returns the median of an arm, as it was measured.
+fn middle(series: &Series<Block>, arm: Arm, measure: usize) -> f64 {
+    let mut logs: Vec<f64> = series.taken().map(|block| block[arm as usize][measure]).collect();
+    median(&mut logs).exp()
 }
 
 /// Takes the samples of a design. `watch` hears of each block before it begins: its number from 1 (0 is thrown away) and
 /// its benchmark.
-pub fn take(executor: &mut dyn Executor, design: &Design, watch: &mut dyn FnMut(usize, &str)) -> Taken {
-    let mut series = vec![Series::default(); design.benchmarks.len()];
-    let mut order: Vec<usize> = (0..series.len()).collect();
-    let mut rng = Rng::new(design.seed, 0);
-    for number in 0..=design.blocks {
-        rng.shuffle(&mut order);
-        for &at in &order {
-            let benchmark = &design.benchmarks[at];
-            if series[at].problem.is_some() {
-                continue;
-            }
-            watch(number, benchmark);
-            match block(executor, benchmark, &mut rng) {
-                Ok(_) if number == 0 => {}
-                Ok(block) => series[at].blocks.push(block),
-                Err(Stop::Failed(why)) => series[at].problem = Some(why),
-                Err(Stop::Interrupted) => {
-                    return Taken { series, interrupted: true };
-                }
-            }
-        }
-    }
-    Taken { series, interrupted: false }
+pub fn take(
+    executor: &mut dyn Executor,
+    design: &Design,
+    watch: &mut dyn FnMut(usize, &str),
+) -> Sampled<Block> {
+    let subjects: Vec<Subject> = design.benchmarks.iter().map(Subject::new).collect();
+    let rounds = u32::try_from(design.blocks).unwrap_or(u32::MAX);
+    let schedule = Schedule { rounds, seed: design.seed, warm_up: true };
+    let mut rng = Rng::new(design.seed, ARMS);
+    let take = &mut |step: Step<'_>| {
+        watch(step.round as usize, step.name);
+        block(executor, step.name, &mut rng)
+    };
+    sampler::sample(&subjects, &schedule, take, &mut |_| true)
 }
 
 /// Takes one block: every arm, and every arm again backwards.
-fn block(executor: &mut dyn Executor, benchmark: &str, rng: &mut Rng) -> Result<[[f64; 2]; 3], Stop> {
+fn block(executor: &mut dyn Executor, benchmark: &str, rng: &mut Rng) -> Result<Block, Stop> {
     let mut arms = Arm::ALL;
     rng.shuffle(&mut arms);
     let mut logs = [[0.0; 2]; 3];
@@ -174,66 +139,44 @@ fn block(executor: &mut dyn Executor, benchmark: &str, rng: &mut Rng) -> Result<
 
 /// The finding on one row before all rows are seen together.
 struct Finding<'a> {
-    name: &'a str,
     measure: Measure,
-    series: &'a Series,
-    change: Look,
-    control: Look,
+    series: &'a Series<Block>,
+    change: Change,
+    control: Change,
 }
 
-/// One list of log ratios, looked at.
-struct Look {
-    blocks: usize,
-    median: f64,
-    low: f64,
-    high: f64,
-    standard_error: f64,
-    p: f64,
-}
-
-impl Look {
-    fn at(ratios: &[f64], seed: u64) -> Self {
-        let interval = bootstrap(ratios, median, LEVEL, RESAMPLES, seed);
-        Self {
-            blocks: ratios.len(),
-            median: median(&mut ratios.to_vec()),
-            low: interval.map_or(f64::NAN, |interval| interval.low),
-            high: interval.map_or(f64::NAN, |interval| interval.high),
-            standard_error: interval.map_or(f64::NAN, |interval| interval.standard_error),
-            p: signed_rank(ratios).p,
-        }
+impl<'a> Finding<'a> {
+    /// Compares the arms; `None` without a block.
+    fn of(series: &'a Series<Block>, measure: Measure, seed: u64) -> Option<Self> {
+        let change = |arm| ratios(series, arm, measure as usize).change(seed);
+        Some(Self { measure, series, change: change(Arm::Head)?, control: change(Arm::Control)? })
     }
+}
 
-    fn effect(&self, p_holm: f64) -> Effect {
-        Effect {
-            blocks: self.blocks,
-            median_percent: percent(self.median),
-            low_percent: percent(self.low),
-            high_percent: percent(self.high),
-            p: self.p,
-            p_holm,
-        }
+fn effect(change: &Change, p_holm: f64) -> Effect {
+    Effect {
+        blocks: change.rounds,
+        median_percent: percent(change.median),
+        low_percent: percent(change.low),
+        high_percent: percent(change.high),
+        p: change.p,
+        p_holm,
     }
 }
 
 /// Judges what was sampled.
 #[must_use]
-pub fn judge(taken: &Taken, design: &Design) -> Tier<TimeRow> {
+pub fn judge(taken: &Sampled<Block>, design: &Design) -> Tier<TimeRow> {
     let mut reasons = Vec::new();
     let mut findings = Vec::new();
-    for (series, name) in taken.series.iter().zip(&design.benchmarks) {
-        if let Some(problem) = &series.problem {
-            reasons.push(problem.clone());
-        } else if series.blocks.is_empty() {
-            reasons.push(format!("{name}: no block was completed"));
-        } else {
-            findings.extend(Measure::ALL.into_iter().enumerate().map(|(at, measure)| Finding {
-                name,
-                measure,
-                series,
-                change: Look::at(&series.ratios(Arm::Head, at), design.seed),
-                control: Look::at(&series.ratios(Arm::Control, at), design.seed),
-            }));
+    for series in &taken.series {
+        let found = Measure::ALL.into_iter().filter_map(|measure| Finding::of(series, measure, design.seed));
+        match &series.error {
+            Some(problem) => reasons.push(problem.clone()),
+            None if series.taken().next().is_none() => {
+                reasons.push(format!("{}: no block was completed", series.name));
+            }
+            None => findings.extend(found),
         }
     }
     let adjusted =
@@ -278,48 +221,39 @@ pub fn judge(taken: &Taken, design: &Design) -> Tier<TimeRow> {
 }
 
 fn row(finding: &Finding<'_>, p_holm: f64, control: f64, rows: usize, design: &Design) -> TimeRow {
-    let Finding { name, measure, series, change, .. } = finding;
+    let Finding { measure, series, change, .. } = finding;
     let at = *measure as usize;
     let sign = measure.worse();
     let threshold = design.threshold(*measure);
     // As changes for the worse.
     let [low, high] = if sign > 0.0 { [change.low, change.high] } else { [-change.high, -change.low] };
-    // The first of Holm's steps is the strictest: what passes it, all of them find. Blocks that are too few for
-    // any p-value to pass it detect nothing.
-    let alpha = ALPHA / rows as f64;
-    let detectable = match least_p(change.blocks) < alpha {
-        true => minimum_detectable_effect(change.standard_error, change.blocks, alpha, POWER),
-        false => f64::INFINITY,
-    };
-    let detectable_percent = detectable.is_finite().then(|| sign * percent(sign * detectable));
-    let (verdict, reason) = if low > threshold && p_holm < ALPHA {
-        (Verdict::Fail, None)
-    } else if detectable_percent.is_none() {
-        (Verdict::Inconclusive, Some(format!("{} blocks are too few to find anything", change.blocks)))
-    } else if detectable > threshold {
-        (Verdict::Inconclusive, Some("an effect of the threshold's size might have gone unseen".to_owned()))
-    } else if high >= threshold {
-        (
-            Verdict::Inconclusive,
-            Some("the interval reaches the threshold, and does not lie beyond it".to_owned()),
-        )
-    } else {
-        (Verdict::Pass, None)
+    // The first of Holm's steps is the strictest: what passes it, all of them find.
+    let detectable = change.detectable(ALPHA / rows as f64);
+    let untold = match detectable {
+        _ if low > threshold && p_holm < ALPHA => None,
+        None => Some(format!("{} blocks are too few to find anything", change.rounds)),
+        Some(effect) if effect > threshold => {
+            Some("an effect of the threshold's size might have gone unseen".to_owned())
+        }
+        Some(_) if high >= threshold => {
+            Some("the interval reaches the threshold, and does not lie beyond it".to_owned())
+        }
+        Some(_) => None,
     };
     TimeRow {
-        name: (*name).to_owned(),
+        name: series.name.clone(),
         measure: *measure,
-        verdict,
-        base: series.middle(Arm::Base, at),
-        head: series.middle(Arm::Head, at),
-        change: change.effect(p_holm),
-        control: finding.control.effect(control),
+        verdict: match &untold {
+            Some(_) => Verdict::Inconclusive,
+            None if low > threshold => Verdict::Fail,
+            None => Verdict::Pass,
+        },
+        base: middle(series, Arm::Base, at),
+        head: middle(series, Arm::Head, at),
+        change: effect(change, p_holm),
+        control: effect(&finding.control, control),
         threshold_percent: design.percent(*measure),
-        detectable_percent,
-        reason,
+        detectable_percent: detectable.map(|effect| sign * percent(sign * effect)),
+        reason: untold,
     }
-}
-
-fn percent(log: f64) -> f64 {
-    100.0 * (log.exp() - 1.0)
 }

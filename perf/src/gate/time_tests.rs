@@ -26,7 +26,7 @@ struct Mock {
 impl Mock {
     fn new(seed: u64, factor: Factor) -> Self {
         Self {
-            // Noise has nothing to do with the order, which is drawn by the stream before.
+            // Noise has nothing to do with the orders, which are drawn by streams 0 and 2.
             rng: Rng::new(seed, 1),
             factor,
             noise: 0.02,

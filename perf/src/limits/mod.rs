@@ -14,7 +14,6 @@ pub mod plausible;
 use crate::caches::Caches;
 use crate::clock::{self, infallible, ns_per_op};
 use crate::pinning;
-use crate::rounds::Probe;
 use crate::unit::Unit;
 use atomics::Line;
 use chase::Chase;
@@ -24,6 +23,8 @@ use pages::PageKind;
 use ping_pong::Channel;
 use splinter_harness::environment::available_memory;
 use splinter_harness::futex::wake_sleepers;
+use splinter_harness::named_enum;
+use splinter_harness::sampler::{Probe, Subject};
 use std::convert::Infallible;
 use std::hint::black_box;
 use std::sync::atomic::AtomicU64;
@@ -44,45 +45,46 @@ pub const CROWD: usize = 32;
 /// Calls of the kernel between two looks at the clock.
 const CALLS: u64 = 256;
 
-/// A limit that can be measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Limit {
-    /// One dependent load from half of the first-level cache.
-    L1Chase,
-    /// One dependent load from half of the second-level cache.
-    L2Chase,
-    /// One dependent load from half of the last-level cache, or 8 times the second-level cache where that is less.
-    L3Chase,
-    /// One dependent load from memory on small pages: it pays for the page walk too.
-    MemoryChase,
-    /// One dependent load from memory on huge pages.
-    MemoryChaseHuge,
-    /// One uncontended `lock cmpxchg`.
-    Cmpxchg,
-    /// One uncontended `lock xadd`.
-    Xadd,
-    /// One copy of 64 bytes out of 4,096 such blocks.
-    Memcpy64,
-    /// One copy of 1 KiB out of 4,096 such blocks.
-    Memcpy1Kib,
-    /// Bytes copied per second out of memory and into it, by one thread.
-    MemoryCopy,
-    /// `lock xadd` per second of [`CROWD`] threads on one line, together.
-    XaddCrowd,
-    /// One reading of the time-stamp counter.
-    Tsc,
-    /// One reading of the monotonic clock.
-    MonotonicClock,
-    /// One system call that does next to nothing: `getppid`.
-    SystemCall,
-    /// One futex wake where nobody sleeps.
-    FutexUnheard,
-    /// From a line's store on one processor to its sight on another, both looking without pause.
-    LineTransfer,
-    /// From a futex wake on one processor to the sleeper's return on another.
-    FutexWake,
-    /// From the write of an eventfd on one processor to the reader's return on another.
-    EventfdWake,
+named_enum! {
+    /// A limit that can be measured.
+    pub enum Limit: "limit" {
+        /// One dependent load from half of the first-level cache.
+        L1Chase = "L1 chase",
+        /// One dependent load from half of the second-level cache.
+        L2Chase = "L2 chase",
+        /// One dependent load from half of the last-level cache, or 8 times the second-level cache where that is less.
+        L3Chase = "L3 chase",
+        /// One dependent load from memory on small pages: it pays for the page walk too.
+        MemoryChase = "memory chase",
+        /// One dependent load from memory on huge pages.
+        MemoryChaseHuge = "memory chase (huge pages)",
+        /// One copy of 64 bytes out of 4,096 such blocks.
+        Memcpy64 = "memcpy 64 B",
+        /// One copy of 1 KiB out of 4,096 such blocks.
+        Memcpy1Kib = "memcpy 1 KiB",
+        /// Bytes copied per second out of memory and into it, by one thread.
+        MemoryCopy = "memory copy",
+        /// One uncontended `lock cmpxchg`.
+        Cmpxchg = "cmpxchg",
+        /// One uncontended `lock xadd`.
+        Xadd = "xadd",
+        /// `lock xadd` per second of [`CROWD`] threads on one line, together.
+        XaddCrowd = "xadd, 32 threads on one line",
+        /// One reading of the time-stamp counter.
+        Tsc = "rdtsc",
+        /// One reading of the monotonic clock.
+        MonotonicClock = "monotonic clock",
+        /// One system call that does next to nothing: `getppid`.
+        SystemCall = "system call",
+        /// One futex wake where nobody sleeps.
+        FutexUnheard = "futex wake, nobody asleep",
+        /// From a line's store on one processor to its sight on another, both looking without pause.
+        LineTransfer = "line to another processor",
+        /// From a futex wake on one processor to the sleeper's return on another.
+        FutexWake = "futex wake",
+        /// From the write of an eventfd on one processor to the reader's return on another.
+        EventfdWake = "eventfd wake",
+    }
 }
 
 /// What the probes of limits need to know.
@@ -97,53 +99,6 @@ pub struct Setup {
 }
 
 impl Limit {
-    /// Every limit, in the order they are listed.
-    pub const ALL: [Self; 18] = [
-        Self::L1Chase,
-        Self::L2Chase,
-        Self::L3Chase,
-        Self::MemoryChase,
-        Self::MemoryChaseHuge,
-        Self::Memcpy64,
-        Self::Memcpy1Kib,
-        Self::MemoryCopy,
-        Self::Cmpxchg,
-        Self::Xadd,
-        Self::XaddCrowd,
-        Self::Tsc,
-        Self::MonotonicClock,
-        Self::SystemCall,
-        Self::FutexUnheard,
-        Self::LineTransfer,
-        Self::FutexWake,
-        Self::EventfdWake,
-    ];
-
-    /// Returns the name used in tables and records.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::L1Chase => "L1 chase",
-            Self::L2Chase => "L2 chase",
-            Self::L3Chase => "L3 chase",
-            Self::MemoryChase => "memory chase",
-            Self::MemoryChaseHuge => "memory chase (huge pages)",
-            Self::Memcpy64 => "memcpy 64 B",
-            Self::Memcpy1Kib => "memcpy 1 KiB",
-            Self::Cmpxchg => "cmpxchg",
-            Self::Xadd => "xadd",
-            Self::XaddCrowd => "xadd, 32 threads on one line",
-            Self::Tsc => "rdtsc",
-            Self::MonotonicClock => "monotonic clock",
-            Self::MemoryCopy => "memory copy",
-            Self::SystemCall => "system call",
-            Self::FutexUnheard => "futex wake, nobody asleep",
-            Self::LineTransfer => "line to another processor",
-            Self::FutexWake => "futex wake",
-            Self::EventfdWake => "eventfd wake",
-        }
-    }
-
     /// Returns what its value counts.
     #[must_use]
     pub fn unit(self) -> Unit {
@@ -266,22 +221,28 @@ fn chase(name: &'static str, bytes: u64, kind: PageKind, setup: &Setup) -> Resul
         ));
     }
     let (budget, note) = (setup.budget, chase.pages().told());
-    Ok(Probe::new(name, move || Ok(chase.sample(budget))).note(note))
+    Ok(Probe::new(Subject::new(name).note(note), move || Ok(chase.sample(budget))))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Limit, Setup};
+    use super::{Limit, Probe, Setup};
     use crate::caches::Caches;
-    use crate::rounds::{Schedule, run};
+    use splinter_harness::disturbance::RoundWatch;
+    use splinter_harness::progress::Silent;
+    use splinter_harness::sampler::{Schedule, Series, run};
     use std::collections::HashSet;
     use std::time::Duration;
 
+    fn sampled(probes: &mut [Probe<'_>], rounds: u32) -> Vec<Series> {
+        let schedule = Schedule { rounds, seed: 1, warm_up: rounds > 1 };
+        run(probes, &schedule, &mut RoundWatch::start(0), &mut Silent)
+    }
+
     #[test]
-    fn names_are_unique_and_the_list_is_complete() {
+    fn names_are_unique() {
         let names: HashSet<&str> = Limit::ALL.into_iter().map(Limit::name).collect();
-        let limits: HashSet<Limit> = Limit::ALL.into_iter().collect();
-        assert_eq!((names.len(), limits.len()), (Limit::ALL.len(), Limit::ALL.len()));
+        assert_eq!(names.len(), Limit::ALL.len());
     }
 
     #[test]
@@ -290,8 +251,7 @@ mod tests {
         let cheap =
             [Limit::L2Chase, Limit::Memcpy64, Limit::Memcpy1Kib, Limit::Cmpxchg, Limit::Xadd, Limit::Tsc];
         let mut probes: Vec<_> = cheap.map(|limit| limit.probe(&setup).unwrap()).into();
-        let schedule = Schedule { rounds: 2, seed: 1, warm_up: true };
-        for series in run(&mut probes, &schedule, &mut |_| true, &mut |_| true) {
+        for series in sampled(&mut probes, 2) {
             assert!(series.summary().unwrap().min > 0.0, "{}", series.name);
         }
     }
@@ -316,8 +276,7 @@ mod tests {
             seed: 1,
         };
         let mut probes = [Limit::L2Chase, Limit::L3Chase].map(|it| it.probe(&setup).unwrap());
-        let schedule = Schedule { rounds: 1, seed: 1, warm_up: false };
-        let found = run(&mut probes, &schedule, &mut |_| true, &mut |_| true);
+        let found = sampled(&mut probes, 1);
         assert_eq!(found[0].note.as_deref(), Some("128.0 KiB on pages of 4 KiB"));
         let note = found[1].note.as_deref().unwrap();
         assert!(note == "2.00 MiB on huge pages" || note == "2.00 MiB on pages of 4 KiB", "{note}");

@@ -7,12 +7,12 @@ use super::chase::Chase;
 use super::pages::{PageKind, Pages};
 use crate::clock;
 use crate::pinning;
-use crate::rounds::{Probe, Series};
 use crate::unit::Unit;
 use serde_json::{Value, json};
 use splinter_harness::environment::available_memory;
 use splinter_harness::machine::Machine;
 use splinter_harness::machine::kernel::nodes_of;
+use splinter_harness::sampler::{Probe, Series};
 use splinter_harness::table::{Flush, columns};
 use std::hint::black_box;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -264,12 +264,13 @@ impl Matrices {
 
 #[cfg(test)]
 mod tests {
-    use super::{Kind, Matrices, Pair, pairs, probes_over};
+    use super::{Kind, Machine, Matrices, Pair, Series, pairs, probes_over};
     use crate::caches::Caches;
     use crate::limits::Setup;
-    use crate::rounds::Series;
-    use splinter_harness::machine::Machine;
+    use splinter_harness::disturbance::RoundWatch;
     use splinter_harness::machine::MachineNode;
+    use splinter_harness::progress::Silent;
+    use splinter_harness::sampler::{Schedule, run};
     use std::time::Duration;
 
     /// Two nodes with both, one without memory, one without processors.
@@ -307,9 +308,9 @@ mod tests {
     fn a_matrix_has_a_row_for_each_node_that_loads_and_a_gap_where_nothing_was_measured() {
         let pair = |kind, from, to| Pair { kind, from, to };
         let series = [
-            (pair(Kind::Load, 0, 5), Series::of("a", &[90.0, 110.0, 100.0])),
+            (pair(Kind::Load, 0, 5), Series::of("a", [90.0, 110.0, 100.0])),
             (pair(Kind::Load, 5, 0), Series::failed("b", "gone".to_owned())),
-            (pair(Kind::Read, 1, 2), Series::of("c", &[2e9])),
+            (pair(Kind::Read, 1, 2), Series::of("c", [2e9])),
         ];
         let matrices = Matrices::of(&machine(), &series);
         assert_eq!((&matrices.from[..], &matrices.to[..]), (&[0, 1, 5][..], &[0, 2, 5][..]));
@@ -328,8 +329,8 @@ mod tests {
         let own = pairs(&this)[0];
         for probe in probes_over(&[own], &this, &setup, 4 << 20) {
             let mut probe = [probe.unwrap()];
-            let schedule = crate::rounds::Schedule { rounds: 1, seed: 1, warm_up: false };
-            let series = crate::rounds::run(&mut probe, &schedule, &mut |_| true, &mut |_| true);
+            let schedule = Schedule { rounds: 1, seed: 1, warm_up: false };
+            let series = run(&mut probe, &schedule, &mut RoundWatch::start(0), &mut Silent);
             assert_eq!(series[0].error, None);
             assert!(series[0].summary().unwrap().min > 0.0);
         }

@@ -4,9 +4,9 @@
 
 use super::ping_pong::{self, Channel};
 use crate::pinning;
-use crate::rounds::{Probe, Series};
 use crate::unit::Unit;
 use serde_json::{Value, json};
+use splinter_harness::sampler::{Probe, Series, Subject};
 use splinter_harness::table::{Flush, columns};
 use std::time::Duration;
 
@@ -40,12 +40,11 @@ pub fn name([first, second]: Pair) -> String {
 pub fn probes(pairs: &[Pair], budget: Duration) -> Vec<Probe<'static>> {
     let every = u32::try_from(pairs.len().div_ceil(PAIRS_A_ROUND)).unwrap_or(u32::MAX);
     let budget = budget.min(LONGEST_SAMPLE);
-    pairs
-        .iter()
-        .map(|&pair| {
-            Probe::new(name(pair), move || ping_pong::sample(Channel::Line, pair, budget)).every(every.max(1))
-        })
-        .collect()
+    let probe = |&pair: &Pair| {
+        let subject = Subject::new(name(pair)).every(every.max(1));
+        Probe::new(subject, move || ping_pong::sample(Channel::Line, pair, budget))
+    };
+    pairs.iter().map(probe).collect()
 }
 
 /// A matrix of nanoseconds one way, by row and column in the order of `processors`.
@@ -93,8 +92,7 @@ impl Matrix {
 
 #[cfg(test)]
 mod tests {
-    use super::{Matrix, pairs};
-    use crate::rounds::Series;
+    use super::{Matrix, Series, pairs};
 
     #[test]
     fn every_two_processors_meet_once() {
@@ -106,9 +104,9 @@ mod tests {
     #[test]
     fn a_matrix_is_symmetric_with_nothing_on_its_diagonal() {
         let series = [
-            ([0, 1], Series::of("a", &[30.0, 40.0, 50.0])),
+            ([0, 1], Series::of("a", [30.0, 40.0, 50.0])),
             ([0, 2], Series::failed("b", "gone".to_owned())),
-            ([1, 2], Series::of("c", &[90.0])),
+            ([1, 2], Series::of("c", [90.0])),
         ];
         let matrix = Matrix::of(&[4, 6, 7], &series);
         let expected = [[None, Some(40.0), None], [Some(40.0), None, Some(90.0)], [None, Some(90.0), None]];

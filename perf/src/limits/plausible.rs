@@ -3,8 +3,8 @@
 //! and bounds nothing. Pure.
 
 use super::Limit;
-use crate::rounds::Series;
 use crate::unit::Unit;
+use splinter_harness::sampler::Series;
 
 /// A cache, something farther away, and the greatest share of the time of that which the cache may take.
 ///
@@ -72,7 +72,7 @@ mod tests {
     /// Returns the limits that are refused among medians in nanoseconds.
     fn refused(medians: &[(Limit, f64)]) -> Vec<String> {
         let mut series: Vec<Series> =
-            medians.iter().map(|(limit, ns)| Series::of(limit.name(), &[*ns])).collect();
+            medians.iter().map(|(limit, ns)| Series::of(limit.name(), [*ns])).collect();
         refuse(&mut series);
         let refused = series.iter().filter(|it| it.error.is_some());
         refused.map(|it| it.name.clone()).collect()

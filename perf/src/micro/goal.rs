@@ -2,35 +2,7 @@
 
 use crate::limits::Limit;
 use crate::unit::Unit;
-
-/// Whether a ratio must not exceed its target, or must reach it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bound {
-    /// The ratio is at most the target.
-    AtMost,
-    /// The ratio is at least the target.
-    AtLeast,
-}
-
-impl Bound {
-    /// Says whether a ratio keeps to a target.
-    #[must_use]
-    pub fn holds(self, ratio: f64, target: f64) -> bool {
-        match self {
-            Self::AtMost => ratio <= target,
-            Self::AtLeast => ratio >= target,
-        }
-    }
-
-    /// Returns the words used in tables and records.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::AtMost => "at most",
-            Self::AtLeast => "at least",
-        }
-    }
-}
+use splinter_harness::stats::paired::Bound;
 
 /// A multiple of something that is measured in the same rounds.
 #[derive(Clone, Debug, PartialEq)]
@@ -197,9 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_include_their_target() {
-        assert!(Bound::AtMost.holds(3.0, 3.0) && !Bound::AtMost.holds(3.01, 3.0));
-        assert!(Bound::AtLeast.holds(0.5, 0.5) && !Bound::AtLeast.holds(0.49, 0.5));
+    fn what_no_machine_changes_is_called_absolute() {
         assert_eq!(Against::Figure(1.0).name(), "absolute");
     }
 }

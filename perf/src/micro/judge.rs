@@ -1,12 +1,12 @@
 //! From samples to judgements: puts each claim beside the series of its rounds. Pure: the tests feed it samples.
 
-use super::goal::{Against, Bound, Claim, Term};
+use super::goal::{Against, Claim, Term};
 use crate::limits::Limit;
-use crate::rounds::Series;
-use crate::stats::Summary;
 use splinter_harness::counters::PerOperation;
-use splinter_harness::environment::Environment;
-use splinter_harness::environment::settle;
+use splinter_harness::environment::{Environment, settle};
+use splinter_harness::sampler::Series;
+use splinter_harness::stats::paired::{Judgement, Paired};
+use splinter_harness::stats::{Middle, Summary};
 use splinter_harness::verdict::Verdict;
 
 /// One row of the table, measured.
@@ -20,8 +20,8 @@ pub struct Row {
     pub limit: Option<f64>,
     /// The median value over that limit.
     pub ratio: Option<f64>,
-    /// First and third quartile of the ratios taken round by round, value and limits from the same round.
-    pub ratio_quartiles: Option<(f64, f64)>,
+    /// The middle half of the ratios taken round by round, value and limits from the same round.
+    pub ratio_quartiles: Option<Middle>,
     /// Whether the goal is met; `None` where that cannot be told on this machine.
     pub met: Option<bool>,
     /// The kernel's counters of one operation; empty where it lets none be read.
@@ -34,7 +34,7 @@ pub struct Row {
 /// samples. Otherwise a row could not be judged, or its ratios lie on both sides of the target.
 #[must_use]
 pub fn verdict(rows: &[Row]) -> Verdict {
-    let clear = |row: &Row, met| row.met == Some(met) && row.is_clear();
+    let clear = |row: &Row, met| row.judgement() == Some(Judgement { met, clear: true });
     if rows.iter().any(|row| clear(row, false)) {
         Verdict::Fail
     } else if rows.iter().all(|row| clear(row, true)) {
@@ -67,16 +67,15 @@ impl Row {
         let failed = own.and_then(|own| own.error.clone());
         let limit = limit(&claim.goal.against, |name| find(name)?.bound());
         let ratio = value.zip(limit.as_ref().ok().copied()).map(|(value, limit)| value.median / limit);
-        let by_round = (0..own.map_or(0, |own| own.samples.len())).filter_map(|round| {
-            let sample =
-                |name: &str| find(name).and_then(|series| series.samples.get(round).copied().flatten());
-            Some(sample(&claim.name)? / self::limit(&claim.goal.against, sample).ok()?)
+        let limits = (0..).map(|round| {
+            let sample = |name: &str| *find(name)?.samples.get(round)?;
+            self::limit(&claim.goal.against, sample).ok()
         });
-        let ratio_quartiles =
-            Summary::of(by_round).filter(|_| limit.is_ok()).map(|summary| (summary.q1, summary.q3));
+        let values = own.into_iter().flat_map(|own| own.samples.iter().copied());
+        let ratio_quartiles = Paired::of(values, limits).middle().filter(|_| limit.is_ok());
         let too_fast = value
             .zip(dearest_limit(&claim, |name| find(name)?.bound()))
-            .filter(|(value, limit)| is_too_fast(claim.goal.bound, value.median / limit))
+            .filter(|(value, limit)| claim.goal.bound.is_beyond_limit(value.median / limit))
             .map(|(_, limit)| {
                 let limit = claim.unit.show(limit);
                 format!("faster than the machine can: {limit} is the limit")
@@ -109,25 +108,14 @@ impl Row {
         }
     }
 
-    /// Says whether the middle half of the rounds' ratios lies on the same side of the target as their median.
+    /// Says whether the goal is met, and how sure that is: an operation that failed misses it for sure.
     #[must_use]
-    pub fn is_clear(&self) -> bool {
-        let goal = &self.claim.goal;
-        let same_side = |(low, high)| {
-            [low, high].into_iter().all(|ratio| Some(goal.bound.holds(ratio, goal.target)) == self.met)
-        };
-        self.ratio_quartiles.is_none_or(same_side) || self.problem.is_some()
-    }
-}
-
-/// How much beyond a limit a value may lie and still count as equal: both are medians of samples with a spread.
-const EQUAL: f64 = 0.05;
-
-/// Tells whether a value, as a multiple of a limit of the machine, is better than the machine can do.
-fn is_too_fast(bound: Bound, multiple: f64) -> bool {
-    match bound {
-        Bound::AtMost => multiple < 1.0 - EQUAL,
-        Bound::AtLeast => multiple > 1.0 + EQUAL,
+    pub fn judgement(&self) -> Option<Judgement> {
+        let (met, goal) = (self.met?, &self.claim.goal);
+        match self.ratio.filter(|_| self.problem.is_none()) {
+            Some(ratio) => Some(goal.bound.judge(ratio, self.ratio_quartiles, goal.target)),
+            None => Some(Judgement { met, clear: true }),
+        }
     }
 }
 
@@ -157,18 +145,18 @@ fn limit(against: &Against, value: impl Fn(&str) -> Option<f64>) -> Result<f64, 
 /// Judged rows for the tests of what is made of them.
 #[cfg(test)]
 pub(super) mod samples {
-    use super::super::goal::{Bound, Claim, Goal};
-    use super::Row;
+    use super::super::goal::{Claim, Goal};
+    use super::{Row, Series};
     use crate::limits::Limit;
-    use crate::rounds::Series;
     use crate::unit::Unit;
+    use splinter_harness::stats::paired::Bound;
 
     /// Returns a row that is met, one that was not measured, and one with a note.
     pub(in super::super) fn rows() -> Vec<Row> {
         let all = [
-            Series::of("get 64 B", &[9.0, 10.0]),
-            Series::of("L2 chase", &[4.0, 4.0]),
-            Series::of("writers", &[30e6]),
+            Series::of("get 64 B", [9.0, 10.0]),
+            Series::of("L2 chase", [4.0, 4.0]),
+            Series::of("writers", [30e6]),
         ];
         let get = Claim::new("get 64 B", Unit::Nanoseconds, Goal::at_most(3.0, Limit::L2Chase));
         let set = Claim::new("set 64 B", Unit::Nanoseconds, Goal::at_most(3.0, Limit::Cmpxchg));
@@ -180,13 +168,12 @@ pub(super) mod samples {
 
 #[cfg(test)]
 mod tests {
-    use super::super::goal::{Bound, Claim, Goal};
-    use super::{Environment, Row, Verdict, settled, verdict};
+    use super::super::goal::{Claim, Goal};
+    use super::{Environment, Middle, Row, Series, Verdict, settled, verdict};
     use crate::limits::Limit;
-    use crate::rounds::Series;
     use crate::unit::Unit;
-    use splinter_harness::disturbance::Cause;
-    use splinter_harness::disturbance::Disturbance;
+    use splinter_harness::disturbance::{Cause, Disturbance};
+    use splinter_harness::stats::paired::Bound;
 
     fn get(goal: Goal) -> Claim {
         Claim::new("get", Unit::Nanoseconds, goal)
@@ -194,7 +181,7 @@ mod tests {
 
     #[test]
     fn the_ratio_is_the_median_over_the_median_limit() {
-        let all = [Series::of("get", &[9.0, 10.0, 30.0]), Series::of("L2 chase", &[4.0, 4.0, 5.0])];
+        let all = [Series::of("get", [9.0, 10.0, 30.0]), Series::of("L2 chase", [4.0, 4.0, 5.0])];
         let row = Row::judge(get(Goal::at_most(3.0, Limit::L2Chase)), &all);
         assert_eq!((row.value.unwrap().median, row.limit, row.ratio), (10.0, Some(4.0), Some(2.5)));
         assert_eq!((row.met, row.problem.as_deref()), (Some(true), None));
@@ -202,15 +189,19 @@ mod tests {
 
     #[test]
     fn quartiles_pair_the_samples_of_one_round() {
-        let all = [Series::of("get", &[2.0, 4.0, 8.0]), Series::of("L2 chase", &[1.0, 2.0, 4.0])];
+        let all = [Series::of("get", [2.0, 4.0, 8.0]), Series::of("L2 chase", [1.0, 2.0, 4.0])];
         let row = Row::judge(get(Goal::at_most(3.0, Limit::L2Chase)), &all);
-        assert_eq!(row.ratio_quartiles, Some((2.0, 2.0)), "a machine that slows down moves both alike");
+        assert_eq!(
+            row.ratio_quartiles,
+            Some(Middle { q1: 2.0, median: 2.0, q3: 2.0 }),
+            "a machine that slows down moves both alike"
+        );
     }
 
     #[test]
     fn a_composite_limit_is_the_sum_of_its_terms() {
         let all =
-            [Series::of("get", &[30.0]), Series::of("L2 chase", &[4.0]), Series::of("memcpy 1 KiB", &[10.0])];
+            [Series::of("get", [30.0]), Series::of("L2 chase", [4.0]), Series::of("memcpy 1 KiB", [10.0])];
         let goal = Goal::within(&[(3.0, Limit::L2Chase), (3.0, Limit::Memcpy1Kib)]);
         let row = Row::judge(get(goal), &all);
         assert_eq!((row.limit, row.met), (Some(42.0), Some(true)));
@@ -218,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_rate_must_reach_its_share_of_the_limit() {
-        let all = [Series::of("get", &[40.0]), Series::of("base", &[100.0])];
+        let all = [Series::of("get", [40.0]), Series::of("base", [100.0])];
         let row = Row::judge(get(Goal::of_series(Bound::AtLeast, 0.5, "base")), &all);
         assert_eq!((row.ratio, row.met), (Some(0.4), Some(false)));
         let row = Row::judge(get(Goal::figure(Bound::AtLeast, 25.0)), &all);
@@ -227,16 +218,16 @@ mod tests {
 
     #[test]
     fn a_failed_row_misses_and_an_unmeasured_row_is_not_judged() {
-        let mut failed = Series::of("get", &[1.0]);
+        let mut failed = Series::of("get", [1.0]);
         failed.error = Some("the store is full".to_owned());
-        let chase = Series::of("L2 chase", &[4.0]);
+        let chase = Series::of("L2 chase", [4.0]);
         let goal = || Goal::at_most(3.0, Limit::L2Chase);
         let row = Row::judge(get(goal()), &[failed, chase.clone()]);
         assert_eq!((row.met, row.problem.as_deref()), (Some(false), Some("the store is full")));
         assert_eq!(verdict(&[row]), Verdict::Fail);
         let row = Row::judge(get(goal()), &[chase]);
         assert_eq!((row.met, row.problem.as_deref()), (None, Some("not measured")));
-        let row = Row::judge(get(goal()), &[Series::of("get", &[1.0])]);
+        let row = Row::judge(get(goal()), &[Series::of("get", [1.0])]);
         assert_eq!(row.met, None);
         assert!(row.problem.as_deref().unwrap().contains("L2 chase is missing"));
         assert_eq!(verdict(&[row]), Verdict::Inconclusive);
@@ -244,9 +235,9 @@ mod tests {
 
     #[test]
     fn nothing_is_judged_against_an_implausible_limit() {
-        let mut chase = Series::of("L2 chase", &[40.0]);
+        let mut chase = Series::of("L2 chase", [40.0]);
         chase.error = Some("implausible: 40.0 ns a load, L3 chase takes 30.0 ns".to_owned());
-        let all = [Series::of("get", &[50.0]), chase];
+        let all = [Series::of("get", [50.0]), chase];
         let row = Row::judge(get(Goal::at_most(3.0, Limit::L2Chase)), &all);
         assert_eq!((row.met, row.limit, row.ratio), (None, None, None));
         assert_eq!(row.ratio_quartiles, None);
@@ -257,26 +248,26 @@ mod tests {
 
     #[test]
     fn a_value_below_its_limit_is_faster_than_the_machine_can_and_not_judged() {
-        let judge = |get_ns: &[f64]| {
+        let judge = |get_ns: [f64; 3]| {
             let all = [
                 Series::of("get", get_ns),
-                Series::of("L2 chase", &[4.0; 3]),
-                Series::of("memcpy 1 KiB", &[10.0; 3]),
+                Series::of("L2 chase", [4.0; 3]),
+                Series::of("memcpy 1 KiB", [10.0; 3]),
             ];
             let sum = Goal::within(&[(3.0, Limit::L2Chase), (3.0, Limit::Memcpy1Kib)]);
             [Goal::at_most(3.0, Limit::L2Chase), sum].map(|goal| Row::judge(get(goal), &all).met)
         };
-        assert_eq!(judge(&[2.0; 3]), [None, None]);
+        assert_eq!(judge([2.0; 3]), [None, None]);
         // No faster than the dearest of what it cannot do without, though far within the sum's target.
-        assert_eq!(judge(&[11.0; 3]), [Some(true), Some(true)]);
-        assert_eq!(judge(&[9.0; 3]), [Some(true), None]);
+        assert_eq!(judge([11.0; 3]), [Some(true), Some(true)]);
+        assert_eq!(judge([9.0; 3]), [Some(true), None]);
         // Within the spread of equal figures.
-        assert_eq!(judge(&[3.9; 3])[0], Some(true));
+        assert_eq!(judge([3.9; 3])[0], Some(true));
     }
 
     #[test]
     fn a_rate_above_its_limit_is_not_judged() {
-        let all = [Series::of("inc", &[120.0]), Series::of("xadd, 32 threads on one line", &[100.0])];
+        let all = [Series::of("inc", [120.0]), Series::of("xadd, 32 threads on one line", [100.0])];
         let goal = Goal::at_least(0.5, Limit::XaddCrowd);
         let row = Row::judge(Claim::new("inc", Unit::PerSecond, goal), &all);
         assert_eq!(row.met, None);
@@ -286,10 +277,10 @@ mod tests {
     #[test]
     fn a_disturbed_table_is_no_pass_and_no_miss_but_a_failure_stays_one() {
         let mut environment = Environment::read();
-        let mut failed = Series::of("get", &[1.0]);
+        let mut failed = Series::of("get", [1.0]);
         failed.error = Some("the store is full".to_owned());
-        let tables = [Series::of("get", &[5.0]), Series::of("get", &[50.0]), failed].map(|get| {
-            let all = [get, Series::of("L2 chase", &[4.0])];
+        let tables = [Series::of("get", [5.0]), Series::of("get", [50.0]), failed].map(|get| {
+            let all = [get, Series::of("L2 chase", [4.0])];
             [Row::judge(super::tests::get(Goal::at_most(3.0, Limit::L2Chase)), &all)]
         });
         let verdicts = |environment: &Environment| tables.each_ref().map(|rows| settled(rows, environment).0);
@@ -302,7 +293,7 @@ mod tests {
 
     #[test]
     fn an_incomparable_row_has_a_ratio_and_no_judgement() {
-        let all = [Series::of("get", &[10.0]), Series::of("L2 chase", &[4.0])];
+        let all = [Series::of("get", [10.0]), Series::of("L2 chase", [4.0])];
         let claim = get(Goal::at_most(3.0, Limit::L2Chase)).not_comparable("one processor");
         let row = Row::judge(claim, &all);
         assert_eq!((row.ratio, row.met, row.problem.as_deref()), (Some(2.5), None, Some("one processor")));
@@ -310,17 +301,17 @@ mod tests {
 
     #[test]
     fn a_spread_across_the_target_is_no_pass_and_no_fail() {
-        let chase = Series::of("L2 chase", &[1.0; 5]);
-        let judge = |samples: &[f64]| {
+        let chase = Series::of("L2 chase", [1.0; 5]);
+        let judge = |samples: [f64; 5]| {
             let row = Row::judge(
                 get(Goal::at_most(3.0, Limit::L2Chase)),
                 &[Series::of("get", samples), chase.clone()],
             );
             (row.met, verdict(&[row]))
         };
-        assert_eq!(judge(&[2.0, 2.1, 2.2, 2.3, 9.0]), (Some(true), Verdict::Pass));
-        assert_eq!(judge(&[2.0, 2.1, 2.2, 4.0, 9.0]), (Some(true), Verdict::Inconclusive));
-        assert_eq!(judge(&[2.0, 2.1, 3.2, 4.0, 9.0]), (Some(false), Verdict::Inconclusive));
-        assert_eq!(judge(&[2.0, 3.1, 3.2, 4.0, 9.0]), (Some(false), Verdict::Fail));
+        assert_eq!(judge([2.0, 2.1, 2.2, 2.3, 9.0]), (Some(true), Verdict::Pass));
+        assert_eq!(judge([2.0, 2.1, 2.2, 4.0, 9.0]), (Some(true), Verdict::Inconclusive));
+        assert_eq!(judge([2.0, 2.1, 3.2, 4.0, 9.0]), (Some(false), Verdict::Inconclusive));
+        assert_eq!(judge([2.0, 3.1, 3.2, 4.0, 9.0]), (Some(false), Verdict::Fail));
     }
 }

@@ -16,17 +16,14 @@ pub mod rows;
 pub mod table;
 
 use crate::limits::{Limit, Setup, plausible};
-use crate::rounds::{self, Probe, Schedule, Series};
 use judge::Row;
 use record::Measured;
 use rows::{Entry, Sample, Unable};
 use splinter_harness::counters::{self, Counts};
 use splinter_harness::disturbance::RoundWatch;
-use splinter_harness::interrupt;
 use splinter_harness::progress::Progress;
-use std::cell::RefCell;
+use splinter_harness::sampler::{self, Probe, Schedule, Series, Subject};
 use std::collections::BTreeMap;
-use std::rc::Rc;
 
 /// Prepares the rows and the limits they are held against, samples all of them in the same rounds, and judges. From the
 /// first round on Ctrl-C ends the rounds, and no more the program.
@@ -38,18 +35,13 @@ pub fn run(
     progress: &mut dyn Progress,
 ) -> (Vec<Row>, Vec<Measured>) {
     counters::open();
-    let mut counted: BTreeMap<String, Rc<RefCell<Counts>>> = BTreeMap::new();
     let mut probes = Vec::new();
     let mut claims = Vec::new();
     let mut failed = Vec::new();
     for Entry { mut claim, every, prepare } in entries {
         progress.step(&format!("preparing {}", claim.name));
         match prepare(&mut claim) {
-            Ok(sample) => {
-                let counts = counted.entry(claim.name.clone()).or_default();
-                let sample = counting(sample, Rc::clone(counts));
-                probes.push(Probe::new(claim.name.clone(), sample).every(every));
-            }
+            Ok(sample) => probes.push(Probe::new(Subject::new(&claim.name).every(every), counting(sample))),
             Err(Unable::Skipped(why)) => claim = claim.not_comparable(why),
             Err(Unable::Failed(error)) => failed.push(Series::failed(&claim.name, error)),
         }
@@ -68,37 +60,35 @@ pub fn run(
     for &limit in &limits {
         progress.step(&format!("preparing {}", limit.name()));
         match limit.probe(setup) {
-            Ok(probe) => probes.push(probe),
+            Ok(probe) => probes.push(probe.map(|value| (value, Counts::default()))),
             Err(why) => failed.push(Series::failed(limit.name(), why)),
         }
     }
-    // Until here there is nothing to keep, and Ctrl-C ends the program at once.
-    interrupt::watch();
-    let mut go_on = |step: rounds::Step<'_>| {
-        step.tell(progress);
-        !interrupt::requested()
-    };
-    let mut series = rounds::run(&mut probes, schedule, &mut go_on, &mut |round| watch.keep(round));
-    series.extend(failed);
-    plausible::refuse(&mut series);
-    let rows = claims
-        .into_iter()
-        .map(|claim| {
-            let counts = counted.get(&claim.name);
-            let counts = counts.map(|counts| counts.borrow().per_operation());
-            Row { per_operation: counts.unwrap_or_default(), ..Row::judge(claim, &series) }
+    let mut counted = BTreeMap::new();
+    let sampled = sampler::run(&mut probes, schedule, watch, progress).into_iter();
+    let mut series: Vec<Series> = sampled
+        .map(|series| {
+            // Of the rounds that count, as the values are.
+            let mut counts = Counts::default();
+            series.taken().for_each(|(_, of_sample)| counts.add(of_sample));
+            counted.insert(series.name.clone(), counts.per_operation());
+            series.map(|(value, _)| value)
         })
         .collect();
-    (rows, Measured::of(&limits, &series))
+    series.extend(failed);
+    plausible::refuse(&mut series);
+    let rows = claims.into_iter().map(|claim| {
+        let per_operation = counted.remove(&claim.name).unwrap_or_default();
+        Row { per_operation, ..Row::judge(claim, &series) }
+    });
+    (rows.collect(), Measured::of(&limits, &series))
 }
 
-/// Adds what the counters say of each sample.
-fn counting(mut sample: Sample, counts: Rc<RefCell<Counts>>) -> Sample {
-    Box::new(move || {
+/// Adds to each sample what the counters say of it.
+fn counting(mut sample: Sample) -> impl FnMut() -> Result<(f64, Counts), String> {
+    move || {
         // What others left.
         let _ = counters::take();
-        let result = sample();
-        counts.borrow_mut().add(&counters::take());
-        result
-    })
+        Ok((sample()?, counters::take()))
+    }
 }

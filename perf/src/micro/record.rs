@@ -2,11 +2,11 @@
 
 use super::judge::{Row, verdict};
 use crate::limits::Limit;
-use crate::rounds::{Schedule, Series};
 use crate::unit::Unit;
 use serde_json::{Map, Value, json};
 use splinter::Tuning;
 use splinter_harness::environment::Environment;
+use splinter_harness::sampler::{Schedule, Series};
 use splinter_stress::TuningFacts;
 use std::time::Duration;
 
@@ -73,10 +73,10 @@ fn row_record(row: &Row) -> Value {
     record.insert("target".to_owned(), json!(ratio(row.claim.goal.target)));
     record.insert("bound".to_owned(), json!(row.claim.goal.bound.name()));
     record.insert("met".to_owned(), json!(row.met));
-    record.insert("clear".to_owned(), json!(row.is_clear()));
+    record.insert("clear".to_owned(), json!(row.judgement().is_none_or(|judged| judged.clear)));
     record.insert(
         "ratio_quartiles".to_owned(),
-        json!(row.ratio_quartiles.map(|(q1, q3)| [ratio(q1), ratio(q3)])),
+        json!(row.ratio_quartiles.map(|middle| [ratio(middle.q1), ratio(middle.q3)])),
     );
     record.insert("min".to_owned(), json!(row.value.map(|value| unit.round(value.min))));
     record.insert(
@@ -120,8 +120,7 @@ impl Measured {
 #[cfg(test)]
 mod tests {
     use super::super::judge::samples;
-    use super::{Measured, Method, record};
-    use crate::rounds::{Schedule, Series};
+    use super::{Measured, Method, Schedule, Series, record};
     use crate::unit::Unit;
     use splinter_harness::environment::Environment;
     use std::time::Duration;
@@ -133,7 +132,7 @@ mod tests {
 
     #[test]
     fn the_record_has_the_fields_scripts_rely_on() {
-        let limits = [Measured { unit: Unit::Nanoseconds, series: Series::of("L2 chase", &[4.0]) }];
+        let limits = [Measured { unit: Unit::Nanoseconds, series: Series::of("L2 chase", [4.0]) }];
         let record = record(&Environment::read(), &method(), &samples::rows(), &limits);
         assert_eq!((&record["schema_version"], &record["kind"]), (&1.into(), &"micro".into()));
         assert_eq!(record["verdict"], "inconclusive");

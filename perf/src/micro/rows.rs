@@ -4,7 +4,7 @@
 use super::big::{self, Big};
 use super::create::{self, create};
 use super::crowd::Crowd;
-use super::goal::{Bound, Claim, Goal};
+use super::goal::{Claim, Goal};
 use super::integer::{Counter, CounterCrowd};
 use super::keyed::Keyed;
 use super::miss::{Miss, Past};
@@ -13,6 +13,7 @@ use crate::clock::ns_per_op;
 use crate::limits::{CROWD, Limit, crowd_window};
 use crate::unit::Unit;
 use splinter_harness::environment::available_memory;
+use splinter_harness::stats::paired::Bound;
 use std::cell::{OnceCell, RefCell};
 use std::fmt::Display;
 use std::rc::Rc;

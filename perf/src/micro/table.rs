@@ -1,9 +1,12 @@
 //! The judged rows as text for people.
 
-use super::goal::{Bound, Goal};
+use super::goal::Goal;
 use super::judge::Row;
 use super::record::Measured;
+use splinter_harness::stats::Middle;
+use splinter_harness::stats::paired::{Bound, Judgement};
 use splinter_harness::table::{headed, or_dash};
+use std::collections::BTreeSet;
 
 /// Lays the judged rows out as text.
 #[must_use]
@@ -26,7 +29,7 @@ fn row_cells(row: &Row) -> Vec<String> {
     let Goal { bound, target, against } = &row.claim.goal;
     let show = |value: Option<f64>| or_dash(value.map(|value| row.claim.unit.show(value)));
     let compare = if *bound == Bound::AtMost { "<=" } else { ">=" };
-    let spread = |(q1, q3)| format!("{} to {}", times(q1), times(q3));
+    let spread = |middle: Middle| format!("{} to {}", times(middle.q1), times(middle.q3));
     vec![
         row.claim.name.clone(),
         show(row.value.map(|value| value.median)),
@@ -35,7 +38,7 @@ fn row_cells(row: &Row) -> Vec<String> {
         or_dash(row.ratio.map(times)),
         row.ratio_quartiles.map_or(String::new(), spread),
         format!("{compare} {}", times(*target)),
-        judgement(row).to_owned(),
+        row.judgement().map_or("not judged", Judgement::word).to_owned(),
     ]
 }
 
@@ -45,30 +48,19 @@ fn times(ratio: f64) -> String {
     format!("{ratio:.decimals$}")
 }
 
-fn judgement(row: &Row) -> &'static str {
-    match row.met {
-        None => "not judged",
-        Some(true) if row.is_clear() => "met",
-        Some(false) if row.is_clear() => "MISSED",
-        Some(true) => "met, closely",
-        Some(false) => "missed, closely",
-    }
-}
-
 /// Lays out what the kernel's counters say of one operation; nothing where it lets none be read.
 #[must_use]
 pub fn counters_text(rows: &[Row]) -> String {
     let counted = || rows.iter().filter(|row| !row.per_operation.is_empty());
-    let Some(first) = counted().next() else {
+    let names: BTreeSet<&str> = counted().flat_map(|row| row.per_operation.keys().copied()).collect();
+    if names.is_empty() {
         return String::new();
-    };
-    let names: Vec<&str> = first.per_operation.keys().copied().collect();
+    }
     let mut heads = vec!["per operation".to_owned()];
     heads.extend(names.iter().map(|name| format!(">{}", name.replace('_', " "))));
     let cells = counted().map(|row| {
-        let count = |name| row.per_operation.get(name).copied().unwrap_or(0.0);
-        let counts = names.iter().map(|name| times(count(*name)));
-        std::iter::once(row.claim.name.clone()).chain(counts).collect::<Vec<_>>()
+        let count = |name: &&str| or_dash(row.per_operation.get(name).copied().map(times));
+        std::iter::once(row.claim.name.clone()).chain(names.iter().map(count)).collect::<Vec<_>>()
     });
     format!("\n{}", headed(&heads, cells))
 }
@@ -98,8 +90,8 @@ pub fn limits_text(limits: &[Measured]) -> String {
 mod tests {
     use super::super::judge::samples;
     use super::{Measured, counters_text, limits_text, rows_text, times};
-    use crate::rounds::Series;
     use crate::unit::Unit;
+    use splinter_harness::sampler::Series;
 
     #[test]
     fn the_text_shows_every_row_and_what_is_to_be_said_of_it() {
@@ -121,6 +113,9 @@ mod tests {
             counters_text(&rows),
             "\nper operation  dtlb misses  instructions\nget 64 B            0.0213        203.50\n"
         );
+        // What could not be read is no 0.
+        rows[1].per_operation = [("instructions", 7.0)].into();
+        assert!(counters_text(&rows).ends_with("set 64 B                 -          7.00\n"));
     }
 
     #[test]
@@ -130,10 +125,10 @@ mod tests {
 
     #[test]
     fn a_limit_that_could_not_be_measured_says_why() {
-        let mut absent = Series::of("L3 chase", &[]);
+        let mut absent = Series::of("L3 chase", []);
         absent.error = Some("there is no such cache".to_owned());
         let text = limits_text(&[
-            Measured { unit: Unit::Nanoseconds, series: Series::of("xadd", &[6.3]) },
+            Measured { unit: Unit::Nanoseconds, series: Series::of("xadd", [6.3]) },
             Measured { unit: Unit::Nanoseconds, series: absent },
         ]);
         assert!(text.contains("6.30 ns") && text.contains("there is no such cache"));

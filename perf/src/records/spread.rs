@@ -1,8 +1,8 @@
 //! A figure that was measured several times: its median, and an interval that holds the median of all measurements
 //! that could have been made. It takes no view on how the figure is distributed, and knows nothing of what it is.
 
-use crate::stats::{quantile, sorted};
 use serde::Serialize;
+use splinter_harness::stats::{quantile, sorted};
 
 /// The share of intervals that should hold the true median.
 const WANTED: f64 = 0.95;

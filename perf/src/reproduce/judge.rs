@@ -3,9 +3,9 @@
 
 use super::claims::{Needs, Rate};
 use super::scaling::{self, Point};
-use crate::stats::Summary;
 use crate::unit::Unit;
 use serde::{Deserialize, Serialize};
+use splinter_harness::stats::Summary;
 
 /// The finding on a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -201,7 +201,7 @@ mod tests {
     use super::super::claims::{Needs, Rate};
     use super::super::scaling::curve;
     use super::{Finding, Judgement, Way, latency, rate, untorn, wake};
-    use crate::stats::Summary;
+    use splinter_harness::stats::Summary;
     use splinter_stress::Workload;
 
     const CLAIM: Rate = Rate {

@@ -9,7 +9,6 @@ pub mod scaling;
 pub mod table;
 pub mod this_machine;
 
-use crate::stats::Summary;
 use claims::{CLAIMS, Claim, Rate, Trial};
 use judge::{Finding, Has, Way};
 use record::{Bound, Cell, Figures, Reproduction, Run};
@@ -18,6 +17,8 @@ use serde::{Deserialize, Serialize};
 use splinter::Scrub;
 use splinter_harness::environment::Environment;
 use splinter_harness::environment::settle;
+use splinter_harness::sampler::{Schedule, Step, Stop, Subject, sample};
+use splinter_harness::stats::Summary;
 use splinter_harness::verdict::Verdict;
 use splinter_stress::Workload;
 use std::collections::BTreeMap;
@@ -173,23 +174,31 @@ impl<E: Executor> Trials<'_, E> {
         Ok(runs)
     }
 
-    /// Measures a scaling curve: every step in turn, as often as the plan says, so that a machine that slows down
-    /// slows all of them.
+    /// Measures a scaling curve: every step in each round, as many rounds as the plan says, so that a machine that slows
+    /// down slows all of them.
     fn curve(&mut self, claim: &Claim, scaled: fn(usize) -> Workload) -> Result<Vec<Point>, String> {
         let steps = scaling::steps(self.executor.has().processors);
-        let mut found: Vec<(usize, Vec<f64>)> = steps.into_iter().map(|step| (step, Vec::new())).collect();
-        for _ in 0..self.plan.repetitions {
-            for (step, goodput) in &mut found {
-                if self.executor.interrupted() {
-                    return Ok(Vec::new());
-                }
-                let workload = self.timed(scaled(*step), self.plan.scaling_run_ms);
-                let what = format!("{}, on {step} processors", claim.name);
-                goodput.push(self.executor.run(&what, &workload)?.goodput_per_s);
+        let subjects: Vec<Subject> = steps.iter().map(|step| Subject::new(step.to_string())).collect();
+        let schedule = Schedule { rounds: self.plan.repetitions, seed: self.plan.seed, warm_up: false };
+        let mut failed = None;
+        let take = &mut |step: Step<'_>| {
+            if self.executor.interrupted() {
+                return Err(Stop::Interrupted);
             }
+            let workload = self.timed(scaled(steps[step.subject]), self.plan.scaling_run_ms);
+            let what = format!("{}, on {} processors", claim.name, step.name);
+            let run = self.executor.run(&what, &workload).map_err(|why| {
+                failed = Some(why);
+                Stop::Interrupted
+            });
+            run.map(|run| run.goodput_per_s)
+        };
+        let sampled = sample(&subjects, &schedule, take, &mut |_| true);
+        if let Some(why) = failed {
+            return Err(why);
         }
-        let median = |goodput: Vec<f64>| Summary::of(goodput).map(|summary| summary.median);
-        let medians = found.into_iter().filter_map(|(step, goodput)| Some((step, median(goodput)?)));
+        let medians = steps.into_iter().zip(sampled.series).filter(|_| !sampled.interrupted);
+        let medians = medians.filter_map(|(step, series)| Some((step, series.summary()?.median)));
         Ok(scaling::curve(&medians.collect::<Vec<_>>()))
     }
 

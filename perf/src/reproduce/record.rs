@@ -6,9 +6,9 @@ use super::scaling::Point;
 use super::{Costs, Implausible, Plan};
 use crate::doctor::Doctor;
 use crate::micro::record::SCHEMA_VERSION;
-use crate::stats::Summary;
 use serde::Serialize;
 use splinter_harness::environment::Environment;
+use splinter_harness::stats::Summary;
 use splinter_harness::verdict::Verdict;
 use splinter_stress::{Record, Workload};
 

@@ -9,12 +9,13 @@ use crate::clock::ns_per_op;
 use crate::limits::{Limit, Setup, plausible};
 use crate::micro::chain::Chain;
 use crate::pinning;
-use crate::rounds::{self, Probe, Schedule};
 use splinter_harness::disturbance::RoundWatch;
 use splinter_harness::environment::Environment;
 use splinter_harness::interrupt;
 use splinter_harness::progress::Line;
 use splinter_harness::progress::Progress as _;
+use splinter_harness::sampler::{self, Probe, Schedule};
+use splinter_harness::stats::paired::Bound;
 use splinter_stress::{Situation, WakePlan, Workload};
 use std::time::Duration;
 
@@ -127,7 +128,7 @@ impl Executor for ThisMachine<'_> {
                         target,
                         met: row
                             .ratio_quartiles
-                            .filter(|ratio| !ratio.is_too_fast())
+                            .filter(|ratio| !Bound::AtMost.is_beyond_limit(ratio.q3))
                             .map(|ratio| ratio.median <= target),
                     }
                 })
@@ -164,15 +165,8 @@ fn costs(
         // A machine without one of the caches has fewer.
         probes.extend(limit.probe(&setup).ok());
     }
-    // Until here there is nothing to keep, and Ctrl-C ends the program at once.
-    interrupt::watch();
     let schedule = Schedule { rounds: plan.rounds, seed: plan.seed, warm_up: true };
-    let go_on = &mut |step: rounds::Step<'_>| {
-        step.tell(line);
-        !interrupt::requested()
-    };
-    let mut keep = |round| watch.keep(round);
-    let mut series = rounds::run(&mut probes, &schedule, go_on, &mut keep);
+    let mut series = sampler::run(&mut probes, &schedule, watch, line);
     plausible::refuse(&mut series);
     let all = || series.iter();
     let costs = all().filter_map(|it| Some((it.name.clone(), it.bound()?)));

@@ -3,22 +3,11 @@
 //! both, in an order drawn by lot, and is one ratio.
 
 use super::objective::Trial;
-use super::search::{Executor, Rules, Runs, Stop};
+use super::search::{Executor, Rules, Runs};
 use super::space::Candidate;
-use crate::stats::bootstrap::bootstrap;
-use crate::stats::median;
-use crate::stats::power::minimum_detectable_effect;
-use crate::stats::wilcoxon::{least_p, signed_rank};
-use splinter_harness::rng::Rng;
-
-/// Level of the test.
-const ALPHA: f64 = 0.05;
-/// How often the smallest effect that is called detectable is to be detected.
-const POWER: f64 = 0.8;
-/// Confidence of the intervals.
-const LEVEL: f64 = 0.95;
-/// Resamples of an interval.
-const RESAMPLES: usize = 2000;
+use splinter_harness::sampler::{Schedule, Step, Stop, Subject, sample};
+use splinter_harness::stats::median;
+use splinter_harness::stats::paired::{ALPHA, Paired, percent};
 
 /// What the rounds were.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -60,67 +49,56 @@ pub(super) fn run<E: Executor>(
     millis: u64,
     runs: &mut Runs<'_, E>,
 ) -> FinalComparison {
-    let mut comparison = FinalComparison::default();
-    // Another order than that of the search.
-    let mut rng = Rng::new(rules.seed, 1);
     let sides = [Candidate::default(), candidate.clone()];
-    for round in 1..=rounds {
-        let mut order = [0, 1];
-        rng.shuffle(&mut order);
-        let mut trials = [None, None];
-        for side in order {
-            let what = format!("winner against default, round {round} of {rounds}");
-            match runs.run(what, &sides[side], millis) {
-                Ok(trial) => trials[side] = Some(trial),
-                Err(Stop::Interrupted) => {
-                    comparison.stopped = Some("interrupted".to_owned());
-                    return comparison;
-                }
-                Err(Stop::Failed(why)) => {
-                    comparison.stopped = Some(format!("{}: {why}", sides[side]));
-                    return comparison;
-                }
-            }
-        }
-        if let [Some(default), Some(other)] = trials {
-            comparison.rounds.push([default, other]);
-        }
-    }
-    comparison
+    let subjects = sides.each_ref().map(|side| Subject::new(side.to_string()));
+    let schedule =
+        Schedule { rounds: u32::try_from(rounds).unwrap_or(u32::MAX), seed: rules.seed, warm_up: false };
+    let mut stopped = None;
+    let take = &mut |step: Step<'_>| {
+        let what = format!("winner against default, round {} of {rounds}", step.round);
+        runs.run(what, &sides[step.subject], millis).map_err(|stop| {
+            stopped = Some(match stop {
+                Stop::Interrupted => "interrupted".to_owned(),
+                Stop::Failed(why) => format!("{}: {why}", step.name),
+            });
+            // One side alone compares with nothing.
+            Stop::Interrupted
+        })
+    };
+    let sampled = sample(&subjects, &schedule, take, &mut |_| true);
+    let mut sides = sampled.series.into_iter().map(|series| series.samples.into_iter().flatten());
+    let both = sides.next().into_iter().flatten().zip(sides.next().into_iter().flatten());
+    FinalComparison { rounds: both.map(|(default, other)| [default, other]).collect(), stopped }
 }
 
 /// Judges the rounds; `None` when there is none to judge.
 #[must_use]
 pub(super) fn judge(comparison: &FinalComparison, rules: &Rules) -> Option<Outcome> {
     let rounds = &comparison.rounds;
-    let gains: Vec<f64> =
-        rounds.iter().filter_map(|[default, other]| rules.objective.gain(other, default)).collect();
-    let interval = bootstrap(&gains, median, LEVEL, RESAMPLES, rules.seed)?;
-    let p = signed_rank(&gains).p;
+    let gains = rounds.iter().filter_map(|[default, other]| rules.objective.gain(other, default));
+    let gain = gains.map(f64::exp).collect::<Paired>().change(rules.seed)?;
     let mut tails: Vec<f64> =
         rounds.iter().filter_map(|[default, other]| Some((other.p99_ns? / default.p99_ns?).ln())).collect();
     let tail = (!tails.is_empty()).then(|| median(&mut tails));
-    let detectable = minimum_detectable_effect(interval.standard_error, gains.len(), ALPHA, POWER);
-    let can_show = least_p(gains.len()) < ALPHA && detectable.is_finite();
+    let detectable = gain.detectable(ALPHA);
     let reason = not_kept(rounds, rules).or_else(|| {
-        if !can_show {
-            return Some(format!("{} rounds are too few to show anything", gains.len()));
+        if detectable.is_none() {
+            return Some(format!("{} rounds are too few to show anything", gain.rounds));
         }
-        let gain = median(&mut gains.clone());
         let why = match () {
-            () if gain <= 0.0 => "not ahead on fresh runs",
-            () if interval.low <= 0.0 || p >= ALPHA => "its gain could be chance",
+            () if gain.median <= 0.0 => "not ahead on fresh runs",
+            () if gain.low <= 0.0 || gain.p >= ALPHA => "its gain could be chance",
             () => return None,
         };
         Some(why.to_owned())
     });
     Some(Outcome {
-        rounds: gains.len(),
-        gain_percent: percent(median(&mut gains.clone())),
-        low_percent: percent(interval.low),
-        high_percent: percent(interval.high),
-        p,
-        detectable_percent: can_show.then(|| percent(detectable)),
+        rounds: gain.rounds,
+        gain_percent: percent(gain.median),
+        low_percent: percent(gain.low),
+        high_percent: percent(gain.high),
+        p: gain.p,
+        detectable_percent: detectable.map(percent),
         p99_percent: tail.map(percent),
         beats: reason.is_none(),
         reason,
@@ -139,8 +117,4 @@ fn not_kept(rounds: &[[Trial; 2]], rules: &Rules) -> Option<String> {
         let most = 2 * faults.len() > rounds.len();
         most.then(|| format!("{} in most rounds", faults[0]))
     })
-}
-
-fn percent(log: f64) -> f64 {
-    100.0 * (log.exp() - 1.0)
 }

@@ -177,7 +177,7 @@ impl Tried {
     fn of(entry: &Entry, objective: Objective) -> Self {
         let values = |value: fn(Objective, &objective::Trial) -> Option<f64>| {
             let values = entry.trials.iter().filter_map(|trial| value(objective, trial));
-            crate::stats::Summary::of(values).map(|summary| summary.median)
+            splinter_harness::stats::Summary::of(values).map(|summary| summary.median)
         };
         let gain = entry.gain();
         Self {

@@ -5,9 +5,9 @@ use super::space::{Candidate, Choices, Space};
 use super::{Finding, Outcome, Plan, Rung};
 use crate::doctor::Doctor;
 use crate::micro::record::SCHEMA_VERSION;
-use crate::stats::Summary;
 use serde::Serialize;
 use splinter_harness::environment::Environment;
+use splinter_harness::stats::Summary;
 use splinter_harness::verdict::Verdict;
 
 /// The record of one search.

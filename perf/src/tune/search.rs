@@ -6,8 +6,9 @@
 
 use super::objective::{Constraints, Objective, Trial};
 use super::space::{Axis, Candidate};
-use crate::stats::median;
-use splinter_harness::rng::Rng;
+pub use splinter_harness::sampler::Stop;
+use splinter_harness::sampler::{self, Schedule, Subject, sample};
+use splinter_harness::stats::median;
 
 /// One of so many candidates is kept after each rung, and is run so many times as often on the next.
 const THIRD: usize = 3;
@@ -26,15 +27,6 @@ pub struct Step {
     pub total: usize,
     /// Whether every value has to prove itself, though the workload says not to.
     pub proved: bool,
-}
-
-/// Why a run has no result.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stop {
-    /// It could not be run, in one line.
-    Failed(String),
-    /// The user wants it to end.
-    Interrupted,
 }
 
 /// Runs candidates.
@@ -115,6 +107,22 @@ impl Entry {
         }
     }
 
+    /// Takes a run beside the default's of the same round.
+    fn take(&mut self, trial: Trial, default: &Trial, rules: &Rules) {
+        match rules.objective.gain(&trial, default) {
+            Some(gain) => self.gains.push(gain),
+            None => self.out = Some(format!("it has no {} to compare", rules.objective)),
+        }
+        match rules.constraints.check(&trial, default) {
+            Ok(()) => self.kept += 1,
+            Err(why) => self.fault = self.fault.take().or(Some(why)),
+        }
+        if self.trials.is_empty() {
+            self.far = rules.constraints.relaxed().check(&trial, default).err();
+        }
+        self.trials.push(trial);
+    }
+
     /// Returns the median of its gains.
     #[must_use]
     pub(super) fn gain(&self) -> f64 {
@@ -191,24 +199,16 @@ pub(super) fn search<E: Executor>(
     runs: &mut Runs<'_, E>,
 ) -> Found {
     let mut found = Found { entries: candidates.into_iter().map(Entry::new).collect(), ..Found::default() };
-    let mut rng = Rng::new(rules.seed, 0);
     let mut rounds = 1;
     for rung in 1.. {
         let alive: Vec<usize> = alive(&found.entries);
         if alive.is_empty() {
             break;
         }
-        for round in 1..=rounds {
-            let what = format!("rung {rung}, round {round} of {rounds}");
-            match one_round(&mut found, &alive, rung, rules, &mut rng, runs, &what) {
-                Ok(()) => {}
-                Err(Stop::Interrupted) => found.stopped = Some("interrupted".to_owned()),
-                Err(Stop::Failed(why)) => found.stopped = Some(why),
-            }
-            if found.stopped.is_some() {
-                sort(&mut found.entries);
-                return found;
-            }
+        found.stopped = climb(&mut found, &alive, rung, rounds, rules, runs);
+        if found.stopped.is_some() {
+            sort(&mut found.entries);
+            return found;
         }
         let left = give_up(&mut found.entries, &alive, rung);
         found.rungs.push(Rung { rung, rounds, candidates: alive.len(), kept: left });
@@ -231,73 +231,59 @@ fn alive(entries: &[Entry]) -> Vec<usize> {
     all.filter(|(_, entry)| entry.out.is_none()).map(|(at, _)| at).collect()
 }
 
-/// Runs the default and all that are alive once, in an order drawn by lot.
-fn one_round<E: Executor>(
+/// Runs the default and all that are alive for so many rounds. Returns why it ended before its end, if it did.
+fn climb<E: Executor>(
     found: &mut Found,
     alive: &[usize],
     rung: usize,
+    rounds: usize,
     rules: &Rules,
-    rng: &mut Rng,
     runs: &mut Runs<'_, E>,
-    what: &str,
-) -> Result<(), Stop> {
-    let mut order: Vec<Option<usize>> = alive.iter().copied().map(Some).collect();
-    order.push(None);
-    rng.shuffle(&mut order);
-    let mut default = None;
-    let mut ran = Vec::new();
-    for at in order {
-        let Some(at) = at else {
-            let trial = runs.run(format!("{what}: default"), &Candidate::default(), rules.millis);
-            let trial = trial.map_err(|stop| match stop {
-                Stop::Failed(why) => Stop::Failed(format!("the default cannot be run: {why}")),
-                stop @ Stop::Interrupted => stop,
-            })?;
-            if let Some(why) = &trial.unfit {
-                return Err(Stop::Failed(format!("the default does not count: {why}")));
+) -> Option<String> {
+    let names = alive.iter().map(|&at| found.entries[at].candidate.to_string());
+    let subjects: Vec<Subject> = names.chain(["default".to_owned()]).map(Subject::new).collect();
+    let schedule =
+        Schedule { rounds: u32::try_from(rounds).unwrap_or(u32::MAX), seed: rules.seed, warm_up: false };
+    let default = Candidate::default();
+    let (mut stopped, mut faulty) = (None, Vec::new());
+    let take = &mut |step: sampler::Step<'_>| {
+        let what = format!("rung {rung}, round {} of {rounds}: {}", step.round, step.name);
+        let at = alive.get(step.subject);
+        let candidate = at.map_or(&default, |&at| &found.entries[at].candidate);
+        match (at, runs.run(what, candidate, rules.millis)) {
+            (_, Err(Stop::Interrupted)) => stopped = Some("interrupted".to_owned()),
+            (None, Err(Stop::Failed(why))) => stopped = Some(format!("the default cannot be run: {why}")),
+            (None, Ok(Trial { unfit: Some(why), .. })) => {
+                stopped = Some(format!("the default does not count: {why}"));
             }
-            default = Some(trial);
-            continue;
-        };
-        let entry = &mut found.entries[at];
-        if entry.out.is_some() {
-            continue;
+            (Some(&at), Ok(trial)) if trial.broken > 0 || trial.unfit.is_some() => {
+                let why = rules.constraints.check(&trial, &trial).err().unwrap_or_default();
+                faulty.push((at, trial));
+                return Err(Stop::Failed(why));
+            }
+            (_, trial) => return trial,
         }
-        let what = format!("{what}: {}", entry.candidate);
-        match runs.run(what, &entry.candidate, rules.millis) {
-            Ok(trial) if trial.broken > 0 || trial.unfit.is_some() => {
-                let why = rules.constraints.check(&trial, &trial);
-                entry.out = why.err();
-                entry.rung = rung;
-                entry.trials.push(trial);
+        Err(Stop::Interrupted)
+    };
+    let mut series = sample(&subjects, &schedule, take, &mut |_| true).series;
+    let defaults = series.pop().map_or(Vec::new(), |series| series.samples);
+    for (&at, series) in alive.iter().zip(series) {
+        let entry = &mut found.entries[at];
+        if series.error.is_some() || !series.samples.is_empty() {
+            entry.rung = rung;
+        }
+        entry.out = series.error;
+        for (trial, default) in series.samples.into_iter().zip(&defaults) {
+            if let (Some(trial), Some(default)) = (trial, default) {
+                entry.take(trial, default, rules);
             }
-            Ok(trial) => ran.push((at, trial)),
-            Err(Stop::Failed(why)) => {
-                entry.out = Some(why);
-                entry.rung = rung;
-            }
-            Err(Stop::Interrupted) => return Err(Stop::Interrupted),
         }
     }
-    let default = default.expect("the default is in every order");
-    for (at, trial) in ran {
-        let entry = &mut found.entries[at];
-        entry.rung = rung;
-        match rules.objective.gain(&trial, &default) {
-            Some(gain) => entry.gains.push(gain),
-            None => entry.out = Some(format!("it has no {} to compare", rules.objective)),
-        }
-        match rules.constraints.check(&trial, &default) {
-            Ok(()) => entry.kept += 1,
-            Err(why) => entry.fault = entry.fault.take().or(Some(why)),
-        }
-        if entry.trials.is_empty() {
-            entry.far = rules.constraints.relaxed().check(&trial, &default).err();
-        }
-        entry.trials.push(trial);
+    for (at, trial) in faulty {
+        found.entries[at].trials.push(trial);
     }
-    found.default.push(default);
-    Ok(())
+    found.default.extend(defaults.into_iter().flatten());
+    stopped
 }
 
 /// Gives up those that did not keep what has to be kept in any run, and all but the best third. A single run that did

@@ -4,7 +4,7 @@
 
 use nix::sys::resource::{Resource, getrlimit};
 use perf_event::events::{Cache, CacheId, CacheOp, CacheResult, Event, Hardware, Software};
-use perf_event::{Builder, Counter};
+use perf_event::{Builder, CountAndTime, Counter};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -20,13 +20,46 @@ pub const NAMES: [&str; 8] = [
     "task_clock_ns",
 ];
 
-/// Counts per operation, by name; only those that could be read.
+/// Counts per operation, by name; only those that are known.
 pub type PerOperation = BTreeMap<&'static str, f64>;
 
-/// What was counted, by name, in some operations.
+/// What one counter says. The kernel lets counters take turns where the processor has too few: then it ran for less time than
+/// it was to run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Reading {
+    count: u64,
+    enabled_ns: u64,
+    running_ns: u64,
+}
+
+impl Reading {
+    fn plus(self, other: Self) -> Self {
+        Self {
+            count: self.count + other.count,
+            enabled_ns: self.enabled_ns + other.enabled_ns,
+            running_ns: self.running_ns + other.running_ns,
+        }
+    }
+
+    fn since(self, before: Self) -> Self {
+        Self {
+            count: self.count.saturating_sub(before.count),
+            enabled_ns: self.enabled_ns.saturating_sub(before.enabled_ns),
+            running_ns: self.running_ns.saturating_sub(before.running_ns),
+        }
+    }
+
+    /// Returns the count that all of the time would have had; unknown where the counter never ran.
+    fn scaled(self) -> Option<u64> {
+        let share = self.enabled_ns as f64 / self.running_ns as f64;
+        (self.running_ns > 0).then(|| (self.count as f64 * share).round() as u64)
+    }
+}
+
+/// What was counted, by name, in some operations. What could not be read once is unknown in all sums with it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Counts {
-    counts: BTreeMap<&'static str, u64>,
+    counts: BTreeMap<&'static str, Option<Reading>>,
     operations: u64,
 }
 
@@ -34,7 +67,8 @@ impl Counts {
     /// Adds others.
     pub fn add(&mut self, other: &Self) {
         for (name, count) in &other.counts {
-            *self.counts.entry(name).or_default() += count;
+            let sum = self.counts.entry(name).or_insert(Some(Reading::default()));
+            *sum = sum.zip(*count).map(|(sum, count)| sum.plus(count));
         }
         self.operations += other.operations;
     }
@@ -46,9 +80,9 @@ impl Counts {
         counts.map(|(name, count)| (name, mean(count, self.operations))).collect()
     }
 
-    /// Returns what was counted, by name.
+    /// Returns the known counts, by name.
     pub fn events(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        self.counts.iter().map(|(name, count)| (*name, *count))
+        self.counts.iter().filter_map(|(name, count)| Some((*name, count.as_ref()?.scaled()?)))
     }
 }
 
@@ -62,7 +96,7 @@ pub fn mean(count: u64, operations: u64) -> f64 {
 #[derive(Default)]
 struct Session {
     counters: Vec<(&'static str, Counter)>,
-    before: Vec<u64>,
+    before: Vec<Option<Reading>>,
     counts: Counts,
 }
 
@@ -138,7 +172,7 @@ pub fn end(operations: u64) {
         let now = session.read();
         let names = session.counters.iter().map(|(name, _)| *name);
         let both = session.before.iter().zip(&now);
-        let counts = names.zip(both.map(|(before, now)| now.saturating_sub(*before)));
+        let counts = names.zip(both.map(|(before, now)| Some(now.as_ref()?.since((*before)?))));
         let counts = Counts { counts: counts.collect(), operations };
         session.counts.add(&counts);
     });
@@ -151,9 +185,12 @@ pub fn take() -> Counts {
 }
 
 impl Session {
-    fn read(&mut self) -> Vec<u64> {
-        let counters = self.counters.iter_mut();
-        counters.map(|(_, counter)| counter.read().unwrap_or(0)).collect()
+    fn read(&mut self) -> Vec<Option<Reading>> {
+        let read = |(_, counter): &mut (_, Counter)| {
+            let CountAndTime { count, time_enabled, time_running } = counter.read_count_and_time().ok()?;
+            Some(Reading { count, enabled_ns: time_enabled, running_ns: time_running })
+        };
+        self.counters.iter_mut().map(read).collect()
     }
 }
 
@@ -161,17 +198,38 @@ impl Session {
 mod tests {
     use super::*;
 
+    /// Some instructions as count, time to run and time that it ran.
+    fn of(instructions: Option<[u64; 3]>, operations: u64) -> Counts {
+        let reading = |[count, enabled_ns, running_ns]: [u64; 3]| Reading { count, enabled_ns, running_ns };
+        Counts { counts: BTreeMap::from([("instructions", instructions.map(reading))]), operations }
+    }
+
     #[test]
     fn counts_are_means_over_all_operations() {
-        let of = |instructions, operations| Counts {
-            counts: BTreeMap::from([("instructions", instructions)]),
-            operations,
-        };
-        let mut counts = of(100, 10);
-        counts.add(&of(500, 20));
+        let mut counts = of(Some([100, 7, 7]), 10);
+        counts.add(&of(Some([500, 9, 9]), 20));
         assert_eq!(counts.per_operation(), BTreeMap::from([("instructions", 20.0)]));
-        assert!(of(5, 0).per_operation().is_empty());
+        assert!(of(Some([5, 1, 1]), 0).per_operation().is_empty());
         assert!(Counts::default().per_operation().is_empty());
+    }
+
+    #[test]
+    fn a_counter_that_took_turns_is_scaled_to_all_of_the_time() {
+        let mut counts = of(Some([100, 50, 50]), 10);
+        // For the whole of one sample others had its turn.
+        counts.add(&of(Some([0, 50, 0]), 10));
+        assert_eq!(counts.per_operation(), BTreeMap::from([("instructions", 10.0)]));
+        assert!(of(Some([0, 50, 0]), 10).per_operation().is_empty(), "it never ran");
+    }
+
+    #[test]
+    fn a_count_that_could_not_be_read_once_is_unknown() {
+        for (first, second) in [(None, Some([5, 1, 1])), (Some([5, 1, 1]), None)] {
+            let mut counts = Counts::default();
+            counts.add(&of(first, 1));
+            counts.add(&of(second, 1));
+            assert!(counts.per_operation().is_empty());
+        }
     }
 
     #[test]
@@ -186,15 +244,15 @@ mod tests {
             memmap2::MmapMut::map_anon(64 * 4096).unwrap().fill(1);
             std::thread::sleep(std::time::Duration::from_millis(1));
             end(1);
-            let counts = take();
+            let counts = take().per_operation();
             if software().is_ok() {
                 // A huge page is one fault.
-                assert!(counts.counts["page_faults"] >= 1, "{counts:?}");
-                assert!(counts.counts["context_switches"] >= 1, "{counts:?}");
-                assert!(counts.counts["task_clock_ns"] > 0, "{counts:?}");
+                for name in ["page_faults", "context_switches", "task_clock_ns"] {
+                    assert!(counts[name] >= 1.0, "{name}: {counts:?}");
+                }
             }
             if hardware().is_ok() {
-                assert!(counts.counts["instructions"] > 0, "{counts:?}");
+                assert!(counts["instructions"] > 0.0, "{counts:?}");
             }
             assert_eq!(take(), Counts::default());
         })

@@ -3,8 +3,8 @@
 //!
 //! - The machine: [`machine`], [`affinity`], [`cpulist`], [`cpu_quota`], [`environment`], [`disturbance`], [`valgrind`].
 //! - Time and events: [`cycles`], [`clock_cost`], [`counters`], [`interrupt`], [`progress`].
-//! - Processes: [`forked`], [`task`], [`shared`], [`futex`].
-//! - Figures and text: [`rng`], [`stats`], [`table`], [`text`], [`named_enum!`], [`verdict`], [`error`].
+//! - Processes: [`forked`], [`task`], [`shared`], [`futex`], [`ping_pong`].
+//! - Figures and text: [`rng`], [`sampler`], [`stats`], [`table`], [`text`], [`named_enum!`], [`verdict`], [`error`].
 //! - Files and the terminal: [`files`], [`input`], [`console`], [`program`], [`documentation`].
 
 pub mod affinity;
@@ -25,9 +25,11 @@ pub mod input;
 pub mod interrupt;
 pub mod machine;
 mod named;
+pub mod ping_pong;
 pub mod program;
 pub mod progress;
 pub mod rng;
+pub mod sampler;
 pub mod shared;
 pub mod stats;
 pub mod table;

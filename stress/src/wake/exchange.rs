@@ -1,11 +1,12 @@
 //! The two loops: ping sends, waits for the answer and times both; pong waits and answers. What a
 //! sample is, and where its numbers come from, is here and nowhere else.
 
-use super::link::{Exchange, Link};
+use super::link::Exchange;
 use super::mechanism::{Mechanism, Style};
 use super::shared_state::{PATIENCE, SharedState, Word};
 use nix::sched::sched_getcpu;
 use nix::sys::resource::{UsageWho, getrusage};
+use splinter_harness::ping_pong::{Link, RoundTrips, answer};
 
 /// Messages to and fro before the first that counts.
 const UNCOUNTED: u64 = 4;
@@ -94,8 +95,8 @@ impl Exchange for Ping {
         self.responder_is(shared, Word::Ready)?;
 
         let mut sample = Sample { one_way: Vec::with_capacity(self.count as usize), ..Sample::default() };
-        let mut round_trips = RoundTrips { shared, link, number: self.first };
-        if !(0..UNCOUNTED).all(|_| round_trips.hop(false)) {
+        let mut trips = RoundTrips::new(link, self.first);
+        if !(0..UNCOUNTED).all(|_| trips.hop()) {
             return Err(Broken::Lost);
         }
         let slept = sleeps();
@@ -107,45 +108,30 @@ impl Exchange for Ping {
                 hold_back(pause);
             }
             let start = splinter::cycles_fenced();
-            if !(0..together).rev().all(|turn| round_trips.hop(last && turn == 0)) {
+            let arrived = (0..together).rev().all(|turn| {
+                if last && turn == 0 {
+                    shared.set(Word::Last, trips.next());
+                }
+                trips.hop()
+            });
+            if !arrived {
                 return Err(Broken::Lost);
             }
             now = splinter::cycles_fenced();
             // The responder held back its answer as well, once.
-            let trips = now.saturating_sub(start).saturating_sub(pause);
-            sample.one_way.push(trips / (2 * together));
+            let took = now.saturating_sub(start).saturating_sub(pause);
+            sample.one_way.push(took / (2 * together));
             if last {
                 break;
             }
         }
         sample.sleeps = sleeps() - slept;
-        sample.next = round_trips.number;
+        sample.next = trips.next();
         self.responder_is(shared, Word::Done)?;
         sample.sleeps += shared.get(Word::Sleeps);
         sample.waits = 2 * together * sample.one_way.len() as u64;
         sample.observed = [here(), shared.get(Word::Observed)];
         Ok(sample)
-    }
-}
-
-/// The round trips of one exchange.
-struct RoundTrips<'a, L> {
-    shared: &'a SharedState,
-    link: L,
-    /// Number of the next message.
-    number: u64,
-}
-
-impl<L: Link> RoundTrips<'_, L> {
-    /// Sends one message and waits for the answer. Returns false if it never came.
-    #[inline]
-    fn hop(&mut self, last: bool) -> bool {
-        if last {
-            self.shared.set(Word::Last, self.number);
-        }
-        self.number += 1;
-        self.link.send(self.number - 1);
-        self.link.receive(self.number - 1)
     }
 }
 
@@ -173,11 +159,7 @@ impl Exchange for Pong {
         let pause = shared.get(Word::Pause);
         shared.set_and_wake(Word::Ready, self.command);
         let mut slept = 0;
-        let mut number = first;
-        loop {
-            if !link.receive(number) {
-                return;
-            }
+        let answered = answer(&mut link, first, |number| {
             let last = shared.get(Word::Last) == number;
             if pause > 0 && number >= first + UNCOUNTED {
                 hold_back(pause);
@@ -185,17 +167,14 @@ impl Exchange for Pong {
             if last {
                 // Before the answer, which ends the sample.
                 shared.set(Word::Sleeps, sleeps() - slept);
-            }
-            link.send(number);
-            if last {
-                break;
-            }
-            number += 1;
-            if number == first + UNCOUNTED {
+            } else if number + 1 == first + UNCOUNTED {
                 slept = sleeps();
             }
+            last
+        });
+        if answered {
+            shared.set(Word::Observed, here());
+            shared.set_and_wake(Word::Done, self.command);
         }
-        shared.set(Word::Observed, here());
-        shared.set_and_wake(Word::Done, self.command);
     }
 }

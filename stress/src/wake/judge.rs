@@ -1,67 +1,31 @@
-//! From samples to rows: percentiles of all messages, and ratios taken round by round, value and limit
-//! from the same round, so that what disturbs a round disturbs both. Pure.
+//! What is said of a ratio and its target. Pure.
 
-use serde::{Deserialize, Serialize};
-use splinter_harness::stats::{quantile, sorted};
+use splinter_harness::stats::Middle;
+use splinter_harness::stats::paired::{Bound, Judgement};
 
-/// The middle of some figures.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Middle {
-    /// First quartile.
-    pub q1: f64,
-    /// Median.
-    pub median: f64,
-    /// Third quartile.
-    pub q3: f64,
+/// Judges a ratio by its target, if it has one.
+fn judge(ratio: Option<Middle>, target: Option<f64>) -> Option<Judgement> {
+    ratio.zip(target).map(|(ratio, target)| Bound::AtMost.judge(ratio.median, Some(ratio), target))
 }
 
-impl Middle {
-    /// Returns the middle of figures, if there are any.
-    #[must_use]
-    pub fn of(figures: impl IntoIterator<Item = f64>) -> Option<Self> {
-        let sorted = sorted(figures);
-        (!sorted.is_empty()).then(|| Self {
-            q1: quantile(&sorted, 0.25),
-            median: quantile(&sorted, 0.5),
-            q3: quantile(&sorted, 0.75),
-        })
-    }
+/// Tells whether most rounds were faster than the limit allows, so that their ratio says nothing.
+fn is_too_fast(ratio: Option<Middle>) -> bool {
+    ratio.is_some_and(|ratio| Bound::AtMost.is_beyond_limit(ratio.q3))
 }
 
-/// Returns the middle of the ratios of figures to limits, round by round. A round that lacks one of
-/// them does not count.
+/// Tells whether a target is met; `None` where that cannot be told.
 #[must_use]
-pub(crate) fn ratios(values: &[Option<f64>], limits: &[Option<f64>]) -> Option<Middle> {
-    let pairs = values.iter().zip(limits);
-    Middle::of(pairs.filter_map(|(value, limit)| Some((*value)? / (*limit)?)))
+pub(crate) fn is_met(ratio: Option<Middle>, target: Option<f64>) -> Option<bool> {
+    judge(ratio, target).filter(|_| !is_too_fast(ratio)).map(|judged| judged.met)
 }
 
-/// The least ratio that can be: a limit is the least that the kernel or the processor takes, and both are medians of samples
-/// with a spread.
-const LEAST: f64 = 0.95;
-
-impl Middle {
-    /// Tells whether most rounds were faster than the limit allows, so that their ratio says nothing.
-    #[must_use]
-    pub fn is_too_fast(&self) -> bool {
-        self.q3 < LEAST
-    }
-}
-
-/// What is to be said of a ratio and its target.
+/// Returns what is to be said of a ratio and its target.
 #[must_use]
 pub(crate) fn judgement(ratio: Option<Middle>, target: Option<f64>) -> &'static str {
-    let (Some(ratio), Some(target)) = (ratio, target) else {
-        return "";
-    };
-    if ratio.is_too_fast() {
-        return "inconclusive: faster than its limit";
-    }
-    match (ratio.median <= target, ratio.q1 <= target, ratio.q3 <= target) {
-        (true, _, true) => "met",
-        (true, _, false) => "met, closely",
-        (false, true, _) => "missed, closely",
-        (false, false, _) => "MISSED",
+    match judge(ratio, target) {
+        None => "",
+        Some(_) if is_too_fast(ratio) => "inconclusive: faster than its limit",
+        Some(judged) => judged.word(),
     }
 }
 
@@ -69,36 +33,18 @@ pub(crate) fn judgement(ratio: Option<Middle>, target: Option<f64>) -> &'static 
 mod tests {
     use super::*;
 
-    fn middle(q1: f64, median: f64, q3: f64) -> Option<Middle> {
-        Some(Middle { q1, median, q3 })
-    }
-
     #[test]
-    fn quartiles_are_those_of_the_sorted_figures() {
-        assert_eq!(Middle::of([9.0, 1.0, 5.0, 3.0, 7.0]), middle(3.0, 5.0, 7.0));
-        assert_eq!(Middle::of([4.0, 1.0, 2.0, 3.0]), middle(1.75, 2.5, 3.25));
-        assert_eq!(Middle::of([f64::NAN, 2.0]), middle(2.0, 2.0, 2.0));
-        assert_eq!(Middle::of([]), None);
-    }
-
-    #[test]
-    fn ratios_are_of_the_same_round() {
-        let values = [Some(2.0), Some(40.0), None, Some(3.0)];
-        let limits = [Some(1.0), Some(20.0), Some(1.0), None];
-        assert_eq!(ratios(&values, &limits), middle(2.0, 2.0, 2.0));
-        assert_eq!(ratios(&[], &limits), None);
-    }
-
-    #[test]
-    fn a_judgement_is_clear_when_the_middle_half_is_on_one_side() {
-        let judge = |ratio, target| judgement(ratio, Some(target));
-        assert_eq!(judge(middle(1.0, 1.1, 1.14), 1.15), "met");
-        assert_eq!(judge(middle(1.0, 1.1, 1.3), 1.15), "met, closely");
-        assert_eq!(judge(middle(1.0, 1.2, 1.3), 1.15), "missed, closely");
-        assert_eq!(judge(middle(1.2, 1.3, 1.4), 1.15), "MISSED");
-        assert_eq!(judge(middle(0.93, 0.96, 1.01), 1.15), "met");
-        assert_eq!(judge(middle(0.4, 0.5, 0.6), 1.15), "inconclusive: faster than its limit");
-        assert_eq!(judge(None, 1.15), "");
-        assert_eq!(judgement(middle(1.0, 1.0, 1.0), None), "");
+    fn a_target_is_met_or_missed_unless_the_ratio_cannot_be() {
+        let judge = |[q1, median, q3]: [f64; 3], target| {
+            let ratio = Some(Middle { q1, median, q3 });
+            (judgement(ratio, target), is_met(ratio, target))
+        };
+        assert_eq!(judge([1.0, 1.1, 1.14], Some(1.15)), ("met", Some(true)));
+        assert_eq!(judge([1.0, 1.2, 1.3], Some(1.15)), ("missed, closely", Some(false)));
+        assert_eq!(judge([0.93, 0.96, 1.01], Some(1.15)), ("met", Some(true)));
+        let too_fast = ("inconclusive: faster than its limit", None);
+        assert_eq!(judge([0.4, 0.5, 0.6], Some(1.15)), too_fast);
+        assert_eq!(judge([1.0, 1.0, 1.0], None), ("", None));
+        assert_eq!((judgement(None, Some(1.15)), is_met(None, Some(1.15))), ("", None));
     }
 }

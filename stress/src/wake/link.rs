@@ -4,27 +4,13 @@
 use super::mechanism::Mechanism;
 use super::shared_state::{PATIENCE, SharedState, Word};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use splinter::{Error, PollableWatcher, Store, WatchError, Watcher, Writer};
-use splinter_harness::futex::{sleep_on, wake_sleepers};
+use splinter::{Error, Store, WatchError, Watcher, Writer};
+use splinter_harness::ping_pong::{Eventfd, Futex, Line, Link, Side};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::{Acquire, Release};
 use std::time::{Duration, Instant};
 
 /// Length of a message's value: what the default workload writes, too.
 pub(crate) const MESSAGE_LEN: usize = 64;
-/// Looks at a word between two looks whether there is still any sense in it.
-const LOOKS: u32 = 1 << 12;
-
-/// Which side of an exchange a process is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Side {
-    /// The one that begins.
-    Ping,
-    /// The one that answers.
-    Pong,
-}
-
 /// What one process needs to use any mechanism.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
@@ -38,14 +24,6 @@ pub(crate) struct Endpoint {
     pub eventfds: [OwnedFd; 2],
     /// The side.
     pub side: Side,
-}
-
-/// Sends and receives messages.
-pub(crate) trait Link {
-    /// Sends message number `number`.
-    fn send(&mut self, number: u64);
-    /// Waits until message number `number` is there. Returns false if it never came.
-    fn receive(&mut self, number: u64) -> bool;
 }
 
 /// What is done with a link.
@@ -89,76 +67,79 @@ impl Endpoint {
         let failed =
             |error: &dyn std::fmt::Display| format!("{} cannot be set up: {error}", mechanism.spec().name);
         let shared = &self.shared;
-        // What one side writes the other reads.
-        let (out, into) = match self.side {
-            Side::Ping => (0, 1),
-            Side::Pong => (1, 0),
-        };
-        let words = [Word::Ping, Word::Pong].map(|word| shared.word(word));
-        let store =
-            |keys: [&'static str; 2]| StoreMessages { store: &self.store, out: keys[out], into: keys[into] };
+        let side = self.side;
+        let given_up = || shared.is_abandoned();
+        let [_, group] = side.out_and_into([0, 1]);
         let watcher = |spin| -> Result<Watcher, String> {
-            let mut watcher = self.store.watch(&[into as u8]).map_err(|e| failed(&e))?;
+            let mut watcher = self.store.watch(&[group]).map_err(|e| failed(&e))?;
             watcher.set_spin(spin);
             Ok(watcher)
         };
+        let [watched, polled] = [[KEYS[0], KEYS[1]], [KEYS[2], KEYS[3]]].map(|keys| side.out_and_into(keys));
+        let (store, writer) = (&self.store, &mut self.writer);
         let deadline = Some(Instant::now() + PATIENCE);
         Ok(match mechanism {
             Mechanism::Futex | Mechanism::FutexPaused | Mechanism::FutexDeadline => {
+                let [out, into] = side.out_and_into([Word::Ping, Word::Pong].map(|word| shared.word(word)));
                 let patience = (mechanism == Mechanism::FutexDeadline).then_some(Duration::from_secs(1));
-                let link = Futex { shared, out: words[out], into: words[into], patience };
-                exchange.run(shared, link)
+                exchange.run(shared, Futex { out, into, patience, given_up })
             }
             Mechanism::Eventfd => {
-                let link = Eventfd {
-                    shared,
-                    epoll: epoll_of(&self.eventfds[into]).map_err(|error| failed(&error))?,
-                    out: &self.eventfds[out],
-                    into: &self.eventfds[into],
+                let [out, into] = side.out_and_into(self.eventfds.each_ref());
+                let epoll = epoll_of(into).map_err(|error| failed(&error))?;
+                let wait = || loop {
+                    let ready = wait_on(&epoll, EpollTimeout::NONE);
+                    if given_up() || ready == Ok(1) {
+                        return !given_up();
+                    }
                 };
-                exchange.run(shared, link)
+                exchange.run(shared, Eventfd { out, into, wait })
             }
-            Mechanism::Line => {
-                let link = Line { shared, word: shared.word(Word::Line), side: self.side };
-                exchange.run(shared, link)
-            }
+            Mechanism::Line => exchange.run(shared, Line { word: shared.word(Word::Line), side, given_up }),
             Mechanism::Watcher | Mechanism::SpinWatcher | Mechanism::SpinTold => {
-                let spin = match mechanism {
+                let mut watcher = watcher(match mechanism {
                     Mechanism::Watcher => Duration::ZERO,
                     // For as long as there is any sense in it: a spin without end would outlast a deadline.
                     _ => PATIENCE,
+                })?;
+                let wait = move || match watcher.wait(deadline) {
+                    Ok(None) => News::Never,
+                    Ok(Some(_)) if mechanism == Mechanism::SpinTold => News::Told,
+                    _ => News::Look,
                 };
-                let link = Watch {
-                    watcher: watcher(spin)?,
-                    messages: store([KEYS[0], KEYS[1]]),
-                    writer: &mut self.writer,
-                    reads: mechanism != Mechanism::SpinTold,
-                    deadline,
-                };
-                exchange.run(shared, link)
+                exchange.run(shared, StoreLink { store, writer, keys: watched, wait })
             }
             Mechanism::Ring | Mechanism::Helper => {
                 let notifier = mechanism.notifier().expect("a mechanism with a descriptor");
                 let watcher = watcher(Duration::ZERO)?.pollable_by(notifier);
-                let watcher = watcher.map_err(|error| failed(&error))?;
-                let link = Descriptor {
-                    shared,
-                    epoll: epoll_of(&watcher).map_err(|error| failed(&error))?,
-                    watcher,
-                    messages: store([KEYS[0], KEYS[1]]),
-                    writer: &mut self.writer,
+                let mut watcher = watcher.map_err(|error| failed(&error))?;
+                let epoll = epoll_of(&watcher).map_err(|error| failed(&error))?;
+                let patience = EpollTimeout::try_from(PATIENCE).unwrap_or(EpollTimeout::NONE);
+                let wait = move || loop {
+                    // As an event loop does: take what there is, and wait when that was all.
+                    match watcher.try_next() {
+                        Ok(None) => {
+                            if wait_on(&epoll, patience) == Ok(0) || given_up() {
+                                return News::Never;
+                            }
+                        }
+                        Err(WatchError::Descriptor(_)) => return News::Never,
+                        _ => return News::Look,
+                    }
                 };
-                exchange.run(shared, link)
+                exchange.run(shared, StoreLink { store, writer, keys: watched, wait })
             }
             Mechanism::PollPaused | Mechanism::SpinPoll => {
-                let messages = store([KEYS[2], KEYS[3]]);
-                let link = Poll {
-                    epoch: self.store.epoch(messages.into).map_err(|e| failed(&e))?,
-                    messages,
-                    writer: &mut self.writer,
-                    deadline,
+                let [_, into] = polled;
+                let mut epoch = store.epoch(into).map_err(|e| failed(&e))?;
+                let wait = move || match store.poll_after(into, epoch, deadline) {
+                    Ok(next) => {
+                        epoch = next;
+                        News::Look
+                    }
+                    Err(_) => News::Never,
                 };
-                exchange.run(shared, link)
+                exchange.run(shared, StoreLink { store, writer, keys: polled, wait })
             }
         })
     }
@@ -171,112 +152,46 @@ fn epoll_of(descriptor: impl AsFd) -> nix::Result<Epoll> {
     Ok(epoll)
 }
 
-struct Futex<'a> {
-    shared: &'a SharedState,
-    out: &'a AtomicU64,
-    into: &'a AtomicU64,
-    patience: Option<Duration>,
+/// Waits for an epoll's descriptor. Returns how many are ready: 0 when the time is over.
+fn wait_on(epoll: &Epoll, patience: EpollTimeout) -> nix::Result<usize> {
+    epoll.wait(&mut [EpollEvent::empty()], patience)
 }
 
-impl Link for Futex<'_> {
-    #[inline]
-    fn send(&mut self, number: u64) {
-        self.out.store(number, Release);
-        wake_sleepers(self.out, 1);
-    }
-
-    #[inline]
-    fn receive(&mut self, number: u64) -> bool {
-        loop {
-            let seen = self.into.load(Acquire);
-            if seen >= number {
-                return true;
-            }
-            if self.shared.is_abandoned() {
-                return false;
-            }
-            sleep_on(self.into, seen, self.patience);
-        }
-    }
+/// What a wait came to.
+enum News {
+    /// There may be a message: the value tells.
+    Look,
+    /// There is one, and its value is not looked at.
+    Told,
+    /// There will be none.
+    Never,
 }
 
-struct Eventfd<'a> {
-    shared: &'a SharedState,
-    epoll: Epoll,
-    out: &'a OwnedFd,
-    into: &'a OwnedFd,
-}
-
-impl Link for Eventfd<'_> {
-    #[inline]
-    fn send(&mut self, _: u64) {
-        // It can only fail when 2^64 messages are unread; the other side would not get this one.
-        let _ = nix::unistd::write(self.out, &1u64.to_ne_bytes());
-    }
-
-    #[inline]
-    fn receive(&mut self, _: u64) -> bool {
-        let mut events = [EpollEvent::empty()];
-        loop {
-            let ready = self.epoll.wait(&mut events, EpollTimeout::NONE);
-            if self.shared.is_abandoned() {
-                return false;
-            }
-            if ready == Ok(1) {
-                return nix::unistd::read(self.into, &mut [0; 8]) == Ok(8);
-            }
-        }
-    }
-}
-
-/// Even numbers are ping's, odd ones pong's.
-struct Line<'a> {
-    shared: &'a SharedState,
-    word: &'a AtomicU64,
-    side: Side,
-}
-
-impl Link for Line<'_> {
-    #[inline]
-    fn send(&mut self, number: u64) {
-        let mine = number * 2 + u64::from(self.side == Side::Pong);
-        self.word.store(mine, Release);
-    }
-
-    #[inline]
-    fn receive(&mut self, number: u64) -> bool {
-        let theirs = number * 2 + u64::from(self.side == Side::Ping);
-        loop {
-            for _ in 0..LOOKS {
-                // No pause between the looks: this is the limit, and takes what it can get.
-                if self.word.load(Acquire) == theirs {
-                    return true;
-                }
-            }
-            if self.shared.is_abandoned() {
-                return false;
-            }
-        }
-    }
-}
-
-/// Messages as values of the store.
-struct StoreMessages<'a> {
+/// Messages as values of the store, and a way to wait for them.
+struct StoreLink<'a, W> {
     store: &'a Store,
-    out: &'static str,
-    into: &'static str,
+    writer: &'a mut Writer,
+    /// The key that this side writes, and the one that it reads.
+    keys: [&'static str; 2],
+    wait: W,
 }
 
-impl StoreMessages<'_> {
+impl<W: FnMut() -> News> Link for StoreLink<'_, W> {
     #[inline]
-    fn send(&self, writer: &mut Writer, number: u64) {
-        send(writer, self.out, number);
+    fn send(&mut self, number: u64) {
+        send(self.writer, self.keys[0], number);
     }
 
-    /// Tells whether message `number`, or a later one, can be read.
     #[inline]
-    fn is_there(&self, number: u64) -> bool {
-        is_there(self.store, self.into, number)
+    fn receive(&mut self, number: u64) -> bool {
+        loop {
+            match (self.wait)() {
+                News::Look if is_there(self.store, self.keys[1], number) => return true,
+                News::Look => {}
+                News::Told => return true,
+                News::Never => return false,
+            }
+        }
     }
 }
 
@@ -309,94 +224,4 @@ fn message(number: u64) -> [u8; MESSAGE_LEN] {
     let mut message = [0x5a; MESSAGE_LEN];
     message[..8].copy_from_slice(&number.to_le_bytes());
     message
-}
-
-struct Watch<'a> {
-    messages: StoreMessages<'a>,
-    writer: &'a mut Writer,
-    watcher: Watcher,
-    reads: bool,
-    deadline: Option<Instant>,
-}
-
-impl Link for Watch<'_> {
-    #[inline]
-    fn send(&mut self, number: u64) {
-        self.messages.send(self.writer, number);
-    }
-
-    #[inline]
-    fn receive(&mut self, number: u64) -> bool {
-        loop {
-            match self.watcher.wait(self.deadline) {
-                Ok(None) => return false,
-                Ok(Some(_)) if !self.reads => return true,
-                _ if self.messages.is_there(number) => return true,
-                _ => {}
-            }
-        }
-    }
-}
-
-struct Descriptor<'a> {
-    shared: &'a SharedState,
-    messages: StoreMessages<'a>,
-    writer: &'a mut Writer,
-    watcher: PollableWatcher,
-    epoll: Epoll,
-}
-
-impl Link for Descriptor<'_> {
-    #[inline]
-    fn send(&mut self, number: u64) {
-        self.messages.send(self.writer, number);
-    }
-
-    #[inline]
-    fn receive(&mut self, number: u64) -> bool {
-        let mut events = [EpollEvent::empty()];
-        loop {
-            // As an event loop does: take what there is, and wait when that was all.
-            match self.watcher.try_next() {
-                Ok(None) => {
-                    let patience = EpollTimeout::try_from(PATIENCE).unwrap_or(EpollTimeout::NONE);
-                    let ready = self.epoll.wait(&mut events, patience);
-                    if ready == Ok(0) || self.shared.is_abandoned() {
-                        return false;
-                    }
-                }
-                Err(WatchError::Descriptor(_)) => return false,
-                _ if self.messages.is_there(number) => return true,
-                _ => {}
-            }
-        }
-    }
-}
-
-struct Poll<'a> {
-    messages: StoreMessages<'a>,
-    writer: &'a mut Writer,
-    epoch: u64,
-    deadline: Option<Instant>,
-}
-
-impl Link for Poll<'_> {
-    #[inline]
-    fn send(&mut self, number: u64) {
-        self.messages.send(self.writer, number);
-    }
-
-    #[inline]
-    fn receive(&mut self, number: u64) -> bool {
-        loop {
-            let into = self.messages.into;
-            match self.messages.store.poll_after(into, self.epoch, self.deadline) {
-                Ok(epoch) => self.epoch = epoch,
-                Err(_) => return false,
-            }
-            if self.messages.is_there(number) {
-                return true;
-            }
-        }
-    }
 }

@@ -17,7 +17,6 @@ mod record;
 mod report;
 mod shared_state;
 
-pub use judge::Middle;
 pub use mechanism::Situation;
 pub(crate) use processes::{Handover, serve};
 pub use record::{FanOut, Row, WakePlan, WakeRecord};
@@ -26,12 +25,12 @@ pub use report::wake_summary;
 use crate::placement::policy;
 use exchange::{Broken, Ping, Sample};
 use fan_out::{FanOutSample, Waiters};
-use link::{Endpoint, Side};
+use link::Endpoint;
 use load::Load;
 use mechanism::Mechanism;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use processes::HelperProcess;
-use record::Evidence;
+use record::{CALLS, Evidence};
 use shared_state::{PATIENCE, SharedState};
 use splinter::{Config, Geometry, Store};
 use splinter_harness::affinity;
@@ -40,8 +39,10 @@ use splinter_harness::environment::{Environment, Taken};
 use splinter_harness::error::RunError;
 use splinter_harness::interrupt;
 use splinter_harness::machine::sysfs;
+use splinter_harness::ping_pong::{FIRST, Side};
 use splinter_harness::progress::Progress;
-use splinter_harness::rng::Rng;
+use splinter_harness::sampler::{Schedule, Series, Step, Stop, Subject, sample};
+pub use splinter_harness::stats::Middle;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
@@ -75,7 +76,7 @@ pub fn wake(plan: &WakePlan, progress: &mut dyn Progress) -> Result<WakeRecord, 
     let watchdog = Watchdog::over(&endpoint).map_err(|error| failed("no watchdog", &error))?;
     let cycle_ns = cycle_ns(clock);
     let unavailable = |mechanism: Mechanism| mechanism.unavailable(&endpoint.store);
-    let evidence = Evidence::new(plan, cpus, available.len(), cycle_ns, unavailable);
+    let mut evidence = Evidence::new(plan, cpus, available.len(), cycle_ns, unavailable);
     let mut measurement = Measurement {
         plan,
         cpus,
@@ -84,13 +85,9 @@ pub fn wake(plan: &WakePlan, progress: &mut dyn Progress) -> Result<WakeRecord, 
         watchdog: &watchdog,
         cycle_ns,
         command: 0,
-        number: 1,
-        rng: Rng::new(plan.seed, 0),
-        evidence,
+        number: FIRST,
     };
-    let broken = measurement.rounds(progress).err();
-    let mut evidence = measurement.evidence;
-    evidence.broken = broken;
+    evidence.broken = measurement.rounds(&mut evidence, progress);
     evidence.interrupted = interrupt::requested();
     drop(responder);
     taken.note(&mut environment);
@@ -134,45 +131,85 @@ struct Measurement<'a> {
     cycle_ns: f64,
     command: u64,
     number: u64,
-    rng: Rng,
-    evidence: Evidence,
+}
+
+/// What is sampled in every round.
+#[derive(Clone, Copy, Debug)]
+enum Task {
+    /// Messages to and fro.
+    Exchange(Situation, Mechanism),
+    /// One write that wakes the waiters.
+    Call(Mechanism),
+}
+
+impl Task {
+    /// Situations follow each other in a round, and the waiters come last.
+    fn subject(self) -> Subject {
+        match self {
+            Self::Exchange(situation, _) => Subject::new(situation.name()).group(situation as usize),
+            Self::Call(_) => Subject::new("the waiters").group(Situation::ALL.len()),
+        }
+    }
+
+    /// Says in which of the tasks something broke.
+    fn told(self) -> String {
+        match self {
+            Self::Exchange(situation, mechanism) => {
+                format!("{}, {}", mechanism.spec().name, situation.name())
+            }
+            Self::Call(_) => "the waiters".to_owned(),
+        }
+    }
+}
+
+/// What a task found.
+enum Found {
+    Sample(Situation, Mechanism, Sample),
+    Call(Mechanism, FanOutSample),
 }
 
 impl Measurement<'_> {
-    /// Runs all rounds: the first one is thrown away.
-    fn rounds(&mut self, progress: &mut dyn Progress) -> Result<(), (Broken, String)> {
-        let mut cells = self.evidence.cells();
-        for round in 0..=self.plan.rounds {
-            let counts = round > 0;
-            for situation in Situation::ALL {
-                let [number, rounds] = [round, self.plan.rounds].map(|it| it as usize);
-                progress.round(number, rounds, situation.name());
-                let load = (situation == Situation::Busy).then(|| Load::on(&self.cpus));
-                self.rng.shuffle(&mut cells);
-                for &(of, mechanism) in &cells {
-                    if interrupt::requested() {
-                        return Ok(());
-                    }
-                    if of == situation {
-                        let broke = |broken| (broken, format!("{}, {}", mechanism.spec().name, of.name()));
-                        let sample = self.sample(mechanism, situation).map_err(broke)?;
-                        self.evidence.take(situation, mechanism, &sample, counts);
-                    }
-                }
-                drop(load);
+    /// Runs all rounds and keeps what the whole ones found. Returns what ended them before their end, and where.
+    fn rounds(&mut self, evidence: &mut Evidence, progress: &mut dyn Progress) -> Option<(Broken, String)> {
+        let exchanges = evidence.cells().into_iter();
+        let exchanges = exchanges.map(|(situation, mechanism)| Task::Exchange(situation, mechanism));
+        let tasks: Vec<Task> = exchanges.chain(CALLS.map(Task::Call)).collect();
+        let subjects: Vec<Subject> = tasks.iter().map(|task| task.subject()).collect();
+        let schedule = Schedule { rounds: self.plan.rounds, seed: self.plan.seed, warm_up: true };
+        let (mut load, mut broken) = (None, None);
+        let take = &mut |step: Step<'_>| {
+            step.tell(progress);
+            if interrupt::requested() {
+                return Err(Stop::Interrupted);
             }
-            for mechanism in [Mechanism::Futex, Mechanism::Watcher] {
-                let call = self.call(mechanism);
-                let call = call.map_err(|broken| (broken, "the waiters".to_owned()))?;
-                self.evidence.take_call(mechanism, call, counts);
+            let task = tasks[step.subject];
+            if !matches!(task, Task::Exchange(Situation::Busy, _)) {
+                load = None;
+            } else if load.is_none() {
+                load = Some(Load::on(&self.cpus));
             }
-        }
-        Ok(())
+            self.take(task).map_err(|why| {
+                broken = Some((why, task.told()));
+                Stop::Interrupted
+            })
+        };
+        let sampled = sample(&subjects, &schedule, take, &mut |_| true);
+        sampled.series.iter().flat_map(Series::taken).for_each(|found| evidence.take(found));
+        broken
+    }
+
+    fn take(&mut self, task: Task) -> Result<Found, Broken> {
+        self.watchdog.report_progress();
+        Ok(match task {
+            Task::Exchange(situation, mechanism) => {
+                Found::Sample(situation, mechanism, self.sample(mechanism, situation)?)
+            }
+            Task::Call(mechanism) => Found::Call(mechanism, self.waiters.call(self.endpoint, mechanism)?),
+        })
     }
 
     fn sample(&mut self, mechanism: Mechanism, situation: Situation) -> Result<Sample, Broken> {
         self.command += 1;
-        self.watchdog.report_progress();
         let count = if self.plan.quick { QUICK_COUNT } else { COUNT };
         let ping = Ping {
             mechanism,
@@ -188,11 +225,6 @@ impl Measurement<'_> {
         let sample = self.endpoint.run(mechanism, ping).map_err(|_| Broken::NoResponse)??;
         self.number = sample.next;
         Ok(sample)
-    }
-
-    fn call(&mut self, mechanism: Mechanism) -> Result<FanOutSample, Broken> {
-        self.watchdog.report_progress();
-        self.waiters.call(self.endpoint, mechanism)
     }
 }
 

@@ -2,13 +2,14 @@
 //! one write. Each is this program again, with a hidden verb.
 
 use super::exchange::Pong;
-use super::link::{Endpoint, KEYS, Side, WAITERS_GROUP, is_there};
+use super::link::{Endpoint, KEYS, WAITERS_GROUP, is_there};
 use super::mechanism::Mechanism;
 use super::shared_state::{PATIENCE, SharedState, WAITER_PROCESSES, WAITERS, WaiterWord, Word};
 use crate::child;
 use splinter::{Store, Watcher};
 use splinter_harness::affinity;
 use splinter_harness::futex::sleep_on;
+use splinter_harness::ping_pong::Side;
 use splinter_harness::text::refusal;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::process::Child;

@@ -1,15 +1,17 @@
 //! What is gathered, and the record that it becomes. `results/schema.md` documents every field.
 
+use super::Found;
 use super::exchange::{Broken, Sample};
 use super::fan_out::FanOutSample;
-use super::judge::{Middle, judgement, ratios};
+use super::judge::{is_met, judgement};
 use super::mechanism::{Mechanism, Situation, Style};
 use super::shared_state::{WAITER_PROCESSES, WAITERS};
 use crate::latency::{Percentiles, histogram, to_ns};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
-use splinter_harness::environment::Environment;
-use splinter_harness::environment::settle;
+use splinter_harness::environment::{Environment, settle};
+use splinter_harness::stats::paired::Paired;
+use splinter_harness::stats::{Middle, Summary};
 use splinter_harness::valgrind::VOID;
 use splinter_harness::verdict::SCHEMA_VERSION;
 use splinter_harness::verdict::Verdict;
@@ -134,6 +136,9 @@ pub struct WakePlacement {
     pub misplaced: Vec<String>,
 }
 
+/// The ways of waking the waiters, the limit first.
+pub(super) const CALLS: [Mechanism; 2] = [Mechanism::Futex, Mechanism::Watcher];
+
 /// The samples of one mechanism in one situation.
 #[derive(Debug)]
 struct Cell {
@@ -156,6 +161,11 @@ struct Calls {
     writer: Histogram<u64>,
     /// By round: until the last had it, in nanoseconds.
     rounds: Vec<Option<f64>>,
+}
+
+/// Returns the middle of the ratios of two things, round by round.
+fn ratios(values: &[Option<f64>], limits: &[Option<f64>]) -> Option<Middle> {
+    Paired::of(values.iter().copied(), limits.iter().copied()).middle()
 }
 
 /// Everything that has been found.
@@ -191,7 +201,7 @@ impl Evidence {
                 sleeps: 0,
             })
         });
-        let calls = [Mechanism::Futex, Mechanism::Watcher].map(|mechanism| Calls {
+        let calls = CALLS.map(|mechanism| Calls {
             mechanism,
             first: histogram(),
             last: histogram(),
@@ -215,8 +225,15 @@ impl Evidence {
         measured.map(|cell| (cell.situation, cell.mechanism)).collect()
     }
 
-    /// Takes a sample.
-    pub(super) fn take(&mut self, situation: Situation, mechanism: Mechanism, sample: &Sample, counts: bool) {
+    /// Takes what a round found.
+    pub(super) fn take(&mut self, found: &Found) {
+        match found {
+            Found::Sample(situation, mechanism, sample) => self.take_sample(*situation, *mechanism, sample),
+            Found::Call(mechanism, call) => self.take_call(*mechanism, call),
+        }
+    }
+
+    fn take_sample(&mut self, situation: Situation, mechanism: Mechanism, sample: &Sample) {
         let [a, b] = self.placement.requested;
         let asked = [a, if situation == Situation::Same { a } else { b }];
         for (side, (seen, asked)) in sample.observed.into_iter().zip(asked).enumerate() {
@@ -231,23 +248,22 @@ impl Evidence {
         }
         let found =
             self.cells.iter_mut().find(|cell| cell.situation == situation && cell.mechanism == mechanism);
-        let Some(cell) = found.filter(|_| counts) else {
+        let Some(cell) = found else {
             return;
         };
         for &cycles in &sample.one_way {
             cell.one_way.saturating_record(to_ns(cycles, self.cycle_ns));
         }
-        let cycles = Middle::of(sample.one_way.iter().map(|&cycles| cycles as f64));
+        let cycles = Summary::of(sample.one_way.iter().map(|&cycles| cycles as f64));
         let median = cycles.map(|cycles| cycles.median * self.cycle_ns);
         cell.medians.push(median);
         cell.waits += sample.waits;
         cell.sleeps += sample.sleeps;
     }
 
-    /// Takes a call of the waiters.
-    pub(super) fn take_call(&mut self, mechanism: Mechanism, call: FanOutSample, counts: bool) {
+    fn take_call(&mut self, mechanism: Mechanism, call: &FanOutSample) {
         let found = self.calls.iter_mut().find(|calls| calls.mechanism == mechanism);
-        let Some(calls) = found.filter(|_| counts) else {
+        let Some(calls) = found else {
             return;
         };
         let ns = |cycles| to_ns(cycles, self.cycle_ns);
@@ -328,10 +344,7 @@ impl Evidence {
             ratio: middle.map(|middle| middle.median),
             ratio_quartiles: middle,
             target: spec.target,
-            met: middle
-                .filter(|middle| !middle.is_too_fast())
-                .zip(spec.target)
-                .map(|(ratio, target)| ratio.median <= target),
+            met: is_met(middle, spec.target),
             judgement: judgement(middle, spec.target).to_owned(),
             // Who spins goes to sleep only when it is stopped.
             asleep_share: (cell.waits > 0 && spec.style != Style::Spinning)
@@ -400,11 +413,9 @@ mod tests {
     fn a_row_stands_beside_its_limit_and_says_how_many_slept() {
         let mut evidence = evidence();
         for (futex, watcher) in [(1000, 1100), (3000, 3300), (2000, 2200)] {
-            evidence.take(Situation::Idle, Mechanism::Futex, &sample(&[futex; 4], 8), true);
-            evidence.take(Situation::Idle, Mechanism::Watcher, &sample(&[watcher; 4], 6), true);
+            evidence.take_sample(Situation::Idle, Mechanism::Futex, &sample(&[futex; 4], 8));
+            evidence.take_sample(Situation::Idle, Mechanism::Watcher, &sample(&[watcher; 4], 6));
         }
-        // What does not count is not seen.
-        evidence.take(Situation::Idle, Mechanism::Watcher, &sample(&[90_000; 4], 0), false);
         let record = evidence.into_record(Environment::read());
         let find = |name: &str| {
             let mut rows = record.rows.iter();
@@ -455,7 +466,7 @@ mod tests {
     #[test]
     fn whoever_ran_elsewhere_is_misplaced() {
         let mut evidence = evidence();
-        evidence.take(Situation::Same, Mechanism::Futex, &sample(&[1], 0), true);
+        evidence.take_sample(Situation::Same, Mechanism::Futex, &sample(&[1], 0));
         let record = evidence.into_record(Environment::read());
         assert_eq!(record.verdict, Verdict::Fail);
         assert!(record.reasons[0].contains("ran on 1"), "{:?}", record.reasons);

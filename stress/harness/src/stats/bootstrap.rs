@@ -2,7 +2,7 @@
 //! that the same samples have the same interval. Knows nothing of what the samples are.
 
 use super::quantile;
-use splinter_harness::rng::Rng;
+use crate::rng::Rng;
 
 /// What resampling says of a statistic.
 #[derive(Clone, Copy, Debug, PartialEq)]
