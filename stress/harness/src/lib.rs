@@ -33,3 +33,6 @@ pub mod task;
 pub mod text;
 pub mod valgrind;
 pub mod verdict;
+
+#[doc(hidden)]
+pub use schemars;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use splinter_harness::stats::{quantile, sorted};
 
 /// The middle of some figures.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Middle {
     /// First quartile.
     pub q1: f64,

@@ -296,6 +296,7 @@ macro_rules! fields {
         $(
             $(#[doc = $doc:literal])+
             $(#[serde($($serde:tt)+)])?
+            $(#[schemars($($schemars:tt)+)])?
             $name:ident: $type:ty = $default:expr, $heading:ident $(, $option:ident: $value:expr)*;
         )+
     ) => {
@@ -304,6 +305,7 @@ macro_rules! fields {
             $(
                 $(#[doc = $doc])+
                 $(#[serde($($serde)+)])?
+                $(#[schemars($($schemars)+)])?
                 pub $name: $type,
             )+
         }
