@@ -2,10 +2,10 @@
 //! machine disturbs all of them alike; a ratio is one of the same round. Knows no store.
 
 use crate::contender::{Contender, Make};
-use crate::record::{Cell, Entrant, Plan, Ratio};
 use splinter_harness::error::RunError;
 use splinter_harness::progress::Progress;
 use splinter_harness::rng::Rng;
+use splinter_perf::records::peers::{self, Entrant, Plan, Ratio};
 use splinter_perf::stats::{Summary, bootstrap::bootstrap, median};
 use splinter_stress::peer::Drive;
 use splinter_stress::{KeyChoice, Percentiles, Pin, Span, ValueLen, Warmup, Workload};
@@ -77,7 +77,7 @@ pub(crate) fn compare(
     more: Vec<Result<Contender, String>>,
     progress: &mut dyn Progress,
     control: Control<'_>,
-) -> Cell {
+) -> peers::Load {
     let Control { keep, ended } = control;
     let workload = load.workload(plan, processors);
     let mut entrants = Vec::new();
@@ -90,7 +90,7 @@ pub(crate) fn compare(
     for (name, made) in made.into_iter().chain(more.into_iter().map(|made| ("library", made))) {
         match made {
             Ok(contender) => {
-                entrants.push(Entrant::of(&contender));
+                entrants.push(contender.entrant());
                 contenders.push(contender);
             }
             Err(why) => entrants.push(Entrant::absent(name, why)),
@@ -126,7 +126,7 @@ pub(crate) fn compare(
         }
     }
     judge(&mut entrants, plan.seed);
-    Cell { load: load.name.to_owned(), config: workload, entrants }
+    peers::Load { load: load.name.to_owned(), config: workload, entrants }
 }
 
 /// Drives a contender once with every read checked.
@@ -203,8 +203,8 @@ fn judge(entrants: &mut [Entrant], seed: u64) {
 mod tests {
     use super::{Control, LOADS, compare};
     use crate::contender::{Contender, Make};
-    use crate::record::Plan;
     use splinter_harness::progress::Progress;
+    use splinter_perf::records::peers::Plan;
     use splinter_stress::Workload;
     use splinter_stress::peer::{Link, Miss, Peer};
     use std::cell::RefCell;
