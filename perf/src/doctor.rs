@@ -28,7 +28,7 @@ const DEAREST_CLOCK_NS: f64 = 100.0;
 const MOST_PRESSURE_PERCENT: f64 = 10.0;
 
 /// How something is, as measurements need it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// It is.
@@ -50,7 +50,7 @@ impl Status {
 }
 
 /// What one check found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Check {
     /// What was looked at.
     pub name: String,
@@ -65,7 +65,7 @@ pub struct Check {
 }
 
 /// What all checks found, in the order of the table.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct Doctor {
     /// The checks.

@@ -181,7 +181,7 @@ pub(crate) fn to_ns(cycles: u64, cycle_ns: f64) -> u64 {
 }
 
 /// Latencies in nanoseconds. `samples` is how many attempts were timed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default)] // Older records lack some.
 #[allow(missing_docs)] // The names say it all.
 pub struct Percentiles {

@@ -18,30 +18,27 @@ const TURNS: u32 = 4_000;
 const ROUNDS: u32 = 5;
 
 /// Costs in nanoseconds per operation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[allow(missing_docs)] // A field without a comment shares the one above.
 pub struct Observer {
-    /// Of how many attempts one is timed; 0 for none.
+    /// Attempts per timed one; 0: none.
     pub timed_one_of: u32,
-    /// Reading the clock before and after an attempt that is timed.
+    /// Both clock readings; the finest latency step.
     pub clock_ns: f64,
-    /// Smallest step of the time-stamp counter: latencies are no finer than this.
     pub clock_step_ns: f64,
     /// What the clock adds to each latency.
     #[serde(default)]
     pub clock: ClockCost,
     /// Recording one latency.
     pub histogram_ns: f64,
-    /// Finding that a planned start is due, planning the next, and recording the latency from the current one; 0 in a
-    /// closed loop.
+    /// Schedule and second latency; 0 in a closed loop.
     #[serde(default)]
     pub pacer_ns: f64,
-    /// Making one value that proves itself, of the workload's longest length.
+    /// Making and checking one value.
     pub fill_ns: f64,
-    /// Checking one such value, and that time has not gone back.
     pub check_ns: f64,
-    /// All that is switched on, per write: fill, pacer, and the timed share of clock and histogram.
+    /// Sums.
     pub per_write_ns: f64,
-    /// All that is switched on, per read: check, pacer, and the timed share of clock and histogram.
     pub per_read_ns: f64,
 }
 

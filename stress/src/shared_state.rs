@@ -62,15 +62,16 @@ pub(crate) enum State {
 }
 
 /// What is counted per operation: one attempt ends as one of the other three.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
+#[serde(default)] // Older records lack some.
+#[allow(missing_docs)] // A field without a comment shares the one above.
 pub struct Counts {
-    /// Calls.
+    /// ● In the measured window.
     pub attempts: u64,
-    /// Calls that did their work.
     pub successes: u64,
-    /// Calls that met a claim.
     pub again: u64,
-    /// Calls that ended in anything else.
     pub failures: u64,
 }
 

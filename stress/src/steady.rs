@@ -12,15 +12,14 @@ const TREND: f64 = 0.05;
 const HALVES: f64 = 0.05;
 
 /// What the last looks are like.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[allow(missing_docs)] // A field without a comment shares the one above.
 pub struct Steadiness {
-    /// Looks taken in all.
+    /// Samples of goodput, one per 50 ms.
     pub looks: usize,
-    /// Change of goodput along the line through the last looks, as a share of their mean.
+    /// Judgement of the last eight samples; null with fewer, or without successes.
     pub trend: f64,
-    /// Difference of the medians of their newer and older half, as a share of the older one's.
     pub halves: f64,
-    /// Whether both are small enough.
     pub steady: bool,
 }
 

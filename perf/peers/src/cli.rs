@@ -1,7 +1,6 @@
 //! The command line.
 
 use crate::contender::{Contender, Make};
-use crate::record::{Comparison, Plan};
 use crate::trial::{Control, LOADS, Load, compare};
 use crate::{board, library, lmdb, maps, servers, splinters, table};
 use clap::Parser;
@@ -17,6 +16,7 @@ use splinter_harness::verdict::Verdict;
 use splinter_perf::cli::PeersOptions;
 use splinter_perf::environment::EnvironmentWatch;
 use splinter_perf::only;
+use splinter_perf::records::peers::{Comparison, Plan};
 use std::path::PathBuf;
 use std::process::ExitCode;
 

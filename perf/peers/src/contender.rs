@@ -1,6 +1,7 @@
 //! A contender: a filled store of some make, with its name, version and a note. Only the module that makes it knows the store.
 
 use splinter_harness::error::RunError;
+use splinter_perf::records::peers::Entrant;
 use splinter_stress::Workload;
 use splinter_stress::peer::{self, Drive, Peer};
 use std::any::Any;
@@ -44,6 +45,16 @@ impl Contender {
             checked: true,
             _keeps: Box::new(()),
         })
+    }
+
+    /// Begins its entry in a record with what is known before anything is measured.
+    pub(crate) fn entrant(&self) -> Entrant {
+        Entrant {
+            name: self.name.clone(),
+            version: self.version.clone(),
+            note: self.note.map(str::to_owned),
+            ..Entrant::default()
+        }
     }
 
     /// Adds what must be known.

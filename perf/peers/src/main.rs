@@ -6,7 +6,6 @@ mod contender;
 mod library;
 mod lmdb;
 mod maps;
-mod record;
 mod scratch;
 mod server;
 mod servers;

@@ -1,9 +1,9 @@
 //! What came of a comparison, as text for people.
 
-use crate::record::{Cell, Comparison, Entrant};
 use splinter_harness::clock_cost::ClockCost;
 use splinter_harness::table::Flush::{Left, Right};
 use splinter_harness::table::columns;
+use splinter_perf::records::peers::{Comparison, Entrant, Load};
 use splinter_perf::unit::Unit;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -33,7 +33,7 @@ pub(crate) fn text(found: &Comparison) -> String {
     text
 }
 
-fn cell_text(cell: &Cell, clock: ClockCost) -> String {
+fn cell_text(cell: &Load, clock: ClockCost) -> String {
     let config = &cell.config;
     let heads = ["", "goodput", "splinter is", "95 %", "get p50", "set p50", "torn"];
     let mut rows = vec![heads.map(str::to_owned).to_vec()];

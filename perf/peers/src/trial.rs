@@ -2,12 +2,12 @@
 //! machine disturbs all of them alike; a ratio is one of the same round. Knows no store.
 
 use crate::contender::{Contender, Make};
-use crate::record::{Cell, Entrant, Plan, Ratio};
 use splinter_harness::error::RunError;
 use splinter_harness::progress::Progress;
 use splinter_harness::sampler::{self, Schedule, Series, Step, Stop, Subject};
 use splinter_harness::stats::Summary;
 use splinter_harness::stats::paired::Paired;
+use splinter_perf::records::peers::{self, Entrant, Plan, Ratio};
 use splinter_stress::peer::Drive;
 use splinter_stress::{KeyChoice, Percentiles, Pin, Span, ValueLen, Warmup, Workload};
 use std::collections::BTreeMap;
@@ -74,7 +74,7 @@ pub(crate) fn compare(
     more: Vec<Result<Contender, String>>,
     progress: &mut dyn Progress,
     control: Control<'_>,
-) -> Cell {
+) -> peers::Load {
     let Control { keep, ended } = control;
     let workload = load.workload(plan, processors);
     let mut entrants = Vec::new();
@@ -87,7 +87,7 @@ pub(crate) fn compare(
     for (name, made) in made.into_iter().chain(more.into_iter().map(|made| ("library", made))) {
         match made {
             Ok(contender) => {
-                entrants.push(Entrant::of(&contender));
+                entrants.push(contender.entrant());
                 contenders.push(contender);
             }
             Err(why) => entrants.push(Entrant::absent(name, why)),
@@ -117,7 +117,7 @@ pub(crate) fn compare(
             series.taken().last().map_or(BTreeMap::new(), |it| it.latency_ns.clone());
     }
     judge(&mut entrants, &places, &sampled, plan.seed);
-    Cell { load: load.name.to_owned(), config: workload, entrants }
+    peers::Load { load: load.name.to_owned(), config: workload, entrants }
 }
 
 /// What one drive measured.
@@ -196,8 +196,8 @@ fn judge(entrants: &mut [Entrant], places: &[usize], sampled: &[Series<Sample>],
 mod tests {
     use super::{Control, LOADS, compare};
     use crate::contender::{Contender, Make};
-    use crate::record::Plan;
     use splinter_harness::progress::Progress;
+    use splinter_perf::records::peers::Plan;
     use splinter_stress::Workload;
     use splinter_stress::peer::{Link, Miss, Peer};
     use std::cell::RefCell;

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// A difference in machine or build, with what it means for figures.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Explained {
     /// What differs.
     #[serde(flatten)]
@@ -24,19 +24,18 @@ pub struct Explained {
 }
 
 /// Records of the first side, and those of the second that they are compared with.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
+#[allow(missing_docs)]
 pub struct Pair {
-    /// What was run.
+    /// The subject, records of each side, differences of configuration.
     pub name: String,
-    /// The kind of the records.
     pub kind: String,
-    /// How many records each side has.
     pub records: [usize; 2],
-    /// What differs in the configuration.
+    /// The subject, records of each side, differences of configuration.
     pub config: Vec<Difference>,
-    /// Why the figures cannot be compared; empty where they can.
+    /// Why there are no figures; else empty.
     pub not_comparable: Vec<String>,
-    /// The figures.
+    #[schemars(with = "Vec<RowRecord<'_>>")]
     pub rows: Vec<Row>,
 }
 
@@ -52,19 +51,18 @@ pub struct Row {
 }
 
 /// What is compared, and what cannot be.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, schemars::JsonSchema)]
+#[allow(missing_docs)]
 pub struct Comparison {
-    /// The names of both sides.
+    /// Both sides: argument, number of records.
     pub names: [String; 2],
-    /// How many records each has.
     pub records: [usize; 2],
-    /// What differs in machine and build.
+    /// Differences of machine and build, and their effect.
     pub environment: Vec<Explained>,
-    /// What else is to be known before the figures are looked at, in words.
+    /// In words: load, steal, oversubscription.
     pub cautions: Vec<String>,
-    /// What is compared.
     pub pairs: Vec<Pair>,
-    /// Records that have nothing on the other side to be compared with, in words.
+    /// Records without counterpart.
     pub unmatched: Vec<String>,
 }
 
@@ -141,18 +139,41 @@ impl Comparison {
     }
 }
 
+/// A [`Row`] as it is written.
+#[derive(Serialize, schemars::JsonSchema)]
+struct RowRecord<'a> {
+    /// Operation, row, claim, entrant.
+    subject: &'a str,
+    /// `goodput`, percentile, `again`, `value`, `rate`, `time`.
+    measure: &'a str,
+    /// `ns`, `per_s`, `bytes`, `bytes_per_s`, `share`.
+    unit: &'a str,
+    /// With probability `coverage` the interval holds the median; 0 for one record.
+    a: &'a Spread,
+    /// With probability `coverage` the interval holds the median; 0 for one record.
+    b: &'a Spread,
+    /// `b` over `a`; interval null for one record.
+    ratio: Option<f64>,
+    ratio_interval: Option<(f64, f64)>,
+    /// Whether B is better; null: intervals overlap, or under six records a side.
+    better: Option<bool>,
+}
+
 impl Serialize for Row {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let row = json!({
-            "subject": self.figure.subject,
-            "measure": self.figure.measure,
-            "unit": self.figure.unit.field().trim_start_matches("value_"),
-            "a": self.a,
-            "b": self.b,
-            "ratio": self.ratio(),
-            "ratio_interval": self.ratio_interval(),
-            "better": self.better(),
-        });
+        let Self { figure, a, b } = self;
+        let unit = figure.unit.field().trim_start_matches("value_");
+        let (ratio, ratio_interval, better) = (self.ratio(), self.ratio_interval(), self.better());
+        let row = RowRecord {
+            subject: &figure.subject,
+            measure: &figure.measure,
+            unit,
+            a,
+            b,
+            ratio,
+            ratio_interval,
+            better,
+        };
         row.serialize(serializer)
     }
 }

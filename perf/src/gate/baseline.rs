@@ -10,24 +10,28 @@ use splinter_harness::input::read_text;
 use std::path::Path;
 
 /// The file's content.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)] // Documented in results/schema.md, field by field.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[allow(missing_docs)] // A field without a comment shares the one above.
 pub struct Baseline {
     pub schema_version: u32,
     pub kind: String,
+    /// What counted, and how it was built.
     pub rustc: String,
     pub target: String,
     pub flags: String,
+    /// Fingerprint of the probe's sources.
     pub probe: String,
+    /// What counted, and how it was built.
     pub valgrind: String,
     pub seed: u64,
     pub rows: Vec<Entry>,
 }
 
 /// One operation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[allow(missing_docs)]
 pub struct Entry {
+    /// Counts by operation; the band is their spread.
     pub name: String,
     pub instructions: f64,
     pub band_percent: f64,

@@ -1,5 +1,5 @@
-//! The record of a gate, as it is written to JSON: the verdict, and a table for each tier. `results/schema.md` documents every
-//! field. Knows nothing of how it was found out.
+//! What a gate found, as it is written to JSON: the verdict, and a table for each tier. `results/schema.md` is made of
+//! these types. Knows nothing of how it was found out.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,31 +12,37 @@ use std::process::ExitCode;
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// The record of one gate.
-#[derive(Clone, Debug, Serialize)]
-#[allow(missing_docs)] // Documented in results/schema.md, field by field.
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
+#[allow(missing_docs)] // A field without a comment shares the one above.
 pub struct Record {
     pub schema_version: u32,
     pub kind: &'static str,
     pub verdict: Verdict,
     pub reasons: Vec<String>,
     pub interrupted: bool,
+    /// Both sides; a revision mentions changes; `base` null: only invariants asked for.
     pub base: Option<Subject>,
+    /// Both sides; a revision mentions changes; `base` null: only invariants asked for.
     pub head: Subject,
+    /// `{tiers,build_flags,base_environment,head_environment,repeats,only}`;
+    /// `{blocks,sample_ms,goodput_threshold_percent,p99_threshold_percent,processor,seed}`.
     pub config: Value,
     pub tiers: Tiers,
+    /// `build` is this program's own.
     pub environment: Environment,
 }
 
 /// A side of the comparison.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[allow(missing_docs)]
 pub struct Subject {
+    /// What was compared.
     pub name: String,
     pub revision: String,
 }
 
 /// The tiers that were asked for.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, schemars::JsonSchema)]
 #[allow(missing_docs)]
 pub struct Tiers {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,9 +54,10 @@ pub struct Tiers {
 }
 
 /// One tier: its verdict is the gravest of its rows', unless the whole of it could not be told.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 #[allow(missing_docs)]
 pub struct Tier<R> {
+    /// ● Only if asked for, with `rows`.
     pub verdict: Verdict,
     pub reasons: Vec<String>,
     pub rows: Vec<R>,
@@ -65,9 +72,10 @@ impl<R> Tier<R> {
 }
 
 /// The instructions of one operation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[allow(missing_docs)]
 pub struct InstructionRow {
+    /// Of one operation; null: not counted.
     pub name: String,
     pub verdict: Verdict,
     pub base: Option<f64>,
@@ -77,9 +85,10 @@ pub struct InstructionRow {
 }
 
 /// One stress run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[allow(missing_docs)]
 pub struct InvariantRow {
+    /// Each of `invariants` must be 0.
     pub name: String,
     pub verdict: Verdict,
     pub successes: u64,
@@ -88,23 +97,31 @@ pub struct InvariantRow {
 }
 
 /// Goodput or latency of one operation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[allow(missing_docs)]
 pub struct TimeRow {
+    /// Medians over blocks.
     pub name: String,
     pub measure: Measure,
     pub verdict: Verdict,
     pub base: f64,
     pub head: f64,
+    /// Of head, and of base again, against base; `p_holm` is Holm-corrected over all rows.
     pub change: Effect,
+    /// Of head, and of base again, against base; `p_holm` is Holm-corrected over all rows.
     pub control: Effect,
+    /// The least change that counts.
     pub threshold_percent: f64,
+    /// The least loss that these blocks find with probability 0.8; null: none.
     pub detectable_percent: Option<f64>,
+    /// Why a row is undecided.
     pub reason: Option<String>,
 }
 
 /// The measure of an operation's time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
     /// Successes per second: more is better.
@@ -137,9 +154,10 @@ impl Measure {
 }
 
 /// A change over the blocks, in percent of the base: the median, its 95 % interval, and the signed-rank test.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[allow(missing_docs)]
 pub struct Effect {
+    /// Blocks, median with interval, and both p-values.
     pub blocks: usize,
     pub median_percent: f64,
     pub low_percent: f64,

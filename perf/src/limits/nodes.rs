@@ -194,15 +194,15 @@ fn sum(bytes: &[u8]) -> u64 {
 }
 
 /// Both matrices, by row of the node that loads and column of the node that is loaded from.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct Matrices {
-    /// Nodes with processors.
+    /// ● Nodes with usable processors, by row.
     pub from: Vec<u32>,
-    /// Nodes with memory.
+    /// ● Nodes with memory, by column.
     pub to: Vec<u32>,
-    /// Nanoseconds of a load: medians over the rounds; none where a pair could not be sampled.
+    /// ● A dependent load of one thread, the median over the rounds; null: not sampled.
     pub load_ns: Vec<Vec<Option<f64>>>,
-    /// Bytes read per second, likewise.
+    /// ● A sequential read of one thread, likewise.
     pub read_bytes_per_s: Vec<Vec<Option<f64>>>,
 }
 

@@ -48,11 +48,12 @@ pub fn probes(pairs: &[Pair], budget: Duration) -> Vec<Probe<'static>> {
 }
 
 /// A matrix of nanoseconds one way, by row and column in the order of `processors`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct Matrix {
-    /// The processors' numbers.
+    /// ● The processors, of rows and of columns.
     pub processors: Vec<usize>,
-    /// Medians over the rounds; none on the diagonal, and where a pair could not be sampled.
+    /// ● One way of a cache line, the median over the rounds; null on the diagonal, and where a pair could not be
+    /// sampled.
     pub ns: Vec<Vec<Option<f64>>>,
 }
 

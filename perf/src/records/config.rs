@@ -174,7 +174,7 @@ pub fn text(value: &Value) -> String {
 }
 
 /// A field of which two lists do not say the same.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Difference {
     /// The field.
     pub field: String,

@@ -70,7 +70,7 @@ impl Record {
                 add(&row.title(), "value", unit, Some(value));
             }
         }
-        for Load { load, entrants } in self.loads() {
+        for Load { load, entrants, .. } in self.loads() {
             for Entrant { name, goodput_per_s, .. } in entrants {
                 let subject = format!("{load}: {name}");
                 add(&subject, "goodput", Unit::PerSecond, goodput_per_s);
@@ -78,9 +78,9 @@ impl Record {
         }
         for claim in self.claims() {
             let name = &claim.claim;
-            add(name, "rate", Unit::PerSecond, claim.measured_per_s);
-            add(name, "time", Unit::Nanoseconds, claim.measured_ns);
-            for way in &claim.ways {
+            add(name, "rate", Unit::PerSecond, claim.figures.measured_per_s);
+            add(name, "time", Unit::Nanoseconds, claim.figures.measured_ns);
+            for way in &claim.figures.ways {
                 let subject = format!("{name}: {}", way.name);
                 add(&subject, "time", Unit::Nanoseconds, way.ns);
             }

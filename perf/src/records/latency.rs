@@ -101,7 +101,7 @@ fn points(histogram: &Histogram<u64>) -> Vec<(f64, f64)> {
 
 fn sparse(record: &Record) -> Vec<Curve> {
     let operations = record.operations().into_iter();
-    let mut timed: Vec<(String, Percentiles)> = operations.map(|it| (it.name, it.latency_ns)).collect();
+    let mut timed: Vec<(String, Percentiles)> = operations.map(|it| (it.name, it.of.latency_ns)).collect();
     for name in ["detection", "recovery", "rescue"] {
         let latency = record.part(&[&format!("{name}_ns")]);
         timed.extend(latency.map(|latency| (name.to_owned(), latency)));

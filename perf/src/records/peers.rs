@@ -2,58 +2,105 @@
 
 use super::record::Record;
 use super::spread::Spread;
-use serde::Deserialize;
-use splinter_stress::Percentiles;
+use crate::doctor::Doctor;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use splinter_harness::clock_cost::ClockCost;
+use splinter_harness::environment::{Environment, settle};
+use splinter_harness::verdict::Verdict;
+use splinter_stress::{Percentiles, Workload};
 use std::collections::BTreeMap;
 
+/// How stores are compared.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Plan {
+    /// Rounds; each takes one sample of each store.
+    pub rounds: u32,
+    /// Length of a sample.
+    pub sample_ms: u64,
+    /// What is not counted before it.
+    pub warmup_ms: u64,
+    /// Keys.
+    pub keys: u64,
+    /// The length of their values.
+    pub value_len: u32,
+    /// Seed of all random choices.
+    pub seed: u64,
+    /// Whether it is a first look only.
+    pub quick: bool,
+}
+
+/// The record of one comparison.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[allow(missing_docs)] // A field without a comment shares the one above.
+pub struct Comparison {
+    pub schema_version: u32,
+    pub kind: &'static str,
+    /// `"fail"`: reads of Splinter were torn or failed; `"inconclusive"`: interrupted or disturbed. Speed does not
+    /// count.
+    pub verdict: Verdict,
+    pub reasons: Vec<String>,
+    /// The flags.
+    pub config: Plan,
+    /// What the clock adds to each latency, and its error.
+    pub clock: ClockCost,
+    pub cells: Vec<Load>,
+    pub doctor: Doctor,
+    pub environment: Environment,
+}
+
 /// One load with the stores that bore it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs)]
 pub struct Load {
-    /// Its name.
+    /// ● Its name; its workload as in a run.
     pub load: String,
-    /// The stores.
+    #[serde(default)]
+    pub config: Workload,
     #[serde(default)]
     pub entrants: Vec<Entrant>,
 }
 
 /// One store under one load.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[allow(missing_docs)]
 pub struct Entrant {
-    /// The store's name.
+    /// ● The store; a caution; why it is absent or stopped.
     pub name: String,
-    /// Its version.
-    #[serde(default)]
     pub version: String,
-    /// What else a reader must know to compare it.
-    #[serde(default)]
     pub note: Option<String>,
-    /// Why it took no part, or stopped.
-    #[serde(default)]
     pub problem: Option<String>,
-    /// Median goodput.
-    #[serde(default)]
+    /// ● Median goodput, and by round.
     pub goodput_per_s: Option<f64>,
-    /// How many times its goodput Splinter's is.
-    #[serde(default)]
     pub ratio: Option<Ratio>,
-    /// Goodput, by round.
-    #[serde(default)]
+    /// ● Median goodput, and by round.
     pub rounds: Vec<f64>,
-    /// Latencies by operation.
-    #[serde(default)]
+    /// By operation: last round, one attempt of 64.
     pub latency_ns: BTreeMap<String, Percentiles>,
+    /// Values that no single write made, in a checked run before; null for pipelined clients.
+    pub torn_reads: Option<u64>,
 }
 
 /// Splinter's goodput over another's: the median over the rounds with its 95 % interval.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 #[allow(missing_docs)]
 pub struct Ratio {
+    /// ● Splinter's goodput over its own; `of`: Splinter by key or by handle.
+    pub of: String,
     pub median: f64,
     pub low: f64,
     pub high: f64,
 }
 
 impl Entrant {
+    /// Makes the entry of a store that takes no part.
+    #[must_use]
+    pub fn absent(name: &str, why: String) -> Self {
+        Self { name: name.to_owned(), problem: Some(why), ..Self::default() }
+    }
+
     /// Tells whether it is Splinter.
     #[must_use]
     pub fn is_splinter(&self) -> bool {
@@ -65,6 +112,34 @@ impl Entrant {
     pub fn interval(&self) -> Option<(f64, f64)> {
         let spread = Spread::of(self.rounds.iter().copied())?;
         (spread.samples > 1).then_some((spread.low, spread.high))
+    }
+}
+
+impl Comparison {
+    /// Decides the verdict: torn reads or errors of ours fail, without figures of ours nothing was compared, and of
+    /// disturbed
+    /// rounds nothing follows.
+    pub fn conclude(&mut self, interrupted: bool) {
+        let ours = self.cells.iter().flat_map(|cell| &cell.entrants);
+        let ours = ours.filter(|entrant| entrant.is_splinter());
+        let mut broken = false;
+        for entrant in ours {
+            let torn = entrant.torn_reads.unwrap_or(0);
+            let words = entrant.problem.clone().or_else(|| (torn > 0).then(|| format!("{torn} torn reads")));
+            if let Some(words) = words {
+                broken = true;
+                self.reasons.push(format!("{}: {words}", entrant.name));
+            }
+        }
+        if interrupted {
+            self.reasons.push("interrupted".to_owned());
+        }
+        self.verdict = match (broken, self.reasons.is_empty()) {
+            (true, _) => Verdict::Fail,
+            (false, true) => Verdict::Pass,
+            (false, false) => Verdict::Inconclusive,
+        };
+        settle(&mut self.verdict, &mut self.reasons, &self.environment);
     }
 }
 

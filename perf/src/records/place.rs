@@ -2,6 +2,8 @@
 
 use super::record::Record;
 use serde::Deserialize;
+use splinter_harness::machine::MachineNode;
+use splinter_harness::{cpulist, environment};
 use std::collections::BTreeMap;
 
 /// One worker, as a run saw it or as a plan has it.
@@ -48,21 +50,6 @@ impl Worker {
     }
 }
 
-/// A node as a record describes it.
-#[derive(Deserialize)]
-struct Described {
-    id: u64,
-    processors: Processors,
-}
-
-/// A list of processors: of a run as the kernel writes it, of a plan as numbers.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Processors {
-    Text(String),
-    Numbers(Vec<u64>),
-}
-
 /// One processor with the workers that ran there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Processor {
@@ -93,15 +80,23 @@ impl Record {
         for worker in workers {
             by_processor.entry(worker.seen()).or_default().push(worker);
         }
-        // A plan has the machine that it is for.
-        let nodes: Option<Vec<Described>> = self.part(&["environment", "nodes"]);
-        let nodes = nodes.or_else(|| self.part(&["machine", "nodes"]));
+        // A run says where it was, with lists as the kernel writes them; a plan has the machine that it is for.
+        let own = self.part::<Vec<environment::Node>>(&["environment", "nodes"]);
+        let own = own.map(|nodes| {
+            let processors = |node: environment::Node| cpulist::parse(&node.processors).unwrap_or_default();
+            nodes.into_iter().map(|node| (node.id, processors(node))).collect()
+        });
+        let planned = || {
+            let nodes = self.part::<Vec<MachineNode>>(&["machine", "nodes"])?;
+            Some(nodes.into_iter().map(|node| (node.id, node.processors)).collect())
+        };
+        let nodes: Vec<(u32, Vec<usize>)> = own.or_else(planned).unwrap_or_default();
         let mut placed = Vec::new();
-        for node in nodes.unwrap_or_default() {
-            let take = |id| Processor { id, workers: by_processor.remove(&Some(id)).unwrap_or_default() };
-            let processors: Vec<Processor> = node.processors.ids().into_iter().map(take).collect();
+        for (node, processors) in nodes {
+            let mut take = |id| Processor { id, workers: by_processor.remove(&Some(id)).unwrap_or_default() };
+            let processors: Vec<Processor> = processors.into_iter().map(|id| take(id as u64)).collect();
             if !processors.is_empty() {
-                let name = format!("node {}", node.id);
+                let name = format!("node {node}");
                 placed.push(Node { name, processors });
             }
         }
@@ -122,31 +117,10 @@ impl Record {
     }
 }
 
-impl Processors {
-    /// Reads a list such as `0-3,8`; what of it is no number is left out.
-    fn ids(self) -> Vec<u64> {
-        let text = match self {
-            Self::Numbers(ids) => return ids,
-            Self::Text(text) => text,
-        };
-        let mut all = Vec::new();
-        for part in text.split(',') {
-            let (first, last) = part.split_once('-').unwrap_or((part, part));
-            if let (Ok(first), Ok(last)) = (first.trim().parse::<u64>(), last.trim().parse::<u64>())
-                && last.saturating_sub(first) < 65_536
-            {
-                all.extend(first..=last);
-            }
-        }
-        all
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::records::file::tests::record;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     #[test]
     fn workers_are_found_on_the_nodes_of_their_processors() {
@@ -190,14 +164,5 @@ mod tests {
         let placed = record(value).placed();
         assert_eq!(placed[0].processors[1].workers[0].requested(), Some(1));
         assert!(!placed[0].processors[1].workers[0].is_misplaced());
-    }
-
-    #[test]
-    fn lists_of_processors_are_read_as_the_kernel_writes_them() {
-        let ids = |list: Value| serde_json::from_value::<Processors>(list).unwrap().ids();
-        assert_eq!(ids(json!("0-2,8")), [0, 1, 2, 8]);
-        assert_eq!(ids(json!([4, 5])), [4, 5]);
-        assert_eq!(ids(json!("")), Vec::<u64>::new());
-        assert_eq!(ids(json!("3-1,x,0-99999999999")), Vec::<u64>::new());
     }
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use splinter_harness::verdict::Verdict;
 use splinter_stress::Percentiles;
 use std::collections::BTreeMap;
+use std::ops::Deref;
 
 /// Where a record was read from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,31 +36,20 @@ pub struct Record {
 }
 
 /// One operation's counts and latencies.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Operation {
     /// Its name.
-    #[serde(skip)]
     pub name: String,
-    /// Calls.
-    pub attempts: u64,
-    /// Calls that did their work, if the record says so.
-    #[serde(default)]
-    successes: Option<u64>,
-    /// Calls that met another writer's claim.
-    #[serde(default)]
-    pub again: u64,
-    /// Calls that came to nothing otherwise.
-    #[serde(default)]
-    pub failures: u64,
-    /// Successes per second.
-    #[serde(default)]
-    pub goodput_per_s: f64,
-    /// Calls per second, if the record says so.
-    #[serde(default)]
-    attempts_per_s: Option<f64>,
-    /// Its latency in nanoseconds; all 0 if none was timed.
-    #[serde(default)]
-    pub latency_ns: Percentiles,
+    /// What was counted and timed.
+    pub of: splinter_stress::Operation,
+}
+
+impl Deref for Operation {
+    type Target = splinter_stress::Operation;
+
+    fn deref(&self) -> &Self::Target {
+        &self.of
+    }
 }
 
 /// A percentile that records hold.
@@ -96,17 +86,10 @@ impl Percentile {
 }
 
 impl Operation {
-    /// Returns how many calls did their work.
+    /// Returns how many calls did their work: all that did not end otherwise.
     #[must_use]
     pub fn successes(&self) -> u64 {
-        let others = self.again + self.failures;
-        self.successes.unwrap_or(self.attempts.saturating_sub(others))
-    }
-
-    /// Returns calls per second.
-    #[must_use]
-    pub fn attempts_per_s(&self) -> f64 {
-        self.attempts_per_s.unwrap_or(self.goodput_per_s)
+        self.counts.attempts.saturating_sub(self.counts.again + self.counts.failures)
     }
 
     /// Tells whether it only reads: such a call that meets a claim is not tried again.
@@ -118,7 +101,7 @@ impl Operation {
     /// Returns the share of calls that met a claim.
     #[must_use]
     pub fn again_share(&self) -> f64 {
-        self.again as f64 / self.attempts.max(1) as f64
+        self.counts.again as f64 / self.counts.attempts.max(1) as f64
     }
 }
 
@@ -237,9 +220,8 @@ impl Record {
         let operations = self.at(&["operations"]).and_then(Value::as_object);
         let read = |(name, value): (&String, &Value)| {
             // A record of kills has lists of counts, which would be read as fields in their order.
-            let operation = Operation::deserialize(value.as_object()?).ok()?;
-            let name = name.clone();
-            Some(Operation { name, ..operation })
+            let of = Deserialize::deserialize(value.as_object()?).ok()?;
+            Some(Operation { name: name.clone(), of })
         };
         let mut all: Vec<Operation> = operations.into_iter().flatten().filter_map(read).collect();
         let order = |name: &str| {

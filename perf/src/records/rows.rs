@@ -1,9 +1,134 @@
 //! Rows of costs and limits, and claims that were tried, as `micro`, `limits`, `wake`, `tune` and `reproduce` write them.
 
 use super::record::Record;
+use crate::doctor::Doctor;
+use crate::limits::nodes::Matrices;
+use crate::limits::pairs::Matrix;
+use crate::reproduce::record::Figures;
 use crate::unit::Unit;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use splinter_harness::environment::Environment;
+use splinter_harness::verdict::Verdict;
+use splinter_stress::TuningFacts;
+use std::collections::BTreeMap;
+
+/// The record of `micro`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs)] // A field without a comment shares the one above.
+pub struct MicroRecord {
+    pub schema_version: u32,
+    pub kind: String,
+    /// `"fail"`: a target clearly missed; `"pass"`: all clearly met; else, or of disturbed rounds, `"inconclusive"`.
+    pub verdict: Verdict,
+    pub reasons: Vec<String>,
+    /// `tuning` as in [store](#store); `pinned_to`: processor or null.
+    pub config: Method,
+    pub rows: Vec<MicroRow>,
+    /// Rows as of `limits`.
+    pub limits: Vec<LimitRow>,
+    pub doctor: Doctor,
+    pub environment: Environment,
+}
+
+/// How the samples of `micro` and `limits` were taken.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs)]
+pub struct Method {
+    pub rounds: u32,
+    pub seed: u64,
+    pub sample_ms: f64,
+    pub tuning: TuningFacts,
+    pub pinned_to: Option<usize>,
+}
+
+/// A value in one of these units.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs)]
+pub struct InUnit {
+    /// Median, in one of these units.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value_ns: Option<f64>,
+    /// Median, in one of these units.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value_per_s: Option<f64>,
+    /// Median, in one of these units.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value_bytes: Option<f64>,
+    /// Median, in one of these units.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value_bytes_per_s: Option<f64>,
+    /// Median, in one of these units.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value_share: Option<f64>,
+}
+
+/// One operation beside its limit.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs)]
+pub struct MicroRow {
+    /// The operation.
+    pub name: String,
+    #[serde(flatten)]
+    pub value: InUnit,
+    /// Maybe a sum: `3 x L2 chase + 3 x memcpy 1 KiB`; `absolute`: a fixed figure.
+    pub limit_name: String,
+    pub limit: Option<f64>,
+    /// Value over limit, of the medians and by round.
+    pub ratio: Option<f64>,
+    pub ratio_quartiles: Option<[f64; 2]>,
+    /// `bound`: `at most` or `at least`; `clear`: the middle half agrees.
+    pub target: f64,
+    pub bound: String,
+    pub met: Option<bool>,
+    pub clear: bool,
+    /// Of the value.
+    pub min: Option<f64>,
+    pub quartiles: Option<[f64; 2]>,
+    pub samples: usize,
+    /// A caution; why there is no value or judgement.
+    pub note: Option<String>,
+    pub problem: Option<String>,
+    /// By name, means of the kernel's counters; only those that it lets be read.
+    pub per_operation: BTreeMap<String, f64>,
+}
+
+/// The record of `limits`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs)]
+pub struct LimitsRecord {
+    pub schema_version: u32,
+    pub kind: String,
+    /// `"inconclusive"`: interrupted, disturbed, or a limit was not measured or is implausible.
+    pub verdict: Verdict,
+    pub reasons: Vec<String>,
+    /// As of `micro`.
+    pub config: Method,
+    pub rows: Vec<LimitRow>,
+    pub core_to_core: Matrix,
+    pub node_to_node: Matrices,
+    pub doctor: Doctor,
+    pub environment: Environment,
+}
+
+/// One limit of the machine.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs)]
+pub struct LimitRow {
+    /// ● The limit.
+    pub name: String,
+    #[serde(flatten)]
+    pub value: InUnit,
+    /// Of the value.
+    pub min: Option<f64>,
+    pub quartiles: Option<[f64; 2]>,
+    pub samples: usize,
+    /// Of a chase: its memory, and which pages that had.
+    pub note: Option<String>,
+    /// Why there is no value, or why it is implausible.
+    pub problem: Option<String>,
+}
 
 /// One row: what was measured, maybe beside a limit. Fields that a kind does not have are absent.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -95,41 +220,15 @@ impl Row {
 
 /// One published claim that was tried.
 #[derive(Clone, Debug, Deserialize)]
-#[allow(missing_docs)] // As in the schema.
 pub struct Claim {
+    /// Its name.
     pub claim: String,
-    #[serde(default)]
-    pub verdict: Option<String>,
+    /// How it was tried.
     #[serde(default)]
     pub configuration: String,
-    #[serde(default)]
-    pub definition: String,
-    #[serde(default)]
-    pub measured_per_s: Option<f64>,
-    #[serde(default)]
-    pub measured_ns: Option<f64>,
-    #[serde(default)]
-    pub scaling: Vec<Point>,
-    #[serde(default)]
-    pub ways: Vec<Way>,
-}
-
-/// Goodput on some processors.
-#[derive(Clone, Debug, Deserialize)]
-#[allow(missing_docs)]
-pub struct Point {
-    pub processors: f64,
-    pub goodput_per_s: f64,
-    #[serde(default)]
-    pub efficiency: Option<f64>,
-}
-
-/// One way of waking.
-#[derive(Clone, Debug, Deserialize)]
-#[allow(missing_docs)]
-pub struct Way {
-    pub name: String,
-    pub ns: Option<f64>,
+    /// What was measured of it.
+    #[serde(flatten)]
+    pub figures: Figures,
 }
 
 impl Record {

@@ -8,7 +8,7 @@ use splinter_harness::stats::{quantile, sorted};
 const WANTED: f64 = 0.95;
 
 /// The median of some measurements, and an interval for it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Spread {
     /// How many measurements there were.
     pub samples: usize,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use splinter_harness::stats::Summary;
 
 /// The finding on a claim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Finding {
     /// The figure was reached.
@@ -152,7 +152,8 @@ pub fn latency(get_ns: Option<f64>, last_level_ns: Option<f64>, implausible: Opt
 }
 
 /// One way of waking, beside the kernel's.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default)] // Older records lack some.
 pub struct Way {
     /// Its name.
     pub name: String,

@@ -24,7 +24,7 @@ use splinter_stress::Workload;
 use std::collections::BTreeMap;
 
 /// How thoroughly the claims are tried.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Plan {
     /// Names of the claims to try.
     pub claims: Vec<String>,

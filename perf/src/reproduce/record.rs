@@ -1,4 +1,4 @@
-//! The record of trying the claims, as it is written to JSON. `results/schema.md` documents every field.
+//! What came of trying the claims, as it is written to JSON. `results/schema.md` is made of these types.
 
 use super::claims::Claim;
 use super::judge::{Finding, Judgement, Way};
@@ -6,23 +6,26 @@ use super::scaling::Point;
 use super::{Costs, Implausible, Plan};
 use crate::doctor::Doctor;
 use crate::micro::record::SCHEMA_VERSION;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use splinter_harness::environment::Environment;
 use splinter_harness::stats::Summary;
 use splinter_harness::verdict::Verdict;
 use splinter_stress::{Record, Workload};
 
 /// The record of one reproduction.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 #[allow(missing_docs)]
 pub struct Reproduction {
     pub schema_version: u32,
     pub kind: &'static str,
+    /// `"fail"`: broken invariant; `"inconclusive"`: interrupted, or a claim not tried. Unreached figures pass.
     pub verdict: Verdict,
     pub reasons: Vec<String>,
+    /// The flags.
     pub config: Plan,
+    /// By operation, in ns; `memory copy` in bytes per second.
     pub costs: Costs,
-    /// Costs that were refused, and why.
+    /// Limits that were refused, and why; absent if none.
     #[serde(skip_serializing_if = "Implausible::is_empty")]
     pub implausible: Implausible,
     pub cells: Vec<Cell>,
@@ -31,75 +34,96 @@ pub struct Reproduction {
 }
 
 /// One claim.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 #[allow(missing_docs)]
 pub struct Cell {
+    /// ● `throttled`, `writers`, `numa`, `torn`, `latency`, `wake`.
     pub claim: &'static str,
+    /// ● `"reproduced"`, `"not_reproduced"`, `"not_comparable"` (not reached, and the machine lacks something
+    /// claimed), `"inconclusive"` (disturbed, an implausible limit, or faster than the machine can be).
     pub verdict: Finding,
+    /// Claim, its machine, trial, counting, why the finding.
     pub reasons: Vec<String>,
     pub published: &'static str,
     pub hardware: &'static str,
     pub configuration: &'static str,
     #[serde(flatten)]
     pub figures: Figures,
-    /// Broken invariants of all its runs.
+    /// Broken invariants of all runs.
     pub broken: u64,
+    /// The runs; the run with every value checked.
     pub runs: Vec<Run>,
+    /// The runs; the run with every value checked.
     pub proof: Option<Run>,
 }
 
 /// The figures of a claim; those that do not apply are absent.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default)]
 #[allow(missing_docs)]
 pub struct Figures {
+    /// Claim, its machine, trial, counting, why the finding.
     pub definition: String,
+    /// ● The figure; median goodput, least and greatest, ratio to the figure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub figure_per_s: Option<f64>,
+    /// ● The figure; median goodput, least and greatest, ratio to the figure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub measured_per_s: Option<f64>,
-    /// The least and the greatest of the repetitions.
+    /// ● The figure; median goodput, least and greatest, ratio to the figure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub measured_range_per_s: Option<[f64; 2]>,
+    /// The same by attempts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempts_per_s: Option<f64>,
+    /// Medians of a latency and its limit; `ratio` is theirs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub measured_ns: Option<f64>,
+    /// Medians of a latency and its limit; `ratio` is theirs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit_ns: Option<f64>,
+    /// ● The figure; median goodput, least and greatest, ratio to the figure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ratio: Option<f64>,
+    /// The same by attempts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ratio_by_attempts: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bound: Option<Bound>,
-    /// The share of the bound that was reached.
+    /// Share of the bound reached.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub share_of_bound: Option<f64>,
+    /// Goodput by processor.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub per_processor_per_s: Option<f64>,
+    /// The last efficiency of `scaling`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scaling_efficiency: Option<f64>,
+    /// For the figure: at efficiency 1, and at each one's goodput here; efficiency above 1 is ignored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub processors_needed: Option<[f64; 2]>,
+    /// Goodput of a worker on each; of each over one alone.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub scaling: Vec<Point>,
+    /// Ways of waking, each against the kernel's.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ways: Vec<Way>,
 }
 
 /// The most that the processors could do.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[allow(missing_docs)]
 pub struct Bound {
+    /// The processors' maximum if operations were only their costliest necessary part.
     pub per_s: f64,
-    /// The limits that it is made of.
     pub by: String,
 }
 
 /// One run of a workload, as far as claims ask.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 #[allow(missing_docs)]
 pub struct Run {
+    /// As a run's.
     pub config: Workload,
     pub verdict: Verdict,
     pub reasons: Vec<String>,

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 /// One point of a scaling curve.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default)] // Older records lack some.
 pub struct Point {
     /// Processors that are used, a worker on each.
     pub processors: usize,

@@ -19,25 +19,20 @@ pub(super) struct FinalComparison {
 }
 
 /// What they say.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, schemars::JsonSchema)]
+#[allow(missing_docs)] // A field without a comment shares the one above.
 pub struct Outcome {
-    /// Rounds.
+    /// ● Median gain in these rounds, its interval, and p.
     pub rounds: usize,
-    /// The gain of the candidate over the default in percent, the median over rounds: above 0 where it is better.
     pub gain_percent: f64,
-    /// The interval of that, of 95 %.
     pub low_percent: f64,
-    /// Its upper end.
     pub high_percent: f64,
-    /// Two-sided p-value of the signed-rank test.
     pub p: f64,
-    /// The smallest gain that so many rounds, as different as these, would have shown.
+    /// ● The least gain that the rounds would show; change of p99.
     pub detectable_percent: Option<f64>,
-    /// The p99 of the candidate against that of the default, the median over rounds.
     pub p99_percent: Option<f64>,
-    /// Whether the candidate is better beyond doubt, and keeps what has to be kept.
+    /// ● Whether the candidate is better; why not.
     pub beats: bool,
-    /// In words, why not.
     pub reason: Option<String>,
 }
 

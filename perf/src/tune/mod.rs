@@ -23,7 +23,7 @@ use splinter_harness::verdict::Verdict;
 use splinter_stress::Workload;
 
 /// The plan of a search: its load, and how thorough it is.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Plan {
     /// The load, as it is by default.
     pub workload: Workload,
@@ -35,6 +35,7 @@ pub struct Plan {
     pub goodput_share: f64,
     /// The scrub level that must be promised at least.
     #[serde(serialize_with = "as_text")]
+    #[schemars(with = "String")]
     pub least_scrub: Scrub,
     /// Most candidates.
     pub candidates: usize,
@@ -66,7 +67,7 @@ impl Plan {
 }
 
 /// The outcome.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Finding {
     /// A candidate is better than the default.

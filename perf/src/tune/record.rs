@@ -1,4 +1,4 @@
-//! The record of a search, as it is written to JSON. `results/schema.md` documents every field.
+//! What came of tuning, as it is written to JSON. `results/schema.md` is made of these types.
 
 use super::objective::{Objective, Trial};
 use super::space::{Candidate, Choices, Space};
@@ -11,28 +11,31 @@ use splinter_harness::stats::Summary;
 use splinter_harness::verdict::Verdict;
 
 /// The record of one search.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 #[allow(missing_docs)]
 pub struct Tuned {
     pub schema_version: u32,
     pub kind: &'static str,
+    /// `"fail"`: broken invariant; `"inconclusive"`: the finding is `"unfinished"`.
     pub verdict: Verdict,
     pub reasons: Vec<String>,
+    /// The flags; `workload` as a run's `config`; `p99`: `1.2x`, `5000ns`, `none`.
     pub config: Plan,
+    /// ● `"winner"`, `"nothing_beats_the_default"` as far as shown, `"unfinished"`.
     pub finding: Finding,
-    /// The default and the candidate that was left, on fresh runs.
     pub rows: Vec<Row>,
     pub outcome: Option<Outcome>,
-    /// A winner's run in which every value proves itself; only where no other run's does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proof: Option<Proof>,
-    /// The profile's text.
+    /// Text of the winner's or the default's profile; null unless `"pass"`.
     pub profile: Option<String>,
+    /// The choices.
     pub space: Vec<Choices>,
+    /// Steps: runs of each candidate, candidates, survivors.
     pub rungs: Vec<Rung>,
     pub candidates: Vec<Tried>,
+    /// Runs in all; their broken invariants; start.
     pub runs: usize,
-    /// Broken invariants of all runs.
     pub broken: u64,
     pub started_unix_s: f64,
     pub took_s: f64,
@@ -41,41 +44,46 @@ pub struct Tuned {
 }
 
 /// One side of the last comparison: medians over its rounds.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 #[allow(missing_docs)]
 pub struct Row {
+    /// Default and last candidate on fresh runs; empty if none was ahead.
     pub name: String,
+    /// Default and last candidate on fresh runs; empty if none was ahead.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value_per_s: Option<f64>,
+    /// Default and last candidate on fresh runs; empty if none was ahead.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value_ns: Option<f64>,
+    /// Goodput; p99 of the slowest operation; the objective by round.
     pub goodput_per_s: Option<f64>,
     pub p99_ns: Option<f64>,
-    /// The value of the objective in each round.
     pub samples: Vec<f64>,
 }
 
 /// A run in which every value proves itself.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 #[allow(missing_docs)]
 pub struct Proof {
+    /// A run of the winner with the oracle; only with `--no-oracle`.
     pub goodput_per_s: Option<f64>,
     pub broken: u64,
-    /// Why it shows nothing, if it does not.
     pub error: Option<String>,
 }
 
 /// A candidate, as the search saw it: medians over its runs.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 #[allow(missing_docs)]
 pub struct Tried {
+    /// Last rung, its runs, why dropped (null: the last).
     pub candidate: String,
     pub rung: usize,
     pub runs: usize,
+    /// Medians over its runs.
     pub gain_percent: Option<f64>,
     pub goodput_per_s: Option<f64>,
     pub p99_ns: Option<f64>,
-    /// Why it was given up; null for the one that was left.
+    /// Last rung, its runs, why dropped (null: the last).
     pub out: Option<String>,
 }
 

@@ -131,7 +131,7 @@ impl Entry {
 }
 
 /// One rung, when it is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Rung {
     /// Its number, from 1.
     pub rung: usize,

@@ -12,7 +12,7 @@ use std::fmt;
 const TRIES: usize = 200;
 
 /// Something that can be chosen, in the words of a workload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Axis {
     /// Where workers run.
@@ -152,7 +152,7 @@ pub struct Site {
 }
 
 /// One axis with what can be chosen on it besides the default.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Choices {
     /// The axis.
     pub axis: Axis,

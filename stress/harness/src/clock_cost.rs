@@ -13,7 +13,7 @@ const PAIRS: usize = 4_000;
 const SHOWN_NET: f64 = 10.0;
 
 /// The part of every latency that is the clock's, in nanoseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ClockCost {
     /// The median of what two readings with nothing between them are apart; 0 where nothing was timed.
     pub empty_ns: f64,

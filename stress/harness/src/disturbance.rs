@@ -19,7 +19,7 @@ const TICK_MS: u64 = 10;
 const LEAST_MS: u64 = 3 * TICK_MS;
 
 /// What disturbs a measurement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// The hypervisor gave the processors to others.
@@ -60,7 +60,7 @@ impl Cause {
 }
 
 /// One disturbance, and how much of it there was.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Disturbance {
     /// What disturbed.
     pub cause: Cause,

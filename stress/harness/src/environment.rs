@@ -18,52 +18,55 @@ use std::path::Path;
 const UNAVAILABLE: &str = "unavailable";
 
 /// The fingerprint.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Environment {
-    /// The processor's own name.
+    /// The processor's name.
     pub cpu_model: String,
     /// Processors that this process may use.
     pub processors: usize,
-    /// Caches of the first of them, as "L1 Data 48K".
+    /// Caches of the first, as "L1 Data 48K".
     pub caches: Vec<String>,
-    /// NUMA nodes, with the processors of each and its distances to all.
+    /// NUMA nodes, with or without memory.
     pub nodes: Vec<Node>,
     /// Memory of the machine.
     pub memory_bytes: u64,
     /// Kernel release.
     pub kernel: String,
-    /// Policies for transparent huge pages: private memory, shared memory.
+    /// Policies for private and shared memory.
     pub huge_pages: [String; 2],
     /// Frequency governor.
     pub governor: String,
-    /// Whether a hypervisor is beneath, and whose machine it says this is.
+    /// Whether there is one, and whose.
     pub hypervisor: String,
-    /// Whether all of it ran under Valgrind: then no time means anything.
+    /// Whether Valgrind ran it, which voids all times.
     #[serde(default)]
     pub valgrind: bool,
-    /// Load averages over 1, 5 and 15 minutes before the run.
+    /// Load averages over 1, 5 and 15 minutes before.
     pub load_before: String,
-    /// Processor time that the hypervisor gave to others during the run, all processors together.
+    /// Time that the hypervisor took meanwhile.
     pub steal_ms: u64,
-    /// The quota of processor time that control groups put on this process, and what it did to the run.
+    /// Only under a control-group quota: the group that stopped its processes longest, else the least quota; its
+    /// grant; stops during the run, all processors together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_quota: Option<CpuQuota>,
-    /// What disturbed the measurement; nothing where it was undisturbed.
+    /// Absent if undisturbed; `cause`: `steal`, `quota`, `other_load` (`share` of processor time), `memory_pressure`
+    /// (of time).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub disturbances: Vec<Disturbance>,
-    /// Disturbed rounds that were taken again, and do not count.
+    /// Disturbed rounds, or runs, that were taken again; absent if none.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub rounds_again: u32,
-    /// Time-stamp counter, as measured against the clock.
+    /// Rate of the time-stamp counter, measured.
     pub tsc_ghz: f64,
-    /// Always "unavailable": what the counters said is beside the operations.
+    /// `"unavailable"`: not read here; see `per_operation`.
     pub hardware_counters: String,
     /// What was built.
     pub build: Build,
 }
 
 /// A NUMA node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default)] // Older records lack some.
 pub struct Node {
     /// Its number.
     pub id: u32,
@@ -72,12 +75,11 @@ pub struct Node {
     /// Its distances to all nodes, as the firmware tells them.
     pub distances: String,
     /// Its memory; 0 for one with processors only, or where nobody tells.
-    #[serde(default)]
     pub memory_bytes: u64,
 }
 
 /// What was built, and how.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[allow(missing_docs)] // The names say it all.
 pub struct Build {
     pub version: String,

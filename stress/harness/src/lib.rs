@@ -39,3 +39,6 @@ mod test_tree;
 pub mod text;
 pub mod valgrind;
 pub mod verdict;
+
+#[doc(hidden)]
+pub use schemars;

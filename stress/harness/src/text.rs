@@ -22,6 +22,20 @@ macro_rules! as_text {
                 value.to_string()
             }
         }
+
+        impl $crate::schemars::JsonSchema for $type {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                <String as $crate::schemars::JsonSchema>::schema_name()
+            }
+
+            fn json_schema(generator: &mut $crate::schemars::SchemaGenerator) -> $crate::schemars::Schema {
+                <String as $crate::schemars::JsonSchema>::json_schema(generator)
+            }
+        }
     };
 }
 

@@ -10,7 +10,9 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub const USAGE: u8 = 2;
 
 /// What a command came to. The order is that of gravity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// Everything held.

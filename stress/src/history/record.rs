@@ -12,16 +12,22 @@ use std::fmt::Write as _;
 use std::time::Instant;
 
 /// The verdict on a history.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)] // Documented in results/schema.md, field by field.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[allow(missing_docs)] // A field without a comment shares the one above.
 pub struct HistoryRecord {
+    /// Recorded numbers; a vector counts as a key.
     pub operations: u64,
     pub keys: u64,
+    /// Linearizable or not; `"inconclusive"`: a worker was lost, or a final state unreadable.
     pub verdict: Verdict,
+    /// Keys that are not linearizable.
     pub violations: u64,
+    /// In words: the part of the run; the contradiction.
     pub recorded: String,
+    /// Time and rate of the check, on all processors.
     pub check_s: f64,
     pub checked_per_s: f64,
+    /// In words: the part of the run; the contradiction.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -29,17 +35,22 @@ pub struct HistoryRecord {
 }
 
 /// One of the operations that contradict each other.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[allow(missing_docs)]
 pub struct Shown {
+    /// Fewest contradicting operations of a key; of all keys, the shortest in time. `worker`: also `before`, `after`;
+    /// `kind`: the `object` of [history files](#history-history-files).
     pub worker: String,
     pub key: String,
     pub kind: ObjectKind,
     pub operation: OpKind,
+    /// The write it comes from, as writer:number; of an integer, the number.
     pub value: Option<String>,
+    /// The version and its length.
     pub slot: Option<u32>,
     pub epoch: Option<u64>,
     pub len: Option<u32>,
+    /// Since the first call.
     pub invoked_ns: Option<f64>,
     pub returned_ns: Option<f64>,
 }

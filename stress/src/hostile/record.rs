@@ -1,4 +1,4 @@
-//! What a hostile run counts, and the record of it. `results/schema.md` documents every field.
+//! What a hostile run counts, and the record of it. `results/schema.md` is made of these types.
 
 use super::calls::CALLS;
 use super::shared_state::HostileState;
@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 /// What a hostile run does.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct HostilePlan {
     /// Processes that call the stores.
     pub workers: u32,
@@ -50,21 +50,32 @@ impl HostilePlan {
 }
 
 /// The record of one run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)] // Documented in results/schema.md, field by field.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[allow(missing_docs)] // A field without a comment shares the one above.
 pub struct HostileRecord {
     pub schema_version: u32,
     pub kind: String,
+    /// `"inconclusive"`: interrupted, no guards, a call never made or never successful, or a part never damaged.
     pub verdict: Verdict,
+    /// Each crash, hang and panic with its call and the worker's part of the seed.
     pub reasons: Vec<String>,
+    /// The flags.
     pub config: HostilePlan,
+    /// By part, times damaged.
     pub damage: BTreeMap<String, u64>,
+    /// ● By call: made; answered by an error or nothing. Calls lacking a writer, handle, watcher or file are not
+    /// made.
     pub operations: BTreeMap<String, u64>,
     pub errors: BTreeMap<String, u64>,
+    /// ● Processes ended by signal or sanitizer; must be 0.
     pub crashes: u64,
+    /// ● No progress for `patience_ms`; must be 0.
     pub hangs: u64,
+    /// ● Processes that panicked; must be 0.
     pub panics: u64,
+    /// ● Answers beyond the longest value, slots or the caller's buffer; must be 0.
     pub out_of_bounds: u64,
+    /// Guarded sides of mappings made before the fork.
     pub guards: u64,
     pub took_s: f64,
     pub interrupted: bool,

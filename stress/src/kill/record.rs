@@ -1,4 +1,4 @@
-//! What a kill test counts, and the record of it. `results/schema.md` documents every field.
+//! What a kill test counts, and the record of it. `results/schema.md` is made of these types.
 
 use super::ops::Op;
 use super::shared_state::{FAULTS, Fault, KillState};
@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime};
 
 /// What a kill test does.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct KillPlan {
     /// Kills at random moments.
     pub kills: u64,
@@ -53,21 +53,27 @@ impl KillPlan {
 }
 
 /// The record of one kill test.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)] // Documented in results/schema.md, field by field.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[allow(missing_docs)] // A field without a comment shares the one above.
 pub struct KillRecord {
     pub schema_version: u32,
     pub kind: String,
     pub verdict: Verdict,
     pub reasons: Vec<String>,
+    /// The flags.
     pub config: KillPlan,
     pub kills: Kills,
     pub levels: Vec<KillLevel>,
+    /// ● From SIGKILL until the writer id is seen to have no owner.
     pub detection_ns: Percentiles,
+    /// ● From SIGKILL until a key that the dead writer held took a write.
     pub recovery_ns: Percentiles,
+    /// From the first attempt on that key after detection until success.
     #[serde(default)]
     pub rescue_ns: Percentiles,
+    /// By name: done, met a claim.
     pub operations: BTreeMap<String, [u64; 2]>,
+    /// Values checked; reads given up as busy.
     pub reads: [u64; 2],
     pub invariants: KillInvariants,
     pub took_s: f64,
@@ -77,15 +83,22 @@ pub struct KillRecord {
 }
 
 /// What the killed writers held.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[allow(missing_docs)]
 pub struct Kills {
+    /// ● Kills; an aim that found nobody counts as random.
     pub random: u64,
+    /// ● Those that left a claim.
     pub random_in_claim: u64,
+    /// ● Kills; an aim that found nobody counts as random.
     pub aimed: u64,
+    /// ● Those that left a claim.
     pub aimed_in_claim: u64,
+    /// ● The writer had no writer id yet.
     pub before_a_lane: u64,
+    /// ● A starting writer may already have had the id.
     pub not_looked_into: u64,
+    /// ● Claims left (chunk: index bucket).
     pub holding_slots: u64,
     pub holding_several_slots: u64,
     pub holding_a_chunk: u64,
@@ -124,9 +137,10 @@ impl Kills {
 }
 
 /// One round of a kill test: some kills at one scrub level, in a store of their own.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[allow(missing_docs)]
 pub struct KillLevel {
+    /// Legs, each in its own store.
     pub scrub: String,
     pub kills: u64,
     pub in_claim: u64,
@@ -134,17 +148,23 @@ pub struct KillLevel {
 }
 
 /// What must be 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[allow(missing_docs)]
 pub struct KillInvariants {
+    /// ● Each 0, as in a run.
     pub torn_reads: u64,
     pub lost_updates: u64,
     pub spurious_misses: u64,
+    /// ● Each 0, as in a run.
     pub epoch_regressions: u64,
     pub stuck_claims: u64,
+    /// ● Keys or slots out of place; processes that ended by themselves.
     pub keys_or_slots_astray: u64,
+    /// ● Each 0, as in a run.
     pub stale_leaks: u64,
+    /// ● Each 0, as in a run.
     pub unexpected_errors: u64,
+    /// ● Keys or slots out of place; processes that ended by themselves.
     pub lost_processes: u64,
 }
 

@@ -1,4 +1,4 @@
-//! The result of a matrix. `results/schema.md` documents every field.
+//! The result of a matrix. `results/schema.md` is made of these types.
 
 use super::axis::Axis;
 use super::cell::Cell;
@@ -11,36 +11,45 @@ use splinter_harness::verdict::SCHEMA_VERSION;
 use splinter_harness::verdict::Verdict;
 
 /// The record of a matrix.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)] // Documented in results/schema.md, field by field.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[allow(missing_docs)] // A field without a comment shares the one above.
 pub struct MatrixRecord {
     pub schema_version: u32,
     pub kind: String,
+    /// The worst cell's; `"inconclusive"` also if cells failed or are missing.
     pub verdict: Verdict,
     pub reasons: Vec<String>,
     pub axes: Vec<AxisSettings>,
+    /// Seed of the run order; cells are listed by axes.
     pub order_seed: u64,
+    /// Cells run; cells already there.
     pub measured: usize,
     pub kept: usize,
+    /// Senseless cells, or impossible here; not in the verdict.
     pub refused: Vec<NotRun>,
+    /// Cells that the machine did not let run.
     pub failed: Vec<NotRun>,
+    /// Cells not run, or not to their end.
     pub missing: Vec<String>,
     pub interrupted: bool,
+    /// The records.
     pub cells: Vec<Record>,
 }
 
 /// An axis and what is on it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[allow(missing_docs)]
 pub struct AxisSettings {
+    /// Of `scrub`, `writers`, `readers`, `value_len`, `key_choice`, `pin`.
     pub axis: Axis,
     pub settings: Vec<String>,
 }
 
 /// A cell without a record, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[allow(missing_docs)]
 pub struct NotRun {
+    /// The cell, and why it has no record.
     pub cell: String,
     pub reason: String,
 }

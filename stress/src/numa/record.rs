@@ -1,5 +1,5 @@
-//! What was asked and what was found: the plan, the rows and the record. `results/schema.md` documents
-//! every field.
+//! What was asked and what was found: the plan, the rows and the record. `results/schema.md` is made
+//! of these types.
 
 use super::expected::{Expected, balancing, may_move_all};
 use super::verdict;
@@ -12,7 +12,8 @@ use splinter_harness::verdict::Verdict;
 use std::collections::BTreeMap;
 
 /// What to check: the flags of `numa`, and a part of its record.
-#[derive(clap::Args, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+
+#[derive(clap::Args, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct NumaPlan {
     /// Nodes with memory that the machine must have: with fewer it fails.
     #[arg(long, value_name = "N")]
@@ -40,7 +41,9 @@ pub struct NumaPlan {
 }
 
 /// A mistake that is made on purpose, to see that it is found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Plant {
     /// Memory that is said to be bound is not.
@@ -54,9 +57,10 @@ pub enum Plant {
 }
 
 /// One thing asked, and what became of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs)] // Documented in results/schema.md, field by field.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[allow(missing_docs)] // A field without a comment shares the one above.
 pub struct NumaRow {
+    /// The request, the kernel's answer, pages by node, the faults.
     pub check: String,
     pub asked: String,
     pub found: String,
@@ -101,15 +105,19 @@ impl NumaRow {
 }
 
 /// The record of one proof.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[allow(missing_docs)]
 pub struct NumaRecord {
     pub schema_version: u32,
     pub kind: String,
+    /// `"fail"`: a row failed; `"inconclusive"`: a row unchecked.
     pub verdict: Verdict,
     pub reasons: Vec<String>,
+    /// The flags; `ops`: of each run; `plant`: a deliberate mistake, or null.
     pub config: NumaPlan,
+    /// As in `topology`, by `/sys`.
     pub machine: Machine,
+    /// May move others' pages (`CAP_SYS_NICE`); the kernel's NUMA balancing.
     #[serde(default)]
     pub may_move_all: bool,
     #[serde(default)]

@@ -12,27 +12,24 @@ const TURN_MS: f64 = 20.0;
 const HALF: f64 = 0.5;
 
 /// How an open loop kept its rate.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[allow(missing_docs)] // A field without a comment shares the one above.
 pub struct OpenLoop {
-    /// Starts per second that were asked for, all workers together.
+    /// The request.
     pub asked_per_s: u64,
-    /// How they follow each other.
     pub arrivals: Arrivals,
-    /// How time until a start is passed: `spins`, or `sleeps, then spins` where workers outnumber processors.
+    /// `spins`; `sleeps, then spins` (last 0.1 ms) if workers outnumber processors.
     pub pacer: String,
-    /// Starts that were planned in the window.
+    /// Starts planned in the window, and made; `poisson` starts overdue at the end count by their average.
     pub planned: u64,
-    /// Those of them that were made.
     pub started: u64,
-    /// Successes per second.
+    /// Goodput.
     pub done_per_s: f64,
-    /// How late the latest worker was at the end of the window.
+    /// Of the latest worker, of the latest start.
     pub late_at_end_ms: f64,
-    /// How late the latest start was.
     pub longest_lateness_ms: f64,
-    /// Whether the workers could not keep up: then no latency of the run is to be trusted.
+    /// Whether the rate was missed, and the evidence.
     pub saturated: bool,
-    /// By what that is known.
     pub why: Option<String>,
 }
 

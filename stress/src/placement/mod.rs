@@ -18,24 +18,22 @@ use splinter_harness::affinity;
 use std::collections::BTreeSet;
 
 /// Where one worker ran.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[allow(missing_docs)] // A field without a comment shares the one above.
 pub struct Affinity {
-    /// Processor it was to run on; none if the scheduler was to choose.
+    /// Processor (null: the scheduler's choice); whether pinned.
     pub requested: Option<usize>,
-    /// Whether it could be pinned there.
     pub pinned: bool,
-    /// Processor at the start of its loop.
+    /// Processors seen at the start, between, at the end.
     pub observed_start: Option<usize>,
-    /// Processor at the end.
     pub observed_end: Option<usize>,
-    /// All processors that were seen in between, by looking once every few thousand attempts.
     pub observed: BTreeSet<usize>,
-    /// Node of the processor at the end, by the kernel's word.
+    /// Node at the end, by the kernel.
     #[serde(default)]
     pub observed_node: Option<u32>,
-    /// How often it moved, from the barrier on.
+    /// Counted by `kernel`, or `sampled` (sees fewer).
     pub migrations: u64,
-    /// Who counted: the kernel, or the looks above, which see fewer.
     pub migrations_source: String,
 }
 

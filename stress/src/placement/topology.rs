@@ -21,8 +21,8 @@ pub struct TopologyPlan {
 }
 
 /// A machine, and a placement on it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs)] // Documented in results/schema.md, field by field.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[allow(missing_docs)] // A field without a comment shares the one above.
 pub struct TopologyRecord {
     pub schema_version: u32,
     pub kind: String,
@@ -31,9 +31,10 @@ pub struct TopologyRecord {
 }
 
 /// Where workers would be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[allow(missing_docs)]
 pub struct PlannedPlacement {
+    /// As in a run; null without workers or policy.
     pub pin: Pin,
     pub pin_readers: Option<Pin>,
     pub processors: usize,
@@ -42,9 +43,10 @@ pub struct PlannedPlacement {
 }
 
 /// Where one worker would be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[allow(missing_docs)]
 pub struct PlannedWorker {
+    /// `processor` null: the scheduler's choice.
     pub worker: u32,
     pub role: Role,
     pub processor: Option<usize>,

@@ -11,13 +11,15 @@ use splinter_harness::machine::kernel;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The pages that hold one writer's values.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[allow(missing_docs)]
 pub struct WriterPages {
+    /// `per-lane` only: pages of a writer's values.
     pub writer: u32,
     pub node: u32,
     pub nodes: BTreeMap<u32, u64>,
     pub unknown: u64,
+    /// Pages perhaps first touched from another node; not judged.
     pub shared: u64,
 }
 

@@ -5,15 +5,13 @@ use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// Where an instruction is in the source.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[allow(missing_docs)] // A field without a comment shares the one above.
 pub struct CodeLocation {
-    /// Its address in the program's file, or in a library's.
+    /// The first's next instruction; functions it is inlined into.
     pub address: String,
-    /// The function that it belongs to, the innermost of those that were inlined.
     pub symbol: String,
-    /// File and line.
     pub line: String,
-    /// The functions that this one was inlined into, the innermost first.
     pub within: Vec<String>,
 }
 

@@ -11,38 +11,42 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// One pair of operations in one scenario.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs)] // Documented in results/schema.md, field by field.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[allow(missing_docs)] // A field without a comment shares the one above.
 pub struct Pair {
+    /// Operations, interruption, scrub level, bytes of values.
     pub first: Op,
     pub second: Op,
     pub how: Interruption,
     pub scrub: String,
     pub value_len: usize,
+    /// `same`: one key, one index bucket; `other`: another key of it; `apart`: a key of another bucket; `spill`,
+    /// `crowd`: the same key, or another, of a full bucket.
     #[serde(rename = "ground")]
     pub layout: KeyLayout,
+    /// Whether keys are in a group and the store is watched.
     pub heard: bool,
-    /// Instructions of the first operation.
+    /// Of the first's operation; one in `stride` was tried.
     pub instructions: usize,
-    /// Of this many instructions one was tried, drawn at random.
     pub stride: usize,
-    /// Pause points that were tried.
+    /// As above; three violations end a pair.
     pub points: u64,
-    /// Points that the first process did not reach.
     pub missed: u64,
     pub violations: u64,
 }
 
 /// A pause point at which an invariant broke.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[allow(missing_docs)]
 pub struct Violation {
+    /// Setup, point, broken invariants, command to retry.
     #[serde(rename = "scene")]
     pub scenario: String,
     pub point: usize,
     pub what: String,
     #[serde(flatten)]
     pub location: CodeLocation,
+    /// Setup, point, broken invariants, command to retry.
     pub replay: String,
 }
 
@@ -55,20 +59,24 @@ pub(super) struct ScenarioReport {
 }
 
 /// The record of a sweep.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[allow(missing_docs)]
 pub struct SweepRecord {
     pub schema_version: u32,
     pub kind: String,
+    /// `"fail"`: a violation; `"inconclusive"`: unfinished, or over 2 % missed.
     pub verdict: Verdict,
     pub reasons: Vec<String>,
+    /// Seed of sampled points; whether few; duration.
     pub seed: u64,
     pub quick: bool,
+    /// Pause points tried, not reached, with a violation.
     pub points: u64,
     pub missed: u64,
     pub violations: u64,
     pub pairs: Vec<Pair>,
     pub found: Vec<Violation>,
+    /// Seed of sampled points; whether few; duration.
     pub seconds: f64,
     pub environment: Environment,
 }

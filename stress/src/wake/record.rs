@@ -1,4 +1,4 @@
-//! What is gathered, and the record that it becomes. `results/schema.md` documents every field.
+//! What is gathered, and the record that it becomes. `results/schema.md` is made of these types.
 
 use super::Found;
 use super::exchange::{Broken, Sample};
@@ -18,7 +18,7 @@ use splinter_harness::verdict::Verdict;
 use std::collections::BTreeSet;
 
 /// What to measure: the flags of `wake`, and a part of its record.
-#[derive(clap::Args, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(clap::Args, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct WakePlan {
     /// Rounds; each takes one sample of everything.
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
@@ -65,15 +65,18 @@ impl WakePlan {
 }
 
 /// The record of one measurement.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)] // Documented in results/schema.md, field by field.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[allow(missing_docs)] // A field without a comment shares the one above.
 pub struct WakeRecord {
     pub schema_version: u32,
     pub kind: String,
+    /// `"fail"`: a wake never came, or a wrong processor; missed targets pass.
     pub verdict: Verdict,
     pub reasons: Vec<String>,
     pub labels: Vec<String>,
+    /// The flags.
     pub config: WakePlan,
+    /// Completed.
     pub rounds: u32,
     pub rows: Vec<Row>,
     pub fan_out: Vec<FanOut>,
@@ -83,53 +86,69 @@ pub struct WakeRecord {
 }
 
 /// One mechanism in one situation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[allow(missing_docs)]
 pub struct Row {
+    /// Kind, situation, median.
     pub name: String,
     pub situation: Situation,
     pub value_ns: Option<f64>,
+    /// Percentiles over all rounds; why there is no figure.
     pub one_way_ns: Percentiles,
+    /// Limit and its median.
     pub limit_name: Option<String>,
     pub limit: Option<f64>,
+    /// Median of the rounds' ratios; its maximum; whether it holds.
     pub ratio: Option<f64>,
+    /// Of the ratios.
     pub ratio_quartiles: Option<Middle>,
+    /// Median of the rounds' ratios; its maximum; whether it holds.
     pub target: Option<f64>,
     pub met: Option<bool>,
+    /// `met`, `MISSED`; `met, closely`, `missed, closely`: the middle half spans the target.
     pub judgement: String,
+    /// Waits that slept, by voluntary switches; null for spinning.
     pub asleep_share: Option<f64>,
+    /// Percentiles over all rounds; why there is no figure.
     pub not_measured: Option<String>,
 }
 
 /// One way of waking the waiters.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[allow(missing_docs)]
 pub struct FanOut {
+    /// One write wakes so many threads, all seen asleep.
     pub name: String,
     pub watchers: usize,
     pub processes: usize,
+    /// In total.
     pub calls: u64,
     pub woken: u64,
+    /// Until the first and the last has the value; the write.
     pub first_ns: Percentiles,
     pub last_ns: Percentiles,
     pub writer_ns: Percentiles,
+    /// `last_ns` against one `FUTEX_WAKE` of as many.
     pub limit_name: Option<String>,
     pub limit: Option<f64>,
     pub ratio: Option<f64>,
+    /// Of the ratios.
     pub ratio_quartiles: Option<Middle>,
 }
 
 /// What must be 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[allow(missing_docs)]
 pub struct WakeInvariants {
+    /// Wakes missing after 10 s; must be 0.
     pub lost_wakes: u64,
 }
 
 /// Where the two ran.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[allow(missing_docs)]
 pub struct WakePlacement {
+    /// Of both processes; faults in words.
     pub processors: usize,
     pub requested: [usize; 2],
     pub observed: [BTreeSet<usize>; 2],

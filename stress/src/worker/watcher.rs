@@ -30,15 +30,21 @@ const BATCH: u32 = 256;
 const PATIENCE: Duration = Duration::from_millis(20);
 
 /// What a watcher took, from before the first write to after the last.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs)] // Documented in results/schema.md.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[allow(missing_docs)] // A field without a comment shares the one above.
 pub struct Notices {
+    /// Notifications, first to last.
     pub taken: u64,
+    /// Those in the measured window.
     pub measured: u64,
+    /// Those of `taken` that the watcher waited for, spinning or asleep.
     pub wakes: u64,
+    /// Notices of falling behind; by these, signals overwritten before they were taken.
     pub lagged: u64,
     pub missed: u64,
+    /// Signals of the groups by the store's counts, once per watcher; null with `watch_all`.
     pub signalled: Option<u64>,
+    /// As `lost_notifications`.
     pub lost: u64,
 }
 

@@ -295,6 +295,7 @@ macro_rules! fields {
         $(
             $(#[doc = $doc:literal])+
             $(#[serde($($serde:tt)+)])?
+            $(#[schemars($($schemars:tt)+)])?
             $name:ident: $type:ty = $default:expr, $heading:ident $(, $option:ident: $value:expr)*;
         )+
     ) => {
@@ -303,6 +304,7 @@ macro_rules! fields {
             $(
                 $(#[doc = $doc])+
                 $(#[serde($($serde)+)])?
+                $(#[schemars($($schemars)+)])?
                 pub $name: $type,
             )+
         }

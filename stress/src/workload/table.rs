@@ -45,12 +45,13 @@ macro_rules! switch {
 fields! {
     /// A workload. Every field is in the record, and in a workload file, under its own name; one that is missing there is
     /// as by default.
-    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
     #[serde(deny_unknown_fields, default)]
     pub struct Workload;
 
     /// Scrub level of the store: none, hybrid or full; all stands for one run of each.
     #[serde(with = "super::scrub_text")]
+    #[schemars(with = "String")]
     scrub: Scrub = Scrub::default(), WORKLOAD, takes: Value("LIST"),
         list: Some("Scrub levels, one after the other: a list of none, hybrid, full; or all");
 

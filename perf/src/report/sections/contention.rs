@@ -32,10 +32,10 @@ pub(super) fn fill(input: &Input<'_>, section: &mut Section) {
                 .filter(|operation| operation.name == first.name)
                 .collect();
             let sum = |count: fn(&Operation) -> u64| all.iter().map(count).sum::<u64>();
-            let (attempts, again) = (sum(|it| it.attempts), sum(|it| it.again));
+            let (attempts, again) = (sum(|it| it.counts.attempts), sum(|it| it.counts.again));
             let share = again as f64 / attempts.max(1) as f64;
             let then = if first.reads() { "goes on" } else { "retries" };
-            let failures = sum(|it| it.failures);
+            let failures = sum(|it| it.counts.failures);
             table.row([
                 label.clone().into(),
                 first.name.clone().into(),

@@ -38,14 +38,14 @@ fn goodput(records: &[Record]) -> Option<Tile> {
         if record.kind == "run" {
             add(record.goodput_per_s(), record.what());
         }
-        for Load { load, entrants } in record.loads() {
+        for Load { load, entrants, .. } in record.loads() {
             for entrant in entrants.iter().filter(|it| it.is_splinter()) {
                 add(entrant.goodput_per_s, format!("load \"{load}\", {}", entrant.name));
             }
         }
         for claim in record.claims() {
-            if claim.definition.starts_with("goodput") {
-                add(claim.measured_per_s, claim.configuration);
+            if claim.figures.definition.starts_with("goodput") {
+                add(claim.figures.measured_per_s, claim.configuration);
             }
         }
     }
@@ -63,7 +63,7 @@ fn goodput(records: &[Record]) -> Option<Tile> {
 fn latency(records: &[Record], operation: &str) -> Option<Tile> {
     let mut all: Vec<(bool, Percentiles, String, String)> = Vec::new();
     for record in records {
-        for Load { load, entrants } in record.loads() {
+        for Load { load, entrants, .. } in record.loads() {
             let ours = entrants.iter().find(|it| it.is_splinter());
             let found = ours.and_then(|it| it.latency_ns.get(operation).copied());
             let by = record.disturbed_by().unwrap_or_default();

@@ -1,6 +1,6 @@
 //! Goodput over how many work: lines through records that differ in nothing else.
 
-use super::super::document::{Cell, Section, Table};
+use super::super::document::{Section, Table};
 use super::super::svg::{Axis, COLOURS, Chart, Line, Lines};
 use super::{Input, about_intervals, evenly, runs, spread};
 use crate::records::Record;
@@ -51,18 +51,18 @@ fn of_claims(section: &mut Section, record: &Record) {
     let heads = ["claim", ">processors", ">goodput", ">efficiency %"];
     let mut table = Table::new(&format!("Scaling of claims: {name}"), &heads);
     let mut charts = Vec::new();
-    for claim in record.claims().into_iter().filter(|claim| claim.scaling.len() > 1) {
-        for point in &claim.scaling {
-            let efficiency = point.efficiency.map(|share| format!("{:.0}", share * 100.0));
+    for claim in record.claims().into_iter().filter(|claim| claim.figures.scaling.len() > 1) {
+        for point in &claim.figures.scaling {
             table.row([
                 claim.claim.clone().into(),
-                format!("{:.0}", point.processors).into(),
+                point.processors.to_string().into(),
                 Unit::PerSecond.show(point.goodput_per_s).into(),
-                Cell::or_dash(efficiency),
+                format!("{:.0}", point.efficiency * 100.0).into(),
             ]);
         }
-        let points = claim.scaling.iter().map(|it| (it.processors, it.goodput_per_s)).collect();
-        let line = Line { name: "measured".to_owned(), points, marked: true, ..Line::default() };
+        let points = claim.figures.scaling.iter().map(|it| (it.processors as f64, it.goodput_per_s));
+        let line =
+            Line { name: "measured".to_owned(), points: points.collect(), marked: true, ..Line::default() };
         let ideal = ideal(&line, f64::INFINITY);
         let lines = std::iter::once(line).chain(ideal).collect();
         let chart = chart("processors", lines, record.disturbed_by().is_some());

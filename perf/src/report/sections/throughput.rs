@@ -6,7 +6,6 @@ use super::super::svg::{Axis, Bar, Bars, Chart};
 use super::{Input, about_intervals, evenly, interval, runs, spread};
 use crate::records::Record;
 use crate::records::group::{Group, labels};
-use crate::records::record::Operation;
 use crate::records::spread::Spread;
 use crate::unit::Unit;
 
@@ -68,7 +67,7 @@ pub(super) fn fill(input: &Input<'_>, section: &mut Section) {
 
 fn attempts(group: &Group<'_>) -> Option<f64> {
     let found = spread(group, |record| {
-        let sum = || record.operations().iter().map(Operation::attempts_per_s).sum();
+        let sum = || record.operations().iter().map(|it| it.attempts_per_s.max(it.goodput_per_s)).sum();
         Some(record.number(&["totals", "attempts_per_s"]).unwrap_or_else(sum))
     });
     found.map(|spread| spread.median)

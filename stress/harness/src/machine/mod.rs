@@ -14,20 +14,22 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A machine, this one or another.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Machine {
-    /// The reader: `hwloc`, `/sys`, `synthetic:…` or a file.
+    /// `hwloc`, `/sys`, `synthetic:` description, or file.
     pub source: String,
-    /// All nodes that are there, ascending.
+    /// Ascending; all online processors, and those that this process may use; `memory_bytes` 0, `distances` empty:
+    /// none, or unknown.
     pub nodes: Vec<MachineNode>,
-    /// Its last-level caches, by their lowest processor; none where nobody tells.
+    /// Last-level; `id` as in `llc:N`; empty or 0: unknown.
     pub caches: Vec<MachineCache>,
-    /// All processors that are online, ascending.
+    /// Ascending; `node`: the lowest of several near ones; `core`: its lowest processor.
     pub processors: Vec<Processor>,
 }
 
 /// A node.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default)] // Older records lack some.
 pub struct MachineNode {
     /// Its number.
     pub id: u32,
@@ -44,7 +46,7 @@ pub struct MachineNode {
 }
 
 /// A last-level cache.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct MachineCache {
     /// Its number, from 0 on: that of `llc:N`.
     pub id: usize,
@@ -57,7 +59,7 @@ pub struct MachineCache {
 }
 
 /// A processor: one hardware thread of a core.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Processor {
     /// Its number.
     pub id: usize,

@@ -41,7 +41,7 @@ pub fn quantile(sorted: &[f64], share: f64) -> f64 {
 }
 
 /// What is reported of a series of samples.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, schemars::JsonSchema)]
 pub struct Summary {
     /// How many samples there were.
     pub samples: usize,
@@ -74,7 +74,7 @@ impl Summary {
 }
 
 /// The middle half of some figures.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Middle {
     /// First quartile.
     pub q1: f64,
