@@ -4,10 +4,10 @@
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
+use splinter_testkit::{Folder, wait_until};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
 
 fn perf(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_splinter-perf")).args(arguments).output().expect("the command starts")
@@ -45,16 +45,6 @@ fn held(output: &Output) {
 fn interrupt(child: &Child) {
     let process = Pid::from_raw(child.id() as i32);
     kill(process, Signal::SIGINT).expect("it is there until it is waited for");
-}
-
-/// Waits for something that happens soon, but not for ever: what follows fails if it did not.
-fn wait_for(holds: impl Fn() -> bool) {
-    for _ in 0..10_000 {
-        if holds() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
 }
 
 #[test]
@@ -143,8 +133,8 @@ fn a_claim_has_its_configuration_its_figures_and_its_finding() {
 
 #[test]
 fn a_search_ends_with_a_finding_and_a_profile_that_the_suite_runs_under() {
-    let scratch = Scratch::new("tune");
-    let (profile, kept) = (scratch.0.join("profile.toml"), scratch.0.join("tune.json"));
+    let folder = Folder::new();
+    let (profile, kept) = (folder.join("profile.toml"), folder.join("tune.json"));
     let arguments = "tune --quick --json --writers 2 --readers 1 --keys 64 --key-choice uniform \
         --candidates 4 --rounds 2 --duration 30ms --warmup 0s";
     let mut arguments: Vec<&str> = arguments.split_whitespace().collect();
@@ -179,7 +169,7 @@ fn interrupted_rounds_are_kept_and_said_to_be_fewer() {
             .spawn()
             .expect("the command starts");
         // Once it takes the signal: bit 2 of those that it catches.
-        wait_for(|| {
+        wait_until("it catches the signal", || {
             let status = fs::read_to_string(format!("/proc/{}/status", measured.id()));
             let status = status.unwrap_or_default();
             let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
@@ -210,7 +200,7 @@ fn an_interrupted_search_keeps_what_it_has_and_leaves_no_store_behind() {
         .spawn()
         .expect("the command starts");
     // The first run has begun once its store is there.
-    wait_for(|| store.exists());
+    wait_until("the store is there", || store.exists());
     interrupt(&search);
     let output = search.wait_with_output().expect("it ends");
     assert_eq!(output.status.code(), Some(4), "{}", text(&output.stderr));
@@ -278,32 +268,18 @@ fn a_missed_target_fails() {
     assert_eq!(agreed(&output) == "fail", any && !disturbed);
 }
 
-/// A folder of the test's own, which is where the gate puts its temporary one; removed in the end.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("splinter-perf-{name}-{}", std::process::id()));
-        fs::create_dir_all(folder.join("tmp")).expect("a folder can be made");
-        Self(folder)
-    }
-
-    fn gate(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_splinter-perf"));
-        command.arg("gate").args(arguments).env("TMPDIR", self.0.join("tmp"));
-        command
-    }
-
-    /// Says what the gate left in its temporary folder.
-    fn left(&self) -> usize {
-        fs::read_dir(self.0.join("tmp")).expect("the folder is there").count()
-    }
+/// Returns a command of the gate that puts its temporary folder into one of the test's own.
+fn gate(folder: &Folder, arguments: &[&str]) -> Command {
+    let tmp = folder.join("tmp");
+    fs::create_dir(&tmp).expect("a folder can be made");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_splinter-perf"));
+    command.arg("gate").args(arguments).env("TMPDIR", tmp);
+    command
 }
 
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+/// Returns how much the gate left in its temporary folder.
+fn left(folder: &Folder) -> usize {
+    fs::read_dir(folder.join("tmp")).expect("the folder is there").count()
 }
 
 fn git(folder: &Path, arguments: &[&str]) -> String {
@@ -316,8 +292,8 @@ fn git(folder: &Path, arguments: &[&str]) -> String {
 
 #[test]
 fn a_revision_that_does_not_build_is_said_so_and_its_work_tree_is_removed() {
-    let scratch = Scratch::new("revision");
-    let tree = scratch.0.join("tree");
+    let folder = Folder::new();
+    let tree = folder.join("tree");
     let files = [
         ("Cargo.toml", "[workspace]\nmembers = [\"splinter\"]\nresolver = \"3\"\n"),
         ("splinter/Cargo.toml", "[package]\nname = \"splinter\"\nversion = \"0.0.0\"\nedition = \"2024\"\n"),
@@ -330,29 +306,29 @@ fn a_revision_that_does_not_build_is_said_so_and_its_work_tree_is_removed() {
     git(&tree, &["init", "--quiet"]);
     git(&tree, &["add", "--all"]);
     git(&tree, &["commit", "--quiet", "--message", "Begin"]);
-    let mut gate = scratch.gate(&["--base", "HEAD", "--head", "HEAD", "--tier", "instructions"]);
+    let mut gate = gate(&folder, &["--base", "HEAD", "--head", "HEAD", "--tier", "instructions"]);
     let output = gate.current_dir(&tree).output().expect("the command starts");
     assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
     let said = text(&output.stderr);
     assert!(said.contains("building the probe with the store of HEAD") && said.contains("error"), "{said}");
-    assert_eq!(scratch.left(), 0);
+    assert_eq!(left(&folder), 0);
     assert_eq!(git(&tree, &["worktree", "list"]).lines().count(), 1);
 }
 
 #[test]
 fn an_interrupted_gate_says_so_and_leaves_nothing_behind() {
-    let scratch = Scratch::new("interrupted");
+    let folder = Folder::new();
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
     let arguments = ["--json", "--base", root, "--head", root, "--tier", "instructions"];
-    let mut gate = scratch.gate(&arguments);
+    let mut gate = gate(&folder, &arguments);
     let gate = gate.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command starts");
     // It compiles by then, or is about to: whenever it is told, it ends.
-    wait_for(|| scratch.left() > 0);
+    wait_until("the gate builds", || left(&folder) > 0);
     interrupt(&gate);
     let output = gate.wait_with_output().expect("it ends");
     assert_eq!(output.status.code(), Some(4), "{}", text(&output.stderr));
     let record = record(&output);
     assert_eq!((record["kind"].as_str(), record["verdict"].as_str()), (Some("gate"), Some("inconclusive")));
     assert_eq!(record["interrupted"], true);
-    assert_eq!(scratch.left(), 0);
+    assert_eq!(left(&folder), 0);
 }

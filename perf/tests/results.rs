@@ -5,62 +5,23 @@ use nix::pty::openpty;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
+use splinter_testkit::{Folder, refused};
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_splinter-perf");
 
-/// A folder that is gone with the test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let name = format!("results-{name}-{}", std::process::id());
-        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn put(&self, name: &str, bytes: impl AsRef<[u8]>) {
-        fs::write(self.0.join(name), bytes).unwrap();
-    }
-
-    fn get(&self, name: &str) -> String {
-        fs::read_to_string(self.0.join(name)).unwrap()
-    }
-
-    /// Runs the program here.
-    fn perf(&self, line: &str) -> Output {
-        let mut perf = Command::new(PROGRAM);
-        perf.current_dir(&self.0).args(line.split(' '));
-        perf.output().unwrap()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+/// Runs the program in a folder.
+fn perf(folder: &Folder, line: &str) -> Output {
+    Command::new(PROGRAM).current_dir(folder).args(line.split(' ')).output().unwrap()
 }
 
 /// Returns the text of a record that can be read.
 fn record(seed: u64) -> String {
     json!({"schema_version": 1, "kind": "run", "verdict": "pass", "operations": {}, "config": {"seed": seed}})
         .to_string()
-}
-
-/// Asserts that a command line was refused in one line that has the words. Returns it.
-fn refused(output: &Output, what: &str, words: &[&str]) -> String {
-    let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(2), "{what}: {error}");
-    assert_eq!(error.trim_end().lines().count(), 1, "{what}: {error}");
-    for word in words {
-        assert!(error.contains(word), "{what}: {error}");
-    }
-    error
 }
 
 #[test]
@@ -89,8 +50,8 @@ fn a_result_that_cannot_be_printed_is_a_failure() {
 
 #[test]
 fn results_are_written_over_no_input_and_no_other_result() {
-    let folder = Folder::new("same");
-    fs::create_dir(folder.0.join("all")).unwrap();
+    let folder = Folder::new();
+    fs::create_dir(folder.join("all")).unwrap();
     for name in ["a.json", "b.json", "all/c.json", "all/same.json"] {
         folder.put(name, record(7));
     }
@@ -108,7 +69,7 @@ fn results_are_written_over_no_input_and_no_other_result() {
         ("gate --tier invariants --head . --markdown both --junit both", "another result"),
         ("reproduce --record all", "give a path"),
     ] {
-        let output = folder.perf(line);
+        let output = perf(&folder, line);
         refused(&output, line, &["cannot write", why]);
         assert!(output.stdout.is_empty(), "{line}");
     }
@@ -116,33 +77,33 @@ fn results_are_written_over_no_input_and_no_other_result() {
         assert_eq!(folder.get(name), record(7));
     }
     assert_eq!(folder.get("load.toml"), "keys = 4096\n");
-    assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 5, "nothing is left");
+    assert_eq!(folder.names().len(), 5, "nothing is left");
 }
 
 #[test]
 fn a_byte_order_mark_is_no_part_of_a_record() {
-    let folder = Folder::new("marks");
+    let folder = Folder::new();
     folder.put("a.json", format!("\u{feff}{}", record(1)));
-    let output = folder.perf("report a.json");
+    let output = perf(&folder, "report a.json");
     let error = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{error}");
     let wide = format!("\u{feff}{}", record(1));
     let wide: Vec<u8> = wide.encode_utf16().flat_map(u16::to_be_bytes).collect();
     folder.put("wide.json", wide);
-    refused(&folder.perf("report wide.json"), "UTF-16", &["save it as UTF-8"]);
-    refused(&folder.perf("gate --base wide.json"), "UTF-16", &["save it as UTF-8"]);
+    refused(&perf(&folder, "report wide.json"), "UTF-16", &["save it as UTF-8"]);
+    refused(&perf(&folder, "gate --base wide.json"), "UTF-16", &["save it as UTF-8"]);
 }
 
 #[test]
 fn an_input_is_not_repeated_at_length() {
-    let folder = Folder::new("long");
+    let folder = Folder::new();
     let long = "A".repeat(1 << 20);
     folder.put("kind.json", json!({"schema_version": 1, "kind": long}).to_string());
     folder.put("baseline.json", json!({"kind": long}).to_string());
     let fields = json!({"schema_version": 1, "kind": "run", "operations": {}, long.as_str(): 1});
     folder.put("field.json", fields.to_string());
     for line in ["report kind.json", "report field.json", "gate --base baseline.json"] {
-        let output = folder.perf(line);
+        let output = perf(&folder, line);
         assert!(!output.stderr.is_empty(), "{line}");
         assert!(output.stderr.len() < 5_000, "{line}: {} bytes", output.stderr.len());
         assert!(output.stdout.len() < 5_000, "{line}: {} bytes", output.stdout.len());

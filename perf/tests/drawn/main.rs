@@ -5,6 +5,7 @@ mod made_up;
 
 use base64::Engine as _;
 use serde_json::{Value, json};
+use splinter_testkit::Folder;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -16,24 +17,6 @@ const SHEET: u32 = 718;
 
 /// The longest that Chromium may take; it is ended then.
 const PATIENCE: Duration = Duration::from_secs(150);
-
-/// A folder that is removed at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("splinter-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).expect("a folder can be made");
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What is left behind is in a folder for such things.
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 fn committed() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../results")
@@ -158,17 +141,17 @@ fn kinds(found: &Value) -> Vec<String> {
 #[test]
 #[ignore = "needs Chromium: ci/report runs it"]
 fn a_report_is_drawn_whole_at_every_width_in_light_in_dark_and_on_paper() {
-    let folder = Folder::new("drawn");
-    let records = folder.0.join("records");
+    let folder = Folder::new();
+    let records = folder.join("records");
     fs::create_dir(&records).expect("a folder can be made");
     for (name, record) in made_up::records() {
         fs::write(records.join(name), record.to_string()).expect("a file can be written");
     }
-    let (real, full) = (folder.0.join("committed.html"), folder.0.join("made-up.html"));
+    let (real, full) = (folder.join("committed.html"), folder.join("made-up.html"));
     report(&[&committed()], &real);
     report(&[&records], &full);
-    let light = look(&folder.0, &[&real, &full], false);
-    let dark = look(&folder.0, &[&real, &full], true);
+    let light = look(folder.as_ref(), &[&real, &full], false);
+    let dark = look(folder.as_ref(), &[&real, &full], true);
     for found in light.iter().chain(&dark) {
         check(found);
     }

@@ -3,8 +3,9 @@
 mod common;
 mod rig;
 
-use rig::{Bounded, Rig, Running, bad, fed, good, small, wait_until};
+use rig::{Bounded, Rig, bad, fed, good, small};
 use splinter::{BidTerms, Intent};
+use splinter_testkit::{Running, wait_until};
 
 #[test]
 fn orders_are_set_read_and_removed_as_one() {

@@ -5,9 +5,11 @@ mod rig;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use rig::{Bounded, Rig, Running, bad, fed, good, small, wait_until};
+use rig::{Bounded, Rig, bad, fed, good, small};
 use serde_json::Value;
 use splinter_cli::envelope::{Envelope, Type, now_ms};
+use splinter_testkit::{Running, wait_until};
+use std::process::Stdio;
 
 fn envelopes(text: &str) -> Vec<Envelope> {
     text.lines().map(|line| Envelope::parse(line.as_bytes()).unwrap()).collect()
@@ -110,7 +112,8 @@ fn lines_are_numbered_and_what_is_last_ends_the_receiver() {
     rig.store(small());
     let mut receiver = rig.ctl(&["recv", "log", "--follow", "--envelope", "--timeout", "60s"]);
     let received = std::fs::File::create(rig.path("received")).unwrap();
-    let receiver = Running::start_into(&mut receiver, received);
+    let receiver = receiver.stdout(received).stderr(Stdio::piped()).spawn().unwrap();
+    let receiver = Running::from(receiver);
     wait_until("it receives", || {
         rig.good(&["send", "log", "are you there?", "--envelope", "--from", "caller"]);
         rig.path("received").metadata().unwrap().len() > 0

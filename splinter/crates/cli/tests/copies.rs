@@ -3,10 +3,11 @@
 mod common;
 mod rig;
 
-use common::skipped;
 use common::terminal::Terminal;
-use rig::{Bounded, Rig, Running, bad, denied, good, open_file, small, wait_until};
+use rig::{Bounded, Rig, bad, denied, good, open_file, small};
 use splinter::{Geometry, Location, Scrub, Store, Type};
+use splinter_testkit::confined::with_tmpfs;
+use splinter_testkit::{Running, wait_until};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// Fills a store with a key for every feature.
@@ -459,18 +460,11 @@ fn a_copy_that_finds_no_room_leaves_nothing_behind() {
     let mut writer = store.writer().unwrap();
     (0..100).for_each(|n| writer.set(format!("key{n}"), &[1; 4096]).unwrap());
     std::fs::create_dir(rig.path("small")).unwrap();
-    let mounted = |script: &str| {
-        let mount = "mount -t tmpfs -o size=256k none small || exit 77";
-        let mut command = std::process::Command::new("unshare");
-        command.args(["--map-root-user", "--mount", "sh", "-c", &format!("{mount}; {script}")]);
-        command.current_dir(rig.path(""));
-        command
-    };
-    if !mounted("true").output().is_ok_and(|output| output.status.success()) {
-        return skipped("a folder without room: no unshare, or no namespaces for this user");
-    }
     let save = format!("bin/splinterctl -u {} save small/copy; echo $?; ls -A small", rig.name);
-    for command in [&mut mounted(&save), denied::unnamed_files(&mut mounted(&save))] {
+    let small = rig.path("small").display().to_string();
+    let mounted = || with_tmpfs("a folder without room", &small, "size=256k", &save);
+    let [Some(mut plain), Some(mut other)] = [mounted(), mounted()] else { return };
+    for command in [&mut plain, denied::unnamed_files(&mut other)].map(|one| one.current_dir(rig.path(""))) {
         let output = command.ended();
         let (out, error) = (output.stdout, String::from_utf8(output.stderr).unwrap());
         assert_eq!(String::from_utf8_lossy(&out), "1\n", "{error}");

@@ -4,8 +4,9 @@
 mod common;
 
 use common::terminal::Terminal;
-use common::{Bench, file, finish, run, told, wait_until, wait_until_asleep, wait_until_reading};
+use common::{Bench, file, finish, run, told, wait_until_asleep, wait_until_reading};
 use splinter::{Geometry, Location, Store};
+use splinter_testkit::wait_until;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 

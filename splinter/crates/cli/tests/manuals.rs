@@ -3,9 +3,9 @@
 mod common;
 mod rig;
 
-use common::skipped;
 use common::terminal::Terminal;
 use rig::{Bounded, Rig, bad, fed, good, small};
+use splinter_testkit::skipped;
 use std::process::Command;
 
 /// Tells whether a program is installed. If not, reports a skipped test.

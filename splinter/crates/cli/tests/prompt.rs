@@ -4,9 +4,10 @@
 mod common;
 
 use common::terminal::Terminal;
-use common::{Bench, file, run, wait_until, wait_until_asleep, wait_until_reading};
+use common::{Bench, file, run, wait_until_asleep, wait_until_reading};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use splinter_testkit::wait_until;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 

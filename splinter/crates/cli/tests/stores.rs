@@ -6,9 +6,10 @@ mod rig;
 
 use common::terminal::Terminal;
 use common::{Bench, run, wait_until_asleep};
-use rig::{Bounded, Rig, Running, bad, good, small, wait_until};
+use rig::{Bounded, Rig, bad, good, small};
 use serde_json::Value;
 use splinter::{Location, Store};
+use splinter_testkit::{Running, wait_until};
 
 /// Removes the rig's store, and creates another of its name if asked.
 fn replace(rig: &Rig, is_made_again: bool) {

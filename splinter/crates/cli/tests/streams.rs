@@ -2,9 +2,10 @@
 
 mod common;
 
-use common::{Bench, finish, told, wait_until, wait_until_polling};
+use common::{Bench, finish, told, wait_until_polling};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use splinter::{Location, Store};
+use splinter_testkit::wait_until;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::AsFd;
 use std::process::Stdio;

@@ -4,15 +4,13 @@
 
 pub(crate) mod denied;
 
-pub(crate) use crate::common::wait_until;
-
 use crate::common::Bench;
 use splinter::{Config, Geometry, Location, Store};
+use splinter_testkit::Running;
 use std::ffi::OsStr;
-use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 /// A [`Bench`] with the name of one store, and shortcuts for both.
 pub(crate) struct Rig {
@@ -75,9 +73,7 @@ impl Rig {
 }
 
 pub(crate) fn fed(command: &mut Command, input: &[u8]) -> Output {
-    let mut command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    command = command.stderr(Stdio::piped());
-    let mut child = Running(Some(command.spawn().unwrap()));
+    let mut child = Running::start(command.stdin(Stdio::piped()));
     let mut pipe = child.child().stdin.take().unwrap();
     // A program that refuses the call may not read its input.
     let _ = pipe.write_all(input);
@@ -108,40 +104,6 @@ pub(crate) fn bad(exit: i32, output: Output) -> String {
     assert_eq!(output.status.code(), Some(exit), "{error}");
     assert_eq!(error.lines().count(), 1, "{error}");
     error.trim_end().to_owned()
-}
-
-/// A process that is killed at the end of the test, if it still runs.
-pub(crate) struct Running(Option<Child>);
-
-impl Running {
-    pub(crate) fn start(command: &mut Command) -> Self {
-        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        Self(Some(command.spawn().unwrap()))
-    }
-
-    /// Starts a command with its output in a file, which the test reads while the command runs.
-    pub(crate) fn start_into(command: &mut Command, file: File) -> Self {
-        Self(Some(command.stdout(file).stderr(Stdio::piped()).spawn().unwrap()))
-    }
-
-    pub(crate) fn child(&mut self) -> &mut Child {
-        self.0.as_mut().unwrap()
-    }
-
-    /// Waits for its end, up to the time limit.
-    pub(crate) fn end(mut self) -> Output {
-        wait_until("the process ends", || self.child().try_wait().unwrap().is_some());
-        self.0.take().unwrap().wait_with_output().unwrap()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.0 {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
 }
 
 /// Opens the store in a file.
