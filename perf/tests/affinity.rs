@@ -1,10 +1,7 @@
 //! Which processors the program finds on a kernel with more possible ones than a `cpu_set_t` has bits.
 
-#[path = "../../stress/tests/common/many_processors.rs"]
-mod many_processors;
-
-use many_processors::on_many_processors;
 use serde_json::Value;
+use splinter_testkit::confined::on_many_processors;
 use std::process::Command;
 
 #[test]

@@ -1,10 +1,8 @@
 //! Every function that reads or changes a key: what it does, and each of its errors, of which none
 //! truncates or changes anything (invariant 13).
 
-mod common;
-
-use common::{assert_sound, geometry, store};
 use splinter::{Config, Error, IntegerOp, Key, MAX_ORDERS, Scrub, SlotSnapshot, Store, Type, Writer};
+use splinter_testkit::{assert_sound, geometry, store};
 
 const MAX: usize = 100;
 const DIM: usize = 3;

@@ -1,11 +1,9 @@
 //! The table of bids: one owner for each id, elections among the living, and advice in a bid's name. Each
 //! test that forks has a process of its own, whose alarm turns a hang into a failure.
 
-mod common;
-
-use common::process::{Forked, alone, shared_words, spin, wait_until};
-use common::{Named, Rng, geometry, store};
 use splinter::{Advice, Bid, BidError, BidTerms, Intent, OpenOptions, Patience, Store, StoreError, cycles};
+use splinter_testkit::process::{Forked, alone, shared_words, spin};
+use splinter_testkit::{Named, Rng, geometry, store, wait_until};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -251,7 +249,7 @@ fn bids_go_with_the_last_clone_of_their_store() {
 #[test]
 fn bids_are_refused_for_no_id_and_by_stores_that_are_only_read() {
     let named = Named::new();
-    let config = common::config(geometry(4, 64, 0, 4), splinter::Scrub::default());
+    let config = splinter_testkit::config(geometry(4, 64, 0, 4), splinter::Scrub::default());
     let store = Store::create(&named.0, &config).unwrap();
     assert!(matches!(store.bids().claim(0, BidTerms::default()), Err(BidError::ZeroId)));
     assert!(matches!(store.bids().release(0), Err(BidError::ZeroId)));

@@ -3,11 +3,9 @@
 
 #![allow(unsafe_code, reason = "children are made by calls that Rust knows nothing of")]
 
-mod common;
-
-use common::process::alone;
-use common::{Named, config, geometry, store};
 use splinter::{BidTerms, Error, Scrub, Store};
+use splinter_testkit::process::alone;
+use splinter_testkit::{Named, config, geometry, store};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 #[test]

@@ -2,12 +2,10 @@
 //! searches that were long, because so many keys had one home, are short again once those keys are gone. What is counted
 //! is cache lines of the index that a search visits, not time.
 
-mod common;
-
-use common::raw::Raw;
-use common::valgrind::rounds;
-use common::{assert_sound, config, geometry, retry, store};
 use splinter::{Config, Scrub, Store, Writer};
+use splinter_testkit::raw::Raw;
+use splinter_testkit::valgrind::rounds;
+use splinter_testkit::{assert_sound, config, geometry, retry, store};
 use std::collections::HashSet;
 use std::thread;
 

@@ -1,12 +1,10 @@
 //! Keys that come and go for ever: slots and index entries must come back, however many threads take
 //! part and however seldom a key is used twice.
 
-mod common;
-
-use common::raw::Raw;
-use common::valgrind::rounds;
-use common::{assert_every_slot_usable, assert_sound, geometry, retry, store};
 use splinter::{Error, Scrub};
+use splinter_testkit::raw::Raw;
+use splinter_testkit::valgrind::rounds;
+use splinter_testkit::{assert_every_slot_usable, assert_sound, geometry, retry, store};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 

@@ -1,10 +1,8 @@
 //! Closing: whatever is still in the caller's hands keeps the mapping alive. That a view or an iterator
 //! cannot outlive its store is a test of the documentation, since it does not compile.
 
-mod common;
-
-use common::{Named, config, geometry, sequence, store, value};
 use splinter::{Error, Scrub, Store, StoreError};
+use splinter_testkit::{Named, config, geometry, sequence, store, value};
 
 fn fill(store: &Store) {
     let mut writer = store.writer().unwrap();

@@ -1,15 +1,12 @@
 //! Watchers in event loops: when their descriptor is readable, and that nothing is lost by sleeping on it.
 //! Invariant 14.
 
-mod common;
-
-use common::Named;
-use common::process::{Forked, alone, is_asleep, shared_words, wait_until};
-use common::told::{KEY, grouped, name_of};
-use common::{config, geometry, retry, store};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use splinter::{Notifier, PollableWatcher, Scrub, Store, StoreError, WatchError};
+use splinter_testkit::process::{Forked, alone, is_asleep, shared_words};
+use splinter_testkit::signals::{KEY, grouped, name_of};
+use splinter_testkit::{Named, config, geometry, retry, store, wait_until};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 /// The group that the tests register [`KEY`] with.

@@ -1,15 +1,13 @@
 //! What recovery costs: whoever takes over what a dead writer left, wipes a slot or inspects a store touches what was
 //! written and no page that was never used. So it takes no memory, and does not die where there is none. Invariants 7 and 12.
 
-mod common;
-
-use common::faults::{Filler, Mounts};
-use common::process::{Forked, alone, wait_until};
-use common::raw::Raw;
-use common::trace::Traced;
-use common::{Rng, assert_sound, config, geometry, retry};
 use nix::sys::resource::{UsageWho, getrusage};
 use splinter::{Error, Location, Scrub, Store, Writer};
+use splinter_testkit::faults::{Filler, Mounts};
+use splinter_testkit::process::{Forked, alone};
+use splinter_testkit::raw::Raw;
+use splinter_testkit::trace::Traced;
+use splinter_testkit::{Rng, assert_sound, config, geometry, retry, wait_until};
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
@@ -259,10 +257,10 @@ fn recovery_of_a_huge_value_touches_what_was_written_of_it() {
             victim.kill();
             let written = taken(&store);
             if written > LEN as u64 {
-                common::skipped("the machine was too slow to meet a writer amid a huge value");
+                splinter_testkit::skipped("the machine was too slow to meet a writer amid a huge value");
                 continue;
             }
-            let touched = common::process::shared_words(1);
+            let touched = splinter_testkit::process::shared_words(1);
             Forked::new(|| {
                 let before = faults();
                 drop(store.writer().unwrap());

@@ -1,13 +1,11 @@
 //! What happens when the machine refuses: no descriptors, no memory, no room, no lanes, no permission. Each refusal is an
 //! error that says what was being done to what, and what to do about it; nothing is lost by it, and nothing is left behind.
 
-mod common;
-
-use common::faults::{Account, Mounts, is_left, limited, refused};
-use common::process::{Forked, alone};
-use common::{Directory, Named, assert_sound, config, geometry, retry};
 use nix::sys::resource::Resource;
 use splinter::{BidTerms, Config, Error, Location, Notifier, OpenOptions, Reserve, Scrub, Store, StoreError};
+use splinter_testkit::faults::{Account, Mounts, is_left, limited, refused};
+use splinter_testkit::process::{Forked, alone};
+use splinter_testkit::{Folder, Named, assert_sound, config, geometry, retry};
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
@@ -236,7 +234,7 @@ fn on_a_read_only_file_system_stores_are_read_and_nothing_else() {
     alone("on_a_read_only_file_system_stores_are_read_and_nothing_else", || {
         let Some(mounts) = Mounts::try_new() else { return };
         Forked::new(|| {
-            let directory = Directory::new();
+            let directory = Folder::new();
             let (writable, fixed) = (directory.join("writable"), directory.join("fixed"));
             mounts.tmpfs(&writable, "size=1m");
             let store = witness(&Location::file(writable.join("store")));
@@ -268,8 +266,8 @@ fn who_has_no_permission_is_told_and_changes_nothing() {
     alone("who_has_no_permission_is_told_and_changes_nothing", || {
         // The superuser may do everything, so it becomes somebody else first.
         Forked::new(|| {
-            common::faults::become_nobody();
-            let directory = Directory::new();
+            splinter_testkit::faults::become_nobody();
+            let directory = Folder::new();
             let path = directory.join("store");
             let name = Location::file(&path);
             let store = witness(&name);
@@ -306,7 +304,7 @@ fn who_has_no_permission_is_told_and_changes_nothing() {
 #[test]
 fn a_full_store_says_so_and_changes_nothing() {
     // Invariant 13.
-    let store = common::store(geometry(3, 100, 3, 2));
+    let store = splinter_testkit::store(geometry(3, 100, 3, 2));
     let mut writer = store.writer().unwrap();
     for key in ["witness", "b", "c"] {
         writer.set(key, key.as_bytes()).unwrap();

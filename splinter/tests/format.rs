@@ -10,15 +10,14 @@
 //! file; it writes over none. Files of older versions stay: they open, or are refused for their version.
 #![cfg(target_endian = "little")]
 
-mod common;
 #[path = "format/places.rs"]
 mod places;
 
-use common::{Directory, assert_every_slot_usable, assert_sound, config, geometry};
 use places::name;
 use splinter::{
     BidTerms, Change, Config, Content, IntegerOp, Intent, Location, Scrub, Store, StoreError, Type,
 };
+use splinter_testkit::{Folder, assert_every_slot_usable, assert_sound, config, geometry};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -255,7 +254,7 @@ fn hex(word: [u8; 8]) -> String {
 }
 
 /// Puts the committed store of this library's version into a file.
-fn copied(directory: &Directory) -> Location {
+fn copied(directory: &Folder) -> Location {
     let version = version(&Store::anonymous(&config(geometry(1, 1, 0, 1), Scrub::None)).unwrap());
     std::fs::write(directory.join("committed"), committed(version)).unwrap();
     Location::file(directory.join("committed"))
@@ -288,7 +287,7 @@ fn check_all(store: &Store) {
 
 #[test]
 fn the_committed_store_reads_as_it_was_written() {
-    let directory = Directory::new();
+    let directory = Folder::new();
     let location = copied(&directory);
     check_all(&Store::open_read_only(&location).unwrap());
     let store = Store::open(&location).unwrap();
@@ -302,7 +301,7 @@ fn the_committed_store_reads_as_it_was_written() {
 
 #[test]
 fn the_committed_store_can_be_written_on() {
-    let directory = Directory::new();
+    let directory = Folder::new();
     let store = Store::open(&copied(&directory)).unwrap();
     let mut watcher = store.watch(&[5]).unwrap();
     let mut writer = store.writer().unwrap();
@@ -332,7 +331,7 @@ fn the_committed_store_can_be_written_on() {
 /// The rest of the header is in `hostile`, with what is said of other versions, byte orders and lengths.
 #[test]
 fn a_size_or_a_place_that_does_not_fit_the_others_is_refused() {
-    let directory = Directory::new();
+    let directory = Folder::new();
     let location = copied(&directory);
     let bytes = std::fs::read(directory.join("committed")).unwrap();
     for at in (16..176).step_by(8) {
@@ -352,7 +351,7 @@ fn a_size_or_a_place_that_does_not_fit_the_others_is_refused() {
 /// A version whose file is here opens, or the refusal names it.
 #[test]
 fn files_of_all_versions_open_or_are_refused_for_their_version() {
-    let directory = Directory::new();
+    let directory = Folder::new();
     let mut opened = vec![];
     for entry in std::fs::read_dir(folder()).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
@@ -376,7 +375,7 @@ fn files_of_all_versions_open_or_are_refused_for_their_version() {
 
 #[test]
 fn the_same_operations_make_the_same_bytes_as_the_committed_store() {
-    let directory = Directory::new();
+    let directory = Folder::new();
     let store = made(&directory.join("made"));
     let bytes = read(&directory.join("made"));
     let committed = committed(version(&store));
@@ -398,7 +397,7 @@ fn the_same_operations_make_the_same_bytes_as_the_committed_store() {
 #[test]
 #[ignore = "writes the file of a new format version"]
 fn the_file_of_a_new_version_is_written() {
-    let directory = Directory::new();
+    let directory = Folder::new();
     let store = made(&directory.join("made"));
     let bytes = read(&directory.join("made"));
     let path = folder().join(format!("v{}.txt", version(&store)));

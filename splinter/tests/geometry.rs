@@ -1,10 +1,8 @@
 //! Sizes: stores of one slot, full stores, arenas above 4 GiB, value sizes that are no power of two,
 //! keys of every length. Invariant 18, and 13 at every bound.
 
-mod common;
-
-use common::{Named, assert_every_slot_usable, assert_sound, config, geometry, store, value};
 use splinter::{Config, Error, Geometry, IntegerOp, KEY_MAX, Scrub, Store, StoreError};
+use splinter_testkit::{Named, assert_every_slot_usable, assert_sound, config, geometry, store, value};
 use std::os::unix::fs::MetadataExt;
 
 #[test]
@@ -185,7 +183,7 @@ fn resident() -> u64 {
 
 #[test]
 fn a_store_takes_memory_only_as_it_is_used() {
-    common::process::alone("a_store_takes_memory_only_as_it_is_used", || {
+    splinter_testkit::process::alone("a_store_takes_memory_only_as_it_is_used", || {
         let before = resident();
         let store = store(geometry(8 << 20, 4096, 0, 4));
         assert!(store.arena_len() > 64 << 30);

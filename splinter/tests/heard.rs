@@ -1,14 +1,12 @@
 //! Whatever becomes of writers, everybody who watches hears of what is in force: writers stopped and killed at
 //! any instruction, and millions of changes at once. Invariants 6, 7, 8 and 14.
 
-mod common;
-
-use common::process::{Forked, alone, shared_words, spin, wait_until};
-use common::raw::Raw;
-use common::told::{LABEL, late};
-use common::trace::Traced;
-use common::{Named, Rng, config, geometry, retry, store};
 use splinter::{Change, IntegerOp, Scrub, Store, Watcher, Writer};
+use splinter_testkit::process::{Forked, alone, shared_words, spin};
+use splinter_testkit::raw::Raw;
+use splinter_testkit::signals::{LABEL, late};
+use splinter_testkit::trace::Traced;
+use splinter_testkit::{Named, Rng, config, geometry, retry, store, wait_until};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};

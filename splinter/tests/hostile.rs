@@ -2,11 +2,9 @@
 //! and never for a panic, a hang or a crash. Invariant 16. Each test that runs on such bytes has a
 //! process of its own, whose alarm turns a hang into a failure.
 
-mod common;
-
-use common::process::{alone, wait_until};
-use common::{Directory, Named, Rng, config, geometry};
 use splinter::{Error, IntegerOp, Location, Scrub, Store, StoreError, Type, Watcher};
+use splinter_testkit::process::alone;
+use splinter_testkit::{Folder, Named, Rng, config, geometry, wait_until};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -16,7 +14,7 @@ use std::time::{Duration, Instant};
 const KEYS: u64 = 12;
 
 /// Makes a store with something of everything in it, and returns its bytes.
-fn specimen(directory: &Directory) -> Vec<u8> {
+fn specimen(directory: &Folder) -> Vec<u8> {
     let path = directory.join("specimen");
     let location = Location::file(&path);
     let store = Store::create(&location, &config(geometry(10, 100, 3, 3), Scrub::Full)).unwrap();
@@ -120,7 +118,7 @@ fn refusal(path: &Path) -> String {
 
 #[test]
 fn files_cut_short_anywhere_are_refused() {
-    let directory = Directory::new();
+    let directory = Folder::new();
     let bytes = specimen(&directory);
     let path = directory.join("cut");
     let small = (0..=8).flat_map(|n| [n, n * 64, n * 128 + 1]);
@@ -140,7 +138,7 @@ fn files_cut_short_anywhere_are_refused() {
 
 #[test]
 fn a_refusal_says_what_the_file_is_instead() {
-    let directory = Directory::new();
+    let directory = Folder::new();
     let bytes = specimen(&directory);
     let path = directory.join("other");
     let with = |at: usize, patch: &[u8]| {
@@ -177,7 +175,7 @@ fn a_refusal_says_what_the_file_is_instead() {
 
 #[test]
 fn random_bytes_are_refused() {
-    let directory = Directory::new();
+    let directory = Folder::new();
     let head = specimen(&directory)[..16].to_vec();
     let path = directory.join("random");
     let mut rng = Rng(16);
@@ -195,7 +193,7 @@ fn random_bytes_are_refused() {
 #[test]
 fn every_word_of_the_header_is_checked_or_harmless() {
     alone("every_word_of_the_header_is_checked_or_harmless", || {
-        let directory = Directory::new();
+        let directory = Folder::new();
         let bytes = specimen(&directory);
         let path = directory.join("changed");
         // The first groups and the last, which is that of the whole store.
@@ -236,7 +234,7 @@ fn every_word_of_the_header_is_checked_or_harmless() {
 
 #[test]
 fn what_is_no_regular_file_is_refused() {
-    let directory = Directory::new();
+    let directory = Folder::new();
     let bytes = specimen(&directory);
     std::fs::write(directory.join("store"), bytes).unwrap();
     assert!(Store::open(&Location::file(directory.join("store"))).is_ok());
@@ -273,7 +271,7 @@ fn parts(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
 #[test]
 fn stores_whose_records_are_damaged_answer_something() {
     alone("stores_whose_records_are_damaged_answer_something", || {
-        let directory = Directory::new();
+        let directory = Folder::new();
         let bytes = specimen(&directory);
         let path = directory.join("damaged");
         let mut rng = Rng(1616);
@@ -308,7 +306,7 @@ fn stores_whose_records_are_damaged_answer_something() {
 #[test]
 fn an_integer_operation_ends_where_damage_gave_its_key_a_second_slot() {
     alone("an_integer_operation_ends_where_damage_gave_its_key_a_second_slot", || {
-        let directory = Directory::new();
+        let directory = Folder::new();
         let location = Location::file(directory.join("twice"));
         // One chunk of the index leads to every slot.
         let store = Store::create(&location, &config(geometry(4, 100, 0, 1), Scrub::None)).unwrap();
@@ -351,7 +349,7 @@ fn an_integer_operation_ends_where_damage_gave_its_key_a_second_slot() {
 
 #[test]
 fn no_length_beyond_the_maximum_is_handed_out() {
-    let directory = Directory::new();
+    let directory = Folder::new();
     let mut bytes = specimen(&directory);
     let path = directory.join("long");
     let word = |n: usize| u64::from_le_bytes(bytes[n * 8..n * 8 + 8].try_into().unwrap()) as usize;

@@ -1,11 +1,11 @@
 //! Writers killed at any instruction, thousands of them: what was published stays readable, every key
 //! stays writable, and no key, slot or index entry is lost.
 
-mod common;
-
-use common::process::{Forked, alone, shared_words, spin};
-use common::{Rng, assert_every_slot_usable, assert_sound, config, geometry, retry, sequence, value};
 use splinter::{Error, IntegerOp, Scrub, Store, Type, Writer};
+use splinter_testkit::process::{Forked, alone, shared_words, spin};
+use splinter_testkit::{
+    Rng, assert_every_slot_usable, assert_sound, config, geometry, retry, sequence, value,
+};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// How many writers run, and are killed, together.

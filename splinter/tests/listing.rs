@@ -1,10 +1,8 @@
 //! Listing agrees with reading, even when a writer died between making a key readable and noting that
 //! its slot is in use.
 
-mod common;
-
-use common::process::{Forked, alone, shared_words, spin, wait_until};
-use common::{Rng, geometry, store};
+use splinter_testkit::process::{Forked, alone, shared_words, spin};
+use splinter_testkit::{Rng, geometry, store, wait_until};
 use std::sync::atomic::Ordering::Relaxed;
 
 #[test]

@@ -3,19 +3,15 @@
 
 #![allow(unsafe_code, reason = "what programs do to their descriptors and themselves has no safe interface")]
 
-mod common;
-
-use common::process::{Forked, alone, shared_words, spin, wait_until};
-use common::{Named, Rng, config, geometry, sequence, skipped, store, value};
 use splinter::{BidTerms, Error, Scrub, Store, StoreError, Writer};
+use splinter_testkit::kills::{LEN, holds_a_claim, kill_writers, stop_when};
+use splinter_testkit::process::{Forked, alone, shared_words};
+use splinter_testkit::{Named, config, geometry, sequence, skipped, store, value, wait_until};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
-
-/// Long enough that a writer is nearly always in the middle of one.
-const LEN: usize = 1 << 18;
 
 /// Closes every descriptor from `first` on, as daemons do.
 fn close_from(first: RawFd) {
@@ -130,28 +126,17 @@ fn a_dead_writer_is_recovered_at_once_whatever_anybody_closed() {
 /// how many were. The first attempt to set the key afterwards must succeed.
 fn kills_in_a_claim(store: &Store, act: fn(), writer: &mut Writer, wanted: u64) -> u64 {
     let body = value("key", 1, LEN);
-    let begun = shared_words(1);
-    let mut rng = Rng(3);
     let before = takeovers(store);
-    for _ in 0..3_000 {
-        begun[0].store(0, Relaxed);
-        let victim = Forked::new(|| {
-            let mut writer = store.writer().unwrap();
-            act();
-            loop {
-                let _ = writer.set("key", &body);
-                begun[0].store(1, Relaxed);
-            }
-        });
-        wait_until("it writes", || begun[0].load(Relaxed) == 1);
-        spin(rng.below(1_000));
-        victim.kill();
+    let victim = || {
+        let writer = store.writer().unwrap();
+        act();
+        writer
+    };
+    kill_writers(3, &body, victim, || {
         // Its end was waited for, so the first attempt gets the key.
         writer.set("key", &body).unwrap();
-        if takeovers(store) - before == wanted {
-            break;
-        }
-    }
+        takeovers(store) - before == wanted
+    });
     takeovers(store) - before
 }
 
@@ -160,7 +145,7 @@ fn a_file_of_the_programs_own_is_neither_locked_nor_closed() {
     alone("a_file_of_the_programs_own_is_neither_locked_nor_closed", || {
         let name = Named::new();
         let store = Store::create(&name.0, &config(geometry(8, 64, 0, 4), Scrub::Hybrid)).unwrap();
-        let folder = common::Directory::new();
+        let folder = splinter_testkit::Folder::new();
         let path = folder.join("other");
         File::create(&path).unwrap().write_all(&[7; 65_536]).unwrap();
         let other = File::options().read(true).write(true).open(&path).unwrap();
@@ -367,7 +352,7 @@ fn a_program_that_is_replaced_has_died_as_a_writer() {
 
 #[test]
 fn copies_and_files_of_a_machine_that_was_switched_off_have_no_owners() {
-    let folder = common::Directory::new();
+    let folder = splinter_testkit::Folder::new();
     let (original, copy) = (folder.join("original"), folder.join("copy"));
     let place = splinter::Location::file(&original);
     let store = Store::create(&place, &config(geometry(8, 64, 0, 2), Scrub::Hybrid)).unwrap();
@@ -528,16 +513,7 @@ fn a_writer_that_lost_its_lane_takes_nothing_back_of_whoever_has_it() {
                 let _ = writer.set("key", &value("key", round, LEN));
             }
         });
-        let mut rng = Rng(5);
-        wait_until("it holds the key", || {
-            spin(rng.below(2_000));
-            stranger.stop();
-            let held = store.inspect().unwrap().live_claims > 0;
-            if !held {
-                stranger.go_on();
-            }
-            held
-        });
+        stop_when(&mut stranger, || holds_a_claim(&store));
         drop(lost);
         stranger.kill();
         // Whoever has the lane next finds what its last owner had set out to do.

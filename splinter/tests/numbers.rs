@@ -1,10 +1,8 @@
 //! `BIGUINT` slots: the operations, what turns into a number and what does not, and what a number turns
 //! into.
 
-mod common;
-
-use common::{geometry, store};
 use splinter::{Error, IntegerOp, Type};
+use splinter_testkit::{geometry, store};
 
 #[test]
 fn operations_return_the_new_number_and_wrap() {

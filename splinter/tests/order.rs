@@ -2,10 +2,8 @@
 //! memory, no part of the store, which each kind of change hands to another thread. Processors of the
 //! x86-64 kind seldom show a missing order; ThreadSanitizer and DRD, for which this is made, always do.
 
-mod common;
-
-use common::{geometry, retry, store};
 use splinter::{IntegerOp, Store, Writer};
+use splinter_testkit::{geometry, retry, store};
 use std::cell::UnsafeCell;
 use std::thread;
 use std::time::{Duration, Instant};

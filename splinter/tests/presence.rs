@@ -1,22 +1,16 @@
 //! Whether the store is open that an owner came by: asked of the kernel by locks, on every file system, by every thread, and
 //! whatever locks others hold. Where that cannot be known, nobody loses a writer id.
 
-#![allow(unsafe_code, reason = "mounts, locks and descriptors have no safe interface")]
+#![allow(unsafe_code, reason = "locks and descriptors have no safe interface")]
 
-mod common;
-
-use common::process::{Forked, alone, shared_words, spin, wait_until};
-use common::{Directory, Named, Rng, config, geometry, skipped, value};
 use splinter::{BidTerms, Error, Location, Scrub, Store, StoreError};
-use std::ffi::CString;
+use splinter_testkit::faults::Mounts;
+use splinter_testkit::kills::{LEN, kill_writers};
+use splinter_testkit::process::alone;
+use splinter_testkit::{Folder, Named, config, geometry, skipped, value};
 use std::fs::File;
 use std::os::fd::AsRawFd;
-use std::path::Path;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
-
-/// Long enough that a writer is nearly always in the middle of one.
-const LEN: usize = 1 << 18;
 
 fn no_writer_id_is_left(location: &Location) {
     let store = Store::open(location).unwrap();
@@ -38,34 +32,20 @@ fn two_who_open_it_have_a_lane_each(location: &Location) {
     Store::open(location).unwrap().writer().unwrap().set("third", b"v").unwrap();
 }
 
-fn mount(kind: &str, at: &Path, flags: libc::c_ulong, options: &str) -> std::io::Result<()> {
-    let [kind, options] = [kind, options].map(|text| CString::new(text).unwrap());
-    let at = CString::new(at.to_str().unwrap()).unwrap();
-    // SAFETY: all are strings that end in a zero byte.
-    let answer =
-        unsafe { libc::mount(kind.as_ptr(), at.as_ptr(), kind.as_ptr(), flags, options.as_ptr().cast()) };
-    if answer == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
-}
-
 #[test]
 fn on_an_overlay_nobody_is_robbed_and_bids_are_refused() {
-    let directory = Directory::new();
+    let directory = Folder::new();
     alone("on_an_overlay_nobody_is_robbed_and_bids_are_refused", || {
-        // SAFETY: unshare takes a number.
-        let own = unsafe { libc::unshare(libc::CLONE_NEWNS) } == 0
-            && mount("none", Path::new("/"), libc::MS_REC | libc::MS_PRIVATE, "").is_ok();
+        let Some(mounts) = Mounts::try_new() else { return };
         let base = directory.join("base");
-        std::fs::create_dir(&base).unwrap();
-        if !own || mount("tmpfs", &base, 0, "size=16m").is_err() {
-            return skipped("an overlay: mounting takes rights that are missing here");
-        }
+        mounts.tmpfs(&base, "size=16m");
         let [lower, upper, work, merged] = ["lower", "upper", "work", "merged"].map(|name| base.join(name));
         for folder in [&lower, &upper, &work, &merged] {
             std::fs::create_dir(folder).unwrap();
         }
         let options = [("lowerdir", &lower), ("upperdir", &upper), ("workdir", &work)];
         let options = options.map(|(name, folder)| format!("{name}={}", folder.display()));
-        if let Err(error) = mount("overlay", &merged, 0, &options.join(",")) {
+        if let Err(error) = mounts.overlay(&merged, &options.join(",")) {
             return skipped(&format!("an overlay: {error}"));
         }
         let location = Location::file(merged.join("store"));
@@ -78,7 +58,7 @@ fn on_an_overlay_nobody_is_robbed_and_bids_are_refused() {
 #[test]
 fn a_thread_with_descriptors_of_its_own_robs_nobody() {
     alone("a_thread_with_descriptors_of_its_own_robs_nobody", || {
-        let (name, directory) = (Named::new(), Directory::new());
+        let (name, directory) = (Named::new(), Folder::new());
         let store = Store::create(&name.0, &config(geometry(8, 64, 0, 2), Scrub::Hybrid)).unwrap();
         let _first = store.writer().unwrap();
         let (forked, opened) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
@@ -149,33 +129,24 @@ fn a_death_that_the_kernel_did_not_mark_is_found_by_a_waiter() {
         let mut writer = store.writer().unwrap();
         let body = value("key", 1, LEN);
         writer.set("key", &body).unwrap();
-        let begun = shared_words(1);
-        let mut rng = Rng(5);
-        for _ in 0..3_000 {
-            begun[0].store(0, Relaxed);
-            let victim = Forked::new(|| {
-                let store = Store::open(&name.0).unwrap();
-                let mut writer = store.writer().unwrap();
-                lose_robust_list();
-                loop {
-                    let _ = writer.set("key", &body);
-                    begun[0].store(1, Relaxed);
-                }
-            });
-            wait_until("it writes", || begun[0].load(Relaxed) == 1);
-            spin(rng.below(1_000));
-            victim.kill();
-            if writer.set("key", &body) == Err(Error::Again) {
-                // Nobody marked the death, so the claim looks alive, until a caller that waits asks the kernel.
-                assert_eq!(writer.set("key", &body), Err(Error::Again));
-                let late = Instant::now() + Duration::from_secs(60);
-                store.poll_after("key", store.epoch("key").unwrap(), Some(late)).unwrap();
-                writer.set("key", &body).unwrap();
-                assert_eq!(store.header().recoveries, 1);
-                return;
+        let victim = || {
+            let writer = Store::open(&name.0).unwrap().writer().unwrap();
+            lose_robust_list();
+            writer
+        };
+        let met = kill_writers(5, &body, victim, || {
+            if writer.set("key", &body) != Err(Error::Again) {
+                return false;
             }
-        }
-        panic!("no claim of a dead writer was met");
+            // Nobody marked the death, so the claim looks alive, until a caller that waits asks the kernel.
+            assert_eq!(writer.set("key", &body), Err(Error::Again));
+            let late = Instant::now() + Duration::from_secs(60);
+            store.poll_after("key", store.epoch("key").unwrap(), Some(late)).unwrap();
+            writer.set("key", &body).unwrap();
+            assert_eq!(store.header().recoveries, 1);
+            true
+        });
+        assert!(met, "no claim of a dead writer was met");
     });
 }
 

@@ -3,11 +3,11 @@
 
 #![allow(unsafe_code, reason = "a descriptor passed to another program is only a number there")]
 
-mod common;
-
-use common::process::{Forked, alone, rerun, shared_words, spin, wait_until};
-use common::{Named, Rng, assert_sound, config, geometry, retry, sequence, store, value};
 use splinter::{Error, IntegerOp, Scrub, Store, StoreError};
+use splinter_testkit::process::{Forked, alone, rerun, shared_words, spin};
+use splinter_testkit::{
+    Named, Rng, assert_sound, config, geometry, retry, sequence, store, value, wait_until,
+};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::sync::atomic::Ordering::Relaxed;
@@ -262,7 +262,7 @@ fn lanes_of_the_dead_are_used_again() {
 #[test]
 fn a_store_in_a_file_outlives_every_process() {
     alone("a_store_in_a_file_outlives_every_process", || {
-        let directory = common::Directory::new();
+        let directory = splinter_testkit::Folder::new();
         let location = splinter::Location::file(directory.join("store"));
         for round in 0..5 {
             Forked::new(|| {

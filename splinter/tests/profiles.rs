@@ -1,12 +1,10 @@
 //! Profiles: what a file says is in force, what is wrong is said with its line, and a tuning changes no answer.
 
-mod common;
-
-use common::process::rerun;
 use splinter::{
     Config, Error, Geometry, HugePages, IntegerOp, Placement, Profile, Scrub, Store, StoreError, Tuning,
 };
-use std::path::PathBuf;
+use splinter_testkit::Folder;
+use splinter_testkit::process::rerun;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,23 +14,6 @@ const SMALL: Geometry = Geometry { slots: 64, max_value_len: 64, vector_dim: 0, 
 fn my_turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A file that is gone when this is dropped.
-struct Temporary(PathBuf);
-
-impl Temporary {
-    fn new(name: &str, text: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("splinter-{name}-{}", std::process::id()));
-        std::fs::write(&path, text).expect("a file");
-        Self(path)
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
 }
 
 fn small() -> Store {
@@ -90,9 +71,10 @@ fn what_is_wrong_is_said_with_its_line() {
         let error = text.parse::<Profile>().expect_err(text).to_string();
         assert!(error.contains(word) && !error.contains('\n'), "{text}: {error}");
     }
-    let file = Temporary::new("profile-wrong", "[store]\nscrub = 5\n");
-    let error = Profile::load(&file.0).expect_err("it is wrong").to_string();
-    assert!(error.contains("splinter-profile-wrong") && error.contains("line 2"), "{error}");
+    let folder = Folder::new();
+    let wrong = folder.put("profile-wrong", "[store]\nscrub = 5\n");
+    let error = Profile::load(&wrong).expect_err("it is wrong").to_string();
+    assert!(error.contains("profile-wrong") && error.contains("line 2"), "{error}");
     assert!(matches!(Profile::load("/nowhere/at/all"), Err(StoreError::Os { .. })));
     assert!(matches!(Profile::load("/dev/zero"), Err(StoreError::Tuning(_))));
 }
@@ -173,11 +155,12 @@ fn the_environment_names_the_profile_of_a_process() {
         return;
     }
     let test = "the_environment_names_the_profile_of_a_process";
-    let good = Temporary::new("profile-good", "[process]\nclaim_patience = 77\n[store]\nscrub = \"full\"\n");
-    let said = under(test, &good.0.display().to_string());
+    let folder = Folder::new();
+    let good = folder.put("profile-good", "[process]\nclaim_patience = 77\n[store]\nscrub = \"full\"\n");
+    let said = under(test, &good);
     assert!(said.contains("claim_patience: 77") && said.contains("[]"), "{said}");
-    let bad = Temporary::new("profile-bad", "[process]\nclaim_patience = 77\nclaim_patience = 78\n");
-    let said = under(test, &bad.0.display().to_string());
+    let bad = folder.put("profile-bad", "[process]\nclaim_patience = 77\nclaim_patience = 78\n");
+    let said = under(test, &bad);
     let default = format!("claim_patience: {}", Tuning::default().claim_patience);
     assert!(said.contains(&default) && said.contains("line 3") && said.contains("there twice"), "{said}");
 }
@@ -190,8 +173,8 @@ fn what_a_process_asks_for_itself_wins_over_the_environment() {
         println!("{:?}", Tuning::current());
         return;
     }
-    let file = Temporary::new("profile-other", "[process]\nclaim_patience = 77\n");
-    let said =
-        under("what_a_process_asks_for_itself_wins_over_the_environment", &file.0.display().to_string());
+    let folder = Folder::new();
+    let other = folder.put("profile-other", "[process]\nclaim_patience = 77\n");
+    let said = under("what_a_process_asks_for_itself_wins_over_the_environment", &other);
     assert!(said.contains("claim_patience: 5,"), "{said}");
 }

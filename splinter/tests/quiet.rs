@@ -1,14 +1,12 @@
 //! Changes that no signal group hears of, and the mark from which on whoever watches later hears of all.
 //! Invariant 14.
 
-mod common;
-
-use common::process::alone;
-use common::told::{
+use splinter::{Error, Scrub, Store};
+use splinter_testkit::process::alone;
+use splinter_testkit::signals::{
     Act, CHANGES, GROUPS, KEY, LABEL, NUMBER_CHANGES, drain, grouped, held, join_groups, late, names,
 };
-use common::{Named, config, geometry, store};
-use splinter::{Error, Scrub, Store};
+use splinter_testkit::{Named, config, geometry, store};
 use std::time::Duration;
 
 fn counts(store: &Store) -> Vec<u64> {

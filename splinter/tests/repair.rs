@@ -1,14 +1,12 @@
 //! Repair: stores that are damaged in known ways, and at random, are sound afterwards, lose no key that readers
 //! found, and can be filled to their last slot. Invariant 7, for what a dead writer leaves, and 16.
 
-mod common;
-
-use common::process::{Forked, alone, wait_until};
-use common::{
-    Directory, Named, Rng, assert_every_slot_usable, assert_sound, assert_sound_but_for_stale_bytes, config,
-    geometry, value,
-};
 use splinter::{Inspection, Location, Scrub, Store};
+use splinter_testkit::process::{Forked, alone};
+use splinter_testkit::{
+    Folder, Named, Rng, assert_every_slot_usable, assert_sound, assert_sound_but_for_stale_bytes, config,
+    geometry, value, wait_until,
+};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -17,7 +15,7 @@ const KEYS: u64 = 40;
 
 /// A store in a file, and its bytes beside the mapping. The offsets come from the header's own words.
 struct Patient {
-    _directory: Directory,
+    _directory: Folder,
     store: Store,
     file: File,
     map: u64,
@@ -29,7 +27,7 @@ struct Patient {
 impl Patient {
     /// Makes a store of three quarters as many keys as slots, at the strictest scrub level.
     fn new() -> Self {
-        let directory = Directory::new();
+        let directory = Folder::new();
         let path = directory.join("patient");
         let config = config(geometry(64, 100, 3, 3), Scrub::Full);
         let store = Store::create(&Location::file(&path), &config).unwrap();
@@ -241,7 +239,7 @@ fn stale_bytes_are_wiped_whatever_the_slot_says_of_them() {
 fn stores_damaged_at_random_are_sound_afterwards() {
     alone("stores_damaged_at_random_are_sound_afterwards", || {
         let patient = Patient::new();
-        let (directory, mut rng) = (Directory::new(), Rng(77));
+        let (directory, mut rng) = (Folder::new(), Rng(77));
         let len = patient.store.arena_len();
         let mut whole = vec![0; len as usize];
         patient.file.read_exact_at(&mut whole, 0).unwrap();

@@ -1,11 +1,9 @@
 //! The scrub levels, byte for byte: what is zero after a write and after a removal, in both buffers,
 //! seen beside the mapping. Invariant 12, all of it.
 
-mod common;
-
-use common::raw::Raw;
-use common::{config, geometry};
 use splinter::{Error, IntegerOp, Scrub, Store, Type, Writer};
+use splinter_testkit::raw::Raw;
+use splinter_testkit::{config, geometry};
 
 /// No power of two, and not a multiple of 64.
 const MAX: usize = 1000;

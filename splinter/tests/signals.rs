@@ -1,16 +1,14 @@
 //! Signals: which change is told to whom, how often and in which order, what a watcher learns that fell
 //! behind, and what waiting for one key answers. Invariant 14, and 6 where epochs are compared.
 
-mod common;
-
-use common::process::alone;
-use common::raw::Raw;
-use common::told::{
+use splinter::{Error, IntegerOp, Lagged, Scrub, Store, StoreError, Type, Watcher, Writer};
+use splinter_testkit::process::alone;
+use splinter_testkit::raw::Raw;
+use splinter_testkit::signals::{
     CHANGES, GROUPS, KEY, LABEL, NUMBER_CHANGES, drain, grouped, held, join_groups, late, name_of, names,
     soon,
 };
-use common::{Rng, config, geometry, store};
-use splinter::{Error, IntegerOp, Lagged, Scrub, Store, StoreError, Type, Watcher, Writer};
+use splinter_testkit::{Rng, config, geometry, store};
 
 /// Sets the key.
 fn set(writer: &mut Writer) {

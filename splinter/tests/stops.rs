@@ -1,11 +1,10 @@
 //! Writers stopped at any instruction: nobody else notices, but for the one key they hold.
 
-mod common;
-
-use common::process::{Forked, alone, spin, wait_until};
-use common::trace::Traced;
-use common::{Rng, assert_sound, geometry, retry, sequence, store, value};
 use splinter::{Error, IntegerOp, Scrub, Store, Writer};
+use splinter_testkit::kills::{holds_a_claim, stop_when};
+use splinter_testkit::process::{Forked, alone, spin};
+use splinter_testkit::trace::Traced;
+use splinter_testkit::{assert_sound, geometry, retry, sequence, store, value, wait_until};
 
 const LEN: usize = 1 << 18;
 
@@ -21,20 +20,8 @@ fn caught<'s>(
             life(&mut writer, round);
         }
     });
-    let mut rng = Rng(8);
-    for _ in 0..50_000 {
-        spin(rng.below(400));
-        child.stop();
-        if wanted(store) {
-            return child;
-        }
-        child.go_on();
-    }
-    panic!("the writer was never caught at it");
-}
-
-fn holds_a_claim(store: &Store) -> bool {
-    store.inspect().unwrap().live_claims > 0
+    stop_when(&mut child, || wanted(store));
+    child
 }
 
 /// Reads, sets, appends, counts, removes and inserts keys that the stopped writer does not hold.

@@ -1,13 +1,13 @@
 //! What concerns a store as a whole: creating and opening, lanes, flags, listing, diagnostics.
 
-mod common;
-
-use common::{Directory, Named, config, geometry, store};
 use splinter::{Config, Error, Geometry, Key, Location, OpenOptions, Placement, Scrub, Store, StoreError};
+use splinter_testkit::{Folder, Named, config, geometry, store};
 
 #[test]
 fn creating_and_opening_answer_by_what_is_there() {
-    for location in [Named::new().0.clone(), Location::file(std::env::temp_dir().join(common::unique()))] {
+    for location in
+        [Named::new().0.clone(), Location::file(std::env::temp_dir().join(splinter_testkit::unique()))]
+    {
         let config = config(geometry(8, 64, 3, 2), Scrub::None);
         assert!(matches!(Store::open(&location), Err(StoreError::Missing(_))));
         assert!(matches!(Store::open_read_only(&location), Err(StoreError::Missing(_))));
@@ -169,7 +169,7 @@ fn what_is_resident_and_where_is_told() {
     let config =
         Config { placement: Placement::Bind(4096), geometry: Geometry::default(), ..Config::default() };
     assert!(matches!(Store::anonymous(&config), Err(StoreError::Placement(_))));
-    let directory = Directory::new();
+    let directory = Folder::new();
     let location = Location::file(directory.join("store"));
     assert!(matches!(Store::create(&location, &config), Err(StoreError::Placement(_))));
     assert_eq!(directory.names(), Vec::<String>::new());
@@ -177,7 +177,7 @@ fn what_is_resident_and_where_is_told() {
 
 #[test]
 fn errors_say_what_is_wrong_and_what_to_do() {
-    let location = Location::shared(common::unique()).unwrap();
+    let location = Location::shared(splinter_testkit::unique()).unwrap();
     let missing = Store::open(&location).unwrap_err().to_string();
     assert!(missing.contains(&location.to_string()) && missing.contains("create"), "{missing}");
     assert_eq!(

@@ -1,11 +1,6 @@
 //! A signal every 50 microseconds, whose handler has no call begun anew: every call of the API gives the right answer all
 //! the same, and none says that it was interrupted.
 
-mod common;
-
-use common::faults::Account;
-use common::process::{alone, wait_until};
-use common::{Named, assert_sound, config, geometry};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SaFlags, SigAction, SigEvent, SigHandler, SigSet, SigevNotify, Signal, sigaction};
 use nix::sys::time::TimeSpec;
@@ -15,6 +10,9 @@ use splinter::{
     Advice, BidTerms, Config, Error, HugePages, IntegerOp, Location, Notifier, OpenOptions, Patience,
     PollableWatcher, Reserve, Scrub, Store, Type, Writer,
 };
+use splinter_testkit::faults::Account;
+use splinter_testkit::process::alone;
+use splinter_testkit::{Named, assert_sound, config, geometry, wait_until};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

@@ -1,10 +1,8 @@
 //! Tandems: all orders of one generation, or none; a write that fails changes nothing.
 
-mod common;
-
-use common::valgrind::rounds;
-use common::{assert_sound, geometry, retry, sequence, store, value};
 use splinter::{Error, Scrub, Store};
+use splinter_testkit::valgrind::rounds;
+use splinter_testkit::{assert_sound, geometry, retry, sequence, store, value};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;
 

@@ -1,10 +1,10 @@
 //! Threads against one another: torn reads, races for a key or a slot, lost writes and lost updates.
 
-mod common;
-
-use common::valgrind::rounds;
-use common::{Rng, assert_every_slot_usable, assert_sound, geometry, retry, sequence, store, value};
 use splinter::{Error, IntegerOp, Scrub};
+use splinter_testkit::valgrind::rounds;
+use splinter_testkit::{
+    Rng, assert_every_slot_usable, assert_sound, geometry, retry, sequence, store, value,
+};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;

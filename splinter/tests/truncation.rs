@@ -2,11 +2,9 @@
 //! gone lead to SIGBUS, and to nothing else, in whoever touches them: the kernel has no other answer.
 //! Whatever asks the kernel anyway answers with an error, and nobody else is touched.
 
-mod common;
-
-use common::process::{Forked, alone};
-use common::{Directory, Named, config, geometry, raw::Raw, value};
 use splinter::{Advice, BidError, BidTerms, Location, Patience, Scrub, Store, StoreError};
+use splinter_testkit::process::{Forked, alone};
+use splinter_testkit::{Folder, Named, config, geometry, raw::Raw, value};
 use std::fs::{File, OpenOptions};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -45,7 +43,7 @@ fn ends_by_sigbus(read: impl FnOnce()) {
 /// A file, and shared memory by its name.
 fn both(test: &str, check: impl Fn(&Location, &Path)) {
     alone(test, || {
-        let (directory, name) = (Directory::new(), Named::new());
+        let (directory, name) = (Folder::new(), Named::new());
         let path = directory.join("store");
         check(&Location::file(&path), &path);
         check(&name.0, &name.path());
@@ -55,7 +53,7 @@ fn both(test: &str, check: impl Fn(&Location, &Path)) {
 #[test]
 fn who_reads_what_was_cut_off_ends_by_sigbus_and_others_go_on() {
     both("who_reads_what_was_cut_off_ends_by_sigbus_and_others_go_on", |location, path| {
-        let (store, directory) = (fill(location), Directory::new());
+        let (store, directory) = (fill(location), Folder::new());
         let other = fill(&Location::file(directory.join("other")));
         let raw = Raw::new(&store);
         let last = (0..SLOTS).max_by_key(|n| raw.slot(&store, format!("key{n}"))).unwrap();
@@ -83,7 +81,7 @@ fn who_reads_what_was_cut_off_ends_by_sigbus_and_others_go_on() {
 #[test]
 fn a_writer_amid_its_work_ends_by_sigbus_and_others_of_its_stores_go_on() {
     both("a_writer_amid_its_work_ends_by_sigbus_and_others_of_its_stores_go_on", |location, path| {
-        let (store, directory) = (fill(location), Directory::new());
+        let (store, directory) = (fill(location), Folder::new());
         let other = fill(&Location::file(directory.join("other")));
         ends_by_sigbus(|| {
             let mut writers = [&store, &other].map(|store| store.writer().unwrap());

@@ -1,11 +1,9 @@
 //! Becoming visible: a store has its name once it is complete, and not before; nobody's file is ever
 //! replaced; its mode is what was asked for. Invariant 15.
 
-mod common;
-
-use common::process::{Forked, alone, rerun, shared_words};
-use common::{Directory, Named, config, geometry};
 use splinter::{Config, Draft, Location, Scrub, Store, StoreError};
+use splinter_testkit::process::{Forked, alone, rerun, shared_words};
+use splinter_testkit::{Folder, Named, config, geometry};
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -66,7 +64,7 @@ fn racing_processes_never_see_half_a_store_in_shared_memory() {
 #[test]
 fn racing_processes_never_see_half_a_store_in_a_directory() {
     alone("racing_processes_never_see_half_a_store_in_a_directory", || {
-        let directory = Directory::new();
+        let directory = Folder::new();
         let location = Location::file(directory.join("store"));
         race(&location);
         let _ = location.unlink();
@@ -97,7 +95,7 @@ fn one_of_many_creators_wins_and_openers_share_what_it_made() {
 
 #[test]
 fn nothing_that_exists_is_replaced() {
-    let directory = Directory::new();
+    let directory = Folder::new();
     for (file, bytes) in [("empty", &b""[..]), ("text", b"precious")] {
         let path = directory.join(file);
         std::fs::write(&path, bytes).unwrap();
@@ -122,7 +120,7 @@ fn nothing_that_exists_is_replaced() {
 
 #[test]
 fn a_draft_is_seen_with_all_that_it_holds_once_it_is_published() {
-    let (name, directory) = (Named::new(), Directory::new());
+    let (name, directory) = (Named::new(), Folder::new());
     for location in [&name.0, &Location::file(directory.join("store"))] {
         let filled = |draft: Draft, value: &[u8]| {
             draft.store().writer().unwrap().set("key", value).unwrap();

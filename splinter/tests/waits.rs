@@ -1,11 +1,9 @@
 //! Waiting, for a change of some group or of one key: what ends it, and when. Invariants 6 and 14.
 
-mod common;
-
-use common::process::{alone, is_asleep, thread_id, wait_until};
-use common::told::{CHANGES, KEY, grouped, late, name_of, soon};
-use common::{Named, config, geometry};
 use splinter::{Error, IntegerOp, Scrub, Store, StoreError, Tuning};
+use splinter_testkit::process::{alone, is_asleep, thread_id};
+use splinter_testkit::signals::{CHANGES, KEY, grouped, late, name_of, soon};
+use splinter_testkit::{Named, config, geometry, wait_until};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicI32, Ordering::Relaxed};

@@ -1,12 +1,10 @@
 //! Sleeping and waking across processes: one write wakes all, wherever they are; nobody is woken who does not
 //! sleep; and who stopped or died costs nobody else anything. Invariants 8 and 14.
 
-mod common;
-
-use common::process::{Forked, alone, is_asleep, shared_words, thread_id, wait_until};
-use common::trace::Traced;
-use common::{Named, config, geometry, store};
 use splinter::{IntegerOp, Scrub, Store, Watcher, Writer};
+use splinter_testkit::process::{Forked, alone, is_asleep, shared_words, thread_id};
+use splinter_testkit::trace::Traced;
+use splinter_testkit::{Named, config, geometry, store, wait_until};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 

@@ -1,12 +1,10 @@
 //! Which processors the program finds and pins to, on kernels with more possible ones than a `cpu_set_t` has bits.
 
 mod common;
-#[path = "common/many_processors.rs"]
-mod many_processors;
 
 use common::{held, program, refuses};
-use many_processors::on_many_processors;
 use serde_json::Value;
+use splinter_testkit::confined::on_many_processors;
 
 /// Runs with `--json` as on a kernel with 2,048 possible processors.
 fn record(line: &str) -> Value {

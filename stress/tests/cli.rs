@@ -3,9 +3,10 @@
 
 mod common;
 
-use common::{children, count, held, is_gone, passes, program, refuses, scratch, signal, stress, watch};
+use common::{children, count, held, is_gone, passes, program, refuses, signal, stress};
 use nix::sys::signal::Signal;
 use serde_json::Value;
+use splinter_testkit::{Folder, wait_for, wait_until};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -59,7 +60,8 @@ fn values_of_every_kind_of_length_hold() {
 #[test]
 fn named_and_file_stores_are_removed_afterwards() {
     let name = format!("splinter-stress-test-{}", std::process::id());
-    let path = scratch("store");
+    let folder = Folder::new();
+    let path = folder.join("store");
     for workers in ["threads", "processes"] {
         passes(&format!("{SMALL} --workers {workers} --backing shared:{name}"));
         assert!(!PathBuf::from("/dev/shm").join(&name).exists());
@@ -70,12 +72,11 @@ fn named_and_file_stores_are_removed_afterwards() {
 
 #[test]
 fn a_store_that_exists_already_is_left_alone() {
-    let path = scratch("taken");
-    std::fs::write(&path, "mine").unwrap();
-    let output = stress(&format!("{SMALL} --backing file:{}", path.display()));
+    let folder = Folder::new();
+    let path = folder.put("taken", "mine");
+    let output = stress(&format!("{SMALL} --backing file:{path}"));
     assert_eq!(output.status.code(), Some(2));
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
-    std::fs::remove_file(&path).unwrap();
+    assert_eq!(folder.get("taken"), "mine");
 }
 
 #[test]
@@ -142,7 +143,8 @@ fn several_scrub_levels_are_cells_of_one_output() {
 
 #[test]
 fn the_record_and_the_histograms_go_where_they_are_wanted() {
-    let (record, hdr) = (scratch("record.json"), scratch("latency.hdr"));
+    let folder = Folder::new();
+    let (record, hdr) = (folder.join("record.json"), folder.join("latency.hdr"));
     let output = stress(&format!("{SMALL} --record {} --hdr {}", record.display(), hdr.display()));
     assert_eq!(output.status.code(), Some(0));
     let text = String::from_utf8(output.stdout).unwrap();
@@ -153,8 +155,6 @@ fn the_record_and_the_histograms_go_where_they_are_wanted() {
     let written: Value = serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
     assert_eq!(written["verdict"], "pass");
     assert_eq!(written["hdr_log"].as_str().unwrap(), std::fs::read_to_string(&hdr).unwrap());
-    std::fs::remove_file(record).unwrap();
-    std::fs::remove_file(hdr).unwrap();
 }
 
 #[test]
@@ -260,7 +260,7 @@ fn a_killed_worker_is_told_of_and_nobody_waits_for_it() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let worker = watch(|| children(child.id()).into_iter().nth(2));
+    let worker = wait_for("the workers", || children(child.id()).into_iter().nth(2));
     signal(worker, Signal::SIGKILL);
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1));
@@ -315,7 +315,8 @@ fn number_of(value: &Value, field: &str, name: &str) -> u64 {
 
 #[test]
 fn a_write_wakes_another_process_in_every_way_there_is() {
-    let path = scratch("wake");
+    let folder = Folder::new();
+    let path = folder.join("wake");
     let output = program()
         .args(["wake", "--quick", "--json"])
         .arg(format!("--record={}", path.display()))
@@ -341,7 +342,6 @@ fn a_write_wakes_another_process_in_every_way_there_is() {
     }
     let kept: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     assert_eq!(kept, record);
-    std::fs::remove_file(path).unwrap();
 }
 
 #[test]
@@ -398,9 +398,9 @@ fn an_interrupted_run_keeps_what_it_has_and_leaves_nothing_behind() {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        watch(|| path.exists().then_some(()));
+        wait_until("the store", || path.exists());
         let workers = if workers == "processes" {
-            watch(|| Some(children(child.id())).filter(|all| all.len() == 3))
+            wait_for("the workers", || Some(children(child.id())).filter(|all| all.len() == 3))
         } else {
             vec![]
         };
@@ -426,11 +426,11 @@ fn a_killed_run_takes_its_worker_processes_with_it() {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    let workers = watch(|| Some(children(child.id())).filter(|all| all.len() == 3));
+    let workers = wait_for("the workers", || Some(children(child.id())).filter(|all| all.len() == 3));
     child.kill().unwrap();
     child.wait().unwrap();
     for worker in workers {
-        watch(|| is_gone(worker).then_some(()));
+        wait_until("its end", || is_gone(worker));
     }
 }
 
@@ -449,7 +449,8 @@ fn completions_and_pages_have_every_command_and_flag() {
         }
         assert!(!text.contains("wake-responder"), "what is hidden stays so");
     }
-    let folder = scratch("manual");
+    let temporary = Folder::new();
+    let folder = temporary.join("manual");
     let output = stress(&format!("manual {}", folder.display()));
     let pages = String::from_utf8(output.stdout).unwrap();
     for verb in ["run", "kill", "sweep"] {
@@ -458,5 +459,4 @@ fn completions_and_pages_have_every_command_and_flag() {
         let text = std::fs::read_to_string(page).unwrap();
         assert!(text.contains(".SH OPTIONS"), "{verb}");
     }
-    std::fs::remove_dir_all(folder).unwrap();
 }

@@ -4,7 +4,8 @@
 mod common;
 
 use common::program;
-use std::path::{Path, PathBuf};
+use splinter_testkit::Folder;
+use splinter_testkit::confined::with_tmpfs;
 use std::process::{Command, Output, Stdio};
 
 const LOAD: &str = "run --writers 3 --readers 2 --keys 64 --scrub hybrid --warmup 0s --ops 2000";
@@ -18,21 +19,11 @@ fn shell(script: &str) -> Command {
     command
 }
 
-/// Runs a script in a mount namespace of its own, where a small file system is the shared memory. Nothing where there can
-/// be no such namespace.
+/// Runs a script where a small file system is the shared memory. Nothing where there can be none.
 fn with_small_memory(script: &str) -> Option<Output> {
-    let mounts = "mount -t tmpfs -o size=256k,mode=1777 tmpfs /dev/shm";
-    let unshare = |script: &str| {
-        let mut command = Command::new("unshare");
-        command.args(["--user", "--map-root-user", "--mount", "sh", "-c"]);
-        command.args([script, env!("CARGO_BIN_EXE_splinter-stress")]).stdin(Stdio::null());
-        command.output()
-    };
-    if !unshare(mounts).is_ok_and(|output| output.status.success()) {
-        common::skipped("the program with small file systems: no mount namespace here");
-        return None;
-    }
-    Some(unshare(&format!("{mounts} && {script}")).expect("it went a moment ago"))
+    let what = "the program with small file systems";
+    let command = with_tmpfs(what, "/dev/shm", "size=256k,mode=1777", script);
+    Some(command?.arg(env!("CARGO_BIN_EXE_splinter-stress")).output().expect("it went a moment ago"))
 }
 
 /// Asserts that a run was refused with `code` and one line that holds `parts`, and that `left` is all it left.
@@ -42,24 +33,6 @@ fn refused(output: &Output, code: i32, parts: &[&str], left: &str) {
     assert_eq!((errors.lines().count(), &*out), (1, left), "{errors}");
     assert!(errors.starts_with("splinter-stress: "), "{errors}");
     assert!(parts.iter().all(|part| errors.contains(part)), "{errors}");
-}
-
-/// A folder of its own, removed in the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let name = format!("{name}-{}", std::process::id());
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        std::fs::create_dir(&path).expect("a new folder");
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 #[test]
@@ -92,8 +65,8 @@ fn a_run_whose_record_cannot_be_written_does_not_begin() {
 
 #[test]
 fn looking_whether_a_record_can_be_written_leaves_the_file_as_it_was() {
-    let folder = Folder::new("as-it-was");
-    let (old, new) = (folder.0.join("old"), folder.0.join("new"));
+    let folder = Folder::new();
+    let (old, new) = (folder.join("old"), folder.join("new"));
     std::fs::write(&old, "an older record").unwrap();
     let script =
         format!("$0 {LOAD} --record '{}' --hdr '{}' --backing shared:no/name", old.display(), new.display());

@@ -2,8 +2,9 @@
 
 mod common;
 
-use common::{count, passes, program, refuses, scratch};
+use common::{count, passes, program, refuses};
 use serde_json::Value;
+use splinter_testkit::Folder;
 use std::path::PathBuf;
 
 /// Without its keys.
@@ -45,7 +46,8 @@ fn a_run_ends_when_its_history_is_full_and_says_so() {
 
 #[test]
 fn a_saved_history_is_checked_again_and_a_wrong_one_is_shown_at_its_shortest() {
-    let (good, bad) = (scratch("history"), scratch("wrong-history"));
+    let folder = Folder::new();
+    let (good, bad) = (folder.join("history"), folder.join("wrong-history"));
     passes(&format!("{SMALL} --keys 3 --key-choice uniform --history={}", good.display()));
     let check = |path: &PathBuf, json: &[&str]| {
         let command = program().arg("history").arg(path).args(json).output();
@@ -65,8 +67,6 @@ fn a_saved_history_is_checked_again_and_a_wrong_one_is_shown_at_its_shortest() {
     std::fs::write(&bad, format!("{text}{stale}\n")).unwrap();
     let output = check(&bad, &["--json"]);
     let text = String::from_utf8_lossy(&check(&bad, &[]).stdout).into_owned();
-    std::fs::remove_file(&good).unwrap();
-    std::fs::remove_file(&bad).unwrap();
     assert_eq!(output.status.code(), Some(1));
     let record: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&record["kind"], &record["verdict"]), (&"history".into(), &"fail".into()));
@@ -78,9 +78,9 @@ fn a_saved_history_is_checked_again_and_a_wrong_one_is_shown_at_its_shortest() {
 
 #[test]
 fn what_is_no_history_is_refused_in_one_line() {
-    let path = scratch("no-history");
-    std::fs::write(&path, "{}\n").unwrap();
-    refuses("history", &[(path.to_str().unwrap(), "history"), ("/nowhere/at/all", "/nowhere/at/all")]);
+    let folder = Folder::new();
+    let path = folder.put("no-history", "{}\n");
+    refuses("history", &[(&path, "history"), ("/nowhere/at/all", "/nowhere/at/all")]);
     refuses(
         "run",
         &[
@@ -91,5 +91,4 @@ fn what_is_no_history_is_refused_in_one_line() {
             ("--history-limit 5", "--history"),
         ],
     );
-    std::fs::remove_file(&path).unwrap();
 }

@@ -3,11 +3,13 @@
 
 mod common;
 
-use common::{passes, refuses, scratch};
+use common::{passes, refuses};
+use splinter_testkit::Folder;
 
 #[test]
 fn a_small_kill_test_keeps_every_invariant_at_every_level_and_says_what_it_hit() {
-    let path = scratch("kill.hdr");
+    let folder = Folder::new();
+    let path = folder.join("kill.hdr");
     let hdr = path.display();
     let record = passes(&format!("kill --kills 90 --aimed 30 --hdr {hdr}"));
     assert_eq!(record["kind"], "kill");
@@ -27,7 +29,6 @@ fn a_small_kill_test_keeps_every_invariant_at_every_level_and_says_what_it_hit()
     assert!(invariants.values().all(|count| count == 0), "{invariants:?}");
     let log = std::fs::read_to_string(&path).unwrap();
     assert!(log.contains("Tag=detection,"), "{log}");
-    std::fs::remove_file(path).unwrap();
 }
 
 #[test]

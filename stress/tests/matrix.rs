@@ -2,20 +2,12 @@
 
 mod common;
 
-use common::{held, program, record, refuses, scratch, signal, stress, watch};
+use common::{held, program, record, refuses, signal, stress};
 use nix::sys::signal::Signal;
 use serde_json::Value;
+use splinter_testkit::{Folder, wait_until};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-
-/// A folder that is gone in the end.
-struct Folder(PathBuf);
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 fn records(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten();
@@ -25,11 +17,12 @@ fn records(folder: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn a_matrix_over_processes_keeps_a_record_for_each_cell_and_runs_none_twice() {
-    let folder = Folder(scratch("matrix"));
+    let folder = Folder::new();
+    let into = folder.join("into");
     let line = format!(
         "matrix --scrub none,full --writers 1,2,90 --readers 1 --value-len 64,16..256 --pin none --keys 64 \
          --workers processes --ops 1000 --into {}",
-        folder.0.display()
+        into.display()
     );
     let (code, first) = record(&line);
     assert!(held(code, &first), "{code:?} {}", first["reasons"]);
@@ -45,7 +38,7 @@ fn a_matrix_over_processes_keeps_a_record_for_each_cell_and_runs_none_twice() {
         let done = ["set", "get"].map(|op| cell["operations"][op]["successes"].as_u64().unwrap());
         assert!(done[0] > 0 && done[1] > 0, "{done:?}");
     }
-    let kept = records(&folder.0);
+    let kept = records(&into);
     assert_eq!(kept.len(), 8);
     for path in &kept {
         let on_disk: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
@@ -71,10 +64,11 @@ fn a_matrix_over_processes_keeps_a_record_for_each_cell_and_runs_none_twice() {
 
 #[test]
 fn an_interrupted_matrix_says_how_to_go_on_and_does() {
-    let folder = Folder(scratch("interrupted"));
+    let folder = Folder::new();
+    let into = folder.join("into");
     let line = format!(
         "matrix --writers 1,2,3 --readers 0 --pin none --keys 64 --ops 100k --into {}",
-        folder.0.display()
+        into.display()
     );
     let child = program()
         .args(line.split_whitespace())
@@ -82,10 +76,10 @@ fn an_interrupted_matrix_says_how_to_go_on_and_does() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    watch(|| (!records(&folder.0).is_empty()).then_some(()));
+    wait_until("the first record", || !records(&into).is_empty());
     signal(child.id(), Signal::SIGINT);
     let output = child.wait_with_output().unwrap();
-    let there = records(&folder.0).len();
+    let there = records(&into).len();
     let error = String::from_utf8(output.stderr).unwrap();
     // On a machine that stopped this test for a while, all may have been done.
     if there < 3 {
@@ -96,7 +90,7 @@ fn an_interrupted_matrix_says_how_to_go_on_and_does() {
     assert!(held(code, &all), "{code:?} {}", all["reasons"]);
     assert_eq!(all["kept"], there);
     assert_eq!(all["measured"], 3 - there);
-    let leftovers = std::fs::read_dir(&folder.0).unwrap().count();
+    let leftovers = std::fs::read_dir(&into).unwrap().count();
     assert_eq!(leftovers, 3, "nothing unfinished is left");
 }
 

@@ -3,6 +3,7 @@
 mod common;
 
 use serde_json::Value;
+use splinter_testkit::{skipped, wait_until};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -29,14 +30,14 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         // A process that has just ended may still be leaving.
-        common::watch(|| (fs::remove_dir(&self.0).is_ok() || !self.0.exists()).then_some(()));
+        wait_until("the group is empty", || fs::remove_dir(&self.0).is_ok() || !self.0.exists());
     }
 }
 
 #[test]
 fn what_a_quota_takes_is_recorded_and_called_by_its_name() {
     let Some(group) = Group::new() else {
-        common::skipped("a run under a quota: no control group can be made here");
+        skipped("a run under a quota: no control group can be made here");
         return;
     };
     let run = |more: &str| {

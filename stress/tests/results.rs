@@ -3,9 +3,9 @@
 
 mod common;
 
-use common::{program, scratch, stress};
+use common::{program, stress};
+use splinter_testkit::{Folder, refused};
 use std::fs;
-use std::path::PathBuf;
 use std::process::{Command, Output};
 
 const SMALL: &str = "run --writers 1 --readers 1 --keys 16 --ops 500 --scrub none --pin none";
@@ -18,48 +18,6 @@ fn in_shell(script: &str, line: &str) -> Output {
         .args(line.split_whitespace())
         .output()
         .expect("there is a shell")
-}
-
-/// A folder that is gone with the test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = scratch(name);
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn put(&self, name: &str, bytes: impl AsRef<[u8]>) -> String {
-        let path = self.0.join(name);
-        fs::write(&path, bytes).unwrap();
-        path.display().to_string()
-    }
-
-    fn names(&self) -> Vec<String> {
-        let entries = fs::read_dir(&self.0).unwrap();
-        let mut names: Vec<String> =
-            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort_unstable();
-        names
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-/// Asserts that a command line was refused in one line that has the words. Returns it.
-fn refused(output: &Output, what: &str, words: &[&str]) -> String {
-    let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(2), "{what}: {error}");
-    assert_eq!(error.trim_end().lines().count(), 1, "{what}: {error}");
-    for word in words {
-        assert!(error.contains(word), "{what}: {error}");
-    }
-    error
 }
 
 #[test]
@@ -92,7 +50,7 @@ fn a_result_that_cannot_be_printed_is_a_failure() {
 
 #[test]
 fn the_limit_on_the_size_of_files_is_an_error_and_leaves_the_old_file() {
-    let folder = Folder::new("limit");
+    let folder = Folder::new();
     let old = folder.put("old", "what was there");
     let limited = |line: &str, to: &str| in_shell(&format!(r#"ulimit -f 1; exec "$0" "$@" {to}"#), line);
     let large = "topology --writers 300";
@@ -101,7 +59,7 @@ fn the_limit_on_the_size_of_files_is_an_error_and_leaves_the_old_file() {
     assert_eq!(fs::read(&old).unwrap(), b"what was there");
     assert_eq!(folder.names(), ["old"], "no part of it is left");
 
-    let printed = folder.0.join("printed");
+    let printed = folder.join("printed");
     let output = limited(&format!("{large} --json"), &format!("> {}", printed.display()));
     refused(&output, large, &["cannot write the result", "ulimit -f"]);
 
@@ -116,11 +74,11 @@ fn the_limit_on_the_size_of_files_is_an_error_and_leaves_the_old_file() {
 
 #[test]
 fn results_are_written_over_no_input_and_no_other_result() {
-    let folder = Folder::new("same");
+    let folder = Folder::new();
     let workload = folder.put("workload.toml", "keys = 16\n");
     let profile = folder.put("profile.toml", "[process]\nspin_ns = 5000\n");
     let machine = folder.put("machine.xml", "<topology/>");
-    let new = folder.0.join("new").display().to_string();
+    let new = folder.join("new").display().to_string();
     let reads = "this command reads it";
     for (line, why) in [
         (format!("{SMALL} --workload {workload} --record {workload}"), reads),
@@ -144,11 +102,11 @@ fn results_are_written_over_no_input_and_no_other_result() {
 
 #[test]
 fn a_byte_order_mark_is_no_part_of_a_file() {
-    let folder = Folder::new("marks");
+    let folder = Folder::new();
     let marked = |name: &str, text: &str| folder.put(name, format!("\u{feff}{text}"));
     let workload = marked("workload.toml", "keys = 16\n");
     let profile = marked("profile.toml", "[process]\nspin_ns = 5000\n");
-    let history = folder.0.join("history").display().to_string();
+    let history = folder.join("history").display().to_string();
     for line in [
         format!("{SMALL} --workload {workload}"),
         format!("{SMALL} --profile {profile}"),
@@ -170,7 +128,7 @@ fn a_byte_order_mark_is_no_part_of_a_file() {
 
 #[test]
 fn an_input_is_not_repeated_at_length() {
-    let folder = Folder::new("long");
+    let folder = Folder::new();
     let long = "A".repeat(1 << 20);
     let workload = folder.put("workload.toml", format!("keys = 16\nmix = \"{long}\"\n"));
     let field = folder.put("field.toml", format!("{long} = 1\n"));

@@ -1,19 +1,17 @@
 //! What a build says of its sources, and what makes it build again: the build script, in a small tree of its own under git.
 
-mod common;
-
-use common::{scratch, skipped};
+use splinter_testkit::{Folder, skipped};
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 /// A tree with a program that prints its revision.
-struct Tree(PathBuf);
+struct Tree(Folder);
 
 impl Tree {
     fn new() -> Self {
-        let root = scratch("revision");
+        let root = Folder::new();
         for (name, text) in [
             ("splinter/src/lib.rs", ""),
             ("notes", "text\n"),
@@ -62,12 +60,6 @@ impl Tree {
         assert!(output.status.success(), "{errors}");
         let revision = String::from_utf8(output.stdout).unwrap();
         (revision.trim().to_owned(), !errors.contains("Fresh revision"))
-    }
-}
-
-impl Drop for Tree {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 

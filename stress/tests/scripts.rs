@@ -1,5 +1,6 @@
 //! The scripts: what they are for is said at once, without anything being looked for, installed or built.
 
+use splinter_testkit::Folder;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -19,8 +20,7 @@ fn scripts(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn every_script_says_at_once_what_it_is_for() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let stubs = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("stubs-{}", std::process::id()));
-    fs::create_dir_all(&stubs).unwrap();
+    let stubs = Folder::new();
     // Whatever builds or installs is told on.
     let called = stubs.join("called");
     for name in ["cargo", "rustc", "rustup", "apt-get", "sudo", "git", "nproc"] {
@@ -28,7 +28,7 @@ fn every_script_says_at_once_what_it_is_for() {
         fs::write(&stub, format!("#!/bin/sh\necho {name} >>{}\nexit 1\n", called.display())).unwrap();
         fs::set_permissions(&stub, fs::Permissions::from_mode(0o755)).unwrap();
     }
-    let path = format!("{}:/usr/bin:/bin", stubs.display());
+    let path = format!("{}:/usr/bin:/bin", stubs.join("").display());
     let mut all = scripts(&root.join("scripts"));
     all.extend(scripts(&root.join("ci")));
     all.push(root.join("splinter/fuzz/seed"));
@@ -52,5 +52,4 @@ fn every_script_says_at_once_what_it_is_for() {
             assert!(!called.exists(), "{script}: {:?}", fs::read_to_string(&called));
         }
     }
-    fs::remove_dir_all(stubs).unwrap();
 }

@@ -3,8 +3,9 @@
 
 mod common;
 
-use common::{record, refuses, skipped};
+use common::{record, refuses};
 use serde_json::Value;
+use splinter_testkit::skipped;
 
 /// Exit code where processes cannot be traced.
 const INCONCLUSIVE: i32 = 4;
@@ -75,7 +76,7 @@ fn a_sweep_of_what_is_not_there_is_refused_in_one_line_that_says_what_to_do() {
             ("--only update,append", "FIRST,SECOND,HOW,SCRUB,LEN"),
             ("--only update,append,kill,full,193", "192"),
             ("--first dance", "first-set"),
-            ("--how gently", "resume, kill, stop"),
+            ("--how gently", "resume, kill or stop"),
             ("--first create --second update", "no pair"),
             ("--point 3", "--only"),
         ],

@@ -3,9 +3,10 @@
 
 mod common;
 
-use common::{passes, refuses, scratch, stress};
+use common::{passes, refuses, stress};
 use serde_json::Value;
 use splinter_harness::affinity;
+use splinter_testkit::Folder;
 
 /// A run as short as it can be.
 const SHORT: &str = "run --scrub hybrid --writers 2 --readers 2 --keys 64 --ops 400";
@@ -66,7 +67,7 @@ fn a_plan_is_what_a_run_then_does() {
 fn workers_stay_in_the_last_level_cache_that_was_asked_for() {
     let machine = &looked("topology")["machine"];
     let Some(cache) = machine["caches"].as_array().unwrap().first() else {
-        common::skipped("pinning to a last-level cache: this machine tells of none");
+        splinter_testkit::skipped("pinning to a last-level cache: this machine tells of none");
         return;
     };
     for pin in ["llc:0", "per-llc"] {
@@ -117,7 +118,7 @@ fn run_and_topology_say_the_same_of_processors_that_are_not_there_or_not_for_thi
     let absent = all.iter().max().unwrap() + 1000;
     refused(absent, "on this machine");
     let &[first, .., other] = &all[..] else {
-        common::skipped("a processor outside the affinity mask: there is only one");
+        splinter_testkit::skipped("a processor outside the affinity mask: there is only one");
         return;
     };
     // What this thread starts has one processor, as under `taskset`.
@@ -159,21 +160,19 @@ fn workers_are_planned_on_a_machine_that_is_not_this_one() {
 #[cfg(feature = "hwloc")]
 #[test]
 fn a_file_that_is_no_machine_is_refused() {
-    let file = scratch("no-machine.xml");
-    std::fs::write(&file, "<topology>").unwrap();
-    let name = file.display().to_string();
+    let folder = Folder::new();
+    let name = folder.put("no-machine.xml", "<topology>");
     refuses("topology --topology", &[(&name, "lstopo"), ("synthetic:x", "pack:2")]);
-    std::fs::remove_file(file).unwrap();
 }
 
 #[test]
 fn a_record_is_kept_where_it_is_wanted() {
-    let file = scratch("topology.json");
+    let folder = Folder::new();
+    let file = folder.join("topology.json");
     let output = stress(&format!("topology --writers 1 --readers 0 --record {}", file.display()));
     assert!(output.status.success());
     let kept: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
     assert_eq!(kept["placement"]["workers"].as_array().unwrap().len(), 1);
-    std::fs::remove_file(file).unwrap();
 }
 
 /// Starts `topology` on a machine that takes it long to read, and waits until it reads.
@@ -191,18 +190,18 @@ fn a_look_at_a_machine_is_ended_by_the_signals_that_end_programs() {
     use nix::sys::signal::Signal;
     use std::os::unix::process::ExitStatusExt as _;
     // A pipe that somebody has opened, and never writes to.
-    let pipe = scratch("machine.pipe");
+    let folder = Folder::new();
+    let pipe = folder.join("machine.pipe");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
     for ending in [Signal::SIGINT, Signal::SIGTERM] {
         let mut child = reading(&pipe.display().to_string());
         // Opened as soon as it is opened for reading.
         let writer = std::fs::File::options().write(true).open(&pipe).unwrap();
         common::signal(child.id(), ending);
-        let status = common::watch(|| child.try_wait().unwrap());
+        let status = splinter_testkit::wait_for("its end", || child.try_wait().unwrap());
         assert_eq!(status.signal(), Some(ending as i32));
         drop(writer);
     }
     let alone = pipe.display().to_string();
     refuses("topology --topology", &[(&alone, "nobody writes to it"), ("synthetic:pu:100000", "8192")]);
-    std::fs::remove_file(pipe).unwrap();
 }

@@ -3,39 +3,37 @@
 
 mod common;
 
-use common::{count, passes, record, refuses, scratch, stress};
+use common::{count, passes, record, refuses, stress};
 use serde_json::Value;
+use splinter_testkit::Folder;
 
 const SMALL: &str = "run --writers 3 --readers 2 --keys 64 --scrub hybrid --warmup 0s";
 
 #[test]
 fn a_workload_is_printed_read_back_and_run() {
-    let path = scratch("workload.toml");
     let flags = format!("{SMALL} --ops 4000 --mix set=3,get=1 --value-len 16..256 --key-choice hot:4");
     let printed = stress(&format!("{flags} --print-workload"));
     assert_eq!(printed.status.code(), Some(0));
-    std::fs::write(&path, &printed.stdout).unwrap();
-    let again = stress(&format!("run --workload {} --print-workload", path.display()));
+    let folder = Folder::new();
+    let path = folder.put("workload.toml", &printed.stdout);
+    let again = stress(&format!("run --workload {path} --print-workload"));
     assert_eq!(printed.stdout, again.stdout);
 
     let by_flags = passes(&flags);
-    let by_file = passes(&format!("run --workload {}", path.display()));
+    let by_file = passes(&format!("run --workload {path}"));
     assert_eq!(by_flags["config"], by_file["config"]);
     // And flags win.
-    let fewer = passes(&format!("run --workload {} --ops 2000 --seed 9", path.display()));
+    let fewer = passes(&format!("run --workload {path} --ops 2000 --seed 9"));
     assert_eq!(fewer["config"]["span"]["ops"], 2000);
     assert_eq!(fewer["config"]["seed"], 9);
     assert_eq!(fewer["config"]["value_len"], "16..256");
-    std::fs::remove_file(path).unwrap();
 }
 
 #[test]
 fn a_file_that_is_wrong_is_refused_with_its_line() {
-    let path = scratch("wrong.toml");
-    std::fs::write(&path, "writers = 2\nkeys = \"many\"\n").unwrap();
-    let flag = format!("--workload {}", path.display());
+    let folder = Folder::new();
+    let flag = format!("--workload {}", folder.put("wrong.toml", "writers = 2\nkeys = \"many\"\n"));
     refuses("run", &[(&flag, "line 2"), ("--workload /nowhere.toml", "/nowhere.toml")]);
-    std::fs::remove_file(path).unwrap();
 }
 
 #[test]
@@ -132,16 +130,13 @@ fn how_steady_goodput_was_is_in_the_record() {
 
 #[test]
 fn a_profile_is_in_force_for_threads_and_processes_and_in_the_record() {
-    let path = std::env::temp_dir().join(format!("splinter-run-profile-{}", std::process::id()));
-    std::fs::write(
-        &path,
-        "[process]\nspin_ns = 0\nprefetch_depth = 8\n[store]\nscrub = \"full\"\n[workers]\npin = \"none\"\n",
-    )
-    .unwrap();
+    let folder = Folder::new();
+    let text =
+        "[process]\nspin_ns = 0\nprefetch_depth = 8\n[store]\nscrub = \"full\"\n[workers]\npin = \"none\"\n";
+    let path = folder.put("profile.toml", text);
     for workers in ["threads", "processes"] {
         let (code, run) = record(&format!(
-            "run --writers 2 --readers 2 --watchers 1 --keys 64 --duration 400ms --warmup 0s --batch 16 --workers {workers} --profile {} --claim-patience 0",
-            path.display()
+            "run --writers 2 --readers 2 --watchers 1 --keys 64 --duration 400ms --warmup 0s --batch 16 --workers {workers} --profile {path} --claim-patience 0"
         ));
         assert_eq!((code, &run["verdict"]), (Some(0), &"pass".into()), "{run}");
         assert_eq!(run["config"]["scrub"], "full");
@@ -154,8 +149,7 @@ fn a_profile_is_in_force_for_threads_and_processes_and_in_the_record() {
         assert_eq!(tuning["back_off_pauses"], 1024);
     }
     std::fs::write(&path, "[process]\nspin = 0\n").unwrap();
-    let output = stress(&format!("run --profile {}", path.display()));
-    std::fs::remove_file(&path).unwrap();
+    let output = stress(&format!("run --profile {path}"));
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(error.contains("line 2") && error.contains("'spin'"), "{error}");

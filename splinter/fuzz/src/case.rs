@@ -2,6 +2,7 @@
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use splinter::{BidTerms, Geometry, IntegerOp, Intent, Scrub, Type};
+use splinter_testkit::Op;
 
 /// A store, and what is done to it.
 #[derive(Arbitrary, Clone, Debug)]
@@ -163,6 +164,54 @@ pub enum Act {
     Inspect,
 }
 
+impl Act {
+    /// Returns the operation on a key of a store of these sizes, or on the whole store. Returns none of what is done by handles,
+    /// and of what changes nothing.
+    pub fn op(&self, key: &[u8], geometry: &Geometry) -> Option<Op> {
+        let (key, max) = (key.to_vec(), geometry.max_value_len);
+        Some(match *self {
+            Self::Set(body) | Self::SetAgain(body) => Op::Set(key, body.bytes(max)),
+            Self::SetMany(pairs) => {
+                Op::SetMany(pairs.iter().map(|(key, body)| (key.bytes(), body.bytes(max))).collect())
+            }
+            Self::Append(body) => Op::Append(key, body.bytes(max)),
+            Self::Unset | Self::UnsetAgain => Op::Unset(key),
+            Self::Bump => Op::Bump(key),
+            Self::Pulse => Op::Pulse(key),
+            Self::SetNumber(number) => Op::SetU64(key, number),
+            Self::Integer(number) => Op::Integer(key, number.op()),
+            Self::SetType(number) => Op::SetType(key, kind(number)),
+            Self::Label(mask) => Op::Label(key, mask),
+            Self::Unlabel(mask) => Op::Unlabel(key, mask),
+            Self::SetFlags(mask) => Op::SetSlotFlags(key, mask),
+            Self::ClearFlags(mask) => Op::ClearSlotFlags(key, mask),
+            Self::SetCtime(time, by) => Op::SetCtime(key, time, by.into()),
+            Self::SetAtime(time, by) => Op::SetAtime(key, time, by.into()),
+            Self::SetVector { components, salt } => {
+                let right = geometry.vector_dim as usize;
+                let len = if components < 240 { right } else { usize::from(components) % 5 };
+                Op::SetVector(key, (0..len).map(|at| f32::from(salt) + at as f32 + 0.5).collect())
+            }
+            Self::ClearVector => Op::ClearVector(key),
+            Self::SetTandem(orders, bodies) => {
+                Op::SetTandem(key, (0..orders.count()).map(|order| bodies[order % 3].bytes(max)).collect())
+            }
+            Self::UnsetTandem(orders) => Op::UnsetTandem(key, orders.count()),
+            Self::Register(group) => Op::Register(key, group % 66),
+            Self::Unregister(group) => Op::Unregister(key, group % 66),
+            Self::RouteLabels(mask, group) => Op::RegisterLabels(mask, group % 66),
+            Self::UnrouteLabels(mask, group) => Op::UnregisterLabels(mask, group % 66),
+            Self::SetScrub(number) => Op::SetScrub(level(number)),
+            Self::AutoVacuum(on) => Op::SetScrub(if on { Scrub::Full } else { Scrub::None }),
+            Self::SetUserFlags(mask) => Op::SetUserFlags(mask),
+            Self::ClearUserFlags(mask) => Op::ClearUserFlags(mask),
+            Self::ReportParseFailure => Op::ReportParseFailure,
+            Self::Purge => Op::Purge,
+            _ => return None,
+        })
+    }
+}
+
 /// An integer operation.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub struct Number {
@@ -226,10 +275,10 @@ pub fn terms(intent: u8, priority: u8, expired: bool) -> BidTerms {
     BidTerms { intent, priority, duration: if expired { 0 } else { u64::MAX } }
 }
 
-pub fn level(number: u8) -> Scrub {
+fn level(number: u8) -> Scrub {
     Scrub::ALL[usize::from(number) % Scrub::ALL.len()]
 }
 
-pub fn kind(number: u8) -> Type {
+fn kind(number: u8) -> Type {
     Type::ALL[usize::from(number) % Type::ALL.len()]
 }

@@ -1,8 +1,9 @@
 //! Does to a store whose bytes may be anything what a step says. Any answer is right, but none may point out of bounds:
 //! lengths fit the geometry, buffers are left alone behind what was asked for, epochs are even.
 
-use crate::case::{Act, BidStep, KeyName, Step, kind, level, terms};
+use crate::case::{Act, BidStep, KeyName, Step, terms};
 use splinter::{Advice, Handle, Inspection, KEY_MAX, Patience, Store, Watcher, Writer};
+use splinter_testkit::{Op, Reply, perform};
 use std::time::{Duration, Instant};
 
 /// A store, and what was had from it.
@@ -59,10 +60,16 @@ impl Exercise {
         let Some(writer) = self.writers.get_mut(usize::from(step.writer) % count.max(1)) else {
             return;
         };
-        let max = self.store.geometry().max_value_len;
-        let store = &self.store;
+        let (store, geometry) = (&self.store, self.store.geometry());
+        let max = geometry.max_value_len;
+        if let Some(op) = step.act.op(key, &geometry) {
+            match (&op, perform(&op, writer)) {
+                (Op::Append(..), Ok(Reply::Number(len))) => assert!(len <= max),
+                (Op::Unset(_), Ok(Reply::Number(len))) => assert!(len <= max.max(8)),
+                _ => {}
+            }
+        }
         match &step.act {
-            Act::Set(body) | Act::SetAgain(body) => drop(writer.set(key, &body.bytes(max))),
             Act::SetAt(body) => {
                 for handle in &self.handles {
                     let _ = writer.set(handle, &body.bytes(max));
@@ -73,52 +80,6 @@ impl Exercise {
                     let _ = writer.integer(handle, number.op());
                 }
             }
-            Act::SetMany(pairs) => {
-                let pairs = pairs.map(|(key, body)| (key.bytes(), body.bytes(max)));
-                writer.set_many(&pairs, &mut [Ok(()); 3]);
-            }
-            Act::Append(body) => {
-                let len = writer.append(key, &body.bytes(max));
-                assert!(len.is_ok_and(|len| len as u64 <= max) || len.is_err());
-            }
-            Act::Unset | Act::UnsetAgain => {
-                let len = writer.unset(key);
-                assert!(len.is_err() || len.is_ok_and(|len| len as u64 <= max.max(8)));
-            }
-            Act::Bump => drop(writer.bump(key)),
-            Act::SetNumber(number) => drop(writer.set_u64(key, *number)),
-            Act::Integer(number) => drop(writer.integer(key, number.op())),
-            Act::SetType(number) => drop(writer.set_type(key, kind(*number))),
-            Act::Label(mask) => drop(writer.label(key, *mask)),
-            Act::Unlabel(mask) => drop(writer.unlabel(key, *mask)),
-            Act::SetFlags(mask) => drop(writer.set_slot_flags(key, *mask)),
-            Act::ClearFlags(mask) => drop(writer.clear_slot_flags(key, *mask)),
-            Act::SetCtime(time, by) => drop(writer.set_ctime(key, *time, (*by).into())),
-            Act::SetAtime(time, by) => drop(writer.set_atime(key, *time, (*by).into())),
-            Act::SetVector { salt, .. } => {
-                let vector = vec![f32::from(*salt); store.geometry().vector_dim as usize];
-                let _ = writer.set_vector(key, &vector);
-            }
-            Act::ClearVector => drop(writer.clear_vector(key)),
-            Act::SetTandem(orders, bodies) => {
-                let bodies = bodies.map(|body| body.bytes(max));
-                let values: Vec<_> = (0..orders.count()).map(|at| &bodies[at % 3][..]).collect();
-                let _ = writer.set_tandem(key, &values);
-            }
-            Act::UnsetTandem(orders) => drop(writer.unset_tandem(key, orders.count())),
-            Act::Register(group) => drop(writer.register(key, *group)),
-            Act::Unregister(group) => drop(writer.unregister(key, *group)),
-            Act::Pulse => drop(writer.pulse(key)),
-            Act::Purge => drop(writer.purge()),
-            Act::RouteLabels(mask, group) => drop(store.register_labels(*mask, *group)),
-            Act::UnrouteLabels(mask, group) => drop(store.unregister_labels(*mask, *group)),
-            Act::SetScrub(number) => drop(store.set_scrub(level(*number))),
-            Act::AutoVacuum(on) => {
-                drop(store.set_scrub(if *on { splinter::Scrub::Full } else { splinter::Scrub::None }))
-            }
-            Act::SetUserFlags(mask) => drop(store.flags().set_user(*mask)),
-            Act::ClearUserFlags(mask) => drop(store.flags().clear_user(*mask)),
-            Act::ReportParseFailure => drop(store.report_parse_failure()),
             Act::Writers(count) => {
                 self.writers.truncate(usize::from(*count) % 3);
                 self.writers.extend(store.writer().ok());
@@ -128,14 +89,7 @@ impl Exercise {
                 self.writers.extend(store.writer().ok());
             }
             Act::Bid(step) => bid(store, *step),
-            Act::Keep
-            | Act::Watch(..)
-            | Act::WatchAll
-            | Act::Listen
-            | Act::Resync
-            | Act::Poll { .. }
-            | Act::Read(..)
-            | Act::Inspect => {}
+            _ => {}
         }
     }
 

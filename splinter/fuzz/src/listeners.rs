@@ -1,7 +1,7 @@
 //! Watchers, and what each of them has to hear: every change in order, or that it lagged.
 
-use crate::model::Model;
 use splinter::{Store, Watcher};
+use splinter_testkit::Model;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The shortest ring, which all stores here have but the largest.

@@ -1,8 +1,9 @@
 //! What lies in the store's file, held against the levels' promises.
 
-use crate::model::{Entry, Ordered};
-use crate::raw::Raw;
 use splinter::{Scrub, Store};
+use splinter_testkit::Entry;
+use splinter_testkit::model::rank;
+use splinter_testkit::raw::Raw;
 
 fn is_zero(bytes: &[u8]) -> bool {
     bytes.iter().all(|byte| *byte == 0)
@@ -15,12 +16,12 @@ pub(crate) fn check_present(raw: &Raw, store: &Store, key: &[u8], entry: &Entry)
     assert!(is_zero(&name.split_off(key.len())) && name == key, "the key as it lies");
     let both = raw.both(slot);
     if entry.is_number {
-        assert_eq!(raw.number(slot), entry.value, "the number as it lies");
+        assert_eq!(raw.number(slot), entry.seen.value, "the number as it lies");
         assert!(entry.kept != Scrub::Full || both.iter().all(|buffer| is_zero(buffer)));
     } else {
         let [current, other] = raw.buffers(store, key);
-        let len = entry.value.len();
-        assert_eq!(current[..len], entry.value, "the value as it lies");
+        let len = entry.seen.value.len();
+        assert_eq!(current[..len], entry.seen.value, "the value as it lies");
         match entry.kept {
             Scrub::None => {}
             Scrub::Hybrid => {
@@ -34,13 +35,13 @@ pub(crate) fn check_present(raw: &Raw, store: &Store, key: &[u8], entry: &Entry)
         }
     }
     let live = raw.vectors(slot).iter().filter(|buffer| !is_zero(buffer)).count();
-    assert!(entry.kept != Scrub::Full || live <= usize::from(entry.vector.is_some()), "vectors");
+    assert!(entry.kept != Scrub::Full || live <= usize::from(entry.seen.vector.is_some()), "vectors");
 }
 
 /// Holds the bytes of a vacant slot against the level at which it became vacant.
 pub(crate) fn check_vacant(raw: &Raw, slot: u32, level: Scrub) {
     let slot = slot.into();
-    if level.rank() >= Scrub::Hybrid.rank() {
+    if rank(level) >= rank(Scrub::Hybrid) {
         assert!(raw.both(slot).iter().all(|buffer| is_zero(buffer)), "values after a removal");
         assert!(is_zero(&raw.number(slot)), "the number after a removal");
     }

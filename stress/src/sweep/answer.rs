@@ -1,6 +1,7 @@
 //! The answer of an operation, and its form in shared memory.
 
 use splinter::{Error, StoreError};
+use splinter_testkit::{self as testkit, Reply};
 use std::fmt;
 
 /// The longest value, in bytes.
@@ -63,15 +64,18 @@ const ERRORS: [Error; 8] = [
     Error::Forked,
 ];
 
-impl Answer {
-    pub(super) fn of(result: Result<u64, Error>) -> Self {
-        match result {
-            Ok(number) => Self::Done(number),
-            Err(Error::BufferTooSmall { needed }) => Self::Done(needed as u64),
+impl From<testkit::Answer> for Answer {
+    fn from(answer: testkit::Answer) -> Self {
+        match answer {
+            Ok(Reply::Number(number)) => Self::Done(number),
+            Ok(Reply::Value(bytes)) => Self::Read(bytes),
+            Ok(Reply::Done | Reply::Each(_)) => Self::Done(0),
             Err(error) => Self::Refused(error),
         }
     }
+}
 
+impl Answer {
     pub(super) fn is_again(&self) -> bool {
         *self == Self::Refused(Error::Again)
     }

@@ -1,12 +1,12 @@
 //! The checks at a pause point: before the second operation, after it, and after both. A fault is a text with the number of
 //! the invariant that it breaks (docs/protocol.md).
 
-use super::answer::{Answer, MAX_LEN};
-use super::model::{Contents, Model, Observed, agrees};
-use super::ops::{Arguments, Op, VECTOR_DIM};
+use super::answer::Answer;
+use super::ops::{Arguments, Op};
 use super::scenario::{Interruption, KEY_GROUP, KeyLayout, LABEL_GROUP, Scenario};
 use super::snapshot::ArenaSnapshot;
-use splinter::{Error, Scrub, Store, Type, Watcher, Writer};
+use splinter::{Error, Scrub, Store, Watcher, Writer};
+use splinter_testkit::{Model, Seen};
 use std::collections::BTreeMap;
 
 /// The most times that a dead writer's claim may be met before a writer asks whether the owner lives.
@@ -14,6 +14,9 @@ const MAX_ATTEMPTS: usize = 130;
 
 /// The states that the store may be in: whether the first operation is in effect, and what the store holds then.
 pub(super) type PossibleStates = Vec<(bool, Model)>;
+
+/// All keys as they are read, without the missing ones.
+pub(super) type Contents = BTreeMap<Vec<u8>, Seen>;
 
 /// The checks of one scenario.
 pub(super) struct Checker {
@@ -81,9 +84,9 @@ impl Checker {
     pub(super) fn read_all(&self, store: &Store) -> Result<Contents, String> {
         let mut contents = Contents::new();
         for key in &self.keys {
-            match read(store, key) {
-                Ok(observed) => {
-                    contents.insert(key.clone(), observed);
+            match Seen::read(store, key.as_bytes()) {
+                Ok(seen) => {
+                    contents.insert(key.clone().into_bytes(), seen);
                 }
                 Err(Error::NotFound) => {}
                 Err(error) => return Err(format!("{key} cannot be read: {error:?} (1, 7, 8)")),
@@ -95,14 +98,14 @@ impl Checker {
     /// Returns the possible states while the first process is held up: nothing of its operation is in effect, or all.
     pub(super) fn at_pause(&self, contents: &Contents) -> Result<PossibleStates, String> {
         let mut after = self.before.clone();
-        after.apply(self.scenario.first, &self.arguments[0]);
+        self.scenario.first.apply(&mut after, &self.arguments[0]);
         let states = vec![(false, self.before.clone()), (true, after)];
         let fit = matching(states, contents);
         fail_if!(
             fit.is_empty(),
             "in the middle of {}, what is read is neither the state before nor that after: {} (1, 7, 11)",
             self.scenario.first,
-            difference(&self.before.contents(), contents)
+            difference(&contents_of(&self.before), contents)
         );
         Ok(fit)
     }
@@ -138,9 +141,9 @@ impl Checker {
             if answer.is_again() {
                 return Some((first, model));
             }
-            let wanted = model.apply(op, arguments);
+            let wanted = op.apply(&mut model, arguments);
             answers.push(wanted.to_string());
-            agrees(op, &wanted, answer).then_some((first, model))
+            (wanted == *answer).then_some((first, model))
         });
         let after = format!("{op} ({answer})");
         explaining(states.collect(), (op, answer, &answers), contents, &after)
@@ -167,13 +170,13 @@ impl Checker {
             }
             let mut alone = self.before.clone();
             let wanted = match in_effect {
-                true => alone.apply(op, arguments),
-                false => model.apply(op, arguments),
+                true => op.apply(&mut alone, arguments),
+                false => op.apply(&mut model, arguments),
             };
             // The first operation may have read before the second or after it.
-            let early = op == Op::Get && agrees(op, &alone.apply(op, arguments), answer);
+            let early = op == Op::Get && op.apply(&mut alone, arguments) == *answer;
             answers.push(wanted.to_string());
-            (early || agrees(op, &wanted, answer)).then_some((true, model))
+            (early || wanted == *answer).then_some((true, model))
         });
         explaining(states.collect(), (op, answer, &answers), contents, "both")
     }
@@ -242,7 +245,7 @@ impl Checker {
         }
         let apart = self.scenario.layout == KeyLayout::Apart && !self.scenario.first.is_of_tandem();
         let blocks = self.first_may_hold_the_index() && !apart;
-        let room = self.before.keys.len() + 2 < self.scenario.layout.slots() as usize;
+        let room = self.before.entries.len() + 2 < self.scenario.layout.slots() as usize;
         if !blocks && room && self.scenario.first != Op::Purge {
             let key = unused_key(self.scenario.layout);
             let answers = (third.set(&key, b"x"), third.unset(&key));
@@ -259,7 +262,7 @@ impl Checker {
         fail_if!(
             matching(states.clone(), contents).is_empty(),
             "others' work beside the stopped process changed what is read: {} (1, 8)",
-            difference(&states[0].1.contents(), contents)
+            difference(&contents_of(&states[0].1), contents)
         );
         Ok(())
     }
@@ -268,7 +271,7 @@ impl Checker {
     pub(super) fn check_recovered(&self, third: &mut Writer, states: &PossibleStates) -> Result<(), String> {
         for key in &self.keys {
             let answer = retry(|| third.bump(key));
-            let here = |(_, model): &(bool, Model)| model.keys.contains_key(key);
+            let here = |(_, model): &(bool, Model)| model.entries.contains_key(key.as_bytes());
             let wanted = match answer {
                 Ok(()) => states.iter().any(here),
                 Err(Error::NotFound) => !states.iter().all(here),
@@ -283,7 +286,7 @@ impl Checker {
     pub(super) fn check_unchanged(&self, store: &Store, states: &PossibleStates) -> Result<(), String> {
         let contents = self.read_all(store)?;
         if matching(states.clone(), &contents).is_empty() {
-            let expected = states[0].1.contents();
+            let expected = contents_of(&states[0].1);
             return Err(format!(
                 "looking after the dead changed what is read: {} (7)",
                 difference(&expected, &contents)
@@ -360,7 +363,7 @@ impl Checker {
         for (arguments, done) in self.arguments.iter().zip(done) {
             if done {
                 *wanted.entry(arguments.key.as_str()).or_default() += 1;
-                grouped += u32::from(self.before.keys.contains_key(&arguments.key));
+                grouped += u32::from(self.before.entries.contains_key(arguments.key.as_bytes()));
             }
         }
         for (key, count) in wanted {
@@ -382,26 +385,9 @@ impl Checker {
     }
 }
 
-/// Reads all of a key.
-fn read(store: &Store, key: &str) -> Result<Observed, Error> {
-    let snapshot = store.snapshot(key)?;
-    let mut value = [0; MAX_LEN];
-    let len = store.get(key, &mut value)?;
-    let mut vector = [0.0; VECTOR_DIM];
-    let vector = match snapshot.has_vector {
-        // A torn vector reads as one that no operation writes.
-        true => store.vector(key, &mut vector).map(|()| {
-            let whole = vector.iter().all(|part| *part == vector[0]);
-            Some(if whole { vector[0] } else { f32::INFINITY })
-        })?,
-        false => None,
-    };
-    Ok(Observed {
-        bytes: value[..len].to_vec(),
-        numeric: snapshot.kind == Type::BigUint,
-        labels: snapshot.labels,
-        vector,
-    })
+/// Returns what a reader of all keys sees.
+pub(super) fn contents_of(model: &Model) -> Contents {
+    model.entries.iter().map(|(key, entry)| (key.clone(), entry.seen.clone())).collect()
 }
 
 /// Returns a key that is new to the store, whose home bucket is not that of the first key, if there are two.
@@ -423,7 +409,7 @@ fn retry<R: PartialEq>(mut attempt: impl FnMut() -> Result<R, Error>) -> Result<
 }
 
 fn matching(states: PossibleStates, contents: &Contents) -> PossibleStates {
-    let fits = |(_, model): &(bool, Model)| model.contents() == *contents;
+    let fits = |(_, model): &(bool, Model)| contents_of(model) == *contents;
     states.into_iter().filter(fits).collect()
 }
 
@@ -439,7 +425,7 @@ fn explaining(
         let right = answers.join(" or ");
         return Err(format!("{op} answered {answer}, where {right} is right (1 to 5, 10, 13)"));
     };
-    let difference = difference(&first.contents(), contents);
+    let difference = difference(&contents_of(first), contents);
     let fit = matching(states, contents);
     fail_if!(
         fit.is_empty(),
@@ -455,8 +441,27 @@ fn difference(expected: &Contents, found: &Contents) -> String {
     let Some(key) = differing else {
         return "as expected".to_owned();
     };
-    let say = |observed: Option<&Observed>| {
-        observed.map_or("missing".to_owned(), |observed| format!("{observed:?}"))
-    };
-    format!("{key} is {}, where {} is expected", say(found.get(key)), say(expected.get(key)))
+    let say = |seen: Option<&Seen>| seen.map_or("missing".to_owned(), describe);
+    let name = key.escape_ascii();
+    format!("{name} is {}, where {} is expected", say(found.get(key)), say(expected.get(key)))
+}
+
+/// Describes a key as it was read: how many bytes are whose, its labels, its vector.
+fn describe(seen: &Seen) -> String {
+    let mut runs: Vec<(u8, usize)> = Vec::new();
+    for byte in &seen.value {
+        // The upper half of a byte is the tag of its writer.
+        match runs.last_mut() {
+            Some((tag, count)) if *tag == byte >> 4 => *count += 1,
+            _ => runs.push((byte >> 4, 1)),
+        }
+    }
+    let runs: Vec<String> = runs.iter().map(|(tag, count)| format!("{count} of {tag}")).collect();
+    let text = format!("{} bytes [{}] labels {:#x}", seen.value.len(), runs.join(", "), seen.labels);
+    match seen.vector.as_deref() {
+        // A torn vector reads as one that no operation writes.
+        Some(vector) if vector.iter().any(|part| *part != vector[0]) => format!("{text} vector inf"),
+        Some(vector) => format!("{text} vector {}", vector[0]),
+        None => text,
+    }
 }

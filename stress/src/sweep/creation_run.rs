@@ -39,14 +39,11 @@ impl<'b> CreationRun<'b> {
         let name = name_of(nix::unistd::getpid());
         let location = Location::shared(name).map_err(|error| error.to_string())?;
         let config = scenario.config();
-        let party = |op: Op, arguments| Party {
-            op,
-            arguments,
-            subject: Subject::Name(location.clone(), config.clone()),
-        };
+        let party =
+            |op: Op, arguments| Party::new(op, arguments, Subject::Name(location.clone(), config.clone()));
         let [first, second] = scenario.arguments();
-        let second = party(scenario.second, second).start_second(channel)?;
-        let fork_server = party(scenario.first, first).start_fork_server(channel)?;
+        let second = party(scenario.second, &second).start_second(channel)?;
+        let fork_server = party(scenario.first, &first).start_fork_server(channel)?;
         Ok(Self {
             scenario,
             channel,

@@ -19,7 +19,6 @@ mod answer;
 mod checker;
 mod code_location;
 mod creation_run;
-mod model;
 mod ops;
 mod party;
 mod plan;

@@ -1,8 +1,9 @@
 //! The operations that are swept, and how a process performs them.
 
-use super::answer::{Answer, MAX_LEN, StoreErrorKind};
+use super::answer::{Answer, StoreErrorKind};
 use splinter::{IntegerOp, Store, Writer};
 use splinter_harness::named_enum;
+use splinter_testkit::{self as testkit, Model};
 
 /// Components of a vector.
 pub(super) const VECTOR_DIM: usize = 8;
@@ -89,39 +90,42 @@ impl Arguments {
     }
 }
 
-/// Performs the operation.
-#[inline(never)]
-pub(super) fn perform(op: Op, writer: &mut Writer, arguments: &Arguments) -> Answer {
-    let key = arguments.key.as_str();
-    let value = arguments.value.as_slice();
-    match op {
-        Op::FirstSet | Op::Update => Answer::of(writer.set(key, value).map(|()| 0)),
-        Op::Rewrite => {
-            let rounds = (0..3).map(|_| writer.set(key, value));
-            Answer::of(rounds.last().unwrap_or(Ok(())).map(|()| 0))
-        }
-        Op::Append => Answer::of(writer.append(key, &arguments.tail).map(|len| len as u64)),
-        Op::Integer => Answer::of(writer.integer(key, IntegerOp::Inc(arguments.step))),
-        Op::Unset => Answer::of(writer.unset(key).map(|len| len as u64)),
-        Op::Tandem | Op::FirstTandem => Answer::of(writer.set_tandem(key, &[value, value]).map(|()| 0)),
-        Op::Untandem => Answer::of(writer.unset_tandem(key, 2).map(|count| count as u64)),
-        Op::Vector => {
-            let vector = [arguments.part; VECTOR_DIM];
-            Answer::of(writer.set_vector(key, &vector).map(|()| 0))
-        }
-        Op::Label => Answer::of(writer.label(key, arguments.label).map(|()| 0)),
-        Op::Purge => Answer::of(writer.purge()),
-        Op::Bump => Answer::of(writer.bump(key).map(|()| 0)),
-        Op::Get => {
-            let mut bytes = [0; MAX_LEN];
-            match writer.get(key, &mut bytes) {
-                Ok(len) => Answer::Read(bytes[..len].to_vec()),
-                Err(error) => Answer::of(Err(error)),
-            }
-        }
-        Op::Open => open_again(writer),
-        Op::Create | Op::Poll | Op::Watch => Answer::Failed(StoreErrorKind::Other),
+impl Op {
+    /// Returns the store's operation with these arguments; none for one that opens, creates or waits.
+    pub(super) fn on(self, arguments: &Arguments) -> Option<testkit::Op> {
+        let (key, value) = (arguments.key.clone().into_bytes(), arguments.value.clone());
+        Some(match self {
+            Self::FirstSet | Self::Update | Self::Rewrite => testkit::Op::Set(key, value),
+            Self::Append => testkit::Op::Append(key, arguments.tail.clone()),
+            Self::Integer => testkit::Op::Integer(key, IntegerOp::Inc(arguments.step)),
+            Self::Unset => testkit::Op::Unset(key),
+            Self::Tandem | Self::FirstTandem => testkit::Op::SetTandem(key, vec![value; 2]),
+            Self::Untandem => testkit::Op::UnsetTandem(key, 2),
+            Self::Vector => testkit::Op::SetVector(key, vec![arguments.part; VECTOR_DIM]),
+            Self::Label => testkit::Op::Label(key, arguments.label),
+            Self::Purge => testkit::Op::Purge,
+            Self::Bump => testkit::Op::Bump(key),
+            Self::Get => testkit::Op::Get(key),
+            Self::Open | Self::Create | Self::Poll | Self::Watch => return None,
+        })
     }
+
+    /// Applies the operation to a model. Returns the right answer.
+    pub(super) fn apply(self, model: &mut Model, arguments: &Arguments) -> Answer {
+        self.on(arguments).map_or(Answer::Done(0), |op| model.apply(&op).into())
+    }
+}
+
+/// Performs the operation; `on` is the store's, with its arguments.
+#[inline(never)]
+pub(super) fn perform(op: Op, on: Option<&testkit::Op>, writer: &mut Writer) -> Answer {
+    let Some(on) = on else {
+        return if op == Op::Open { open_again(writer) } else { Answer::Failed(StoreErrorKind::Other) };
+    };
+    if op == Op::Rewrite {
+        let _ = (testkit::perform(on, writer), testkit::perform(on, writer));
+    }
+    testkit::perform(on, writer).into()
 }
 
 /// Opens the store again, as another process would, and takes a writer id of it.

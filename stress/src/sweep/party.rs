@@ -10,6 +10,7 @@ use super::tracee::Tracee;
 use splinter::{Config, Error, Location, Store, Watcher, Writer};
 use splinter_harness::forked::Forked;
 use splinter_harness::shared::{Layout, SharedState, store_and_wake, wait_while};
+use splinter_testkit::{self as testkit, Reply};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
@@ -95,9 +96,11 @@ impl Channel {
 
 /// A process's operation, and what it works on.
 pub(super) struct Party {
-    pub(super) op: Op,
-    pub(super) arguments: Arguments,
-    pub(super) subject: Subject,
+    op: Op,
+    key: String,
+    /// The store's operation, made before so that making it is no part of what is traced.
+    on: Option<testkit::Op>,
+    subject: Subject,
 }
 
 /// What an operation works on.
@@ -118,6 +121,10 @@ struct Resources {
 }
 
 impl Party {
+    pub(super) fn new(op: Op, arguments: &Arguments, subject: Subject) -> Self {
+        Self { op, key: arguments.key.clone(), on: op.on(arguments), subject }
+    }
+
     /// Prepares the operation: takes a new writer id, as a process that has just started does.
     fn prepare(&self, resources: &mut Resources) -> Result<(), StoreErrorKind> {
         resources.store = None;
@@ -126,7 +133,7 @@ impl Party {
         };
         resources.writer = None;
         if self.op == Op::Poll {
-            resources.epoch = store.epoch(&self.arguments.key).unwrap_or_default();
+            resources.epoch = store.epoch(&self.key).unwrap_or_default();
         } else if self.op == Op::Watch {
             resources.watcher = store.watch(&[KEY_GROUP]).ok();
         } else {
@@ -154,13 +161,13 @@ impl Party {
             Subject::Store(store) => {
                 let epoch = resources.epoch;
                 match (self.op, &mut resources.writer, &mut resources.watcher) {
-                    (Op::Poll, ..) => Answer::of(store.poll_after(&self.arguments.key, epoch, None)),
+                    (Op::Poll, ..) => store.poll_after(&self.key, epoch, None).map(Reply::from).into(),
                     (Op::Watch, _, Some(watcher)) => match watcher.wait(None) {
                         Ok(Some(change)) => Answer::Done(u64::from(change.slot)),
                         Ok(None) => Answer::Refused(Error::TimedOut),
                         Err(_) => Answer::Refused(Error::Full),
                     },
-                    (op, Some(writer), _) => perform(op, writer, &self.arguments),
+                    (op, Some(writer), _) => perform(op, self.on.as_ref(), writer),
                     _ => Answer::Failed(StoreErrorKind::Other),
                 }
             }

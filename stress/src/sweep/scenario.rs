@@ -2,10 +2,10 @@
 //! of that store.
 
 use super::answer::MAX_LEN;
-use super::model::{KeyState, Model, Value};
 use super::ops::{Arguments, Op, VECTOR_DIM};
 use splinter::{Config, Error, Geometry, Scrub, Writer, hash_key_seeded};
 use splinter_harness::named_enum;
+use splinter_testkit::{self as testkit, Model};
 use std::fmt;
 use std::str::FromStr;
 
@@ -237,7 +237,6 @@ impl Scenario {
     /// Fills the store. Returns the model of its content.
     pub(super) fn populate(&self, writer: &mut Writer) -> Result<Model, Error> {
         let [first, second] = self.arguments();
-        let mut model = Model::new(self.layout.slots(), self.scrub.level());
         let orders = |op: Op, arguments: &Arguments| {
             let mut keys = vec![arguments.key.clone()];
             if matches!(op, Op::Tandem | Op::Untandem) {
@@ -266,33 +265,33 @@ impl Scenario {
             keys.extend(fillers.take(6));
             keys.extend(others);
         }
-        let mut seen = Vec::new();
+        let mut model = Model::new(self.config().geometry, self.scrub.level());
         for key in keys {
-            if seen.contains(&key) {
+            if model.entries.contains_key(key.as_bytes()) {
                 continue;
             }
             let is_number = self.first == Op::Integer && key == first.key
                 || self.second == Op::Integer && key == second.key;
-            if is_number {
-                writer.set_u64(&key, 40)?;
-                model.keys.insert(key.clone(), KeyState::number(40));
-            } else {
+            let name = || key.clone().into_bytes();
+            let mut ops = match is_number {
+                true => vec![testkit::Op::SetU64(name(), 40)],
                 // The value was longer before: so there are stale bytes, where the level allows them.
-                let len = self.initial_len();
-                let value = bytes(9, len);
-                writer.set(&key, &bytes(8, MAX_LEN))?;
-                writer.set(&key, &value)?;
-                let mut state = KeyState::of(Value::Bytes(value));
-                if self.first == Op::Vector || self.second == Op::Vector {
-                    writer.set_vector(&key, &[9.0; VECTOR_DIM])?;
-                    state.vector = Some(9.0);
-                }
-                model.keys.insert(key.clone(), state);
+                false => [MAX_LEN, self.initial_len()]
+                    .into_iter()
+                    .zip([8, 9])
+                    .map(|(len, tag)| testkit::Op::Set(name(), bytes(tag, len)))
+                    .collect(),
+            };
+            if !is_number && (self.first == Op::Vector || self.second == Op::Vector) {
+                ops.push(testkit::Op::SetVector(name(), vec![9.0; VECTOR_DIM]));
             }
             if self.heard {
-                writer.register(&key, KEY_GROUP)?;
+                ops.push(testkit::Op::Register(name(), KEY_GROUP));
             }
-            seen.push(key);
+            for op in ops {
+                testkit::perform(&op, writer)?;
+                model.apply(&op)?;
+            }
         }
         if self.heard {
             let lost = |_| Error::WrongType;
@@ -313,7 +312,8 @@ impl Scenario {
 
     /// Returns all keys that the store holds or may come to hold.
     pub(super) fn keys(&self, model: &Model) -> Vec<String> {
-        let mut keys: Vec<String> = model.keys.keys().cloned().collect();
+        let text = |key: &Vec<u8>| String::from_utf8_lossy(key).into_owned();
+        let mut keys: Vec<String> = model.entries.keys().map(text).collect();
         for (op, arguments) in [self.first, self.second].into_iter().zip(self.arguments()) {
             keys.push(arguments.key.clone());
             if op.is_of_tandem() {

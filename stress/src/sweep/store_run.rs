@@ -2,7 +2,7 @@
 //! the second process works, and the checker checks.
 
 use super::answer::Answer;
-use super::checker::{Checker, PossibleStates, Watchers};
+use super::checker::{Checker, PossibleStates, Watchers, contents_of};
 use super::ops::Op;
 use super::party::{Channel, Party, SecondProcess, Subject};
 use super::process::ArenaBytes;
@@ -72,11 +72,11 @@ impl<'b> StoreRun<'b> {
     /// Starts the processes.
     fn start_processes(&mut self) -> Result<(), Failure> {
         let scenario = self.checker.scenario;
-        let [first, second] = self.checker.arguments.clone();
-        let party = |op: Op, arguments| Party { op, arguments, subject: Subject::Store(self.store.clone()) };
+        let [first, second] = &self.checker.arguments;
+        let party = |op: Op, arguments| Party::new(op, arguments, Subject::Store(self.store.clone()));
         if scenario.second.waits() {
             let channel = Channel::create()?;
-            let sleeper = party(scenario.second, second.clone());
+            let sleeper = party(scenario.second, second);
             let fork_server = sleeper.start_fork_server(&channel)?;
             self.sleeper_server = Some((channel, fork_server));
         }
@@ -340,7 +340,7 @@ impl<'b> StoreRun<'b> {
         if let Some(fault) = ArenaSnapshot(&self.now).fault(&ArenaSnapshot(&self.template), level) {
             return Err(format!("{fault} (6, 7, 12)"));
         }
-        let keys = states[0].1.keys.len();
+        let keys = states[0].1.entries.len();
         self.checker.check_sound(&self.store, keys)?;
         self.checker.check_usable(&mut self.third, keys)?;
         self.checker.check_unchanged(&self.store, states)?;
@@ -364,7 +364,7 @@ impl Run for StoreRun<'_> {
             scenario.value_len,
             scenario.layout,
             scenario.heard,
-            self.checker.before.contents()
+            contents_of(&self.checker.before)
         )
     }
 

@@ -6,24 +6,8 @@
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
-use std::fs::File;
-use std::io::Write;
-use std::path::PathBuf;
+use splinter_testkit::refused;
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
-
-/// Names the file to which tests that cannot be run here add why: nothing that they print is shown.
-const SKIPS: &str = "SPLINTER_TEST_SKIPS";
-
-/// Says why a test cannot be run here.
-pub(crate) fn skipped(why: &str) {
-    eprintln!("SKIPPED: {why}");
-    if let Some(path) = std::env::var_os(SKIPS) {
-        let file = File::options().append(true).create(true).open(path);
-        let said = file.and_then(|mut file| file.write_all(format!("{why}\n").as_bytes()));
-        said.expect("a file for what is skipped");
-    }
-}
 
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_splinter-stress"));
@@ -69,12 +53,10 @@ pub(crate) fn passes(line: &str) -> Value {
 /// Asserts that a verb refuses each of these flags in one line that has the word beside them.
 pub(crate) fn refuses(verb: &str, cases: &[(&str, &str)]) {
     for (flags, word) in cases {
-        let output = stress(&format!("{verb} {flags}"));
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{verb} {flags}: {error}");
-        assert_eq!(error.trim_end().lines().count(), 1, "{verb} {flags}: {error}");
-        assert!(error.contains(word), "{verb} {flags}: {error}");
-        assert!(output.stdout.is_empty(), "{verb} {flags}");
+        let line = format!("{verb} {flags}");
+        let output = stress(&line);
+        refused(&output, &line, &[word]);
+        assert!(output.stdout.is_empty(), "{line}");
     }
 }
 
@@ -83,11 +65,6 @@ pub(crate) fn count(record: &Value, op: &str, what: &str) -> u64 {
     record["operations"][op][what]
         .as_u64()
         .unwrap_or_else(|| panic!("{op}.{what} in {}", record["operations"]))
-}
-
-/// A path for a test's file.
-pub(crate) fn scratch(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()))
 }
 
 /// Returns the worker processes of a run.
@@ -105,17 +82,4 @@ pub(crate) fn is_gone(process: u32) -> bool {
 /// Sends a process a signal.
 pub(crate) fn signal(process: u32, signal: Signal) {
     kill(Pid::from_raw(process as i32), signal).expect("it is there until it is waited for");
-}
-
-/// Waits for something that happens soon; a watchdog against it never happening.
-pub(crate) fn watch<T>(mut look: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        let soon = start.elapsed() < Duration::from_secs(60);
-        assert!(soon, "it never happened");
-        std::thread::sleep(Duration::from_millis(2));
-    }
 }

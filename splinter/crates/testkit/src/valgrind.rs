@@ -4,13 +4,13 @@
 #![allow(unsafe_code, reason = "the request is a sequence of instructions")]
 
 /// Returns how many rounds to go: so many, or fewer under Valgrind.
-pub(crate) fn rounds(count: u64) -> u64 {
+pub fn rounds(count: u64) -> u64 {
     if is_running() { count.div_ceil(25) } else { count }
 }
 
 /// Asks Valgrind whether it is there: `RUNNING_ON_VALGRIND` of `valgrind.h`, whose instructions change
 /// nothing on a processor.
-pub(crate) fn is_running() -> bool {
+pub fn is_running() -> bool {
     #[cfg(target_arch = "x86_64")]
     {
         const RUNNING_ON_VALGRIND: u64 = 0x1001;

@@ -12,14 +12,16 @@ use std::path::{Path, PathBuf};
 
 /// What a process holds.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Account {
-    pub(crate) descriptors: usize,
+pub struct Account {
+    /// Open descriptors.
+    pub descriptors: usize,
     /// Mappings of stores; the allocator comes and goes with others.
-    pub(crate) mappings: usize,
+    pub mappings: usize,
 }
 
 impl Account {
-    pub(crate) fn take() -> Self {
+    /// Counts them now.
+    pub fn take() -> Self {
         let descriptors = read_dir("/proc/self/fd").expect("/proc").count();
         let maps = read_to_string("/proc/self/maps").expect("/proc");
         let of_store = |line: &&str| line.contains(" rw-s ") || line.contains(" r--s ");
@@ -27,7 +29,7 @@ impl Account {
     }
 
     /// Tells how many bytes of addresses the process has in use.
-    pub(crate) fn address_space() -> u64 {
+    pub fn address_space() -> u64 {
         let pages = read_to_string("/proc/self/statm").expect("/proc");
         let pages = pages.split(' ').next().and_then(|pages| pages.parse::<u64>().ok());
         pages.expect("a number") * 4096
@@ -35,7 +37,7 @@ impl Account {
 }
 
 /// Runs `body` under a limit, which is taken back afterwards.
-pub(crate) fn limited<T>(resource: Resource, limit: u64, body: &dyn Fn() -> T) -> T {
+pub fn limited<T>(resource: Resource, limit: u64, body: &dyn Fn() -> T) -> T {
     let (soft, hard) = getrlimit(resource).expect("a limit");
     setrlimit(resource, limit, hard).expect("a lower limit");
     let answer = body();
@@ -44,17 +46,18 @@ pub(crate) fn limited<T>(resource: Resource, limit: u64, body: &dyn Fn() -> T) -
 }
 
 /// Asserts that an error is one line that holds all of `parts`.
-pub(crate) fn refused(error: &StoreError, parts: &[&str]) {
+pub fn refused(error: &StoreError, parts: &[&str]) {
     let text = error.to_string();
     assert!(!text.contains('\n') && parts.iter().all(|part| text.contains(part)), "{text}");
 }
 
-pub(crate) fn is_left(location: &Location) -> bool {
+/// Tells whether a store's file is there.
+pub fn is_left(location: &Location) -> bool {
     Path::new(&location.to_string()).symlink_metadata().is_ok()
 }
 
 /// Has the superuser become somebody who is not. Others are that already.
-pub(crate) fn become_nobody() {
+pub fn become_nobody() {
     if geteuid().is_root() {
         let (user, group) = (Uid::from_raw(65_534), Gid::from_raw(65_534));
         setgroups(&[]).expect("no other groups");
@@ -64,12 +67,12 @@ pub(crate) fn become_nobody() {
 }
 
 /// The mounts of a namespace that only this process and its children see: they go with them.
-pub(crate) struct Mounts(());
+pub struct Mounts(());
 
 impl Mounts {
     /// Leaves the others' mounts, as the superuser or as that of a user namespace. The process must have one
     /// thread. Where neither can be had the test is skipped, and says so.
-    pub(crate) fn try_new() -> Option<Self> {
+    pub fn try_new() -> Option<Self> {
         let (user, group) = (geteuid(), nix::unistd::getegid());
         let alone = if user.is_root() {
             unshare(CloneFlags::CLONE_NEWNS)
@@ -88,14 +91,14 @@ impl Mounts {
         match mapped {
             Ok(()) => Some(Self(())),
             Err(error) => {
-                super::skipped(&format!("small file systems: no mount namespace here: {error}"));
+                crate::skipped(&format!("small file systems: no mount namespace here: {error}"));
                 None
             }
         }
     }
 
     /// Mounts an empty file system in memory, and makes the folder for it if there is none.
-    pub(crate) fn tmpfs(&self, at: impl AsRef<Path>, options: &str) {
+    pub fn tmpfs(&self, at: impl AsRef<Path>, options: &str) {
         let at = at.as_ref();
         let _ = std::fs::create_dir(at);
         let flags = MsFlags::empty();
@@ -103,7 +106,7 @@ impl Mounts {
     }
 
     /// Mounts a folder at another place too, for reading only.
-    pub(crate) fn read_only_view(&self, of: &Path, at: &Path) {
+    pub fn read_only_view(&self, of: &Path, at: &Path) {
         std::fs::create_dir(at).expect("a folder");
         let none = None::<&str>;
         mount(Some(of), at, none, MsFlags::MS_BIND, none).expect("a second view");
@@ -111,19 +114,29 @@ impl Mounts {
         mount(none, at, none, fixed, none).expect("a read-only view");
     }
 
-    pub(crate) fn unmount(&self, at: &Path) {
+    /// Mounts folders that lie over one another, which the options name.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn overlay(&self, at: &Path, options: &str) -> nix::Result<()> {
+        mount(Some("overlay"), at, Some("overlay"), MsFlags::empty(), Some(options))
+    }
+
+    /// Takes a file system away.
+    pub fn unmount(&self, at: &Path) {
         umount2(at, MntFlags::MNT_DETACH).expect("a mount");
     }
 
     /// Takes all the room there is, until what is returned is dropped.
-    pub(crate) fn fill(&self, folder: &str) -> Filler {
+    pub fn fill(&self, folder: &str) -> Filler {
         let path = Path::new(folder).join("filler");
         let mut file = File::create(&path).expect("a file");
         while file.write(&[1; 4096]).is_ok_and(|written| written > 0) {}
         Filler(path)
     }
 
-    pub(crate) fn listing(&self, folder: impl AsRef<Path>) -> Vec<String> {
+    /// Lists a folder, in order.
+    pub fn listing(&self, folder: impl AsRef<Path>) -> Vec<String> {
         let entries = read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry"));
         let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
         let mut names: Vec<_> = names.collect();
@@ -133,7 +146,7 @@ impl Mounts {
 }
 
 /// A file that takes all the room there was.
-pub(crate) struct Filler(PathBuf);
+pub struct Filler(PathBuf);
 
 impl Drop for Filler {
     fn drop(&mut self) {

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 /// A store's file, read beside the mapping.
-pub(crate) struct Raw {
+pub struct Raw {
     file: File,
     values_at: u64,
     value_stride: u64,
@@ -28,7 +28,8 @@ const CHUNKS_AT: u64 = 14;
 const SLOTS_AT: u64 = 15;
 
 impl Raw {
-    pub(crate) fn new(store: &Store) -> Self {
+    /// Opens the file of a store.
+    pub fn new(store: &Store) -> Self {
         let file = File::from(store.fd().try_clone_to_owned().expect("a descriptor"));
         let word = |number: u64| {
             let mut bytes = [0; 8];
@@ -53,19 +54,20 @@ impl Raw {
         }
     }
 
-    pub(crate) fn bytes(&self, at: u64, len: u64) -> Vec<u8> {
+    /// Reads bytes from a place in the file.
+    pub fn bytes(&self, at: u64, len: u64) -> Vec<u8> {
         let mut bytes = vec![0; len as usize];
         self.file.read_exact_at(&mut bytes, at).expect("bytes");
         bytes
     }
 
     /// Reads the whole file.
-    pub(crate) fn whole(&self) -> Vec<u8> {
+    pub fn whole(&self) -> Vec<u8> {
         self.bytes(0, self.file.metadata().expect("metadata").len())
     }
 
     /// Finds the slot of a key that is present.
-    pub(crate) fn slot(&self, store: &Store, key: impl AsRef<[u8]>) -> u64 {
+    pub fn slot(&self, store: &Store, key: impl AsRef<[u8]>) -> u64 {
         let at = store.snapshot(key).expect("a present key").value_offset;
         if at < self.values_at {
             (at - self.slots_at) / self.slot_stride
@@ -75,7 +77,7 @@ impl Raw {
     }
 
     /// Reads the buffer that holds the value in force, and then the other.
-    pub(crate) fn buffers(&self, store: &Store, key: impl AsRef<[u8]>) -> [Vec<u8>; 2] {
+    pub fn buffers(&self, store: &Store, key: impl AsRef<[u8]>) -> [Vec<u8>; 2] {
         let key = key.as_ref();
         let slot = self.slot(store, key);
         let at = store.snapshot(key).expect("a present key").value_offset;
@@ -89,42 +91,42 @@ impl Raw {
     }
 
     /// Reads both value buffers of a slot, whole.
-    pub(crate) fn both(&self, slot: u64) -> [Vec<u8>; 2] {
+    pub fn both(&self, slot: u64) -> [Vec<u8>; 2] {
         let len = self.max_value_len.next_multiple_of(64);
         let at = self.values_at + slot * self.value_stride;
         [self.bytes(at, len), self.bytes(at + len, len)]
     }
 
     /// Reads both vector buffers of a slot, whole.
-    pub(crate) fn vectors(&self, slot: u64) -> [Vec<u8>; 2] {
+    pub fn vectors(&self, slot: u64) -> [Vec<u8>; 2] {
         let len = self.vector_len.next_multiple_of(64);
         let at = self.vectors_at + slot * self.vector_stride;
         [self.bytes(at, len), self.bytes(at + len, len)]
     }
 
     /// Tells whether somebody holds one of the first `slots` slots, or died with it.
-    pub(crate) fn is_any_claimed(&self, slots: u64) -> bool {
+    pub fn is_any_claimed(&self, slots: u64) -> bool {
         let records = self.bytes(self.slots_at, slots * self.slot_stride);
         records.chunks(self.slot_stride as usize).any(|record| record[1] & 1 << 5 != 0)
     }
 
     /// Reads the key bytes of a slot.
-    pub(crate) fn key(&self, slot: u64) -> Vec<u8> {
+    pub fn key(&self, slot: u64) -> Vec<u8> {
         self.bytes(self.slots_at + slot * self.slot_stride + 32, 64)
     }
 
     /// Reads what lies behind the key of a slot: pending, labels and times.
-    pub(crate) fn times_and_labels(&self, slot: u64) -> Vec<u8> {
+    pub fn times_and_labels(&self, slot: u64) -> Vec<u8> {
         self.bytes(self.slots_at + slot * self.slot_stride + 96, 32)
     }
 
     /// Reads the number word of a slot.
-    pub(crate) fn number(&self, slot: u64) -> Vec<u8> {
+    pub fn number(&self, slot: u64) -> Vec<u8> {
         self.bytes(self.slots_at + slot * self.slot_stride + 8, 8)
     }
 
     /// Reads the index: of each chunk its control word and its entries.
-    pub(crate) fn index(&self) -> Vec<[u64; 8]> {
+    pub fn index(&self) -> Vec<[u64; 8]> {
         let bytes = self.bytes(self.chunks_at, self.chunks * 64);
         let word = |word: &[u8]| u64::from_le_bytes(word.try_into().expect("eight bytes"));
         let chunk = |chunk: &[u8]| std::array::from_fn(|at| word(&chunk[at * 8..at * 8 + 8]));
@@ -132,14 +134,14 @@ impl Raw {
     }
 
     /// Sums how many chunks past their home the keys of each chunk were pushed: what a miss costs.
-    pub(crate) fn reach(&self) -> u64 {
+    pub fn reach(&self) -> u64 {
         let bytes = self.bytes(self.chunks_at, self.chunks * 64);
         let reach = |chunk: &[u8]| u64::from(chunk[0]) | u64::from(chunk[1]) << 8;
         bytes.chunks(64).map(reach).sum()
     }
 
     /// Tells whether `needle` occurs anywhere in the file.
-    pub(crate) fn contains(&self, needle: &[u8]) -> bool {
+    pub fn contains(&self, needle: &[u8]) -> bool {
         self.whole().windows(needle.len()).any(|window| window == needle)
     }
 }

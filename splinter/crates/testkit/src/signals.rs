@@ -1,40 +1,45 @@
 //! What the tests of signals share: a key in some groups, every way to change it, and what was heard of it.
 
-use super::process::{Forked, spin};
-use super::{Rng, config, geometry};
+use crate::kills::{holds_a_claim, stop_when};
+use crate::process::Forked;
+use crate::stores::{config, geometry};
 use splinter::{Change, Error, IntegerOp, Scrub, Store, Type, Watcher, Writer};
 use std::time::{Duration, Instant};
 
-pub(crate) const KEY: &str = "key";
+/// The key.
+pub const KEY: &str = "key";
 /// The groups of the key: two to which it is registered, and two to which its label leads.
-pub(crate) const GROUPS: [u8; 3] = [3, 7, 35];
-pub(crate) const LABEL: u64 = 1 << 5;
+pub const GROUPS: [u8; 3] = [3, 7, 35];
+/// The label of the key, which leads to groups 7 and 35.
+pub const LABEL: u64 = 1 << 5;
 
 /// A moment that comes only if something is wrong.
-pub(crate) fn late() -> Option<Instant> {
+pub fn late() -> Option<Instant> {
     Some(Instant::now() + Duration::from_secs(60))
 }
 
-pub(crate) fn soon() -> Option<Instant> {
+/// A moment that comes soon.
+pub fn soon() -> Option<Instant> {
     Some(Instant::now() + Duration::from_millis(5))
 }
 
 /// Takes all there is word of.
-pub(crate) fn drain(watcher: &mut Watcher) -> Vec<Change> {
+pub fn drain(watcher: &mut Watcher) -> Vec<Change> {
     std::iter::from_fn(|| watcher.try_next().expect("no lag")).collect()
 }
 
-pub(crate) fn name_of(change: &Change) -> String {
+/// Returns the name of a key that changed.
+pub fn name_of(change: &Change) -> String {
     change.key.as_ref().expect("a key").to_string()
 }
 
 /// Takes the names of all keys there is word of.
-pub(crate) fn names(watcher: &mut Watcher) -> Vec<String> {
+pub fn names(watcher: &mut Watcher) -> Vec<String> {
     drain(watcher).iter().map(name_of).collect()
 }
 
 /// Makes a store in which the key is registered to two groups, and by a label to one of them and another.
-pub(crate) fn grouped(scrub: Scrub) -> (Store, Writer) {
+pub fn grouped(scrub: Scrub) -> (Store, Writer) {
     let store = Store::anonymous(&config(geometry(12, 100, 2, 4), scrub)).unwrap();
     store.register_labels(LABEL, 7).unwrap();
     store.register_labels(LABEL, 35).unwrap();
@@ -45,17 +50,18 @@ pub(crate) fn grouped(scrub: Scrub) -> (Store, Writer) {
     (store, writer)
 }
 
-pub(crate) fn join_groups(writer: &mut Writer) {
+/// Registers the key to groups 3 and 35, and gives it the label.
+pub fn join_groups(writer: &mut Writer) {
     writer.register(KEY, 3).unwrap();
     writer.register(KEY, 35).unwrap();
     writer.label(KEY, LABEL).unwrap();
 }
 
 /// Does something to the key.
-pub(crate) type Act = fn(&mut Writer) -> Result<(), Error>;
+pub type Act = fn(&mut Writer) -> Result<(), Error>;
 
 /// Every kind of change to a value that is text, by its name.
-pub(crate) const CHANGES: [(&str, Act); 20] = [
+pub const CHANGES: [(&str, Act); 20] = [
     ("set", |w| w.set(KEY, b"other")),
     ("set to the same", |w| w.set(KEY, b"text")),
     ("set a resolved key", |w| {
@@ -86,7 +92,7 @@ pub(crate) const CHANGES: [(&str, Act); 20] = [
 ];
 
 /// Every kind of change to a value that is a number.
-pub(crate) const NUMBER_CHANGES: [(&str, Act); 7] = [
+pub const NUMBER_CHANGES: [(&str, Act); 7] = [
     ("count", |w| w.integer(KEY, IntegerOp::Inc(1)).map(drop)),
     ("and nothing", |w| w.integer(KEY, IntegerOp::And(u64::MAX)).map(drop)),
     ("count a resolved key", |w| {
@@ -100,7 +106,7 @@ pub(crate) const NUMBER_CHANGES: [(&str, Act); 7] = [
 ];
 
 /// Starts a writer that sets the key again and again, and stops it while it holds the key.
-pub(crate) fn held(store: &Store) -> Forked {
+pub fn held(store: &Store) -> Forked {
     let body = vec![1; 1 << 18];
     let mut child = Forked::new(|| {
         let mut writer = store.writer().unwrap();
@@ -108,14 +114,6 @@ pub(crate) fn held(store: &Store) -> Forked {
             let _ = writer.set(KEY, &body);
         }
     });
-    let mut rng = Rng(1);
-    for _ in 0..50_000 {
-        spin(rng.below(400));
-        child.stop();
-        if store.inspect().unwrap().live_claims > 0 {
-            return child;
-        }
-        child.go_on();
-    }
-    panic!("the writer was never caught at it");
+    stop_when(&mut child, || holds_a_claim(store));
+    child
 }

@@ -1,5 +1,5 @@
-//! Processes for tests: a test that runs alone in a process of its own, forked children that cannot
-//! outlive it, and memory that all of them share.
+//! Processes for tests: a test that runs alone in a process of its own, forked children that cannot outlive it, and memory that
+//! all of them share.
 
 #![allow(unsafe_code, reason = "fork, signals and shared memory have no safe interface here")]
 
@@ -15,7 +15,7 @@ const PATIENCE_S: u32 = 120;
 
 /// Runs `body` in a process of its own that has no other test's threads, so that it may fork. To be
 /// called by the test named `test`, with nothing else in it.
-pub(crate) fn alone(test: &str, body: impl FnOnce()) {
+pub fn alone(test: &str, body: impl FnOnce()) {
     if std::env::var(ALONE).is_ok_and(|name| name == test) {
         arm();
         return body();
@@ -33,7 +33,7 @@ pub(crate) fn alone(test: &str, body: impl FnOnce()) {
 }
 
 /// Prepares another run of this program that runs the one test, and dies with the thread that starts it.
-pub(crate) fn rerun(test: &str) -> Command {
+pub fn rerun(test: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().expect("this program"));
     command.args([test, "--exact", "--nocapture", "--test-threads=1"]).stdin(Stdio::null());
     // SAFETY: the closure makes one system call and touches no memory.
@@ -53,11 +53,11 @@ fn arm() {
 }
 
 /// A forked child, killed and waited for when dropped.
-pub(crate) struct Forked(libc::pid_t);
+pub struct Forked(libc::pid_t);
 
 impl Forked {
     /// Runs `body` in a child; the child fails if it panics.
-    pub(crate) fn new(body: impl FnOnce()) -> Self {
+    pub fn new(body: impl FnOnce()) -> Self {
         // SAFETY: the process that forks has no other running thread (`alone`), and the child leaves
         // by `_exit`.
         let pid = unsafe { libc::fork() };
@@ -72,36 +72,37 @@ impl Forked {
         Self(pid)
     }
 
-    pub(crate) fn id(&self) -> libc::pid_t {
+    /// Returns its process id.
+    pub fn id(&self) -> libc::pid_t {
         self.0
     }
 
     /// Waits for the end, and asserts that it was a good one.
-    pub(crate) fn join(mut self) {
+    pub fn join(mut self) {
         let status = self.reap(0);
         assert!(status.success(), "a child ended with {status}");
     }
 
     /// Waits for the end, whatever it is.
-    pub(crate) fn end(&mut self) -> ExitStatus {
+    pub fn end(&mut self) -> ExitStatus {
         self.reap(0)
     }
 
     /// Kills the child if it still runs, and asserts that it did.
-    pub(crate) fn kill(mut self) {
+    pub fn kill(mut self) {
         self.signal(libc::SIGKILL);
         let status = self.reap(0);
         assert_eq!(status.signal(), Some(libc::SIGKILL), "a child ended with {status} before it was killed");
     }
 
     /// Stops the child, and returns once it stands still.
-    pub(crate) fn stop(&mut self) {
+    pub fn stop(&mut self) {
         self.signal(libc::SIGSTOP);
         assert!(self.pause(), "a child ended instead of stopping");
     }
 
     /// Waits until the child stands still. Returns whether it did, and has not ended.
-    pub(crate) fn pause(&mut self) -> bool {
+    pub fn pause(&mut self) -> bool {
         let pid = self.0;
         let status = self.reap(libc::WUNTRACED);
         let stopped = status.stopped_signal().is_some();
@@ -110,7 +111,7 @@ impl Forked {
     }
 
     /// Lets a stopped child go on.
-    pub(crate) fn go_on(&self) {
+    pub fn go_on(&self) {
         self.signal(libc::SIGCONT);
     }
 
@@ -140,20 +141,20 @@ impl Drop for Forked {
 }
 
 /// Tells whether a thread sleeps until somebody wakes it, or a while passes: the kernel says so.
-pub(crate) fn is_asleep(process: libc::pid_t, thread: libc::pid_t) -> bool {
+pub fn is_asleep(process: libc::pid_t, thread: libc::pid_t) -> bool {
     let call = std::fs::read_to_string(format!("/proc/{process}/task/{thread}/syscall"));
     let sleeps = [libc::SYS_futex, libc::SYS_epoll_wait].map(|number| number.to_string());
     call.is_ok_and(|call| call.split(' ').next().is_some_and(|it| sleeps.iter().any(|s| s == it)))
 }
 
 /// Returns the number by which the kernel knows this thread.
-pub(crate) fn thread_id() -> libc::pid_t {
+pub fn thread_id() -> libc::pid_t {
     // SAFETY: gettid takes nothing and cannot fail.
     unsafe { libc::gettid() }
 }
 
 /// Makes `count` zero words that this process and its future children share, for the rest of its life.
-pub(crate) fn shared_words(count: usize) -> &'static [AtomicU64] {
+pub fn shared_words(count: usize) -> &'static [AtomicU64] {
     let access = libc::PROT_READ | libc::PROT_WRITE;
     let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
     // SAFETY: the kernel picks a free range.
@@ -164,18 +165,9 @@ pub(crate) fn shared_words(count: usize) -> &'static [AtomicU64] {
 }
 
 /// Passes the time without sleeping, which would take a timer's tick.
-pub(crate) fn spin(us: u64) {
+pub fn spin(us: u64) {
     let start = Instant::now();
     while start.elapsed() < Duration::from_micros(us) {
         std::hint::spin_loop();
-    }
-}
-
-/// Waits for something that another process or thread does.
-pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !done() {
-        assert!(start.elapsed() < Duration::from_secs(60), "waited in vain: {what}");
-        std::thread::yield_now();
     }
 }

@@ -3,14 +3,14 @@
 
 #![allow(unsafe_code, reason = "tracing has no safe interface here")]
 
-use super::process::Forked;
+use crate::process::Forked;
 
 /// A traced child, stopped whenever nobody waits for it here.
-pub(crate) struct Traced(Forked);
+pub struct Traced(Forked);
 
 impl Traced {
     /// Runs `body` in a child that stands still before it.
-    pub(crate) fn new(body: impl FnOnce()) -> Self {
+    pub fn new(body: impl FnOnce()) -> Self {
         let mut child = Forked::new(|| {
             request(libc::PTRACE_TRACEME, 0, 0);
             // SAFETY: raise takes no pointer.
@@ -24,13 +24,13 @@ impl Traced {
     }
 
     /// Makes a call that does nothing, by which a child tells that it got so far.
-    pub(crate) fn mark() {
+    pub fn mark() {
         // SAFETY: getppid takes nothing and cannot fail.
         unsafe { libc::getppid() };
     }
 
     /// Runs up to the next mark. Returns what the futex calls on the way answered, and how many others there were.
-    pub(crate) fn run_to_mark(&mut self) -> (Vec<i64>, usize) {
+    pub fn run_to_mark(&mut self) -> (Vec<i64>, usize) {
         let (mut woken, mut others) = (Vec::new(), 0);
         loop {
             match self.next_call() {
@@ -63,13 +63,13 @@ impl Traced {
     }
 
     /// Runs one instruction. Returns whether there may be another.
-    pub(crate) fn step(&mut self) -> bool {
+    pub fn step(&mut self) -> bool {
         request(libc::PTRACE_SINGLESTEP, self.0.id(), 0);
         self.0.pause()
     }
 
     /// Kills the child where it stands.
-    pub(crate) fn kill(self) {
+    pub fn kill(self) {
         self.0.kill();
     }
 }

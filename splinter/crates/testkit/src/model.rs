@@ -1,0 +1,395 @@
+//! A map that does what a store should do, and answers what it should answer, one operation after the other.
+
+use crate::op::{Answer, Op, Reply};
+use splinter::{Error, Geometry, IntegerOp, KEY_MAX, MAX_ORDERS, Scrub, Store, Type};
+use std::collections::BTreeMap;
+
+/// All that can be read of a key, except for its epoch and its place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen {
+    /// The value; that of a number is its eight bytes, the lowest first.
+    pub value: Vec<u8>,
+    /// The type.
+    pub kind: Type,
+    /// The user's flags of the slot.
+    pub flags: u16,
+    /// The labels, one bit each.
+    pub labels: u64,
+    /// The time of creation.
+    pub ctime: u64,
+    /// The time of access.
+    pub atime: u64,
+    /// The vector.
+    pub vector: Option<Vec<f32>>,
+}
+
+impl Seen {
+    /// Reads a key.
+    ///
+    /// # Errors
+    /// Those of [`Store::get_vec`].
+    pub fn read(store: &Store, key: &[u8]) -> Result<Self, Error> {
+        let slot = store.snapshot(key)?;
+        let value = store.get_vec(key)?;
+        let mut vector = vec![0.0; store.geometry().vector_dim as usize];
+        if slot.has_vector {
+            store.vector(key, &mut vector)?;
+        }
+        Ok(Self {
+            value,
+            kind: slot.kind,
+            flags: slot.user_flags,
+            labels: slot.labels,
+            ctime: slot.ctime,
+            atime: slot.atime,
+            vector: slot.has_vector.then_some(vector),
+        })
+    }
+}
+
+/// What the model holds for a key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// What can be read of it.
+    pub seen: Seen,
+    /// Whether the value is held as a number, which cannot be appended to.
+    pub is_number: bool,
+    /// The groups that are subscribed to the key, one bit each.
+    pub groups: u64,
+    /// The scrub level whose promise the bytes of its slot keep.
+    pub kept: Scrub,
+}
+
+impl Entry {
+    fn new() -> Self {
+        let seen = Seen {
+            value: Vec::new(),
+            kind: Type::Void,
+            flags: 0,
+            labels: 0,
+            ctime: 0,
+            atime: 0,
+            vector: None,
+        };
+        Self { seen, is_number: false, groups: 0, kept: Scrub::None }
+    }
+
+    /// Returns what its bytes still keep after a change beside its buffers: nothing is wiped.
+    fn kept_beside(&self) -> Scrub {
+        if self.kept == Scrub::Full { Scrub::Hybrid } else { self.kept }
+    }
+
+    /// Replaces the value at a scrub level.
+    fn replace(&mut self, value: Vec<u8>, is_number: bool, level: Scrub) {
+        (self.seen.value, self.is_number) = (value, is_number);
+        // A number has a word of its own: what the buffers hold stays there, except at the highest level.
+        let kept = self.kept_beside();
+        self.kept = if is_number && rank(kept) > rank(level) { kept } else { level };
+    }
+}
+
+/// A store that performs one operation at a time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    /// The keys that are present.
+    pub entries: BTreeMap<Vec<u8>, Entry>,
+    /// The store's sizes.
+    pub geometry: Geometry,
+    /// The scrub level.
+    pub level: Scrub,
+    /// The user flags.
+    pub user_flags: u16,
+    /// How many messages could not be parsed.
+    pub parse_failures: u64,
+    /// The groups that are subscribed to each label, one bit each.
+    pub label_groups: [u64; 64],
+}
+
+impl Model {
+    /// Returns the model of a new store.
+    #[must_use]
+    pub fn new(geometry: Geometry, level: Scrub) -> Self {
+        let (entries, label_groups) = (BTreeMap::new(), [0; 64]);
+        Self { entries, geometry, level, user_flags: 0, parse_failures: 0, label_groups }
+    }
+
+    /// Performs an operation. Returns what the store should answer.
+    pub fn apply(&mut self, op: &Op) -> Answer {
+        match op {
+            Op::Get(key) => self.get(key).map(|entry| Reply::Value(entry.seen.value.clone())),
+            Op::Set(key, value) => self.set(key, value).map(Reply::from),
+            Op::SetMany(pairs) => {
+                let results = pairs.iter().map(|(key, value)| self.set(key, value));
+                Ok(Reply::Each(results.collect()))
+            }
+            Op::Append(key, tail) => self.append(key, tail).map(Reply::from),
+            Op::Unset(key) => {
+                let len = self.get(key)?.seen.value.len();
+                self.entries.remove(key);
+                Ok(len.into())
+            }
+            Op::Bump(key) | Op::Pulse(key) => self.get(key).map(|_| Reply::Done),
+            Op::SetU64(key, number) => self.set_u64(key, *number).map(Reply::from),
+            Op::Integer(key, op) => self.integer(key, *op).map(Reply::from),
+            Op::SetType(key, kind) => self.set_type(key, *kind, parse_number).map(Reply::from),
+            Op::SetTypeOfInteger(key, kind) => self.set_type(key, *kind, number_in_slot).map(Reply::from),
+            Op::Label(key, mask) => self.change(key, |entry| entry.seen.labels |= mask),
+            Op::Unlabel(key, mask) => self.change(key, |entry| entry.seen.labels &= !mask),
+            Op::SetSlotFlags(key, mask) => self.change(key, |entry| {
+                entry.seen.flags |= mask;
+                entry.seen.flags
+            }),
+            Op::ClearSlotFlags(key, mask) => self.change(key, |entry| {
+                entry.seen.flags &= !mask;
+                entry.seen.flags
+            }),
+            Op::SetCtime(key, time, by) => {
+                self.change(key, |entry| entry.seen.ctime = time.saturating_sub(*by))
+            }
+            Op::SetAtime(key, time, by) => {
+                self.change(key, |entry| entry.seen.atime = time.saturating_sub(*by))
+            }
+            Op::SetVector(key, vector) => {
+                check_key(key)?;
+                if vector.len() != self.geometry.vector_dim as usize || vector.is_empty() {
+                    return Err(Error::WrongDimension);
+                }
+                self.set_vector(key, Some(vector.clone()))
+            }
+            Op::ClearVector(key) => self.set_vector(key, None),
+            Op::SetTandem(base, values) => self.set_tandem(base, values).map(Reply::from),
+            Op::UnsetTandem(base, orders) => {
+                let names = names(base, *orders)?;
+                let removed = names.iter().filter(|name| self.entries.remove(*name).is_some());
+                Ok(removed.count().into())
+            }
+            Op::Register(key, group) => {
+                let bit = group_bit(*group)?;
+                self.change(key, |entry| entry.groups |= bit)
+            }
+            Op::Unregister(key, group) => {
+                let bit = group_bit(*group)?;
+                self.change(key, |entry| entry.groups &= !bit)
+            }
+            Op::RegisterLabels(mask, group) => self.change_labels(*mask, *group, |groups, bit| groups | bit),
+            Op::UnregisterLabels(mask, group) => {
+                self.change_labels(*mask, *group, |groups, bit| groups & !bit)
+            }
+            Op::SetScrub(level) => {
+                self.level = *level;
+                Ok(Reply::Done)
+            }
+            Op::SetUserFlags(mask) => {
+                self.user_flags |= mask;
+                Ok(self.user_flags.into())
+            }
+            Op::ClearUserFlags(mask) => {
+                self.user_flags &= !mask;
+                Ok(self.user_flags.into())
+            }
+            Op::ReportParseFailure => {
+                self.parse_failures += 1;
+                Ok(Reply::Done)
+            }
+            Op::Purge => {
+                self.entries.values_mut().for_each(|entry| entry.kept = Scrub::Full);
+                Ok(Reply::Done)
+            }
+        }
+    }
+
+    /// Returns what it holds for a key.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], and those of what can be no key.
+    pub fn get(&self, key: &[u8]) -> Result<&Entry, Error> {
+        check_key(key)?;
+        self.entries.get(key).ok_or(Error::NotFound)
+    }
+
+    /// Returns the number that a key holds.
+    ///
+    /// # Errors
+    /// Those of [`get`](Self::get), and [`Error::WrongType`].
+    pub fn number(&self, key: &[u8]) -> Result<u64, Error> {
+        let entry = self.get(key)?;
+        let number = number_in_slot(&entry.seen.value).filter(|_| entry.seen.kind == Type::BigUint);
+        number.ok_or(Error::WrongType)
+    }
+
+    /// Returns the groups that are signalled for a change of a key, one bit each.
+    #[must_use]
+    pub fn groups(&self, key: &[u8]) -> u64 {
+        let Some(entry) = self.entries.get(key) else { return 0 };
+        let labels = (0..64).filter(|label| entry.seen.labels >> label & 1 != 0);
+        labels.fold(entry.groups, |groups, label| groups | self.label_groups[label])
+    }
+
+    fn change<T: Into<Reply>>(&mut self, key: &[u8], change: impl FnOnce(&mut Entry) -> T) -> Answer {
+        self.get(key)?;
+        let entry = self.entries.get_mut(key).ok_or(Error::NotFound)?;
+        Ok(change(entry).into())
+    }
+
+    fn change_labels(&mut self, mask: u64, group: u8, change: fn(u64, u64) -> u64) -> Answer {
+        let bit = group_bit(group)?;
+        for label in (0..64).filter(|label| mask >> label & 1 != 0) {
+            self.label_groups[label] = change(self.label_groups[label], bit);
+        }
+        Ok(Reply::Done)
+    }
+
+    fn check_len(&self, len: usize) -> Result<(), Error> {
+        if len as u64 > self.geometry.max_value_len { Err(Error::ValueTooLong) } else { Ok(()) }
+    }
+
+    fn get_or_insert(&mut self, key: &[u8]) -> Result<&mut Entry, Error> {
+        if !self.entries.contains_key(key) && self.entries.len() as u64 == self.geometry.slots {
+            return Err(Error::Full);
+        }
+        Ok(self.entries.entry(key.to_vec()).or_insert_with(Entry::new))
+    }
+
+    fn set(&mut self, key: &[u8], value: &[u8]) -> Result<(), Error> {
+        check_key(key)?;
+        self.check_len(value.len())?;
+        let level = self.level;
+        let entry = self.get_or_insert(key)?;
+        entry.replace(value.to_vec(), false, level);
+        entry.seen.vector = None;
+        Ok(())
+    }
+
+    fn append(&mut self, key: &[u8], tail: &[u8]) -> Result<usize, Error> {
+        let entry = self.get(key)?;
+        if entry.is_number {
+            return Err(Error::WrongType);
+        }
+        let value = [&entry.seen.value, tail].concat();
+        self.check_len(value.len())?;
+        let len = value.len();
+        self.set(key, &value).map(|()| len)
+    }
+
+    fn set_u64(&mut self, key: &[u8], number: u64) -> Result<(), Error> {
+        check_key(key)?;
+        let level = self.level;
+        let entry = self.get_or_insert(key)?;
+        entry.replace(number.to_le_bytes().into(), true, level);
+        (entry.seen.kind, entry.seen.vector) = (Type::BigUint, None);
+        Ok(())
+    }
+
+    fn integer(&mut self, key: &[u8], op: IntegerOp) -> Result<u64, Error> {
+        let old = self.number(key)?;
+        let new = match op {
+            IntegerOp::And(mask) => old & mask,
+            IntegerOp::Or(mask) => old | mask,
+            IntegerOp::Xor(mask) => old ^ mask,
+            IntegerOp::Not => !old,
+            IntegerOp::Inc(by) => old.wrapping_add(by),
+            IntegerOp::Dec(by) => old.wrapping_sub(by),
+        };
+        self.set_u64(key, new).map(|()| new)
+    }
+
+    fn set_type(&mut self, key: &[u8], kind: Type, parse: fn(&[u8]) -> Option<u64>) -> Result<(), Error> {
+        let Entry { seen, is_number, .. } = self.get(key)?;
+        let (becomes_number, mut value) = (kind == Type::BigUint, seen.value.clone());
+        let changes = *is_number != becomes_number;
+        if changes && becomes_number {
+            value = parse(&value).ok_or(Error::WrongType)?.to_le_bytes().into();
+        } else if changes {
+            if matches!(kind, Type::Json | Type::VarText) {
+                let bytes = value.try_into().expect("a number has eight bytes");
+                value = u64::from_le_bytes(bytes).to_string().into_bytes();
+            }
+            self.check_len(value.len())?;
+        }
+        let level = self.level;
+        let entry = self.get_or_insert(key)?;
+        entry.seen.kind = kind;
+        if changes {
+            entry.replace(value, becomes_number, level);
+        }
+        Ok(())
+    }
+
+    fn set_vector(&mut self, key: &[u8], vector: Option<Vec<f32>>) -> Answer {
+        self.change(key, |entry| {
+            entry.seen.vector = vector;
+            entry.kept = entry.kept_beside();
+        })
+    }
+
+    fn set_tandem(&mut self, base: &[u8], values: &[Vec<u8>]) -> Result<(), Error> {
+        let names = names(base, values.len())?;
+        values.iter().try_for_each(|value| self.check_len(value.len()))?;
+        let missing = names.iter().filter(|name| !self.entries.contains_key(*name));
+        if (self.entries.len() + missing.count()) as u64 > self.geometry.slots {
+            return Err(Error::Full);
+        }
+        names.iter().zip(values).try_for_each(|(name, value)| self.set(name, value))
+    }
+}
+
+/// Refuses what can be no key.
+fn check_key(key: &[u8]) -> Result<(), Error> {
+    match key.len() {
+        0 => Err(Error::KeyEmpty),
+        len if len > KEY_MAX => Err(Error::KeyTooLong),
+        _ if key.contains(&0) => Err(Error::KeyHasNul),
+        _ => Ok(()),
+    }
+}
+
+/// Returns the keys of the first orders of a tandem.
+///
+/// # Errors
+/// [`Error::BadOrders`], and those of what can be no key.
+pub fn names(base: &[u8], orders: usize) -> Result<Vec<Vec<u8>>, Error> {
+    if !(1..=MAX_ORDERS).contains(&orders) {
+        return Err(Error::BadOrders);
+    }
+    let order = |number: usize| match number {
+        0 => base.to_vec(),
+        _ => [base, b".", number.to_string().as_bytes()].concat(),
+    };
+    let names: Vec<_> = (0..orders).map(order).collect();
+    names.iter().try_for_each(|name| check_key(name))?;
+    Ok(names)
+}
+
+fn group_bit(group: u8) -> Result<u64, Error> {
+    1_u64.checked_shl(group.into()).ok_or(Error::NoSuchGroup)
+}
+
+fn number_in_slot(bytes: &[u8]) -> Option<u64> {
+    if bytes.len() == 8 { integer(bytes) } else { parse_number(bytes) }
+}
+
+fn parse_number(bytes: &[u8]) -> Option<u64> {
+    parse_decimal(bytes).or_else(|| integer(bytes).filter(|_| !is_text(bytes)))
+}
+
+/// Bytes of an integer, the lowest first.
+fn integer(bytes: &[u8]) -> Option<u64> {
+    let fits = (1..=8).contains(&bytes.len());
+    fits.then(|| bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)))
+}
+
+fn parse_decimal(bytes: &[u8]) -> Option<u64> {
+    let digits = !bytes.is_empty() && bytes.iter().all(u8::is_ascii_digit);
+    std::str::from_utf8(bytes).ok().filter(|_| digits)?.parse().ok()
+}
+
+fn is_text(bytes: &[u8]) -> bool {
+    let is_shown = |char: char| char.is_whitespace() || !char.is_control();
+    let text = std::str::from_utf8(bytes).ok().filter(|text| text.chars().all(is_shown));
+    text.is_some_and(|text| !text.trim().is_empty())
+}
+
+/// Returns the place of a scrub level, from the fastest to the cleanest.
+pub fn rank(level: Scrub) -> usize {
+    Scrub::ALL.iter().position(|one| *one == level).expect("one of all")
+}

@@ -1,0 +1,171 @@
+//! The operations of a store, each with its arguments, and how a writer performs them.
+
+use splinter::{Error, IntegerOp, Scrub, StoreError, Type, Writer};
+
+/// The bytes of a key or of a value.
+pub type Bytes = Vec<u8>;
+
+/// An operation. Those of a key begin with it; the others change the whole store.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Op {
+    /// Reads a value.
+    Get(Bytes),
+    /// Sets a value.
+    Set(Bytes, Bytes),
+    /// Sets values of several keys, each as if alone.
+    SetMany(Vec<(Bytes, Bytes)>),
+    /// Appends to a value.
+    Append(Bytes, Bytes),
+    /// Removes a key.
+    Unset(Bytes),
+    /// Raises a key's epoch.
+    Bump(Bytes),
+    /// Signals the groups of a key.
+    Pulse(Bytes),
+    /// Sets a number.
+    SetU64(Bytes, u64),
+    /// Computes with a number.
+    Integer(Bytes, IntegerOp),
+    /// Sets the type; text that becomes a number is decimal.
+    SetType(Bytes, Type),
+    /// Sets the type; eight bytes that become a number are one already.
+    SetTypeOfInteger(Bytes, Type),
+    /// Adds labels.
+    Label(Bytes, u64),
+    /// Takes labels away.
+    Unlabel(Bytes, u64),
+    /// Sets flags of the slot.
+    SetSlotFlags(Bytes, u16),
+    /// Clears flags of the slot.
+    ClearSlotFlags(Bytes, u16),
+    /// Sets the time of creation, and how long processing took.
+    SetCtime(Bytes, u64, u64),
+    /// Sets the time of access, and how long processing took.
+    SetAtime(Bytes, u64, u64),
+    /// Sets the vector.
+    SetVector(Bytes, Vec<f32>),
+    /// Takes the vector away.
+    ClearVector(Bytes),
+    /// Sets all orders of a tandem.
+    SetTandem(Bytes, Vec<Bytes>),
+    /// Removes the first orders of a tandem.
+    UnsetTandem(Bytes, usize),
+    /// Subscribes a group to a key.
+    Register(Bytes, u8),
+    /// Ends the subscription of a group to a key.
+    Unregister(Bytes, u8),
+    /// Subscribes a group to labels.
+    RegisterLabels(u64, u8),
+    /// Ends the subscription of a group to labels.
+    UnregisterLabels(u64, u8),
+    /// Sets the scrub level.
+    SetScrub(Scrub),
+    /// Sets user flags.
+    SetUserFlags(u16),
+    /// Clears user flags.
+    ClearUserFlags(u16),
+    /// Counts a message that could not be parsed.
+    ReportParseFailure,
+    /// Wipes all that no key holds. How many slots it counts depends on which were used, so it answers no number.
+    Purge,
+}
+
+/// The result of an operation.
+pub type Answer = Result<Reply, Error>;
+
+/// What an operation returns if it succeeds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// Nothing.
+    Done,
+    /// A length in bytes, a count, flags, or a number of the store's.
+    Number(u64),
+    /// A value.
+    Value(Bytes),
+    /// A result for each of several keys.
+    Each(Vec<Result<(), Error>>),
+}
+
+impl From<()> for Reply {
+    fn from((): ()) -> Self {
+        Self::Done
+    }
+}
+
+impl From<u16> for Reply {
+    fn from(flags: u16) -> Self {
+        Self::Number(flags.into())
+    }
+}
+
+impl From<u64> for Reply {
+    fn from(number: u64) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl From<usize> for Reply {
+    fn from(count: usize) -> Self {
+        Self::Number(count as u64)
+    }
+}
+
+/// Has a writer perform an operation.
+///
+/// # Panics
+/// If an operation of the whole store fails, except for a group that there is not.
+pub fn perform(op: &Op, writer: &mut Writer) -> Answer {
+    match op {
+        Op::Get(key) => {
+            // A number takes eight bytes whatever the longest value is.
+            let mut value = vec![0; writer.geometry().max_value_len.max(8) as usize];
+            let len = writer.get(key, &mut value)?;
+            value.truncate(len);
+            Ok(Reply::Value(value))
+        }
+        Op::Set(key, value) => writer.set(key, value).map(Reply::from),
+        Op::SetMany(pairs) => {
+            let mut results = vec![Ok(()); pairs.len()];
+            writer.set_many(pairs, &mut results);
+            Ok(Reply::Each(results))
+        }
+        Op::Append(key, tail) => writer.append(key, tail).map(Reply::from),
+        Op::Unset(key) => writer.unset(key).map(Reply::from),
+        Op::Bump(key) => writer.bump(key).map(Reply::from),
+        Op::Pulse(key) => writer.pulse(key).map(Reply::from),
+        Op::SetU64(key, number) => writer.set_u64(key, *number).map(Reply::from),
+        Op::Integer(key, op) => writer.integer(key, *op).map(Reply::from),
+        Op::SetType(key, kind) => writer.set_type(key, *kind).map(Reply::from),
+        Op::SetTypeOfInteger(key, kind) => writer.set_type_of_integer(key, *kind).map(Reply::from),
+        Op::Label(key, mask) => writer.label(key, *mask).map(Reply::from),
+        Op::Unlabel(key, mask) => writer.unlabel(key, *mask).map(Reply::from),
+        Op::SetSlotFlags(key, mask) => writer.set_slot_flags(key, *mask).map(Reply::from),
+        Op::ClearSlotFlags(key, mask) => writer.clear_slot_flags(key, *mask).map(Reply::from),
+        Op::SetCtime(key, time, by) => writer.set_ctime(key, *time, *by).map(Reply::from),
+        Op::SetAtime(key, time, by) => writer.set_atime(key, *time, *by).map(Reply::from),
+        Op::SetVector(key, vector) => writer.set_vector(key, vector).map(Reply::from),
+        Op::ClearVector(key) => writer.clear_vector(key).map(Reply::from),
+        Op::SetTandem(base, values) => {
+            let values: Vec<_> = values.iter().map(Vec::as_slice).collect();
+            writer.set_tandem(base, &values).map(Reply::from)
+        }
+        Op::UnsetTandem(base, orders) => writer.unset_tandem(base, *orders).map(Reply::from),
+        Op::Register(key, group) => writer.register(key, *group).map(Reply::from),
+        Op::Unregister(key, group) => writer.unregister(key, *group).map(Reply::from),
+        Op::RegisterLabels(mask, group) => of_store(writer.register_labels(*mask, *group)),
+        Op::UnregisterLabels(mask, group) => of_store(writer.unregister_labels(*mask, *group)),
+        Op::SetScrub(level) => of_store(writer.set_scrub(*level)),
+        Op::SetUserFlags(mask) => of_store(writer.flags().set_user(*mask)),
+        Op::ClearUserFlags(mask) => of_store(writer.flags().clear_user(*mask)),
+        Op::ReportParseFailure => of_store(writer.report_parse_failure()),
+        Op::Purge => writer.purge().map(|_| Reply::Done),
+    }
+}
+
+fn of_store<T: Into<Reply>>(result: Result<T, StoreError>) -> Answer {
+    match result {
+        Ok(reply) => Ok(reply.into()),
+        Err(StoreError::NoSuchGroup(_)) => Err(Error::NoSuchGroup),
+        Err(error) => panic!("{error}"),
+    }
+}
