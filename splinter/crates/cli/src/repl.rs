@@ -26,6 +26,9 @@ use std::path::PathBuf;
 /// The prompt without a store.
 const NO_STORE: &str = "no-conn";
 
+/// The most bytes of a line of a script, with its newline.
+const MAX_LINE_LEN: u64 = 16 << 20;
+
 /// Reads commands to the end of the input: from a prompt at a terminal, else as a script. A script ends with its first
 /// command that fails; a prompt fails only if it cannot read the terminal.
 pub(crate) fn run(session: &mut Session, invocation: &Invocation) -> Result<(), Failure> {
@@ -68,11 +71,17 @@ fn run_lines(session: &mut Session, mut lines: BufReader<impl Read>) -> Result<(
             // The next line may take long to arrive.
             session.release_writer();
         }
-        let read = lines.read_until(b'\n', &mut line);
-        if read.map_err(|error| Failure::io("read the commands", &error))? == 0 {
+        let read = lines.by_ref().take(MAX_LINE_LEN + 1).read_until(b'\n', &mut line);
+        let len = read.map_err(|error| Failure::io("read the commands", &error))?;
+        if len == 0 {
             break;
         }
         let failed = |failure: Failure| failure.with_context(&format!("line {number}"));
+        if len as u64 > MAX_LINE_LEN {
+            let most = MAX_LINE_LEN >> 20;
+            let why = format!("it is longer than {most} MiB; set KEY --file FILE takes long values");
+            return Err(failed(Failure::usage(why)));
+        }
         let line = match number {
             1 => byte_order_mark::without(&line).map_err(|why| failed(Failure::usage(why)))?,
             _ => &line,
