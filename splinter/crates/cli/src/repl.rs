@@ -6,7 +6,7 @@ use crate::complete::{self, StoreSource};
 use crate::execute::execute;
 use crate::failure::Failure;
 use crate::invocation::{BUILD, Invocation};
-use crate::output::shown_path;
+use crate::output::{is_obeyed, shown_path};
 use crate::session::Session;
 use crate::stdio::{self, print_stderr};
 use crate::words::{self, Unfinished};
@@ -177,9 +177,9 @@ fn print_failure(done: Result<(), Failure>) -> Result<(), Failure> {
     }
 }
 
-/// Replaces control characters by `?`: a store's name may contain anything.
+/// Replaces characters that a terminal obeys by `?`: a store's name may contain anything.
 fn printable(name: &str) -> String {
-    name.chars().map(|char| if char.is_control() { '?' } else { char }).collect()
+    name.chars().map(|char| if is_obeyed(char) { '?' } else { char }).collect()
 }
 
 /// The file of the prompt's history, if it can be written.

@@ -6,10 +6,10 @@ use common::terminal::Terminal;
 use common::{Bench, Outcome, run, wait_until_asleep};
 use splinter::{Location, Store};
 
-/// Bytes that would clear the screen, set the window's title, and return the cursor.
-const EVIL: &[u8] = b"a\x1b[2J\x1b]0;name\x07\x9b31m\r\xc2\x9b31m\nb\tc";
+/// Bytes that would clear the screen, set the window's title, return the cursor, and show text from right to left.
+const EVIL: &[u8] = b"a\x1b[2J\x1b]0;name\x07\x9b31m\r\xc2\x9b31m\xe2\x80\xae\nb\tc";
 /// The same bytes, as they are shown.
-const SAFE: &str = "a\\x1b[2J\\x1b]0;name\\x07\\x9b31m\\x0d\\xc2\\x9b31m\nb\tc";
+const SAFE: &str = "a\\x1b[2J\\x1b]0;name\\x07\\x9b31m\\x0d\\xc2\\x9b31m\\xe2\\x80\\xae\nb\tc";
 
 /// Runs a command at a terminal, which shows tabs as they are. Returns the output, with plain newlines.
 fn screen(bench: &Bench, store: &str, words: &[&str]) -> String {
@@ -44,7 +44,7 @@ fn stored_bytes_give_a_terminal_no_orders() {
     let exported = screen(&bench, &store, &["export", "--values"]);
     let text = screen(&bench, &store, &["export", "--format", "text"]);
     for told in [&log, &exported, &text] {
-        assert!(!told.contains(['\x1b', '\x07', '\u{9b}']), "{told:?}");
+        assert!(!told.contains(['\x1b', '\x07', '\u{9b}', '\u{202e}']), "{told:?}");
     }
     let mut command = bench.command("splinterctl");
     let odd_key = std::os::unix::ffi::OsStrExt::from_bytes(b"k\x1b[2J\x9b");
