@@ -5,6 +5,7 @@ use crate::commands::TABLE;
 use crate::complete::{self, StoreSource};
 use crate::execute::execute;
 use crate::failure::Failure;
+use crate::input;
 use crate::invocation::{BUILD, Invocation};
 use crate::output::{is_obeyed, shown_path};
 use crate::session::Session;
@@ -19,7 +20,6 @@ use rustyline::validate::Validator;
 use rustyline::{CompletionType, Config, Context, Editor, Helper};
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
 use std::path::PathBuf;
 
@@ -46,7 +46,7 @@ pub(crate) fn startup(session: &mut Session, invocation: &Invocation) -> Result<
         return Ok(());
     };
     let name = shown_path(path);
-    let file = File::open(path).map_err(|error| Failure::io(&format!("read {name}"), &error))?;
+    let file = input::open(path).map_err(|error| Failure::io(&format!("read {name}"), &error))?;
     let done = script(session, BufReader::new(file)).map_err(|failure| failure.with_context(&name));
     // `exit` ended the file only.
     session.is_over = false;
