@@ -3,6 +3,7 @@
 
 use crate::output::{Format, cut, json_text, shown};
 use crate::stdio::print_stderr;
+use nix::libc;
 use serde_json::json;
 use splinter::{BidError, Error, StoreError};
 use std::io;
@@ -57,6 +58,9 @@ impl Failure {
         let advice = match error.kind() {
             io::ErrorKind::FileTooLarge => "; raise the limit on file sizes (ulimit -f)",
             io::ErrorKind::StorageFull => "; free some room there",
+            _ if error.raw_os_error() == Some(libc::EBADF) => {
+                "; it is open for the other direction; redirect it"
+            }
             _ => "",
         };
         Self::new(format!("cannot {doing}: {error}{advice}"))
