@@ -118,6 +118,10 @@ impl From<StoreError> for Failure {
             {
                 Self::usage(error.to_string())
             }
+            // The command line opens a store so only if it may not write the file.
+            StoreError::ReadOnly => Self::new(format!(
+                "{error}: you may not write its file; its owner can allow it (chmod), and save makes a copy of your own"
+            )),
             _ => Self::new(error.to_string()),
         }
     }
@@ -152,6 +156,16 @@ mod tests {
         assert_eq!(Failure::key(b"k", Error::NotFound).exit, 1);
         assert_eq!(Failure::key(b"k", Error::Again).exit, 1);
         assert_eq!(Failure::key(b"", Error::KeyEmpty).exit, 2);
+    }
+
+    #[test]
+    fn a_store_that_may_only_be_read_comes_with_the_reason_and_advice() {
+        let failure = Failure::from(StoreError::ReadOnly);
+        assert_eq!(failure.exit, 1);
+        let advice =
+            "you may not write its file; its owner can allow it (chmod), and save makes a copy of your own";
+        assert_eq!(failure.message, format!("the store was opened for reading only: {advice}"));
+        assert_eq!(Failure::from(BidError::Store(StoreError::ReadOnly)), failure);
     }
 
     #[test]
