@@ -1,7 +1,7 @@
 //! The error of a command: a message of one line, and the program's exit code. Turns the store's errors into messages.
 //! Prints nothing except in `report`, at the very end.
 
-use crate::output::{Format, cut, json_text, shown};
+use crate::output::{Format, json_text, one_line, shown};
 use crate::stdio::print_stderr;
 use nix::libc;
 use serde_json::json;
@@ -89,11 +89,10 @@ impl Failure {
 
     /// Formats the line to print: the message after the name of the program, or JSON.
     pub(crate) fn line(&self, program: Option<&str>) -> String {
-        let message = cut(self.message.clone());
         match (self.json, program) {
-            (true, _) => json_text(&json!({ "error": message, "exit_code": self.exit })),
-            (false, Some(program)) => format!("{program}: {message}"),
-            (false, None) => message,
+            (true, _) => json_text(&json!({ "error": one_line(&self.message), "exit_code": self.exit })),
+            (false, Some(program)) => one_line(&format!("{program}: {}", self.message)),
+            (false, None) => one_line(&self.message),
         }
     }
 

@@ -129,13 +129,28 @@ pub(crate) fn quoted(bytes: &[u8]) -> String {
     text
 }
 
-/// Shortens a message of more than 2,001 characters in the middle. The cause is at its beginning, the advice at its
-/// end.
-pub(crate) fn cut(message: String) -> String {
-    const ENDS: usize = 1000;
-    let mut ends = message.char_indices().map(|(at, _)| at);
-    let (Some(head), Some(tail)) = (ends.nth(ENDS), ends.rev().nth(ENDS)) else { return message };
-    format!("{} ... {}", &message[..head], &message[tail..])
+/// Makes a message fit for a terminal: one line, with escapes for the characters that a terminal obeys. Shortens words
+/// of more than 301 characters in the middle, and then a message of more than 2,001.
+pub(crate) fn one_line(message: &str) -> String {
+    let mut safe = String::new();
+    for char in message.chars() {
+        match is_obeyed(char) {
+            true => safe.extend(char.escape_default()),
+            false => safe.push(char),
+        }
+    }
+    let words: Vec<String> = safe.split(' ').map(|word| cut(word, 150)).collect();
+    cut(&words.join(" "), 1000)
+}
+
+/// Shortens text in the middle, to `ends` characters at each end. A message has its cause at its beginning, and its
+/// advice at its end.
+fn cut(text: &str, ends: usize) -> String {
+    let mut places = text.char_indices().map(|(at, _)| at);
+    match (places.nth(ends), places.rev().nth(ends)) {
+        (Some(head), Some(tail)) => format!("{} ... {}", &text[..head], &text[tail..]),
+        _ => text.to_owned(),
+    }
 }
 
 /// Formats a name for a list. Escapes the characters that a terminal would obey, in the form that the prompt
@@ -212,9 +227,18 @@ mod tests {
         let text = "x".to_owned() + &"\u{e4}".repeat(200);
         assert_eq!(shown(text.as_bytes()), format!("\"x{}\"... (401 bytes)", "\u{e4}".repeat(127)));
         assert_eq!(quoted(text.as_bytes()).len(), 403);
-        let message = |len| "\u{e4}".repeat(len);
-        assert_eq!(cut(message(2001)), message(2001));
-        assert_eq!(cut(message(9000)), format!("{} ... {}", message(1000), message(1001)));
+    }
+
+    #[test]
+    fn a_message_is_one_line_and_no_word_in_it_is_long() {
+        let word = |len| "\u{e4}".repeat(len);
+        assert_eq!(one_line(&word(301)), word(301));
+        let told = one_line(&format!("cannot open {}: why", word(100_000)));
+        assert_eq!(told, format!("cannot open {} ... {}: why", word(150), word(150)));
+        assert_eq!(one_line("open \x1b[2J\u{202e}\n"), "open \\u{1b}[2J\\u{202e}\\n");
+        let message = |len| "\u{e4} ".repeat(len);
+        assert_eq!(one_line(&message(1000)), message(1000));
+        assert_eq!(one_line(&message(9000)), format!("{} ... {}", message(500), &message(501)[2..]));
     }
 
     #[test]

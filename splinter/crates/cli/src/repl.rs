@@ -211,7 +211,7 @@ impl HistoryFile {
         let Some(file) = &self.file else { return };
         if let Err(error) = editor.append_history(file) {
             if self.is_asked_for {
-                print_stderr(&format!("the history is not kept: {}: {error}", file.display()));
+                print_stderr(&format!("the history is not kept: {}: {error}", shown_path(file)));
             }
             self.file = None;
         }
