@@ -1,8 +1,9 @@
 //! The error of a command: a message of one line, and the program's exit code. Turns the store's errors into messages.
 //! Prints nothing except in `report`, at the very end.
 
-use crate::output::{Format, cut, json_text, shown};
+use crate::output::{Format, json_text, one_line, shown};
 use crate::stdio::print_stderr;
+use nix::libc;
 use serde_json::json;
 use splinter::{BidError, Error, StoreError};
 use std::io;
@@ -57,6 +58,9 @@ impl Failure {
         let advice = match error.kind() {
             io::ErrorKind::FileTooLarge => "; raise the limit on file sizes (ulimit -f)",
             io::ErrorKind::StorageFull => "; free some room there",
+            _ if error.raw_os_error() == Some(libc::EBADF) => {
+                "; it is open for the other direction; redirect it"
+            }
             _ => "",
         };
         Self::new(format!("cannot {doing}: {error}{advice}"))
@@ -85,11 +89,10 @@ impl Failure {
 
     /// Formats the line to print: the message after the name of the program, or JSON.
     pub(crate) fn line(&self, program: Option<&str>) -> String {
-        let message = cut(self.message.clone());
         match (self.json, program) {
-            (true, _) => json_text(&json!({ "error": message, "exit_code": self.exit })),
-            (false, Some(program)) => format!("{program}: {message}"),
-            (false, None) => message,
+            (true, _) => json_text(&json!({ "error": one_line(&self.message), "exit_code": self.exit })),
+            (false, Some(program)) => one_line(&format!("{program}: {}", self.message)),
+            (false, None) => one_line(&self.message),
         }
     }
 
@@ -114,6 +117,10 @@ impl From<StoreError> for Failure {
             {
                 Self::usage(error.to_string())
             }
+            // The command line opens a store so only if it may not write the file.
+            StoreError::ReadOnly => Self::new(format!(
+                "{error}: you may not write its file; its owner can allow it (chmod), and save makes a copy of your own"
+            )),
             _ => Self::new(error.to_string()),
         }
     }
@@ -148,6 +155,16 @@ mod tests {
         assert_eq!(Failure::key(b"k", Error::NotFound).exit, 1);
         assert_eq!(Failure::key(b"k", Error::Again).exit, 1);
         assert_eq!(Failure::key(b"", Error::KeyEmpty).exit, 2);
+    }
+
+    #[test]
+    fn a_store_that_may_only_be_read_comes_with_the_reason_and_advice() {
+        let failure = Failure::from(StoreError::ReadOnly);
+        assert_eq!(failure.exit, 1);
+        let advice =
+            "you may not write its file; its owner can allow it (chmod), and save makes a copy of your own";
+        assert_eq!(failure.message, format!("the store was opened for reading only: {advice}"));
+        assert_eq!(Failure::from(BidError::Store(StoreError::ReadOnly)), failure);
     }
 
     #[test]

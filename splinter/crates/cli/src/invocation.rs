@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::options::{COMMON, Item, Items, Kind, Opt, number};
-use crate::output::Format;
+use crate::output::{Format, shown};
 use crate::words::Word;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -132,6 +132,14 @@ impl Invocation {
             let (long, value) = match item? {
                 Item::Option(opt, value) => (opt.long, value.unwrap_or_default()),
                 Item::Incomplete(opt) => return Err(opt.lacks_value()),
+                Item::Argument(first)
+                    if matches!(task, Some(Task::List | Task::Manual(_) | Task::Completions(_))) =>
+                {
+                    return Err(Failure::usage(format!(
+                        "{} is one word too many: --list-modules, --manual and --completions take no command",
+                        shown(first)
+                    )));
+                }
                 Item::Argument(first) => {
                     let words = std::iter::once(first).chain(items.rest());
                     task = task.or(Some(Task::Once(words.map(Vec::from).collect())));
@@ -241,6 +249,10 @@ mod tests {
             ("splinterctl --", "no command is given; --help lists them"),
             ("splinterctl --use", "--use needs a STORE after it"),
             ("splinterctl --raw=1 list", "--raw takes no value"),
+            (
+                "splinterctl -L x",
+                "\"x\" is one word too many: --list-modules, --manual and --completions take no command",
+            ),
             ("splinter_cli --jsn", "there is no option \"--jsn\"; did you mean --json?"),
         ] {
             let failure = parse(line, &[]).unwrap_err();

@@ -1,11 +1,11 @@
 //! Reads names of labels from the user's file: a name and a mask on each line, with comments after `#`.
 
 use crate::failure::Failure;
+use crate::input;
 use crate::invocation::Invocation;
 use crate::options::number;
 use crate::output::{shown, shown_path};
 use crate::words;
-use std::fs;
 use std::io;
 use std::path::PathBuf;
 
@@ -48,7 +48,7 @@ impl LabelFile {
     /// cannot be parsed is a failure only if no other has the name.
     pub(crate) fn find(&self, word: &[u8]) -> Result<Option<u64>, Failure> {
         let Some((path, name)) = &self.place else { return Ok(number("MASK", word).ok()) };
-        let text = match fs::read(path) {
+        let text = match input::read(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound && name.starts_with('~') => Vec::new(),
             read => read.map_err(|error| Failure::io(&format!("read {name}"), &error))?,
         };

@@ -6,7 +6,7 @@
 //! it. A module uses only modules of earlier layers, or ones before it in its own; `ci/layers` finds circles:
 //!
 //! 1. Bytes and the system, without stores or commands: `words` splits a line, `output` and `table` format
-//!    answers, `stdio`, `failure`, `time`, `byte_order_mark`, `envelope`, `interrupt`, `fatal_signals`,
+//!    answers, `stdio`, `input`, `failure`, `time`, `byte_order_mark`, `envelope`, `interrupt`, `fatal_signals`,
 //!    `atomic_file`, `retry`.
 //! 2. Parsing, which opens and prints nothing: `options`, `invocation`, `labels`.
 //! 3. Stores: `store_file`, `session` (what lasts between commands), `entry`, `store_copy`, `wait`.
@@ -26,6 +26,7 @@ mod execute;
 mod failure;
 mod fatal_signals;
 mod help;
+mod input;
 mod interrupt;
 mod invocation;
 mod labels;

@@ -22,8 +22,8 @@ pub(crate) enum Format {
     Raw,
 }
 
-/// Writes a value: the bytes alone in the raw format, else `LEN:VALUE` and a newline. On a screen `VALUE` has control
-/// characters as escapes, except newlines and tabs.
+/// Writes a value: the bytes alone in the raw format, else `LEN:VALUE` and a newline. On a screen `VALUE` has the
+/// characters that a terminal obeys as escapes, except newlines and tabs.
 pub(crate) fn write_value(
     out: &mut dyn Write,
     format: Format,
@@ -43,18 +43,31 @@ pub(crate) fn write_json(out: &mut dyn Write, value: &Value) -> io::Result<()> {
     writeln!(out, "{}", json_text(value))
 }
 
-/// Formats JSON without control characters. JSON itself requires escapes for the first 32 only.
+/// Formats JSON without the characters that a terminal obeys. JSON itself requires escapes for the first 32 only.
 pub(crate) fn json_text(value: &(impl fmt::Display + ?Sized)) -> String {
     let text = value.to_string();
-    if !text.chars().any(char::is_control) {
+    if !text.chars().any(is_obeyed) {
         return text;
     }
-    // Control characters occur only in strings, where an escape is allowed.
-    let escape = |char: char| match char.is_control() {
-        true => format!("\\u{:04x}", u32::from(char)),
-        false => char.to_string(),
-    };
-    text.chars().map(escape).collect()
+    // These characters occur only in strings, where an escape is allowed.
+    let mut safe = String::with_capacity(text.len());
+    for char in text.chars() {
+        match is_obeyed(char) {
+            true => safe.extend(char.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}"))),
+            false => safe.push(char),
+        }
+    }
+    safe
+}
+
+/// Tells whether a terminal obeys a character instead of showing it: a control character, or one that reorders, hides
+/// or breaks the text around it. The joiners U+200C and U+200D are none of these: words and emoji need them.
+pub(crate) fn is_obeyed(char: char) -> bool {
+    char.is_control()
+        || matches!(char,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0001}' | '\u{e0020}'..='\u{e007f}')
 }
 
 /// Formats 64 bits as JSON: a string of hexadecimal digits. Many programs read numbers as floats with 53 bits of
@@ -98,15 +111,15 @@ pub(crate) fn shown_path(path: &Path) -> String {
     shown(path.as_os_str().as_bytes())
 }
 
-/// Puts bytes in quotes, on one line. Text in any script stays; control characters and bytes that are not UTF-8 become
-/// escapes.
+/// Puts bytes in quotes, on one line. Text in any script stays; characters that a terminal obeys, and bytes that are
+/// not UTF-8, become escapes.
 pub(crate) fn quoted(bytes: &[u8]) -> String {
     let mut text = String::from("\"");
     for chunk in bytes.utf8_chunks() {
         for char in chunk.valid().chars() {
             match char {
                 '"' | '\\' => text.extend(['\\', char]),
-                _ if char.is_control() => text.extend(char.escape_default()),
+                _ if is_obeyed(char) => text.extend(char.escape_default()),
                 _ => text.push(char),
             }
         }
@@ -116,29 +129,44 @@ pub(crate) fn quoted(bytes: &[u8]) -> String {
     text
 }
 
-/// Shortens a message of more than 2,001 characters in the middle. The cause is at its beginning, the advice at its
-/// end.
-pub(crate) fn cut(message: String) -> String {
-    const ENDS: usize = 1000;
-    let mut ends = message.char_indices().map(|(at, _)| at);
-    let (Some(head), Some(tail)) = (ends.nth(ENDS), ends.rev().nth(ENDS)) else { return message };
-    format!("{} ... {}", &message[..head], &message[tail..])
+/// Makes a message fit for a terminal: one line, with escapes for the characters that a terminal obeys. Shortens words
+/// of more than 301 characters in the middle, and then a message of more than 2,001.
+pub(crate) fn one_line(message: &str) -> String {
+    let mut safe = String::new();
+    for char in message.chars() {
+        match is_obeyed(char) {
+            true => safe.extend(char.escape_default()),
+            false => safe.push(char),
+        }
+    }
+    let words: Vec<String> = safe.split(' ').map(|word| cut(word, 150)).collect();
+    cut(&words.join(" "), 1000)
 }
 
-/// Formats a name for a list. Escapes control characters, which a terminal would obey, in the form that the prompt
+/// Shortens text in the middle, to `ends` characters at each end. A message has its cause at its beginning, and its
+/// advice at its end.
+fn cut(text: &str, ends: usize) -> String {
+    let mut places = text.char_indices().map(|(at, _)| at);
+    match (places.nth(ends), places.rev().nth(ends)) {
+        (Some(head), Some(tail)) => format!("{} ... {}", &text[..head], &text[tail..]),
+        _ => text.to_owned(),
+    }
+}
+
+/// Formats a name for a list. Escapes the characters that a terminal would obey, in the form that the prompt
 /// reads between double quotes. If there is one, escapes `\` as well; otherwise returns the name unchanged.
 pub(crate) fn listed(name: &[u8]) -> Cow<'_, [u8]> {
     escaped(name, &[])
 }
 
-/// Escapes control characters other than those in `kept`, and `\`. Returns `text` unchanged if it has no such control
-/// character.
+/// Escapes the characters that a terminal obeys, other than those in `kept`, and `\`. Returns `text` unchanged if it has
+/// no such character.
 fn escaped<'a>(text: &'a [u8], kept: &[char]) -> Cow<'a, [u8]> {
-    let is_obeyed = |char: &char| char.is_control() && !kept.contains(char);
+    let is_escaped = |char: char| is_obeyed(char) && !kept.contains(&char);
     // A terminal that does not read UTF-8 takes these bytes for control characters.
     let is_byte_obeyed = |byte: &u8| (0x80..0xa0).contains(byte);
     let is_harmless = |chunk: Utf8Chunk<'_>| {
-        !chunk.valid().chars().any(|char| is_obeyed(&char)) && !chunk.invalid().iter().any(is_byte_obeyed)
+        !chunk.valid().chars().any(is_escaped) && !chunk.invalid().iter().any(is_byte_obeyed)
     };
     if text.utf8_chunks().all(is_harmless) {
         return Cow::Borrowed(text);
@@ -152,7 +180,7 @@ fn escaped<'a>(text: &'a [u8], kept: &[char]) -> Cow<'a, [u8]> {
             match char {
                 _ if kept.contains(&char) => safe.extend(bytes),
                 '\\' | '\n' | '\t' => safe.extend(bytes[0].escape_ascii()),
-                _ if char.is_control() => safe.extend(bytes.iter().flat_map(escape)),
+                _ if is_obeyed(char) => safe.extend(bytes.iter().flat_map(escape)),
                 _ => safe.extend(bytes),
             }
         }
@@ -199,9 +227,18 @@ mod tests {
         let text = "x".to_owned() + &"\u{e4}".repeat(200);
         assert_eq!(shown(text.as_bytes()), format!("\"x{}\"... (401 bytes)", "\u{e4}".repeat(127)));
         assert_eq!(quoted(text.as_bytes()).len(), 403);
-        let message = |len| "\u{e4}".repeat(len);
-        assert_eq!(cut(message(2001)), message(2001));
-        assert_eq!(cut(message(9000)), format!("{} ... {}", message(1000), message(1001)));
+    }
+
+    #[test]
+    fn a_message_is_one_line_and_no_word_in_it_is_long() {
+        let word = |len| "\u{e4}".repeat(len);
+        assert_eq!(one_line(&word(301)), word(301));
+        let told = one_line(&format!("cannot open {}: why", word(100_000)));
+        assert_eq!(told, format!("cannot open {} ... {}: why", word(150), word(150)));
+        assert_eq!(one_line("open \x1b[2J\u{202e}\n"), "open \\u{1b}[2J\\u{202e}\\n");
+        let message = |len| "\u{e4} ".repeat(len);
+        assert_eq!(one_line(&message(1000)), message(1000));
+        assert_eq!(one_line(&message(9000)), format!("{} ... {}", message(500), &message(501)[2..]));
     }
 
     #[test]
@@ -221,5 +258,28 @@ mod tests {
         }
         assert_eq!(&*listed(b"\x1b[2J\\\n\xff"), b"\\x1b[2J\\\\\\n\xff");
         assert_eq!(&*listed("\u{9b}".as_bytes()), b"\\xc2\\x9b");
+        assert_eq!(&*listed("a\u{202e}b".as_bytes()), b"a\\xe2\\x80\\xaeb");
+    }
+
+    #[test]
+    fn characters_that_reorder_or_hide_text_are_escapes_everywhere() {
+        for char in
+            "\u{ad}\u{200b}\u{200e}\u{200f}\u{202a}\u{202e}\u{2066}\u{2069}\u{61c}\u{feff}\u{2028}\u{e0041}"
+                .chars()
+        {
+            let text = format!("a{char}b");
+            let told = [
+                String::from_utf8(written(Format::Default, true, text.as_bytes())).unwrap(),
+                json_text(&json!(text)),
+                shown(text.as_bytes()),
+            ];
+            assert!(told.iter().all(|told| !told.contains(char) && told.contains('\\')), "{told:?}");
+            assert_eq!(serde_json::from_str::<String>(&told[1]).unwrap(), text);
+        }
+        // Ordinary text keeps its joiners, and a pipe gets every byte.
+        for text in ["\u{645}\u{6cc}\u{200c}\u{62e}", "\u{1f469}\u{200d}\u{1f52c}"] {
+            assert_eq!(&*listed(text.as_bytes()), text.as_bytes());
+        }
+        assert_eq!(written(Format::Default, false, "\u{202e}".as_bytes()), "3:\u{202e}\n".as_bytes());
     }
 }

@@ -5,8 +5,9 @@ use crate::commands::TABLE;
 use crate::complete::{self, StoreSource};
 use crate::execute::execute;
 use crate::failure::Failure;
+use crate::input;
 use crate::invocation::{BUILD, Invocation};
-use crate::output::shown_path;
+use crate::output::{is_obeyed, shown_path};
 use crate::session::Session;
 use crate::stdio::{self, print_stderr};
 use crate::words::{self, Unfinished};
@@ -19,12 +20,14 @@ use rustyline::validate::Validator;
 use rustyline::{CompletionType, Config, Context, Editor, Helper};
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
 use std::path::PathBuf;
 
 /// The prompt without a store.
 const NO_STORE: &str = "no-conn";
+
+/// The most bytes of a line of a script, with its newline.
+const MAX_LINE_LEN: u64 = 16 << 20;
 
 /// Reads commands to the end of the input: from a prompt at a terminal, else as a script. A script ends with its first
 /// command that fails; a prompt fails only if it cannot read the terminal.
@@ -43,7 +46,7 @@ pub(crate) fn startup(session: &mut Session, invocation: &Invocation) -> Result<
         return Ok(());
     };
     let name = shown_path(path);
-    let file = File::open(path).map_err(|error| Failure::io(&format!("read {name}"), &error))?;
+    let file = input::open(path).map_err(|error| Failure::io(&format!("read {name}"), &error))?;
     let done = script(session, BufReader::new(file)).map_err(|failure| failure.with_context(&name));
     // `exit` ended the file only.
     session.is_over = false;
@@ -68,11 +71,17 @@ fn run_lines(session: &mut Session, mut lines: BufReader<impl Read>) -> Result<(
             // The next line may take long to arrive.
             session.release_writer();
         }
-        let read = lines.read_until(b'\n', &mut line);
-        if read.map_err(|error| Failure::io("read the commands", &error))? == 0 {
+        let read = lines.by_ref().take(MAX_LINE_LEN + 1).read_until(b'\n', &mut line);
+        let len = read.map_err(|error| Failure::io("read the commands", &error))?;
+        if len == 0 {
             break;
         }
         let failed = |failure: Failure| failure.with_context(&format!("line {number}"));
+        if len as u64 > MAX_LINE_LEN {
+            let most = MAX_LINE_LEN >> 20;
+            let why = format!("it is longer than {most} MiB; set KEY --file FILE takes long values");
+            return Err(failed(Failure::usage(why)));
+        }
         let line = match number {
             1 => byte_order_mark::without(&line).map_err(|why| failed(Failure::usage(why)))?,
             _ => &line,
@@ -168,9 +177,9 @@ fn print_failure(done: Result<(), Failure>) -> Result<(), Failure> {
     }
 }
 
-/// Replaces control characters by `?`: a store's name may contain anything.
+/// Replaces characters that a terminal obeys by `?`: a store's name may contain anything.
 fn printable(name: &str) -> String {
-    name.chars().map(|char| if char.is_control() { '?' } else { char }).collect()
+    name.chars().map(|char| if is_obeyed(char) { '?' } else { char }).collect()
 }
 
 /// The file of the prompt's history, if it can be written.
@@ -202,7 +211,7 @@ impl HistoryFile {
         let Some(file) = &self.file else { return };
         if let Err(error) = editor.append_history(file) {
             if self.is_asked_for {
-                print_stderr(&format!("the history is not kept: {}: {error}", file.display()));
+                print_stderr(&format!("the history is not kept: {}: {error}", shown_path(file)));
             }
             self.file = None;
         }

@@ -6,7 +6,7 @@ use crate::interrupt::Interrupt;
 use crate::invocation::Invocation;
 use crate::labels::LabelFile;
 use crate::options::{self, text};
-use crate::output::{Format, cut, json_bytes, json_text, listed, shown, write_json};
+use crate::output::{Format, json_bytes, json_text, listed, one_line, shown, write_json};
 use crate::retry::{BUSY_TIMEOUT, retry_busy};
 use crate::stdio;
 use crate::store_file::{self, Lost};
@@ -237,7 +237,7 @@ impl Session {
 
     /// Prints a warning to standard error, as JSON if answers are.
     pub(crate) fn warn(&self, warning: &str) {
-        let warning = cut(warning.to_owned());
+        let warning = one_line(warning);
         match self.format {
             Format::Json => stdio::print_stderr(&json_text(&json!({ "warning": warning }))),
             Format::Default | Format::Raw => stdio::print_stderr(&warning),

@@ -53,6 +53,16 @@ pub(crate) fn output() -> (BufWriter<Output>, Rc<Cell<bool>>) {
     (BufWriter::new(Output { at_line_start: Rc::clone(&at_line_start) }), at_line_start)
 }
 
+/// Fails if standard output was closed when the program started.
+pub(crate) fn check_output() -> io::Result<()> {
+    match OUTPUT_IS_CLOSED.load(Ordering::Relaxed) {
+        true => {
+            Err(io::Error::other("standard output is closed; give it a place, as >FILE or >/dev/null does"))
+        }
+        false => Ok(()),
+    }
+}
+
 /// Writes a whole line to standard error. Ignores errors: there is nowhere left to report them.
 pub(crate) fn print_stderr(line: &str) {
     let mut rest: &[u8] = &[line.as_bytes(), b"\n"].concat();
@@ -82,7 +92,9 @@ pub(crate) struct Input;
 impl Read for Input {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if INPUT_IS_CLOSED.load(Ordering::Relaxed) {
-            return Err(Errno::EBADF.into());
+            return Err(io::Error::other(
+                "standard input is closed; give it something to read, as <FILE does",
+            ));
         }
         wait_until_done(io::stdin(), PollFlags::POLLIN, |from| read(from, buffer))
     }
@@ -96,9 +108,7 @@ pub(crate) struct Output {
 
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if OUTPUT_IS_CLOSED.load(Ordering::Relaxed) {
-            return Err(Errno::EBADF.into());
-        }
+        check_output()?;
         let len = wait_until_done(io::stdout(), PollFlags::POLLOUT, |to| write(to, bytes))?;
         if let Some(last) = bytes[..len].last() {
             self.at_line_start.set(*last == b'\n');

@@ -3,6 +3,7 @@
 
 use crate::command::Call;
 use crate::failure::Failure;
+use crate::input;
 use crate::options::{self, Kind, Opt};
 use crate::output::{Format, json_bytes, shown, write_json, write_value};
 use crate::retry::retry_busy;
@@ -10,7 +11,6 @@ use crate::session::Session;
 use crate::stdio;
 use serde_json::{Value, json};
 use splinter::{Content, Error, Store, Type, Writer};
-use std::fs::File;
 use std::io::{self, Read};
 
 /// The size of a number in the store, in bytes.
@@ -33,8 +33,7 @@ pub(crate) fn given(session: &Session, call: &Call<'_>) -> Result<Vec<u8>, Failu
         (Some(b"-"), None) | (None, Some(b"-")) => read_all(stdio::input(), "read standard input", most),
         (None, Some(path)) => {
             let reading = format!("read {}", shown(path));
-            let file = File::open(options::path(path));
-            let file = file.map_err(|error| Failure::io(&reading, &error))?;
+            let file = input::open(options::path(path)).map_err(|error| Failure::io(&reading, &error))?;
             read_all(file, &reading, most)
         }
         (Some(value), None) => Ok(value.to_vec()),

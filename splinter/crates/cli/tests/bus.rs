@@ -1,13 +1,13 @@
 //! Tests of `send`, `recv` and `logtee`: processes exchange messages, with and without envelopes.
 
 mod common;
-mod rig;
+mod store_sandbox;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use rig::{Bounded, Rig, Running, good, small, wait_until};
 use serde_json::Value;
 use splinter_cli::envelope::{Envelope, Type, now_ms};
+use store_sandbox::{Bounded, Running, StoreSandbox, good, small, wait_until};
 
 fn envelopes(text: &str) -> Vec<Envelope> {
     text.lines().map(|line| Envelope::parse(line.as_bytes()).unwrap()).collect()
@@ -15,37 +15,37 @@ fn envelopes(text: &str) -> Vec<Envelope> {
 
 #[test]
 fn one_process_receives_the_messages_of_another() {
-    let rig = Rig::new();
-    rig.store(small());
+    let sandbox = StoreSandbox::new();
+    sandbox.store(small());
     // The first time the key is missing, the second time it exists.
     for message in ["hello", "again"] {
-        let mut receiver = Running::start(&mut rig.ctl(&["recv", "news", "--timeout", "60s"]));
+        let mut receiver = Running::start(&mut sandbox.ctl(&["recv", "news", "--timeout", "60s"]));
         // Send repeatedly: a receiver does not get what was sent before it started.
         wait_until("the receiver has it", || {
-            rig.good(&["send", "news", message]);
+            sandbox.good(&["send", "news", message]);
             receiver.child().try_wait().unwrap().is_some()
         });
         assert_eq!(good(receiver.end()), format!("5:{message}\n"));
     }
-    assert_eq!(rig.good(&["recv", "news", "--last", "--raw"]), "again\n");
-    let told: Value = serde_json::from_str(&rig.good(&["recv", "news", "--last", "--json"])).unwrap();
+    assert_eq!(sandbox.good(&["recv", "news", "--last", "--raw"]), "again\n");
+    let told: Value = serde_json::from_str(&sandbox.good(&["recv", "news", "--last", "--json"])).unwrap();
     assert_eq!((&told["key"], &told["value"]), (&"news".into(), &"again".into()));
     assert!(told["epoch"].as_u64() > Some(0));
-    assert_eq!(rig.good(&["get", "news"]), "5:again\n", "recv must not remove the message");
-    let error = rig.bad(1, &["recv", "news", "--timeout", "10ms"]);
+    assert_eq!(sandbox.good(&["get", "news"]), "5:again\n", "recv must not remove the message");
+    let error = sandbox.bad(1, &["recv", "news", "--timeout", "10ms"]);
     assert_eq!(error, "splinterctl: recv: nothing came in time");
-    let error = rig.bad(1, &["recv", "nothing", "--timeout", "10ms"]);
+    let error = sandbox.bad(1, &["recv", "nothing", "--timeout", "10ms"]);
     assert_eq!(error, "splinterctl: recv: nothing came in time");
 }
 
 #[test]
 fn a_receiver_goes_on_while_the_key_goes_and_comes() {
-    let rig = Rig::new();
-    let store = rig.store(small());
+    let sandbox = StoreSandbox::new();
+    let store = sandbox.store(small());
     let mut writer = store.writer().unwrap();
     writer.set("k", b"old").unwrap();
     let words = ["recv", "k", "--count", "5", "--timeout", "60s"];
-    let mut receiver = Running::start(&mut rig.ctl(&words));
+    let mut receiver = Running::start(&mut sandbox.ctl(&words));
     wait_until("the receiver has them", || {
         writer.unset("k").unwrap();
         writer.set("other", b"").unwrap();
@@ -61,42 +61,42 @@ fn a_receiver_goes_on_while_the_key_goes_and_comes() {
 
 #[test]
 fn envelopes_name_sender_time_and_content() {
-    let rig = Rig::new();
-    rig.store(small());
+    let sandbox = StoreSandbox::new();
+    sandbox.store(small());
     let before = now_ms();
     let mut words = vec!["send", "bus", "{\"q\":[1]}", "--envelope", "--parse", "--type", "query"];
     words.extend(["--from", "me", "--to", "you", "--ttl", "1h", "--trace", "t", "--seq", "3"]);
-    assert_eq!(rig.good(&words), "");
-    let told = rig.good(&["recv", "bus", "--last", "--envelope"]);
+    assert_eq!(sandbox.good(&words), "");
+    let told = sandbox.good(&["recv", "bus", "--last", "--envelope"]);
     let [envelope] = &envelopes(&told)[..] else { panic!("{told}") };
     assert_eq!((envelope.kind, &*envelope.from, envelope.seq), (Type::Query, "me", Some(3)));
     assert_eq!((envelope.to.as_deref(), envelope.trace.as_deref()), (Some("you"), Some("t")));
     assert_eq!((envelope.ttl_ms, envelope.eof), (Some(3_600_000), false));
     assert!((before..=now_ms()).contains(&envelope.ts));
     assert_eq!(envelope.payload, serde_json::json!({ "q": [1] }));
-    assert_eq!(rig.good(&["--raw", "recv", "bus", "--last", "-e", "--as", "you"]), "{\"q\":[1]}\n");
+    assert_eq!(sandbox.good(&["--raw", "recv", "bus", "--last", "-e", "--as", "you"]), "{\"q\":[1]}\n");
     // A message for another receiver, or an expired one, does not count.
     let words = ["recv", "bus", "--last", "-e", "--as", "them", "--timeout", "10ms"];
-    assert!(rig.bad(1, &words).ends_with("nothing came in time"));
-    rig.good(&["send", "bus", "stale", "-e", "--ttl", "0s"]);
+    assert!(sandbox.bad(1, &words).ends_with("nothing came in time"));
+    sandbox.good(&["send", "bus", "stale", "-e", "--ttl", "0s"]);
     std::thread::sleep(std::time::Duration::from_millis(2));
-    assert!(rig.bad(1, &["recv", "bus", "--last", "-e", "--timeout", "10ms"]).ends_with("in time"));
+    assert!(sandbox.bad(1, &["recv", "bus", "--last", "-e", "--timeout", "10ms"]).ends_with("in time"));
     // Bytes that are not text.
-    good(rig.fed(&["send", "bus", "-", "-e"], b"\xff\0"));
-    let output = rig.ctl(&["--raw", "recv", "bus", "--last", "-e"]).ended();
+    good(sandbox.fed(&["send", "bus", "-", "-e"], b"\xff\0"));
+    let output = sandbox.ctl(&["--raw", "recv", "bus", "--last", "-e"]).ended();
     assert_eq!(output.stdout, b"\xff\0\n");
 }
 
 #[test]
 fn malformed_envelopes_are_reported_counted_and_skipped() {
-    let rig = Rig::new();
-    let store = rig.store(small());
-    rig.good(&["send", "bus", "naked"]);
+    let sandbox = StoreSandbox::new();
+    let store = sandbox.store(small());
+    sandbox.good(&["send", "bus", "naked"]);
     let mut words = vec!["recv", "bus", "--last", "--envelope", "--timeout", "60s"];
     words.push("--raw");
-    let receiver = Running::start(&mut rig.ctl(&words));
+    let receiver = Running::start(&mut sandbox.ctl(&words));
     wait_until("the failure is counted", || store.header().parse_failures == 1);
-    rig.good(&["send", "bus", "clothed", "--envelope"]);
+    sandbox.good(&["send", "bus", "clothed", "--envelope"]);
     let output = receiver.end();
     assert!(output.status.success());
     assert_eq!(output.stdout, b"clothed\n");
@@ -106,27 +106,27 @@ fn malformed_envelopes_are_reported_counted_and_skipped() {
 
 #[test]
 fn lines_are_numbered_and_the_last_ends_the_receiver() {
-    let rig = Rig::new();
-    rig.store(small());
-    let mut receiver = rig.ctl(&["recv", "log", "--follow", "--envelope", "--timeout", "60s"]);
-    let received = std::fs::File::create(rig.path("received")).unwrap();
+    let sandbox = StoreSandbox::new();
+    sandbox.store(small());
+    let mut receiver = sandbox.ctl(&["recv", "log", "--follow", "--envelope", "--timeout", "60s"]);
+    let received = std::fs::File::create(sandbox.path("received")).unwrap();
     let receiver = Running::start_into(&mut receiver, received);
     wait_until("it receives", || {
-        rig.good(&["send", "log", "are you there?", "--envelope", "--from", "caller"]);
-        rig.path("received").metadata().unwrap().len() > 0
+        sandbox.good(&["send", "log", "are you there?", "--envelope", "--from", "caller"]);
+        sandbox.path("received").metadata().unwrap().len() > 0
     });
     let words = ["send", "log", "--lines", "--envelope", "--eof", "--pace", "1ms", "--from", "me"];
-    good(rig.fed(&words, b"one\ntwo\nthree"));
+    good(sandbox.fed(&words, b"one\ntwo\nthree"));
     assert!(receiver.end().status.success());
-    let mut got = envelopes(&std::fs::read_to_string(rig.path("received")).unwrap());
+    let mut got = envelopes(&std::fs::read_to_string(sandbox.path("received")).unwrap());
     got.retain(|envelope| envelope.from == "me");
     let last = got.last().unwrap();
     assert!(last.eof && last.seq == Some(3) && last.payload == Value::Null);
     let words = ["--json", "send", "log", "--lines", "-e", "--eof"];
     let told = |output| serde_json::from_str::<Value>(&good(output)).unwrap();
-    let some = told(rig.fed(&words, b"one\ntwo\n"));
+    let some = told(sandbox.fed(&words, b"one\ntwo\n"));
     assert_eq!((&some["key"], &some["messages"]), (&"log".into(), &3.into()));
-    let none = told(rig.fed(&["send", "log", "--lines", "--json"], b""));
+    let none = told(sandbox.fed(&["send", "log", "--lines", "--json"], b""));
     assert_eq!((&none["messages"], &none["epoch"]), (&0.into(), &some["epoch"]));
     // A slow receiver may miss some, and the numbers tell how many.
     let places: Vec<_> = got.iter().map(|envelope| envelope.seq.unwrap()).collect();
@@ -136,19 +136,19 @@ fn lines_are_numbered_and_the_last_ends_the_receiver() {
         assert_eq!((envelope.payload.as_str(), &*envelope.from), (Some(word), "me"));
     }
     // Without envelopes the lines are unchanged.
-    good(rig.fed(&["send", "log", "--lines"], b"bare\n"));
-    assert_eq!(rig.good(&["get", "log"]), "4:bare\n");
+    good(sandbox.fed(&["send", "log", "--lines"], b"bare\n"));
+    assert_eq!(sandbox.good(&["get", "log"]), "4:bare\n");
 }
 
 #[test]
 fn logtee_follows_changes_and_removals() {
-    let rig = Rig::new();
-    let store = rig.store(small());
+    let sandbox = StoreSandbox::new();
+    let store = sandbox.store(small());
     let mut writer = store.writer().unwrap();
     writer.set("log.a", b"one").unwrap();
     let words = ["logtee", "file", "^log", "--count", "4", "--timeout", "60s"];
-    let tee = Running::start(&mut rig.ctl(&words));
-    let written = || std::fs::read_to_string(rig.path("file")).unwrap_or_default();
+    let tee = Running::start(&mut sandbox.ctl(&words));
+    let written = || std::fs::read_to_string(sandbox.path("file")).unwrap_or_default();
     wait_until("what is there is written", || written() == "log.a 3:one\n");
     writer.set("other", b"x").unwrap();
     writer.set("log.a", b"two").unwrap();
@@ -163,14 +163,14 @@ fn logtee_follows_changes_and_removals() {
 #[test]
 fn logtee_misses_no_last_value_wherever_it_is_stopped() {
     // While logtee takes changes of other keys, it is stopped, and the ring of 64 entries is lapped.
-    let rig = Rig::new();
-    let store = rig.store(small());
+    let sandbox = StoreSandbox::new();
+    let store = sandbox.store(small());
     let mut writer = store.writer().unwrap();
-    let mut tee = Running::start(&mut rig.ctl(&["logtee", "file", "^log", "--timeout", "60s"]));
+    let mut tee = Running::start(&mut sandbox.ctl(&["logtee", "file", "^log", "--timeout", "60s"]));
     let id = tee.child().id();
     let pid = Pid::from_raw(id as i32);
     let state = || std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
-    wait_until("logtee is there", || rig.path("file").exists());
+    wait_until("logtee is there", || sandbox.path("file").exists());
     let mut set = |key: String, value: &str| while writer.set(&key, value.as_bytes()).is_err() {};
     for round in 0..50 {
         let value = format!("{round:03}");
@@ -181,7 +181,7 @@ fn logtee_misses_no_last_value_wherever_it_is_stopped() {
         (0..100).for_each(|number| set(format!("other.{}", number % 20), &value));
         kill(pid, Signal::SIGCONT).unwrap();
         wait_until("each key's last value is written", || {
-            let written = std::fs::read_to_string(rig.path("file")).unwrap();
+            let written = std::fs::read_to_string(sandbox.path("file")).unwrap();
             (0..40).all(|key| written.contains(&format!("log.{key} 3:{value}\n")))
         });
     }

@@ -1,13 +1,13 @@
 //! Tests of copies: save and restore under load, export and import.
 
 mod common;
-mod rig;
+mod store_sandbox;
 
 use common::skipped;
 use common::terminal::Terminal;
-use rig::{Bounded, Rig, Running, bad, denied, good, open_file, small, wait_until};
 use splinter::{Geometry, Location, Scrub, Store, Type};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use store_sandbox::{Bounded, Running, StoreSandbox, bad, denied, good, open_file, small, wait_until};
 
 /// Fills a store with a key for every feature.
 fn fill(store: &Store) {
@@ -52,56 +52,56 @@ fn settings(store: &Store) -> impl PartialEq + std::fmt::Debug {
 
 #[test]
 fn a_saved_store_has_all_that_the_store_has_and_is_restored_to_it() {
-    let rig = Rig::new();
-    let store = rig.store(small());
+    let sandbox = StoreSandbox::new();
+    let store = sandbox.store(small());
     fill(&store);
-    assert_eq!(rig.good(&["save", "copy"]), "saved 5 keys to \"copy\"\n");
-    let saved = open_file(&rig.path("copy"));
+    assert_eq!(sandbox.good(&["save", "copy"]), "saved 5 keys to \"copy\"\n");
+    let saved = open_file(&sandbox.path("copy"));
     assert_eq!(picture(&saved), picture(&store));
     assert!(settings(&saved) == settings(&store));
-    let again = format!("{}-again", rig.name);
-    let told = rig.good(&["--json", "restore", "copy", &again]);
+    let again = format!("{}-again", sandbox.name);
+    let told = sandbox.good(&["--json", "restore", "copy", &again]);
     assert_eq!(told, format!("{{\"keys\":5,\"restored\":\"{again}\",\"vanished\":0}}\n"));
     let restored = Store::open(&Location::shared(&again).unwrap()).unwrap();
     assert_eq!(picture(&restored), picture(&store));
     assert!(settings(&restored) == settings(&store));
     assert!(restored.inspect().unwrap().is_sound() && saved.inspect().unwrap().is_sound());
     // Only the copy is left.
-    let left = std::fs::read_dir(rig.path("")).unwrap().flatten();
+    let left = std::fs::read_dir(sandbox.path("")).unwrap().flatten();
     assert_eq!(left.filter(|entry| entry.file_type().unwrap().is_file()).count(), 1);
 }
 
 #[test]
 fn a_number_that_was_set_to_no_number_is_saved_and_restored_as_it_is() {
-    let rig = Rig::new();
-    let store = rig.store(small());
+    let sandbox = StoreSandbox::new();
+    let store = sandbox.store(small());
     let mut writer = store.writer().unwrap();
     writer.set_u64("odd", 5).unwrap();
     writer.set("odd", b"five").unwrap();
-    assert_eq!(rig.good(&["type", "odd"]), "BIGUINT\n");
-    rig.good(&["save", "copy"]);
-    assert_eq!(picture(&open_file(&rig.path("copy"))), picture(&store));
+    assert_eq!(sandbox.good(&["type", "odd"]), "BIGUINT\n");
+    sandbox.good(&["save", "copy"]);
+    assert_eq!(picture(&open_file(&sandbox.path("copy"))), picture(&store));
     // A store where the key is a BIGUINT already can import it, too.
-    let exported = rig.good(&["export", "--format", "ndjson"]);
-    assert_eq!(good(rig.fed(&["import", "-"], exported.as_bytes())), "imported 1 key\n");
+    let exported = sandbox.good(&["export", "--format", "ndjson"]);
+    assert_eq!(good(sandbox.fed(&["import", "-"], exported.as_bytes())), "imported 1 key\n");
 }
 
 #[test]
 fn copies_made_by_cp_are_restored_too() {
-    let rig = Rig::new();
-    let store = rig.store(small());
+    let sandbox = StoreSandbox::new();
+    let store = sandbox.store(small());
     fill(&store);
-    std::fs::copy(format!("/dev/shm/{}", rig.name), rig.path("cp")).unwrap();
-    let mut command = rig.program("splinterpctl");
+    std::fs::copy(format!("/dev/shm/{}", sandbox.name), sandbox.path("cp")).unwrap();
+    let mut command = sandbox.program("splinterpctl");
     let told = good(command.args(["restore", "cp", "restored"]).ended());
     assert_eq!(told, "restored 5 keys as \"restored\"\n");
-    assert_eq!(picture(&open_file(&rig.path("restored"))), picture(&store));
+    assert_eq!(picture(&open_file(&sandbox.path("restored"))), picture(&store));
 }
 
 #[test]
 fn a_copy_under_load_has_every_key_whole() {
-    let rig = Rig::new();
-    let store = rig.store(small());
+    let sandbox = StoreSandbox::new();
+    let store = sandbox.store(small());
     let value = |n: u64| [n; 32].map(u64::to_le_bytes).concat();
     let key = |n: u64| format!("key{}", n % 20);
     let mut writer = store.writer().unwrap();
@@ -119,15 +119,16 @@ fn a_copy_under_load_has_every_key_whole() {
                 }
             }
         });
-        let saved: Vec<_> = (0..5).map(|round| rig.ctl(&["save", &format!("copy{round}")]).ended()).collect();
-        let export = rig.ctl(&["export", "--format", "ndjson"]).ended();
+        let saved: Vec<_> =
+            (0..5).map(|round| sandbox.ctl(&["save", &format!("copy{round}")]).ended()).collect();
+        let export = sandbox.ctl(&["export", "--format", "ndjson"]).ended();
         done.store(true, Relaxed);
         saved.into_iter().for_each(|output| drop(good(output)));
         let rows = good(export);
         assert!(rows.lines().count() >= 21);
     });
     for round in 0..5 {
-        let copy = open_file(&rig.path(&format!("copy{round}")));
+        let copy = open_file(&sandbox.path(&format!("copy{round}")));
         assert!(copy.inspect().unwrap().is_sound());
         for n in 0..20 {
             let found = copy.get_vec(key(n)).unwrap();
@@ -139,24 +140,24 @@ fn a_copy_under_load_has_every_key_whole() {
 
 #[test]
 fn import_restores_all_that_export_wrote() {
-    let rig = Rig::new();
-    let store = rig.store(small());
+    let sandbox = StoreSandbox::new();
+    let store = sandbox.store(small());
     fill(&store);
-    let other = format!("{}-other", rig.name);
+    let other = format!("{}-other", sandbox.name);
     for (words, file) in [
         (&["export", "--format", "ndjson", "-o", "lines"][..], "lines"),
         (&["export", "--values", "--output", "document"][..], "document"),
         (&["--json", "export", "--values", "--output", "line"][..], "line"),
     ] {
-        assert_eq!(rig.good(words), "");
-        assert!(rig.bad(1, words).contains("cannot make"), "the file exists already");
-        rig.good(&["init", &other, "--slots", "64", "--max-value", "256", "--dim", "3"]);
+        assert_eq!(sandbox.good(words), "");
+        assert!(sandbox.bad(1, words).contains("cannot make"), "the file exists already");
+        sandbox.good(&["init", &other, "--slots", "64", "--max-value", "256", "--dim", "3"]);
         let words = ["--use", &other, "import", file];
-        assert_eq!(rig.good(&words), "imported 5 keys\n");
+        assert_eq!(sandbox.good(&words), "imported 5 keys\n");
         let imported = Store::open(&Location::shared(&other).unwrap()).unwrap();
         assert_eq!(picture(&imported), picture(&store), "{file}");
         assert_eq!(
-            rig.good(&["--json", "--use", &other, "import", file, "--keep"]).trim(),
+            sandbox.good(&["--json", "--use", &other, "import", file, "--keep"]).trim(),
             "{\"elsewhere\":0,\"imported\":0,\"kept\":5}"
         );
         Location::shared(&other).unwrap().unlink().unwrap();
@@ -165,21 +166,21 @@ fn import_restores_all_that_export_wrote() {
 
 #[test]
 fn a_default_export_can_be_imported_and_is_short_at_a_terminal() {
-    let rig = Rig::new();
-    let store = rig.store(small());
+    let sandbox = StoreSandbox::new();
+    let store = sandbox.store(small());
     fill(&store);
     let before = picture(&store);
     for words in [&["export"][..], &["--json", "export"], &["export", "--format", "ndjson"]] {
-        let exported = rig.good(words);
-        rig.good(&["unset", "--regex", "."]);
-        assert_eq!(good(rig.fed(&["import", "-"], exported.as_bytes())), "imported 5 keys\n");
+        let exported = sandbox.good(words);
+        sandbox.good(&["unset", "--regex", "."]);
+        assert_eq!(good(sandbox.fed(&["import", "-"], exported.as_bytes())), "imported 5 keys\n");
         assert_eq!(picture(&store), before, "{words:?}");
-        rig.good(&[words, &["-o", "dump"]].concat());
-        assert_eq!(rig.good(&["import", "dump"]), "imported 5 keys\n");
-        std::fs::remove_file(rig.path("dump")).unwrap();
+        sandbox.good(&[words, &["-o", "dump"]].concat());
+        assert_eq!(sandbox.good(&["import", "dump"]), "imported 5 keys\n");
+        std::fs::remove_file(sandbox.path("dump")).unwrap();
     }
     let screen = |words: &[&str]| {
-        let terminal = Terminal::start(&mut rig.ctl(words), "dumb");
+        let terminal = Terminal::start(&mut sandbox.ctl(words), "dumb");
         let (code, seen) = terminal.end();
         assert_eq!(code, Some(0), "{seen}");
         seen
@@ -190,13 +191,13 @@ fn a_default_export_can_be_imported_and_is_short_at_a_terminal() {
 
 #[test]
 fn a_dump_that_was_cut_short_is_not_taken_for_a_whole_one() {
-    let rig = Rig::new();
-    let store = rig.store(small());
+    let sandbox = StoreSandbox::new();
+    let store = sandbox.store(small());
     let mut writer = store.writer().unwrap();
     (0..4).for_each(|n| writer.set(format!("key{n}"), b"v").unwrap());
-    let import = |dump: &str| bad(1, rig.fed(&["import", "-"], dump.as_bytes()));
-    let lines = rig.good(&["export", "--format", "ndjson"]);
-    let document = rig.good(&["export"]);
+    let import = |dump: &str| bad(1, sandbox.fed(&["import", "-"], dump.as_bytes()));
+    let lines = sandbox.good(&["export", "--format", "ndjson"]);
+    let document = sandbox.good(&["export"]);
     // Cut the dump everywhere: within a line, between two, at the very beginning.
     for dump in [&lines, &document] {
         let ends = dump.match_indices('\n').map(|(at, _)| at + 1);
@@ -217,25 +218,25 @@ fn a_dump_that_was_cut_short_is_not_taken_for_a_whole_one() {
     assert!(error.contains("is not whole: it has 3 of 4 keys"), "{error}");
     // Two dumps in one file are both imported. Lines without a header are not counted.
     let both = format!("{lines}{lines}");
-    assert_eq!(good(rig.fed(&["import", "-"], both.as_bytes())), "imported 8 keys\n");
+    assert_eq!(good(sandbox.fed(&["import", "-"], both.as_bytes())), "imported 8 keys\n");
     let error = import(&format!("{cut}{lines}"));
     assert!(error.contains("was cut short"), "{error}");
     let some = lines.lines().skip(1).take(2).collect::<Vec<_>>().join("\n");
-    assert_eq!(good(rig.fed(&["import", "-"], some.as_bytes())), "imported 2 keys\n");
+    assert_eq!(good(sandbox.fed(&["import", "-"], some.as_bytes())), "imported 2 keys\n");
     // Dumps of version 1 had no end line.
     let old = "{\"lanes\":4,\"max_value_length\":256,\"slots\":64,\"splinter\":\"export\",\"vector_dim\":3}";
     let old = format!("{old}\n{some}");
-    assert_eq!(good(rig.fed(&["import", "-"], old.as_bytes())), "imported 2 keys\n");
+    assert_eq!(good(sandbox.fed(&["import", "-"], old.as_bytes())), "imported 2 keys\n");
 }
 
 #[test]
 fn a_copy_that_is_killed_leaves_nothing_behind() {
     // In shared memory, where unlinked files work.
-    let rig = Rig::new();
-    let store = rig.store(Geometry { slots: 4096, max_value_len: 4096, ..small() });
+    let sandbox = StoreSandbox::new();
+    let store = sandbox.store(Geometry { slots: 4096, max_value_len: 4096, ..small() });
     let mut writer = store.writer().unwrap();
     (0..4000).for_each(|n| writer.set(format!("key{n}"), &[1; 4096]).unwrap());
-    let name = format!("{}-copy", rig.name);
+    let name = format!("{}-copy", sandbox.name);
     let path = format!("/dev/shm/{name}");
     for force in [false, true] {
         let prepare = || {
@@ -246,11 +247,11 @@ fn a_copy_that_is_killed_leaves_nothing_behind() {
         prepare();
         wait_until("a copy to be killed before it is complete", || {
             let words: &[&str] = if force { &["save", &path, "--force"] } else { &["save", &path] };
-            let mut save = Running::start(&mut rig.ctl(words));
+            let mut save = Running::start(&mut sandbox.ctl(words));
             let id = save.child().id();
             // It is copying once it has a file open in /dev/shm other than the store.
             let is_ours =
-                |file: std::path::PathBuf| file.starts_with("/dev/shm") && !file.ends_with(&rig.name);
+                |file: std::path::PathBuf| file.starts_with("/dev/shm") && !file.ends_with(&sandbox.name);
             wait_until("the copy to begin, or to end", || {
                 let files = std::fs::read_dir(format!("/proc/{id}/fd")).into_iter().flatten();
                 let mut files = files.flatten().flat_map(|file| std::fs::read_link(file.path()));
@@ -282,14 +283,14 @@ fn a_copy_that_is_killed_leaves_nothing_behind() {
 
 #[test]
 fn where_files_need_a_name_a_copy_has_a_hidden_one_until_it_is_complete() {
-    let rig = Rig::new();
-    let store = rig.store(small());
+    let sandbox = StoreSandbox::new();
+    let store = sandbox.store(small());
     fill(&store);
     for words in [&["save", "copy"][..], &["save", "copy", "--force"]] {
-        let told = good(denied::unnamed_files(&mut rig.ctl(words)).ended());
+        let told = good(denied::unnamed_files(&mut sandbox.ctl(words)).ended());
         assert_eq!(told, "saved 5 keys to \"copy\"\n");
-        assert_eq!(picture(&open_file(&rig.path("copy"))), picture(&store));
-        let left = std::fs::read_dir(rig.path("")).unwrap().flatten();
+        assert_eq!(picture(&open_file(&sandbox.path("copy"))), picture(&store));
+        let left = std::fs::read_dir(sandbox.path("")).unwrap().flatten();
         assert_eq!(left.filter(|entry| entry.file_type().unwrap().is_file()).count(), 1);
     }
 }
@@ -297,22 +298,22 @@ fn where_files_need_a_name_a_copy_has_a_hidden_one_until_it_is_complete() {
 #[test]
 fn a_copy_that_finds_no_room_leaves_nothing_behind() {
     // In a mount namespace: a folder with room for the beginning of a copy only.
-    let rig = Rig::new();
-    let store = rig.store(Geometry { slots: 256, max_value_len: 4096, ..small() });
+    let sandbox = StoreSandbox::new();
+    let store = sandbox.store(Geometry { slots: 256, max_value_len: 4096, ..small() });
     let mut writer = store.writer().unwrap();
     (0..100).for_each(|n| writer.set(format!("key{n}"), &[1; 4096]).unwrap());
-    std::fs::create_dir(rig.path("small")).unwrap();
+    std::fs::create_dir(sandbox.path("small")).unwrap();
     let mounted = |script: &str| {
         let mount = "mount -t tmpfs -o size=256k none small || exit 77";
         let mut command = std::process::Command::new("unshare");
         command.args(["--map-root-user", "--mount", "sh", "-c", &format!("{mount}; {script}")]);
-        command.current_dir(rig.path(""));
+        command.current_dir(sandbox.path(""));
         command
     };
     if !mounted("true").output().is_ok_and(|output| output.status.success()) {
         return skipped("a folder without room: no unshare, or no namespaces for this user");
     }
-    let save = format!("bin/splinterctl -u {} save small/copy; echo $?; ls -A small", rig.name);
+    let save = format!("bin/splinterctl -u {} save small/copy; echo $?; ls -A small", sandbox.name);
     for command in [&mut mounted(&save), denied::unnamed_files(&mut mounted(&save))] {
         let output = command.ended();
         let (out, error) = (output.stdout, String::from_utf8(output.stderr).unwrap());

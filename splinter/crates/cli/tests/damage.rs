@@ -1,20 +1,20 @@
 //! Tests of `fsck` on stores that are sound, damaged or in use, and on files that are no stores.
 
 mod common;
-mod rig;
+mod store_sandbox;
 
-use rig::{Bounded, Rig, bad, small};
 use splinter::Store;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use store_sandbox::{Bounded, StoreSandbox, bad, small};
 
 /// Reads and writes 64-bit words of a store's file. The offsets come from its header.
 struct Words(File);
 
 impl Words {
-    fn of(rig: &Rig) -> Self {
-        let path = format!("/dev/shm/{}", rig.name);
+    fn of(sandbox: &StoreSandbox) -> Self {
+        let path = format!("/dev/shm/{}", sandbox.name);
         Self(OpenOptions::new().read(true).write(true).open(path).unwrap())
     }
 
@@ -37,8 +37,8 @@ impl Words {
     }
 }
 
-fn filled(rig: &Rig) -> Store {
-    let store = rig.store(small());
+fn filled(sandbox: &StoreSandbox) -> Store {
+    let store = sandbox.store(small());
     let mut writer = store.writer().unwrap();
     (0..10).for_each(|n| writer.set(format!("key{n}"), b"value").unwrap());
     drop(writer);
@@ -47,23 +47,23 @@ fn filled(rig: &Rig) -> Store {
 
 #[test]
 fn a_sound_store_is_sound() {
-    let rig = Rig::new();
-    filled(&rig);
-    let sound = format!("/dev/shm/{}: 10 keys, sound\n", rig.name);
-    assert_eq!(rig.good(&["fsck"]), sound);
-    assert_eq!(rig.good(&["fsck", "--repair"]), sound);
-    let told: serde_json::Value = serde_json::from_str(&rig.good(&["--json", "fsck"])).unwrap();
+    let sandbox = StoreSandbox::new();
+    filled(&sandbox);
+    let sound = format!("/dev/shm/{}: 10 keys, sound\n", sandbox.name);
+    assert_eq!(sandbox.good(&["fsck"]), sound);
+    assert_eq!(sandbox.good(&["fsck", "--repair"]), sound);
+    let told: serde_json::Value = serde_json::from_str(&sandbox.good(&["--json", "fsck"])).unwrap();
     assert_eq!((&told["sound"], &told["found"]["keys"]), (&true.into(), &10.into()));
     assert_eq!(told["found"]["stuck_claims"], 0);
     // The store can be named as an argument, too.
-    let output = rig.program("splinterctl").args(["fsck", &rig.name]).ended();
-    assert_eq!(rig::good(output), sound);
+    let output = sandbox.program("splinterctl").args(["fsck", &sandbox.name]).ended();
+    assert_eq!(store_sandbox::good(output), sound);
 }
 
 #[test]
 fn a_store_in_use_is_not_taken_for_damaged() {
-    let rig = Rig::new();
-    let store = filled(&rig);
+    let sandbox = StoreSandbox::new();
+    let store = filled(&sandbox);
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -75,21 +75,21 @@ fn a_store_in_use_is_not_taken_for_damaged() {
         });
         let outputs = ["fsck", "fsck --repair"].map(|words| {
             let words: Vec<_> = words.split(' ').collect();
-            rig.ctl(&words).ended()
+            sandbox.ctl(&words).ended()
         });
         done.store(true, Relaxed);
-        outputs.into_iter().for_each(|output| assert!(rig::good(output).ends_with(", sound\n")));
+        outputs.into_iter().for_each(|output| assert!(store_sandbox::good(output).ends_with(", sound\n")));
     });
 }
 
 #[test]
 fn damage_is_reported_and_repaired() {
-    let rig = Rig::new();
-    let store = filled(&rig);
-    Words::of(&rig).lose_index();
-    assert!(rig.bad(1, &["get", "key3"]).contains("there is no key"));
-    let output = rig.ctl(&["fsck"]).ended();
-    let place = format!("/dev/shm/{}", rig.name);
+    let sandbox = StoreSandbox::new();
+    let store = filled(&sandbox);
+    Words::of(&sandbox).lose_index();
+    assert!(sandbox.bad(1, &["get", "key3"]).contains("there is no key"));
+    let output = sandbox.ctl(&["fsck"]).ended();
+    let place = format!("/dev/shm/{}", sandbox.name);
     let found = format!("keys that the index does not lead to: 10\n{place}: 10 keys, damaged\n");
     assert_eq!(String::from_utf8_lossy(&output.stdout), found);
     assert_eq!(bad(3, output), format!("splinterctl: fsck: {place} is damaged; --repair repairs it"));
@@ -97,24 +97,24 @@ fn damage_is_reported_and_repaired() {
         "keys that the index does not lead to: 10, repaired\nas it was: \"{place}.before-repair\"\n\
          {place}: 10 keys, sound\n"
     );
-    assert_eq!(rig.good(&["fsck", "--repair"]), repaired);
-    assert_eq!(rig.good(&["get", "key3"]), "5:value\n");
+    assert_eq!(sandbox.good(&["fsck", "--repair"]), repaired);
+    assert_eq!(sandbox.good(&["get", "key3"]), "5:value\n");
     // A process that had it open all the time finds every key, too.
     assert!((0..10).all(|n| store.get_vec(format!("key{n}")).unwrap() == b"value"));
 }
 
 #[test]
 fn beside_another_writer_the_index_is_not_repaired() {
-    let rig = Rig::new();
-    let store = filled(&rig);
+    let sandbox = StoreSandbox::new();
+    let store = filled(&sandbox);
     let writer = store.writer().unwrap();
-    Words::of(&rig).lose_index();
-    let error = rig.bad(3, &["fsck", "--repair"]);
+    Words::of(&sandbox).lose_index();
+    let error = sandbox.bad(3, &["fsck", "--repair"]);
     assert!(
         error.ends_with("is still damaged, and others may be writing (1 writer); end them, and try again")
     );
     drop(writer);
-    let told = rig.good(&["--json", "fsck", "--repair"]);
+    let told = sandbox.good(&["--json", "fsck", "--repair"]);
     let told: serde_json::Value = serde_json::from_str(&told).unwrap();
     assert_eq!(
         (&told["found"]["unreachable_keys"], &told["left"]["unreachable_keys"]),
@@ -122,44 +122,44 @@ fn beside_another_writer_the_index_is_not_repaired() {
     );
     assert_eq!(told["given_up"], serde_json::json!([]));
     // The second repair does not overwrite the first copy.
-    let copy = format!("/dev/shm/{}.before-repair-2", rig.name);
+    let copy = format!("/dev/shm/{}.before-repair-2", sandbox.name);
     assert_eq!(told["copy"], copy.as_str());
     assert!(std::path::Path::new(&copy).exists());
 }
 
 #[test]
 fn a_repair_that_costs_keys_names_them_keeps_a_copy_first_and_says_so_by_its_exit_code() {
-    let rig = Rig::new();
-    filled(&rig);
-    let words = Words::of(&rig);
+    let sandbox = StoreSandbox::new();
+    filled(&sandbox);
+    let words = Words::of(&sandbox);
     let slots = words.read(15 * 8);
     // The second slot gets the first one's key.
     (32..96).step_by(8).for_each(|at| words.write(slots + 128 + at, words.read(slots + at)));
     // The third slot gets an invalid key.
     words.write(slots + 256 + 32, u64::from_le_bytes(*b"\0no key\0"));
-    let damaged = std::fs::read(format!("/dev/shm/{}", rig.name)).unwrap();
-    let output = rig.ctl(&["fsck"]).ended();
+    let damaged = std::fs::read(format!("/dev/shm/{}", sandbox.name)).unwrap();
+    let output = sandbox.ctl(&["fsck"]).ended();
     assert!(String::from_utf8_lossy(&output.stdout).contains("second slots of a key: 1\n"));
     // If the copy cannot be made, nothing is repaired.
-    std::fs::write(rig.path("there"), "precious").unwrap();
-    let error = rig.bad(1, &["fsck", "--repair", "--copy", "there"]);
+    std::fs::write(sandbox.path("there"), "precious").unwrap();
+    let error = sandbox.bad(1, &["fsck", "--repair", "--copy", "there"]);
     let why = "cannot make \"there\": it exists already; nothing was repaired; --copy puts the copy \
                elsewhere, --no-copy goes without";
     assert_eq!(error, format!("splinterctl: fsck: {why}"));
-    assert_eq!(std::fs::read(rig.path("there")).unwrap(), b"precious");
-    assert!(damaged == std::fs::read(format!("/dev/shm/{}", rig.name)).unwrap());
-    let output = rig.ctl(&["fsck", "--repair", "--copy", "copy"]).ended();
+    assert_eq!(std::fs::read(sandbox.path("there")).unwrap(), b"precious");
+    assert!(damaged == std::fs::read(format!("/dev/shm/{}", sandbox.name)).unwrap());
+    let output = sandbox.ctl(&["fsck", "--repair", "--copy", "copy"]).ended();
     let told = String::from_utf8(output.stdout.clone()).unwrap();
     assert!(told.contains("second slots of a key: 1, repaired\n"), "{told}");
     assert!(told.contains("given up: \"key0\"\ngiven up: "), "{told}");
     assert!(told.contains("as it was: \"copy\"\n") && told.ends_with("8 keys, sound\n"), "{told}");
-    let place = format!("/dev/shm/{}", rig.name);
+    let place = format!("/dev/shm/{}", sandbox.name);
     let line = format!("splinterctl: fsck: {place} is sound again, without 2 keys");
     assert_eq!(bad(4, output), line);
-    assert!(damaged == std::fs::read(rig.path("copy")).unwrap());
-    assert_eq!(rig.good(&["fsck"]), format!("{place}: 8 keys, sound\n"));
+    assert!(damaged == std::fs::read(sandbox.path("copy")).unwrap());
+    assert_eq!(sandbox.good(&["fsck"]), format!("{place}: 8 keys, sound\n"));
     // The copy is a store like any other, and can be repaired the same way.
-    let output = rig.program("splinterpctl").args(["--json", "fsck", "copy", "--repair"]).ended();
+    let output = sandbox.program("splinterpctl").args(["--json", "fsck", "copy", "--repair"]).ended();
     let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&told["given_up"][0], &told["copy"]), (&"key0".into(), &"copy.before-repair".into()));
     let error: serde_json::Value = serde_json::from_str(&bad(4, output)).unwrap();
@@ -168,12 +168,12 @@ fn a_repair_that_costs_keys_names_them_keeps_a_copy_first_and_says_so_by_its_exi
 
 #[test]
 fn the_copy_of_a_damaged_store_is_as_sparse_as_the_store() {
-    let rig = Rig::new();
+    let sandbox = StoreSandbox::new();
     let geometry = splinter::Geometry { slots: 1 << 16, max_value_len: 1 << 16, ..small() };
-    rig.store(geometry).writer().unwrap().set("k", b"v").unwrap();
-    Words::of(&rig).lose_index();
-    rig.good(&["fsck", "--repair", "--copy", "copy"]);
-    let (store, copy) = (std::fs::metadata(format!("/dev/shm/{}", rig.name)), rig.path("copy"));
+    sandbox.store(geometry).writer().unwrap().set("k", b"v").unwrap();
+    Words::of(&sandbox).lose_index();
+    sandbox.good(&["fsck", "--repair", "--copy", "copy"]);
+    let (store, copy) = (std::fs::metadata(format!("/dev/shm/{}", sandbox.name)), sandbox.path("copy"));
     let copy = std::fs::metadata(copy).unwrap();
     assert_eq!(copy.len(), store.unwrap().len());
     assert!(copy.len() > 4 << 30 && copy.blocks() * 512 < 64 << 20, "{copy:?}");
@@ -181,9 +181,9 @@ fn the_copy_of_a_damaged_store_is_as_sparse_as_the_store() {
 
 #[test]
 fn files_that_are_no_stores_are_refused_with_the_reason() {
-    let rig = Rig::new();
-    filled(&rig);
-    let whole = std::fs::read(format!("/dev/shm/{}", rig.name)).unwrap();
+    let sandbox = StoreSandbox::new();
+    filled(&sandbox);
+    let whole = std::fs::read(format!("/dev/shm/{}", sandbox.name)).unwrap();
     let mut swapped = whole.clone();
     swapped.chunks_exact_mut(8).for_each(<[u8]>::reverse);
     let mut newer = whole.clone();
@@ -195,13 +195,13 @@ fn files_that_are_no_stores_are_refused_with_the_reason() {
         (&swapped, "it was made on a machine of the other byte order"),
         (&newer, "it has format version 9, and this library reads version 3"),
     ] {
-        std::fs::write(rig.path("file"), bytes).unwrap();
+        std::fs::write(sandbox.path("file"), bytes).unwrap();
         for words in [&["fsck", "file"][..], &["use", "file"], &["-u", "file", "list"]] {
-            let output = rig.program("splinterpctl").args(words).ended();
+            let output = sandbox.program("splinterpctl").args(words).ended();
             let error = bad(1, output);
             assert!(error.contains(&format!("file is not a store: {why}")), "{error}");
         }
     }
-    let error = bad(1, rig.program("splinterctl").args(["fsck", "no-such-store"]).ended());
+    let error = bad(1, sandbox.program("splinterctl").args(["fsck", "no-such-store"]).ended());
     assert!(error.contains("there is no store \"no-such-store\""), "{error}");
 }

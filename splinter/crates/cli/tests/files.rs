@@ -2,16 +2,16 @@
 //! file sizes.
 
 mod common;
-mod rig;
+mod store_sandbox;
 
 use common::skipped;
-use rig::{Bounded, Rig, bad, denied, good, small};
 use splinter::{Geometry, Store};
 use std::process::Command;
+use store_sandbox::{Bounded, StoreSandbox, bad, denied, good, small};
 
 /// Creates a store whose keys need more room than the tests provide.
-fn large(rig: &Rig) -> Store {
-    let store = rig.store(Geometry { slots: 256, max_value_len: 4096, ..small() });
+fn large(sandbox: &StoreSandbox) -> Store {
+    let store = sandbox.store(Geometry { slots: 256, max_value_len: 4096, ..small() });
     let mut writer = store.writer().unwrap();
     (0..100).for_each(|n| writer.set(format!("key{n}"), &[b'x'; 4096]).unwrap());
     drop(writer);
@@ -19,15 +19,15 @@ fn large(rig: &Rig) -> Store {
 }
 
 /// Returns a command that runs a script in a shell, in the folder.
-fn shell(rig: &Rig, script: &str) -> Command {
+fn shell(sandbox: &StoreSandbox, script: &str) -> Command {
     let mut command = Command::new("sh");
-    rig.prepare(command.args(["-c", script]));
+    sandbox.prepare(command.args(["-c", script]));
     command
 }
 
 /// Lists the files in the folder, without the program.
-fn names(rig: &Rig) -> Vec<String> {
-    let entries = std::fs::read_dir(rig.path("")).unwrap().flatten();
+fn names(sandbox: &StoreSandbox) -> Vec<String> {
+    let entries = std::fs::read_dir(sandbox.path("")).unwrap().flatten();
     let names = entries.map(|entry| entry.file_name().into_string().unwrap());
     let mut names: Vec<String> = names.filter(|name| name != "bin").collect();
     names.sort();
@@ -36,9 +36,9 @@ fn names(rig: &Rig) -> Vec<String> {
 
 #[test]
 fn beyond_the_limit_on_file_sizes_a_command_says_so_and_leaves_nothing() {
-    let rig = Rig::new();
-    large(&rig);
-    let ctl = format!("splinterctl -u {}", rig.name);
+    let sandbox = StoreSandbox::new();
+    large(&sandbox);
+    let ctl = format!("splinterctl -u {}", sandbox.name);
     for (words, doing) in [
         ("export -o dump", "export: cannot make \"dump\""),
         ("export --format ndjson -o dump", "export: cannot make \"dump\""),
@@ -47,44 +47,44 @@ fn beyond_the_limit_on_file_sizes_a_command_says_so_and_leaves_nothing() {
         ("logtee log --once", "logtee: cannot write \"log\""),
     ] {
         let script = format!("ulimit -f 8; {ctl} {words}");
-        let mut command = shell(&rig, &script);
-        command.arg(format!("{}-out", rig.name));
-        let mut denied = shell(&rig, &script);
-        denied.arg(format!("{}-out", rig.name));
+        let mut command = shell(&sandbox, &script);
+        command.arg(format!("{}-out", sandbox.name));
+        let mut denied = shell(&sandbox, &script);
+        denied.arg(format!("{}-out", sandbox.name));
         for command in [&mut command, denied::unnamed_files(&mut denied)] {
             let error = bad(1, command.ended());
             let said = error.starts_with(&format!("splinterctl: {doing}: File too large"));
             assert!(said && error.contains("(ulimit -f)"), "{error}");
         }
         if words.starts_with("logtee") {
-            std::fs::remove_file(rig.path("log")).unwrap();
+            std::fs::remove_file(sandbox.path("log")).unwrap();
         }
-        assert_eq!(names(&rig), Vec::<String>::new(), "{words}");
+        assert_eq!(names(&sandbox), Vec::<String>::new(), "{words}");
     }
-    let made = shell(&rig, "ulimit -f 8; splinterpctl init new").ended();
+    let made = shell(&sandbox, "ulimit -f 8; splinterpctl init new").ended();
     assert!(bad(1, made).contains("(ulimit -f)"));
-    assert_eq!(names(&rig), Vec::<String>::new());
+    assert_eq!(names(&sandbox), Vec::<String>::new());
     // Programs that the command starts get the signal's default action.
     let script = format!("{ctl} bids claim 7 -- sh -c 'kill -XFSZ $$'; echo $?");
-    assert_eq!(good(shell(&rig, &script).ended()), "153\n");
+    assert_eq!(good(shell(&sandbox, &script).ended()), "153\n");
 }
 
 #[test]
 fn on_a_full_disk_no_part_of_a_file_is_left_and_old_files_stay() {
-    let rig = Rig::new();
-    large(&rig);
-    std::fs::create_dir(rig.path("small")).unwrap();
+    let sandbox = StoreSandbox::new();
+    large(&sandbox);
+    std::fs::create_dir(sandbox.path("small")).unwrap();
     let mounted = |script: &str| {
         let mount = "mount -t tmpfs -o size=64k none small || exit 77";
         let mut command = Command::new("unshare");
         let script = format!("{mount}; {script}");
-        rig.prepare(command.args(["--map-root-user", "--mount", "sh", "-c", &script]));
+        sandbox.prepare(command.args(["--map-root-user", "--mount", "sh", "-c", &script]));
         command
     };
     if !mounted("true").output().is_ok_and(|output| output.status.success()) {
         return skipped("a full disk: no unshare, or no namespaces for this user");
     }
-    let export = format!("splinterctl -u {} export -o small/dump; echo $?; ls -A small", rig.name);
+    let export = format!("splinterctl -u {} export -o small/dump; echo $?; ls -A small", sandbox.name);
     // There is no room for the second page, and perhaps not for the first.
     let page = "splinterctl-append.1";
     let manual = format!(

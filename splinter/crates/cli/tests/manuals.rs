@@ -1,12 +1,12 @@
 //! Tests of the man pages and the completion scripts, with the programs that read them.
 
 mod common;
-mod rig;
+mod store_sandbox;
 
 use common::skipped;
 use common::terminal::Terminal;
-use rig::{Bounded, Rig, bad, fed, good, small};
 use std::process::Command;
+use store_sandbox::{Bounded, StoreSandbox, bad, fed, good, small};
 
 /// Tells whether a program is installed. If not, reports a skipped test.
 fn is_there(program: &str) -> bool {
@@ -23,8 +23,8 @@ fn try_program(program: &str, words: &[&str], input: &str) -> Option<std::proces
 }
 
 /// Returns the names and aliases of all commands, in order.
-fn commands(rig: &Rig) -> Vec<String> {
-    let list = good(rig.program("splinterctl").arg("--list-modules").ended());
+fn commands(sandbox: &StoreSandbox) -> Vec<String> {
+    let list = good(sandbox.program("splinterctl").arg("--list-modules").ended());
     let mut names: Vec<_> =
         list.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect();
     names.sort_unstable();
@@ -32,9 +32,9 @@ fn commands(rig: &Rig) -> Vec<String> {
 }
 
 /// Returns bash's completions of a line, if bash is installed.
-fn completed(rig: &Rig, line: &str) -> Option<Vec<String>> {
-    let script = good(rig.program("splinter_cli").args(["--completions", "bash"]).ended());
-    let program = rig.path("bin/splinterctl");
+fn completed(sandbox: &StoreSandbox, line: &str) -> Option<Vec<String>> {
+    let script = good(sandbox.program("splinter_cli").args(["--completions", "bash"]).ended());
+    let program = sandbox.path("bin/splinterctl");
     let words = format!(
         "{script}\nCOMP_LINE={line:?}; COMP_POINT=${{#COMP_LINE}}\n_splinter {program:?}\n\
          for word in \"${{COMPREPLY[@]}}\"; do echo \"$word\"; done\n"
@@ -47,13 +47,13 @@ fn completed(rig: &Rig, line: &str) -> Option<Vec<String>> {
 
 #[test]
 fn bash_completes_commands_options_choices_stores_and_keys() {
-    let rig = Rig::new();
-    let store = rig.store(small());
+    let sandbox = StoreSandbox::new();
+    let store = sandbox.store(small());
     let mut writer = store.writer().unwrap();
     for key in ["demo::one", "demo::two", "with space", "other"] {
         writer.set(key, b"").unwrap();
     }
-    let name = &rig.name;
+    let name = &sandbox.name;
     for (line, wanted) in [
         ("splinterctl exp".to_owned(), vec!["export"]),
         ("splinterctl --pref".to_owned(), vec!["--prefix"]),
@@ -72,7 +72,7 @@ fn bash_completes_commands_options_choices_stores_and_keys() {
         ("splinterctl set k v ".to_owned(), vec![]),
         ("splinterctl get x".to_owned(), vec![]),
     ] {
-        let Some(found) = completed(&rig, &line) else { return };
+        let Some(found) = completed(&sandbox, &line) else { return };
         // Other tests may have stores of similar names.
         let found = match line.ends_with(&format!("--use {}", &name[..name.len() - 1])) {
             true => found.into_iter().filter(|word| word == name).collect(),
@@ -80,8 +80,8 @@ fn bash_completes_commands_options_choices_stores_and_keys() {
         };
         assert_eq!(found, wanted, "{line}");
     }
-    let Some(found) = completed(&rig, "splinterctl ") else { return };
-    assert_eq!(found, commands(&rig));
+    let Some(found) = completed(&sandbox, "splinterctl ") else { return };
+    assert_eq!(found, commands(&sandbox));
 }
 
 /// Returns lines, each with the one word that completes it.
@@ -107,19 +107,19 @@ fn single(store: &str) -> Vec<(String, &'static str)> {
 
 #[test]
 fn fish_completes_what_bash_completes() {
-    let rig = Rig::new();
-    let mut writer = rig.store(small()).writer().unwrap();
+    let sandbox = StoreSandbox::new();
+    let mut writer = sandbox.store(small()).writer().unwrap();
     writer.set("other", b"").unwrap();
-    std::fs::write(rig.path("wanted-file"), "").unwrap();
-    let script = good(rig.program("splinter_cli").args(["--completions", "fish"]).ended());
-    std::fs::write(rig.path("script"), script).unwrap();
+    std::fs::write(sandbox.path("wanted-file"), "").unwrap();
+    let script = good(sandbox.program("splinter_cli").args(["--completions", "fish"]).ended());
+    std::fs::write(sandbox.path("script"), script).unwrap();
     if !is_there("fish") {
         return;
     }
-    for (line, wanted) in single(&rig.name) {
+    for (line, wanted) in single(&sandbox.name) {
         let mut fish = Command::new("fish");
         let words = format!("source script; complete -C {line:?}");
-        rig.prepare(fish.args(["-c", &words]).env_remove("XDG_CONFIG_HOME"));
+        sandbox.prepare(fish.args(["-c", &words]).env_remove("XDG_CONFIG_HOME"));
         let told = good(fish.ended());
         let found: Vec<_> = told.lines().map(|line| line.split('\t').next().unwrap_or_default()).collect();
         assert_eq!(found, [wanted], "{line}");
@@ -128,17 +128,17 @@ fn fish_completes_what_bash_completes() {
 
 #[test]
 fn zsh_completes_what_bash_completes() {
-    let rig = Rig::new();
-    let mut writer = rig.store(small()).writer().unwrap();
+    let sandbox = StoreSandbox::new();
+    let mut writer = sandbox.store(small()).writer().unwrap();
     writer.set("other", b"").unwrap();
-    std::fs::write(rig.path("wanted-file"), "").unwrap();
-    let script = good(rig.program("splinter_cli").args(["--completions", "zsh"]).ended());
-    std::fs::write(rig.path("_splinter_cli"), script).unwrap();
+    std::fs::write(sandbox.path("wanted-file"), "").unwrap();
+    let script = good(sandbox.program("splinter_cli").args(["--completions", "zsh"]).ended());
+    std::fs::write(sandbox.path("_splinter_cli"), script).unwrap();
     if !is_there("zsh") {
         return;
     }
     let mut zsh = Command::new("zsh");
-    rig.prepare(zsh.args(["-f", "-i"]));
+    sandbox.prepare(zsh.args(["-f", "-i"]));
     let mut terminal = Terminal::start(&mut zsh, "xterm");
     // Ctrl-G shows the current line.
     terminal.type_in(
@@ -147,7 +147,7 @@ fn zsh_completes_what_bash_completes() {
          print rea''dy\n",
     );
     terminal.find("ready\n");
-    for (line, wanted) in single(&rig.name) {
+    for (line, wanted) in single(&sandbox.name) {
         terminal.type_in(format!("{line}\t\x07"));
         let begun = line.rfind([' ', '=']).map_or("", |at| &line[..=at]);
         // After the word comes a blank, or `=` before a value.
@@ -159,25 +159,25 @@ fn zsh_completes_what_bash_completes() {
 
 #[test]
 fn the_shells_can_read_their_scripts() {
-    let rig = Rig::new();
+    let sandbox = StoreSandbox::new();
     for (shell, words) in [("bash", &["-n"][..]), ("zsh", &["-n"]), ("fish", &["--no-execute"])] {
-        let script = good(rig.program("splinterctl").args(["--completions", shell]).ended());
+        let script = good(sandbox.program("splinterctl").args(["--completions", shell]).ended());
         if let Some(output) = try_program(shell, words, &script) {
             assert_eq!(good(output), "", "{shell}");
         }
     }
-    let error = bad(2, rig.program("splinterctl").args(["--completions", "tcsh"]).ended());
+    let error = bad(2, sandbox.program("splinterctl").args(["--completions", "tcsh"]).ended());
     assert_eq!(error, "splinterctl: --completions: \"tcsh\" is not one of bash, zsh, fish");
 }
 
 #[test]
 fn pages_are_written_for_all_names_and_commands() {
-    let rig = Rig::new();
-    let folder = rig.path("man/man1");
+    let sandbox = StoreSandbox::new();
+    let folder = sandbox.path("man/man1");
     let words = ["--manual", folder.to_str().unwrap()];
-    assert_eq!(good(rig.program("splinterpctl").args(words).ended()), "");
+    assert_eq!(good(sandbox.program("splinterpctl").args(words).ended()), "");
     let count = std::fs::read_dir(&folder).unwrap().count();
-    assert_eq!(count, 4 + commands(&rig).len());
+    assert_eq!(count, 4 + commands(&sandbox).len());
     for page in ["splinter_cli", "splinterctl-save", "splinterctl-export"] {
         let text = std::fs::read_to_string(folder.join(format!("{page}.1"))).unwrap();
         // groff reports every problem of a page as a warning.
@@ -190,8 +190,8 @@ fn pages_are_written_for_all_names_and_commands() {
             assert!(printed.contains("SYNOPSIS") && printed.contains("--"), "{printed}");
         }
     }
-    std::fs::write(rig.path("file"), "").unwrap();
+    std::fs::write(sandbox.path("file"), "").unwrap();
     let words = ["--manual", "file/man"];
-    let error = bad(1, rig.program("splinterctl").args(words).ended());
+    let error = bad(1, sandbox.program("splinterctl").args(words).ended());
     assert!(error.starts_with("splinterctl: cannot write \"file/man\": "), "{error}");
 }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Bench, file, finish, run, told, wait_until};
+use common::{Sandbox, file, finish, run, told, wait_until};
 use nix::sys::signal::Signal;
 use splinter::{Error, Location, Store};
 use std::process::Stdio;
@@ -13,16 +13,16 @@ fn open(store: &str) -> Store {
 
 #[test]
 fn a_key_held_by_a_stopped_writer_is_busy_and_a_watch_goes_on() {
-    let bench = Bench::new();
-    let store = bench.store("s");
+    let sandbox = Sandbox::new();
+    let store = sandbox.store("s");
     let most = (8 << 20).to_string();
     let words = ["init", &store, "--slots", "4", "--max-value", &most];
-    run(bench.command("splinterctl").args(words), b"").good();
-    bench.good(&store, &["set", "k", "1"]);
+    run(sandbox.command("splinterctl").args(words), b"").good();
+    sandbox.good(&store, &["set", "k", "1"]);
     // A process that spends nearly all its time copying values into the store, and is stopped meanwhile.
-    file(&bench.folder, "long", vec![b'x'; 8 << 20]);
-    let script = file(&bench.folder, "script", "set k --file long\n".repeat(5000));
-    let mut holder = bench.command("splinter_cli");
+    file(&sandbox.folder, "long", vec![b'x'; 8 << 20]);
+    let script = file(&sandbox.folder, "script", "set k --file long\n".repeat(5000));
+    let mut holder = sandbox.command("splinter_cli");
     holder.args(["--use", &store]).stdin(std::fs::File::open(script).unwrap());
     let mut holder = holder.spawn().unwrap();
     let signal = |signal| {
@@ -39,32 +39,32 @@ fn a_key_held_by_a_stopped_writer_is_busy_and_a_watch_goes_on() {
     let busy = "\"k\" is busy: another writer holds it; try again";
     for words in [&["set", "k", "v"][..], &["append", "k", "v"], &["unset", "k"], &["bump", "k"]] {
         let verb = words[0];
-        bench.ctl(&store, words).failed(1, &format!("splinterctl: {verb}: {busy}"));
+        sandbox.ctl(&store, words).failed(1, &format!("splinterctl: {verb}: {busy}"));
     }
     // Readers are not blocked.
-    assert!(bench.good(&store, &["head", "k"]).starts_with("key: k\n"));
-    let mut watch = bench.command("splinterctl");
+    assert!(sandbox.good(&store, &["head", "k"]).starts_with("key: k\n"));
+    let mut watch = sandbox.command("splinterctl");
     watch.args(["-u", &store, "watch", "k", "--oneshot", "--raw"]).stdout(Stdio::piped());
     let watch = watch.spawn().unwrap();
     signal(Signal::SIGCONT);
     assert_eq!(finish(watch).stdout.len(), (8 << 20) + 1);
     holder.kill().unwrap();
     holder.wait().unwrap();
-    bench.good(&store, &["set", "k", "v"]);
-    assert_eq!(bench.good(&store, &["get", "k"]), "1:v\n");
+    sandbox.good(&store, &["set", "k", "v"]);
+    assert_eq!(sandbox.good(&store, &["get", "k"]), "1:v\n");
 }
 
 #[test]
 fn output_to_a_closed_pipe_is_quiet() {
-    let bench = Bench::new();
-    let store = bench.init("s");
+    let sandbox = Sandbox::new();
+    let store = sandbox.init("s");
     let mut writer = open(&store).writer().unwrap();
     for key in 0..1000 {
         writer.set(format!("key-{key}"), b"v").unwrap();
     }
     let (reader, pipe) = std::io::pipe().unwrap();
     drop(reader);
-    let mut command = bench.command("splinterctl");
+    let mut command = sandbox.command("splinterctl");
     command.args(["-u", &store, "list"]).stdout(pipe).stderr(Stdio::piped());
     let told = told(finish(command.spawn().unwrap()));
     assert_eq!((told.code, told.err.as_str()), (Some(0), ""));
@@ -72,8 +72,8 @@ fn output_to_a_closed_pipe_is_quiet() {
 
 #[test]
 fn help_and_versions_go_to_standard_output() {
-    let bench = Bench::new();
-    let told = |words: &[&str]| run(bench.command("splinterctl").args(words), b"").good();
+    let sandbox = Sandbox::new();
+    let told = |words: &[&str]| run(sandbox.command("splinterctl").args(words), b"").good();
     assert_eq!(told(&["--version"]), format!("splinterctl version {}\n", splinter_cli::BUILD));
     let help = told(&["--help"]);
     let list = told(&["--list-modules"]);
@@ -90,12 +90,12 @@ fn help_and_versions_go_to_standard_output() {
 #[test]
 fn without_room_in_shared_memory_every_command_says_so_in_one_line() {
     // In a mount namespace, as a container has: 64 KiB of /dev/shm, of which each store takes a part at once.
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     let full = |script: &str| {
         let mut command = std::process::Command::new("unshare");
         let mount = "mount -t tmpfs -o size=64k none /dev/shm || exit 77";
         command.args(["--map-root-user", "--mount", "sh", "-c", &format!("{mount}; {script}")]);
-        bench.prepare(&mut command);
+        sandbox.prepare(&mut command);
         run(&mut command, b"")
     };
     let is_there = std::process::Command::new("unshare").arg("--version").output().is_ok();
@@ -114,7 +114,7 @@ fn without_room_in_shared_memory_every_command_says_so_in_one_line() {
     let fill = "splinterctl init a --slots 64 --max-value 1048576 --dim 0 --lanes 2 && i=0; \
                 while splinterctl -u a set key$i --file value; do i=$((i + 1)); done; \
                 splinterctl -u a get key0 --raw | wc -c";
-    file(&bench.folder, "value", [b'x'; 4096]);
+    file(&sandbox.folder, "value", [b'x'; 4096]);
     let told = full(fill);
     let (warned, said) = told.err.split_once('\n').expect("two lines");
     assert!(warned.starts_with("init: /dev/shm/a can grow to 134.3 MB, and "), "{told:?}");
@@ -126,11 +126,11 @@ fn without_room_in_shared_memory_every_command_says_so_in_one_line() {
 
 #[test]
 fn a_message_about_megabytes_is_a_short_line_with_its_cause_and_its_advice() {
-    let bench = Bench::new();
-    let store = bench.init("s");
+    let sandbox = Sandbox::new();
+    let store = sandbox.init("s");
     let long = "x".repeat(1 << 20);
     let script = |line: &str| {
-        let mut command = bench.command("splinter_cli");
+        let mut command = sandbox.command("splinter_cli");
         run(command.args(["-u", &store]), line.replace("LONG", &long).as_bytes())
     };
     let cut = |begin: &str| {
@@ -160,26 +160,26 @@ fn a_message_about_megabytes_is_a_short_line_with_its_cause_and_its_advice() {
         assert!(told.len() < 2200 && told.lines().count() == 1, "{begin} {}", told.len());
     }
     let kind = format!("{{\"key\":\"k\",\"value\":\"v\",\"type\":\"{long}\"}}");
-    let told = run(bench.command("splinterctl").args(["-u", &store, "import", "-"]), kind.as_bytes()).err;
+    let told = run(sandbox.command("splinterctl").args(["-u", &store, "import", "-"]), kind.as_bytes()).err;
     assert!(told.len() < 2200 && told.ends_with("; 0 keys imported\n"), "{}", told.len());
     let envelope = format!("{{\"id\":\"1\",\"ts\":1,\"from\":\"f\",\"type\":\"{}\"}}", &long[..4000]);
-    bench.good(&store, &["set", "m", &envelope]);
-    let told = bench.ctl(&store, &["recv", "m", "--last", "--envelope", "--timeout", "1ms"]).err;
+    sandbox.good(&store, &["set", "m", &envelope]);
+    let told = sandbox.ctl(&store, &["recv", "m", "--last", "--envelope", "--timeout", "1ms"]).err;
     assert!(told.len() < 2400 && told.starts_with("recv: no envelope: type is "), "{told}");
 }
 
 #[test]
 fn the_pages_of_a_store_are_counted_by_node() {
-    let bench = Bench::new();
-    let name = bench.init("s");
+    let sandbox = Sandbox::new();
+    let name = sandbox.init("s");
     let store = open(&name);
     store.writer().unwrap().set("k", b"v").unwrap();
-    let told: serde_json::Value = serde_json::from_str(&bench.good(&name, &["--json", "numa"])).unwrap();
+    let told: serde_json::Value = serde_json::from_str(&sandbox.good(&name, &["--json", "numa"])).unwrap();
     let pages = |value: &serde_json::Value| value.as_u64().unwrap();
     let on_nodes: u64 = told["nodes"].as_array().unwrap().iter().map(|node| pages(&node["pages"])).sum();
     let all = on_nodes + pages(&told["unknown"]) + pages(&told["untouched"]);
     assert_eq!(all * pages(&told["page_bytes"]), store.arena_len());
     assert!(on_nodes > 0 && pages(&told["untouched"]) > 0, "{told}");
-    let text = bench.good(&name, &["numa"]);
+    let text = sandbox.good(&name, &["numa"]);
     assert!(text.starts_with("Node | Pages | Share\n") && text.contains("untouched | "), "{text}");
 }

@@ -3,7 +3,7 @@
 mod common;
 
 use common::terminal::{Terminal, play};
-use common::{Bench, file, run, wait_until, wait_until_asleep, wait_until_reading};
+use common::{Sandbox, file, run, wait_until, wait_until_asleep, wait_until_reading};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::os::unix::fs::PermissionsExt;
@@ -23,35 +23,35 @@ fn play_session(command: &mut Command, session: &str, store: &str, meanwhile: im
 
 #[test]
 fn the_session_in_the_readme_of_the_original_reads_as_it_did() {
-    let bench = Bench::new();
-    let store = bench.store("s");
+    let sandbox = Sandbox::new();
+    let store = sandbox.store("s");
     let session = include_str!("sessions/prompt.txt");
-    play_session(&mut bench.command("splinter_cli"), session, &store, |terminal| {
+    play_session(&mut sandbox.command("splinter_cli"), session, &store, |terminal| {
         wait_until_asleep(terminal.process());
-        bench.good(&store, &["set", "test_two", "Fine, thanks!"]);
+        sandbox.good(&store, &["set", "test_two", "Fine, thanks!"]);
     });
 }
 
 #[test]
 fn the_session_with_a_prefix_in_the_readme_of_the_original_reads_as_it_did() {
     for by_variable in [false, true] {
-        let bench = Bench::new();
-        let mut command = bench.command("splinter_cli");
+        let sandbox = Sandbox::new();
+        let mut command = sandbox.command("splinter_cli");
         match by_variable {
             false => command.args(["--prefix", "demo::namespace::"]),
             true => command.env("SPLINTER_NS_PREFIX", "demo::namespace::"),
         };
         let session = include_str!("sessions/prompt_with_prefix.txt");
-        play_session(&mut command, session, &bench.store("s"), |_| ());
+        play_session(&mut command, session, &sandbox.store("s"), |_| ());
     }
 }
 
 #[test]
 fn commands_keys_and_options_are_completed_and_the_rest_is_hinted_at() {
-    let bench = Bench::new();
-    let store = bench.init("s");
-    bench.good(&store, &["set", "p:only", "found"]);
-    let mut command = bench.command("splinter_cli");
+    let sandbox = Sandbox::new();
+    let store = sandbox.init("s");
+    sandbox.good(&store, &["set", "p:only", "found"]);
+    let mut command = sandbox.command("splinter_cli");
     let mut terminal = Terminal::start(command.args(["-u", &store, "-p", "p:"]), "xterm");
     terminal.find(" # ");
     terminal.type_in("ge\t");
@@ -70,14 +70,14 @@ fn commands_keys_and_options_are_completed_and_the_rest_is_hinted_at() {
 
 #[test]
 fn the_next_session_has_the_history() {
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     for (arguments, variable, path) in [
         (&[][..], None, ".splinter_history"),
         (&["--history-file", "mine"], None, "mine"),
         (&[], Some("its"), "its"),
     ] {
         let start = || {
-            let mut command = bench.command("splinter_cli");
+            let mut command = sandbox.command("splinter_cli");
             command.args(arguments).envs(variable.map(|file| ("SPLINTER_HISTORY_FILE", file)));
             let mut terminal = Terminal::start(&mut command, "xterm");
             terminal.find("no-conn # ");
@@ -98,9 +98,9 @@ fn the_next_session_has_the_history() {
         second.find("    1  uuid --help\n    2  hist\n");
         second.find("no-conn # ");
         leave(second);
-        assert!(bench.folder.join(path).exists(), "{path}");
+        assert!(sandbox.folder.join(path).exists(), "{path}");
         // The one-shot form shows it, too.
-        let mut command = bench.command("splinterctl");
+        let mut command = sandbox.command("splinterctl");
         command.args(arguments).envs(variable.map(|file| ("SPLINTER_HISTORY_FILE", file)));
         assert_eq!(run(command.args(["hist", "--raw"]), b"").good(), "uuid --help\nhist\n");
     }
@@ -108,13 +108,13 @@ fn the_next_session_has_the_history() {
 
 #[test]
 fn ctrl_c_ends_a_command_that_waits_and_at_the_prompt_the_program() {
-    let bench = Bench::new();
-    let store = bench.init("s");
-    bench.good(&store, &["set", "k", "v"]);
+    let sandbox = Sandbox::new();
+    let store = sandbox.init("s");
+    sandbox.good(&store, &["set", "k", "v"]);
     let name = format!("{store} # ");
     // If the editor reads keys, it also reads the last Ctrl-C. Otherwise that one is a signal.
     for (kind, end) in [("dumb", None), ("xterm", Some(0)), ("xterm-256color", Some(0))] {
-        let mut terminal = Terminal::start(bench.command("splinter_cli").args(["-u", &store]), kind);
+        let mut terminal = Terminal::start(sandbox.command("splinter_cli").args(["-u", &store]), kind);
         terminal.find(&name);
         for command in ["watch k", "watch --all", "poll k", "recv k", "recv nobody", "logtee log"] {
             terminal.type_in(format!("{command}\n"));
@@ -156,14 +156,14 @@ fn ctrl_c_ends_a_command_that_waits_and_at_the_prompt_the_program() {
 
 #[test]
 fn an_interrupt_from_elsewhere_is_ctrl_c_and_leaves_the_terminal_as_it_was() {
-    let bench = Bench::new();
-    let store = bench.init("s");
-    bench.good(&store, &["set", "k", "v"]);
+    let sandbox = Sandbox::new();
+    let store = sandbox.init("s");
+    sandbox.good(&store, &["set", "k", "v"]);
     let name = format!("{store} # ");
     let by_int = [("dumb", Signal::SIGINT, None), ("xterm", Signal::SIGINT, Some(0))];
     let by_term = [("dumb", Signal::SIGTERM, None), ("xterm", Signal::SIGTERM, None)];
     for (kind, last, end) in by_int.into_iter().chain(by_term) {
-        let mut terminal = Terminal::start(bench.command("splinter_cli").args(["-u", &store]), kind);
+        let mut terminal = Terminal::start(sandbox.command("splinter_cli").args(["-u", &store]), kind);
         let id = Pid::from_raw(i32::try_from(terminal.process()).unwrap());
         terminal.find(&name);
         assert_eq!(terminal.is_cooked(), kind == "dumb");
@@ -186,9 +186,9 @@ fn an_interrupt_from_elsewhere_is_ctrl_c_and_leaves_the_terminal_as_it_was() {
 
 #[test]
 fn signals_that_were_ignored_at_the_start_stay_ignored() {
-    let bench = Bench::new();
-    let store = bench.init("s");
-    bench.good(&store, &["set", "k", "v"]);
+    let sandbox = Sandbox::new();
+    let store = sandbox.init("s");
+    sandbox.good(&store, &["set", "k", "v"]);
     let name = format!("{store} # ");
     let (int, term) = (Signal::SIGINT, Signal::SIGTERM);
     for (kind, ignored, other, end) in [
@@ -198,7 +198,7 @@ fn signals_that_were_ignored_at_the_start_stay_ignored() {
         ("xterm", term, int, Some(0)),
     ] {
         let mut command = Command::new("sh");
-        bench.prepare(&mut command);
+        sandbox.prepare(&mut command);
         command.args(["-c", "trap '' \"$1\"; exec splinter_cli -u \"$2\"", "sh"]);
         command.args([ignored.as_str().trim_start_matches("SIG"), &store]);
         let mut terminal = Terminal::start(&mut command, kind);
@@ -209,7 +209,7 @@ fn signals_that_were_ignored_at_the_start_stay_ignored() {
             terminal.type_in("watch k --oneshot\n");
             wait_until_asleep(terminal.process());
             kill(id, ignored).unwrap();
-            bench.good(&store, &["set", "k", news]);
+            sandbox.good(&store, &["set", "k", news]);
             terminal.find(&format!("3:{news}\n"));
             terminal.find(&name);
             wait_until("the editor to read keys", || terminal.is_cooked() == (kind == "dumb"));
@@ -227,10 +227,10 @@ fn signals_that_were_ignored_at_the_start_stay_ignored() {
 
 #[test]
 fn lines_typed_ahead_or_pasted_are_commands_each() {
-    let bench = Bench::new();
-    let store = bench.init("s");
+    let sandbox = Sandbox::new();
+    let store = sandbox.init("s");
     for kind in ["dumb", "xterm-256color"] {
-        let mut terminal = Terminal::start(bench.command("splinter_cli").args(["-u", &store]), kind);
+        let mut terminal = Terminal::start(sandbox.command("splinter_cli").args(["-u", &store]), kind);
         terminal.find(" # ");
         terminal.type_in("set f 4\rset g 5\rset h 6\runset f g h\ruuid --help\r");
         terminal.find("usage: uuid");
@@ -250,9 +250,9 @@ fn lines_typed_ahead_or_pasted_are_commands_each() {
 
 #[test]
 fn quit_and_exit_end_the_prompt() {
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     for word in ["quit", "exit"] {
-        let mut terminal = Terminal::start(&mut bench.command("splinter_cli"), "xterm");
+        let mut terminal = Terminal::start(&mut sandbox.command("splinter_cli"), "xterm");
         terminal.find(" # ");
         terminal.type_in(format!("{word}\r"));
         assert_eq!(terminal.end().0, Some(0));
@@ -261,13 +261,13 @@ fn quit_and_exit_end_the_prompt() {
 
 #[test]
 fn a_prompt_needs_no_home_and_no_place_for_its_history() {
-    let bench = Bench::new();
-    let locked = bench.folder.join("locked");
+    let sandbox = Sandbox::new();
+    let locked = sandbox.folder.join("locked");
     std::fs::create_dir(&locked).unwrap();
     std::fs::set_permissions(&locked, PermissionsExt::from_mode(0o500)).unwrap();
-    let nowhere = bench.folder.join("no/such/folder");
+    let nowhere = sandbox.folder.join("no/such/folder");
     for home in [None, Some(&locked), Some(&nowhere)] {
-        let mut command = bench.command("splinter_cli");
+        let mut command = sandbox.command("splinter_cli");
         match home {
             Some(home) => command.env("HOME", home),
             None => command.env_remove("HOME"),
@@ -281,7 +281,7 @@ fn a_prompt_needs_no_home_and_no_place_for_its_history() {
         leave(terminal);
     }
     // A user who asks for a file that cannot be written is warned once.
-    let mut command = bench.command("splinter_cli");
+    let mut command = sandbox.command("splinter_cli");
     command.arg("--history-file").arg(nowhere.join("history"));
     let mut terminal = Terminal::start(&mut command, "dumb");
     terminal.find("no-conn # ");
@@ -298,9 +298,9 @@ fn a_prompt_needs_no_home_and_no_place_for_its_history() {
 
 #[test]
 fn a_prompt_tells_of_a_store_that_cannot_be_opened_and_goes_on() {
-    let bench = Bench::new();
-    let none = bench.store("none");
-    let mut command = bench.command("splinter_cli");
+    let sandbox = Sandbox::new();
+    let none = sandbox.store("none");
+    let mut command = sandbox.command("splinter_cli");
     let mut terminal = Terminal::start(command.env("SPLINTER_DEFAULT_STORE", &none), "dumb");
     terminal.find(&format!("there is no store \"{none}\" (/dev/shm/{none}); init makes one\nno-conn # "));
     terminal.type_in(format!("init {none}\n"));
@@ -317,20 +317,20 @@ fn a_prompt_tells_of_a_store_that_cannot_be_opened_and_goes_on() {
 
 #[test]
 fn a_start_up_file_runs_before_the_first_prompt() {
-    let bench = Bench::new();
-    let store = bench.init("s");
-    let rc = file(&bench.folder, "rc", format!("use {store} --raw\n"));
-    let mut terminal = Terminal::start(bench.command("splinter_cli").arg("--rcfile").arg(&rc), "dumb");
+    let sandbox = Sandbox::new();
+    let store = sandbox.init("s");
+    let rc = file(&sandbox.folder, "rc", format!("use {store} --raw\n"));
+    let mut terminal = Terminal::start(sandbox.command("splinter_cli").arg("--rcfile").arg(&rc), "dumb");
     terminal.find(&format!("\n{store} # "));
     leave(terminal);
 }
 
 #[test]
 fn ctrl_c_clears_a_line_that_is_half_typed() {
-    let bench = Bench::new();
-    let store = bench.init("s");
+    let sandbox = Sandbox::new();
+    let store = sandbox.init("s");
     let name = format!("{store} # ");
-    let mut terminal = Terminal::start(bench.command("splinter_cli").args(["-u", &store]), "xterm");
+    let mut terminal = Terminal::start(sandbox.command("splinter_cli").args(["-u", &store]), "xterm");
     let next_line = |terminal: &mut Terminal| {
         terminal.find(&name);
         wait_until("the editor to read keys", || !terminal.is_cooked());
@@ -355,9 +355,9 @@ fn ctrl_c_clears_a_line_that_is_half_typed() {
 
 #[test]
 fn the_prompt_keeps_no_more_lines_of_history_than_asked_for() {
-    let bench = Bench::new();
-    file(&bench.folder, "lines", "#V2\none\ntwo\nthree\n");
-    let mut command = bench.command("splinter_cli");
+    let sandbox = Sandbox::new();
+    file(&sandbox.folder, "lines", "#V2\none\ntwo\nthree\n");
+    let mut command = sandbox.command("splinter_cli");
     let mut terminal = Terminal::start(command.args(["-H", "lines", "-l", "2"]), "xterm");
     terminal.find(" # ");
     terminal.type_in("hist --raw\r");
@@ -365,6 +365,6 @@ fn the_prompt_keeps_no_more_lines_of_history_than_asked_for() {
     terminal.find(" # ");
     terminal.type_in("quit\r");
     assert_eq!(terminal.end().0, Some(0));
-    let told = run(bench.command("splinter_cli").args(["-H", "lines", "hist", "--raw"]), b"");
+    let told = run(sandbox.command("splinter_cli").args(["-H", "lines", "hist", "--raw"]), b"");
     assert_eq!(told.good(), "hist --raw\nquit\n");
 }

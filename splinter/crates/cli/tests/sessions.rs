@@ -8,7 +8,7 @@
 mod common;
 
 use common::terminal::{Terminal, play};
-use common::{Bench, run};
+use common::{Sandbox, run};
 use regex::Regex;
 use std::path::Path;
 use std::process::Command;
@@ -49,12 +49,12 @@ fn steps(session: &str) -> Vec<Step> {
 }
 
 /// Runs a session in a shell, after the commands `setup`. Returns a line for each command that does not do what it must.
-fn mistakes(bench: &Bench, store: &str, setup: &str, steps: &[Step]) -> Vec<String> {
+fn mistakes(sandbox: &Sandbox, store: &str, setup: &str, steps: &[Step]) -> Vec<String> {
     let ended = format!("echo \"{END}$?\"\n");
     let commands: String =
         steps.iter().flat_map(|step| [&step.command, &ended]).map(String::as_str).collect();
     let mut shell = Command::new("sh");
-    bench.prepare(shell.args(["-c", &format!("exec 2>&1\n{setup}{commands}")]).env("STORE", store));
+    sandbox.prepare(shell.args(["-c", &format!("exec 2>&1\n{setup}{commands}")]).env("STORE", store));
     let told = String::from_utf8_lossy(&run(&mut shell, b"").out).replace(store, "$STORE");
     let mut rest = told.as_str();
     let mut mistakes = Vec::new();
@@ -77,10 +77,10 @@ fn play_sections(text: &str) {
     let mut wrong = Vec::new();
     for section in text.split("\n## ").skip(1) {
         let (claim, session) = section.split_once('\n').unwrap();
-        let bench = Bench::new();
-        let store = bench.init("s");
+        let sandbox = Sandbox::new();
+        let store = sandbox.init("s");
         let setup = "export SPLINTER_DEFAULT_STORE=$STORE\n";
-        let mistakes = mistakes(&bench, &store, setup, &steps(session.trim_end()));
+        let mistakes = mistakes(&sandbox, &store, setup, &steps(session.trim_end()));
         wrong.extend(mistakes.iter().map(|mistake| format!("{claim}\n{mistake}")));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -124,8 +124,8 @@ fn blocks(text: &str) -> impl Iterator<Item = (&str, &str)> {
 
 #[test]
 fn every_line_of_the_readme_does_what_it_says() {
-    let bench = Bench::new();
-    let store = bench.store("five-minutes");
+    let sandbox = Sandbox::new();
+    let store = sandbox.store("five-minutes");
     let readme = include_str!("../README.md").replace("five-minutes", &store);
     let mut earlier = String::new();
     let mut count = 0;
@@ -137,7 +137,7 @@ fn every_line_of_the_readme_does_what_it_says() {
                 let mut steps = steps(block);
                 steps.iter_mut().for_each(|step| step.exit_code = None);
                 count += steps.len();
-                let mistakes = mistakes(&bench, &store, &earlier, &steps);
+                let mistakes = mistakes(&sandbox, &store, &earlier, &steps);
                 assert!(mistakes.is_empty(), "{}", mistakes.join("\n"));
                 let exports = steps.iter().map(|step| step.command.as_str());
                 earlier.extend(exports.filter(|command| command.starts_with("export ")));
@@ -145,7 +145,7 @@ fn every_line_of_the_readme_does_what_it_says() {
             "text" => {
                 let (_, session) = block.split_once('\n').expect("a banner line");
                 let banner = format!("splinter_cli version {}", splinter_cli::BUILD);
-                let mut prompt = bench.command("splinter_cli");
+                let mut prompt = sandbox.command("splinter_cli");
                 let mut terminal = Terminal::start(prompt.env("SPLINTER_DEFAULT_STORE", &store), "dumb");
                 play(&mut terminal, &format!("{banner}\n{session}\n"), |_| ());
                 count += 1;

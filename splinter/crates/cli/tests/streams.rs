@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Bench, finish, told, wait_until, wait_until_polling};
+use common::{Sandbox, finish, told, wait_until, wait_until_polling};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use splinter::{Location, Store};
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
@@ -30,16 +30,16 @@ fn output() -> (PipeReader, PipeWriter) {
 
 #[test]
 fn output_that_is_read_slowly_is_written_to_the_end() {
-    let bench = Bench::new();
-    let store = bench.store("s");
+    let sandbox = Sandbox::new();
+    let store = sandbox.store("s");
     let words = ["init", &store, "--slots", "20000", "--max-value", "16", "--dim", "0"];
-    common::run(bench.command("splinterctl").args(words), b"").good();
+    common::run(sandbox.command("splinterctl").args(words), b"").good();
     let open = Store::open(&Location::shared(&*store).unwrap()).unwrap();
     let mut writer = open.writer().unwrap();
     (0..20_000).for_each(|n| writer.set(format!("key{n}"), b"value").unwrap());
     for (words, lines) in [(&["export", "--format", "ndjson"][..], 20_002), (&["list", "--raw"], 20_000)] {
         let (mut reader, writer) = output();
-        let mut command = bench.command("splinterctl");
+        let mut command = sandbox.command("splinterctl");
         command.args(["-u", &store]).args(words).stdout(writer).stderr(Stdio::piped());
         let child = command.spawn().unwrap();
         // Otherwise this process would keep the pipe's other end open, too.
@@ -57,8 +57,8 @@ fn output_that_is_read_slowly_is_written_to_the_end() {
 
 #[test]
 fn input_that_is_not_there_yet_is_waited_for() {
-    let bench = Bench::new();
-    let store = bench.init("s");
+    let sandbox = Sandbox::new();
+    let store = sandbox.init("s");
     for (name, words, input_text, key) in [
         ("splinter_cli", &[][..], "set a 1\n", "a"),
         ("splinterctl", &["set", "b", "-"], "1", "b"),
@@ -66,7 +66,7 @@ fn input_that_is_not_there_yet_is_waited_for() {
         ("splinterctl", &["send", "d", "--lines"], "1", "d"),
     ] {
         let (reader, mut writer) = input();
-        let mut command = bench.command(name);
+        let mut command = sandbox.command(name);
         command.args(["-u", &store]).args(words).stdin(reader);
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         wait_until_polling(child.id());
@@ -76,20 +76,20 @@ fn input_that_is_not_there_yet_is_waited_for() {
         }
         drop(writer);
         assert_eq!(told(finish(child)).err, "", "{words:?}");
-        assert_eq!(bench.good(&store, &["get", key]), "1:1\n");
+        assert_eq!(sandbox.good(&store, &["get", key]), "1:1\n");
     }
 }
 
 #[test]
 fn an_error_line_that_finds_no_room_waits_for_it() {
-    let bench = Bench::new();
-    let store = bench.init("s");
+    let sandbox = Sandbox::new();
+    let store = sandbox.init("s");
     let (mut reader, writer) = output();
     // Fill the pipe completely.
     let mut filler = writer.try_clone().unwrap();
     while filler.write(&[b'.'; 4096]).is_ok() || filler.write(b".").is_ok() {}
     drop(filler);
-    let mut command = bench.command("splinterctl");
+    let mut command = sandbox.command("splinterctl");
     command.args(["-u", &store, "get", "no"]).stdout(Stdio::null()).stderr(writer);
     let child = command.spawn().unwrap();
     drop(command);
@@ -104,10 +104,10 @@ fn an_error_line_that_finds_no_room_waits_for_it() {
 
 #[test]
 fn a_full_disk_for_error_lines_is_no_crash() {
-    let bench = Bench::new();
-    let store = bench.init("s");
+    let sandbox = Sandbox::new();
+    let store = sandbox.init("s");
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
-    let mut command = bench.command("splinterctl");
+    let mut command = sandbox.command("splinterctl");
     command.args(["-u", &store, "get", "no"]).stdout(Stdio::null()).stderr(full);
     assert_eq!(finish(command.spawn().unwrap()).status.code(), Some(1));
 }

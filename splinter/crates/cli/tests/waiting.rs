@@ -1,25 +1,25 @@
 //! Tests of commands that wait in one process for changes that another makes.
 
 mod common;
-mod rig;
+mod store_sandbox;
 
 use common::{finish, wait_until_asleep, wait_until_reading};
-use rig::{Bounded, Rig, Running, bad, good, small};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
+use store_sandbox::{Bounded, Running, StoreSandbox, bad, good, small};
 
 /// Starts `splinterctl` with words, and waits until it waits.
-fn start(rig: &Rig, words: &str) -> Running {
-    let mut running = Running::start(&mut rig.ctl(&words.split(' ').collect::<Vec<_>>()));
+fn start(sandbox: &StoreSandbox, words: &str) -> Running {
+    let mut running = Running::start(&mut sandbox.ctl(&words.split(' ').collect::<Vec<_>>()));
     wait_until_asleep(running.child().id());
     running
 }
 
 #[test]
 fn watchers_in_another_process_report_changes_of_keys_and_groups() {
-    let rig = Rig::new();
-    let mut writer = rig.store(small()).writer().unwrap();
+    let sandbox = StoreSandbox::new();
+    let mut writer = sandbox.store(small()).writer().unwrap();
     writer.set("k", b"0").unwrap();
     writer.register("k", 7).unwrap();
     let waiting = [
@@ -28,14 +28,14 @@ fn watchers_in_another_process_report_changes_of_keys_and_groups() {
         ("watch --group 7 --oneshot --json", "{\"epoch\":6,\"key\":\"k\",\"value\":\"news\"}\n"),
         ("watch --all --oneshot", "k 4:news\n"),
     ];
-    let waiting = waiting.map(|(words, told)| (start(&rig, words), told));
-    let mut on_and_on = start(&rig, "watch k");
+    let waiting = waiting.map(|(words, told)| (start(&sandbox, words), told));
+    let mut on_and_on = start(&sandbox, "watch k");
     writer.set("k", b"news").unwrap();
     for (running, told) in waiting {
         assert_eq!(good(running.end()), told);
     }
     wait_until_asleep(on_and_on.child().id());
-    let of_all = start(&rig, "watch --all --oneshot");
+    let of_all = start(&sandbox, "watch --all --oneshot");
     writer.unset("k").unwrap();
     assert_eq!(good(of_all.end()), "k was removed\n");
     // The watch of a key ends when the key is removed.
@@ -46,9 +46,9 @@ fn watchers_in_another_process_report_changes_of_keys_and_groups() {
 
 #[test]
 fn a_watch_of_all_keys_reports_those_under_its_prefix_without_control_characters() {
-    let rig = Rig::new();
-    let mut writer = rig.store(small()).writer().unwrap();
-    let watch = start(&rig, "-p mine: watch --all --oneshot");
+    let sandbox = StoreSandbox::new();
+    let mut writer = sandbox.store(small()).writer().unwrap();
+    let watch = start(&sandbox, "-p mine: watch --all --oneshot");
     writer.set("yours", b"1").unwrap();
     writer.unset("yours").unwrap();
     writer.set("mine:a\x1b[2J\nb", b"2").unwrap();
@@ -57,12 +57,12 @@ fn a_watch_of_all_keys_reports_those_under_its_prefix_without_control_characters
 
 #[test]
 fn a_watch_ends_after_so_many_changes() {
-    let rig = Rig::new();
-    let mut writer = rig.store(small()).writer().unwrap();
+    let sandbox = StoreSandbox::new();
+    let mut writer = sandbox.store(small()).writer().unwrap();
     writer.set("k", b"v").unwrap();
     writer.register("k", 7).unwrap();
     for what in ["k", "--group 7", "--all"] {
-        let mut watch = start(&rig, &format!("watch --raw --count 2 --timeout 60s {what}"));
+        let mut watch = start(&sandbox, &format!("watch --raw --count 2 --timeout 60s {what}"));
         let mut lines = BufReader::new(watch.child().stdout.take().unwrap());
         for value in ["one\n", "two\n"] {
             writer.set("k", value.trim_end().as_bytes()).unwrap();
@@ -77,14 +77,14 @@ fn a_watch_ends_after_so_many_changes() {
 
 #[test]
 fn changes_in_json_have_their_epochs() {
-    let rig = Rig::new();
-    let mut writer = rig.store(small()).writer().unwrap();
+    let sandbox = StoreSandbox::new();
+    let mut writer = sandbox.store(small()).writer().unwrap();
     writer.set("k", b"v").unwrap();
     let mut epoch = 2;
     for (value, told) in
         [(Some("w"), json!({ "key": "k", "value": "w" })), (None, json!({ "key": "k", "removed": true }))]
     {
-        let watch = start(&rig, "watch --all --oneshot --json");
+        let watch = start(&sandbox, "watch --all --oneshot --json");
         match value {
             Some(value) => writer.set("k", value.as_bytes()).unwrap(),
             None => drop(writer.unset("k").unwrap()),
@@ -99,15 +99,15 @@ fn changes_in_json_have_their_epochs() {
 
 #[test]
 fn a_script_that_waits_holds_no_writer_id() {
-    let rig = Rig::new();
-    let store = rig.store(splinter::Geometry { max_writers: 1, ..small() });
+    let sandbox = StoreSandbox::new();
+    let store = sandbox.store(splinter::Geometry { max_writers: 1, ..small() });
     let set = |key: &str, value: &str| store.writer().unwrap().set(key, value.as_bytes()).unwrap();
-    let mut command = rig.program("splinter_cli");
-    command.args(["-u", &rig.name]).stdin(Stdio::piped());
+    let mut command = sandbox.program("splinter_cli");
+    command.args(["-u", &sandbox.name]).stdin(Stdio::piped());
     let mut script = Running::start(&mut command);
     let mut lines = script.child().stdin.take().unwrap();
     // While it runs a program, while it waits for a key to change, and for the next line.
-    let run = format!("set k v\nbids claim 7 -- splinterctl -u {} set other w\nget other\n", rig.name);
+    let run = format!("set k v\nbids claim 7 -- splinterctl -u {} set other w\nget other\n", sandbox.name);
     lines.write_all(run.as_bytes()).unwrap();
     lines.write_all(b"set k w\nwatch k --oneshot\nset l w\n").unwrap();
     wait_until_asleep(script.child().id());
@@ -122,20 +122,20 @@ fn a_script_that_waits_holds_no_writer_id() {
 #[test]
 fn the_script_of_the_original_works_on_a_file_and_in_memory() {
     for name in ["splinterctl", "splinterpctl"] {
-        let rig = Rig::new();
+        let sandbox = StoreSandbox::new();
         let program = |words: &[&str]| {
-            let mut command = rig.program(name);
+            let mut command = sandbox.program(name);
             command.args(words);
             command
         };
-        good(program(&["init", &rig.name]).ended());
-        let set = |value| program(&["--use", &rig.name, "set", "foo_key", value]).ended();
+        good(program(&["init", &sandbox.name]).ended());
+        let set = |value| program(&["--use", &sandbox.name, "set", "foo_key", value]).ended();
         good(set("Come hear Uncle John's band"));
-        let mut watch = program(&["--use", &rig.name, "watch", "foo_key", "--oneshot"]);
+        let mut watch = program(&["--use", &sandbox.name, "watch", "foo_key", "--oneshot"]);
         let watch = watch.stdout(Stdio::piped()).spawn().unwrap();
         wait_until_asleep(watch.id());
         good(set("playing to the tide"));
         assert_eq!(finish(watch).stdout, b"19:playing to the tide\n");
-        assert_eq!(rig.path(&rig.name).exists(), name == "splinterpctl");
+        assert_eq!(sandbox.path(&sandbox.name).exists(), name == "splinterpctl");
     }
 }

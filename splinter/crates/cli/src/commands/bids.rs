@@ -3,6 +3,7 @@
 use super::prelude::*;
 use crate::options::{self, choice, not_one_of, number};
 use crate::output::{shown, write_json};
+use crate::stdio;
 use crate::store_file::StoreCheck;
 use crate::table;
 use crate::time::deadline;
@@ -158,6 +159,8 @@ fn claim(session: &mut Session, call: &Call<'_>, id: u32) -> Result<(), Failure>
         return Err(Failure::usage("give --hold or a COMMAND, not both"));
     }
     if let [program, words @ ..] = command {
+        // The program would write into /dev/null, which the runtime opened in its place.
+        stdio::check_output()?;
         session.store()?.bids().claim(id, terms)?;
         let done = run_program(program, words);
         session.store()?.bids().release(id)?;

@@ -4,13 +4,13 @@ use super::export::DUMP_VERSION;
 use super::prelude::*;
 use crate::byte_order_mark;
 use crate::entry::Entry;
+use crate::input;
 use crate::options;
 use crate::output::{counted, shown};
 use crate::retry::retry_busy;
 use crate::stdio;
 use serde_json::{Deserializer, Value};
 use splinter::{Error, Writer};
-use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 
 pub(super) static COMMAND: Command = Command {
@@ -47,7 +47,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         }
         b"-" => (Box::new(stdio::input()), "standard input".to_owned()),
         path => {
-            let file = File::open(options::path(path));
+            let file = input::open(options::path(path));
             let name = shown(path);
             let failed = |error| Failure::io(&format!("read {name}"), &error);
             (Box::new(BufReader::new(file.map_err(failed)?)), name)

@@ -2,7 +2,7 @@
 
 use super::prelude::*;
 use crate::options::text;
-use crate::output::{json_bytes, listed, write_json};
+use crate::output::{json_bytes, listed, shown, write_json};
 use crate::retry::retry_busy;
 use crate::table;
 use regex::bytes::Regex;
@@ -83,6 +83,7 @@ pub(super) fn regex(pattern: &[u8]) -> Result<Regex, Failure> {
         // The last line of the error names the mistake. The others draw its place.
         let error = error.to_string();
         let why = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
-        Failure::usage(format!("{pattern:?} is not a regular expression: {why}"))
+        let pattern = shown(pattern.as_bytes());
+        Failure::usage(format!("{pattern} is not a regular expression: {why}"))
     })
 }

@@ -28,10 +28,11 @@ pub(super) static COMMAND: Command = Command {
 It appends to FILE a line for each key that matches PATTERN, as for list, and
 then a line for each change of these keys, until it is ended. --once ends it
 after the first part. It creates FILE if it is missing; - is standard output. A
-line is the key and its value, as in KEY LEN:VALUE. With --json it is an object
-with key, epoch, time in milliseconds since 1970, and value; with --envelope, an
-event with that object (see send). Removed keys get a line, too. If changes
-follow each other faster than it can write, it writes the last one.",
+line is the key, as list shows it, and its value, as in KEY LEN:VALUE. With
+--raw both are unchanged. With --json it is an object with key, epoch, time in
+milliseconds since 1970, and value; with --envelope, an event with that object
+(see send). Removed keys get a line, too. If changes follow each other faster
+than it can write, it writes the last one.",
     args: &[Arg::one("FILE", Kind::File), Arg::optional("PATTERN", Kind::Text)],
     options: &[
         Opt::flag("--once", "ends when all keys are written"),
@@ -225,9 +226,10 @@ impl Log {
         let out = &mut self.out;
         match self.form {
             Form::Line(format) => {
-                match self.on_screen && format == Format::Default {
-                    true => out.write_all(&listed(key))?,
-                    false => out.write_all(key)?,
+                // A key with a newline must not look like two lines.
+                match format {
+                    Format::Raw => out.write_all(key)?,
+                    _ => out.write_all(&listed(key))?,
                 }
                 let Some(value) = value else { return out.write_all(b" was removed\n") };
                 out.write_all(b" ")?;

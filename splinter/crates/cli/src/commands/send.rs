@@ -4,13 +4,13 @@ use super::prelude::*;
 use crate::byte_order_mark;
 use crate::envelope::{Envelope, Type};
 use crate::options::{not_one_of, text};
-use crate::output::{json_bytes, shown};
+use crate::output::{counted, json_bytes, shown};
 use crate::stdio;
 use crate::store_file::StoreCheck;
 use crate::value::{self, FILE, given};
 use serde_json::Value;
 use splinter::Writer;
-use std::io::BufRead;
+use std::io::{BufRead, Read};
 use std::time::Duration;
 
 pub(super) static COMMAND: Command = Command {
@@ -88,8 +88,21 @@ fn send_lines(
     let mut messages = 0;
     let seq = |messages: u64| Some(first.wrapping_add(messages));
     let mut store_check = StoreCheck::new();
-    for line in stdio::input().split(b'\n') {
-        let line = line.map_err(|error| Failure::io("read standard input", &error))?;
+    let (mut input, most) = (stdio::input(), writer.geometry().max_value_len);
+    for number in 1_u64.. {
+        let mut line = Vec::new();
+        // One byte more than fits shows that the line is too long.
+        let read = input.by_ref().take(most.saturating_add(2)).read_until(b'\n', &mut line);
+        if read.map_err(|error| Failure::io("read standard input", &error))? == 0 {
+            break;
+        }
+        line.pop_if(|last| *last == b'\n');
+        if line.len() as u64 > most {
+            let sent = counted(messages, "message");
+            return Err(Failure::new(format!(
+                "line {number} is longer than the {most} bytes that this store takes; {sent} sent"
+            )));
+        }
         let message = match wrapper {
             None => line,
             Some(wrapper) => wrapper.wrap(&line, seq(messages), false)?,

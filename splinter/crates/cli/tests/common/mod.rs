@@ -22,12 +22,12 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) const NAMES: [&str; 4] = ["splinter_cli", "splinterctl", "splinterp_cli", "splinterpctl"];
 
 /// A temporary folder with the four names in `bin/`, and unique names for stores. Dropping it removes all of them.
-pub(crate) struct Bench {
+pub(crate) struct Sandbox {
     pub(crate) folder: PathBuf,
     id: String,
 }
 
-impl Bench {
+impl Sandbox {
     pub(crate) fn new() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let next = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -89,7 +89,7 @@ impl Bench {
     }
 }
 
-impl Drop for Bench {
+impl Drop for Sandbox {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.folder);
         let entries = std::fs::read_dir("/dev/shm").into_iter().flatten().flatten();

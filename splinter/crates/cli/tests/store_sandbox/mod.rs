@@ -1,4 +1,4 @@
-//! More shared test code: a `Bench` with a store, and processes that get input, are observed while they run, and end.
+//! More shared test code: a `Sandbox` with a store, and processes that get input, are observed while they run, and end.
 
 #![allow(dead_code, reason = "each test file uses only a part of it")]
 
@@ -6,25 +6,25 @@ pub(crate) mod denied;
 
 pub(crate) use crate::common::{fed, wait_until};
 
-use crate::common::Bench;
+use crate::common::Sandbox;
 use splinter::{Config, Geometry, Location, Store};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-/// A [`Bench`] with the name of one store, and shortcuts for both.
-pub(crate) struct Rig {
-    bench: Bench,
+/// A [`Sandbox`] with the name of one store, and shortcuts for both.
+pub(crate) struct StoreSandbox {
+    sandbox: Sandbox,
     /// The name of a store in shared memory, which need not exist.
     pub(crate) name: String,
 }
 
-impl Rig {
+impl StoreSandbox {
     pub(crate) fn new() -> Self {
-        let bench = Bench::new();
-        let name = bench.store("tools");
-        Self { bench, name }
+        let sandbox = Sandbox::new();
+        let name = sandbox.store("tools");
+        Self { sandbox, name }
     }
 
     /// Creates the store.
@@ -35,17 +35,17 @@ impl Rig {
 
     /// Returns the path of a file in the folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.bench.folder.join(name)
+        self.sandbox.folder.join(name)
     }
 
     /// Sets a command's working folder and environment: the four names come first on its path.
     pub(crate) fn prepare(&self, command: &mut Command) {
-        self.bench.prepare(command);
+        self.sandbox.prepare(command);
     }
 
     /// Returns a command for the program under one of its names.
     pub(crate) fn program(&self, name: &str) -> Command {
-        let mut command = self.bench.command(name);
+        let mut command = self.sandbox.command(name);
         command.stdin(Stdio::null());
         command
     }
