@@ -224,7 +224,7 @@ fn marks_by_which_changes_are_heard_are_brought_in_line() {
     writer.register("key6", 9).unwrap();
     drop(writer);
     patient.write(patient.record("key6") + 24, 0);
-    patient.mends(|found| found.misrouted_slots, 0, &[]);
+    patient.mends(|found| found.wrong_notify_flags, 0, &[]);
 }
 
 #[test]

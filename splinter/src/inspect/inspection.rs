@@ -33,7 +33,7 @@ pub struct Inspection {
     /// Index entries that lead to no key and to no claim.
     pub dangling_entries: u64,
     /// Slots whose notify flags do not match their subscriptions and labels, or that have subscriptions and no key.
-    pub misrouted_slots: u64,
+    pub wrong_notify_flags: u64,
     /// Non-zero bytes where the current scrub level promises zeroes.
     pub stale_bytes: u64,
     /// Slots that have such bytes.
@@ -77,7 +77,7 @@ impl Store {
                 found.stuck_claims += u64::from(state.has_leftover_claim());
                 let word = arena.bitmap[number as usize / 64].used.load(Relaxed);
                 found.leaked_slots += u64::from((word >> (number % 64) & 1 != 0) != descriptor.is_present());
-                found.misrouted_slots += u64::from(arena.is_misrouted(number, slot, descriptor));
+                found.wrong_notify_flags += u64::from(arena.is_misrouted(number, slot, descriptor));
                 let stale = arena.stale_bytes(number, descriptor, &used);
                 found.stale_bytes += stale;
                 found.stale_slots += u64::from(stale > 0);

@@ -62,7 +62,7 @@ fn inspect(store: &Store, empty: bool, report: &impl Fn(Fault, String)) {
         found.duplicate_keys,
         found.unreachable_keys,
         found.leaked_slots,
-        found.misrouted_slots,
+        found.wrong_notify_flags,
         // A key that is being inserted has an entry before it is there, but no key is being inserted now.
         found.dangling_entries,
     ];

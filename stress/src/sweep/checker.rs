@@ -304,7 +304,7 @@ impl Checker {
             (found.stuck_claims + found.live_claims, "claims left over (7)"),
             (found.leaked_slots, "slots that are marked wrongly (9)"),
             (found.dangling_entries, "index entries that lead nowhere (9)"),
-            (found.misrouted_slots, "slots with another's routes (14)"),
+            (found.wrong_notify_flags, "slots with another's routes (14)"),
             (found.stale_bytes, "stale bytes (12)"),
             (found.keys.abs_diff(keys as u64), "keys too many or too few (2, 3)"),
         ];

@@ -34,7 +34,7 @@ pub fn assert_sound_but_for_stale_bytes(store: &Store, keys: u64) {
         found.live_claims,
         found.leaked_slots,
         found.dangling_entries,
-        found.misrouted_slots,
+        found.wrong_notify_flags,
     ];
     assert_eq!((wrong, found.keys), ([0; 7], keys), "{found:?}");
     assert_eq!((store.len(), store.keys().count() as u64), (keys, keys));

@@ -57,7 +57,7 @@ const KINDS: [Damage; 7] = [
     Damage("unreachable_keys", "keys that the index does not lead to", |found| found.unreachable_keys),
     Damage("leaked_slots", "slots marked wrongly as used or free", |found| found.leaked_slots),
     Damage("dangling_entries", "index entries that lead to no key", |found| found.dangling_entries),
-    Damage("misrouted_slots", "slots that signal wrongly", |found| found.misrouted_slots),
+    Damage("wrong_notify_flags", "slots that signal wrongly", |found| found.wrong_notify_flags),
     Damage("stale_bytes", "bytes that should be zero", |found| found.stale_bytes),
 ];
 
@@ -154,7 +154,7 @@ fn inspect(store: &Store) -> Result<Inspection, StoreError> {
             (&mut least.unreachable_keys, found.unreachable_keys),
             (&mut least.leaked_slots, found.leaked_slots),
             (&mut least.dangling_entries, found.dangling_entries),
-            (&mut least.misrouted_slots, found.misrouted_slots),
+            (&mut least.wrong_notify_flags, found.wrong_notify_flags),
             (&mut least.stale_bytes, found.stale_bytes),
             (&mut least.stale_slots, found.stale_slots),
         ] {
