@@ -77,7 +77,7 @@ impl Store {
                 found.stuck_claims += u64::from(state.has_leftover_claim());
                 let word = arena.bitmap[number as usize / 64].used.load(Relaxed);
                 found.leaked_slots += u64::from((word >> (number % 64) & 1 != 0) != descriptor.is_present());
-                found.wrong_notify_flags += u64::from(arena.is_misrouted(number, slot, descriptor));
+                found.wrong_notify_flags += u64::from(arena.has_wrong_notify_flags(number, slot, descriptor));
                 let stale = arena.stale_bytes(number, descriptor, &used);
                 found.stale_bytes += stale;
                 found.stale_slots += u64::from(stale > 0);
@@ -123,7 +123,7 @@ impl Store {
 impl Arena<'_> {
     /// Tells whether the slot's notify flags are wrong: a writer would notify the wrong groups, or leave bytes of the
     /// value when it wipes.
-    fn is_misrouted(&self, number: u32, slot: &Slot, descriptor: Descriptor) -> bool {
+    fn has_wrong_notify_flags(&self, number: u32, slot: &Slot, descriptor: Descriptor) -> bool {
         let subscriptions = self.subscriptions[number as usize].load(Relaxed);
         let labels = if descriptor.is_present() { slot.labels.load(Relaxed) } else { 0 };
         let notify_flags = NotifyFlags(slot.notify_flags.load(Relaxed));
