@@ -310,7 +310,7 @@ impl Tiny {
         let mut words = vec![&self.header.flags];
         words.extend(self.writer_table.iter().flat_map(WriterEntry::intents));
         words.extend(self.writer_table.iter().map(|entry| &entry.committed));
-        words.extend(self.map.iter().flat_map(|map| [&map.used, &map.touched]));
+        words.extend(self.bitmap.iter().flat_map(|word| [&word.used, &word.touched]));
         words.extend(self.buckets.iter().flat_map(|bucket| &bucket.entries));
         words.extend(self.buckets.iter().map(|bucket| &bucket.control));
         words.extend(self.slots.iter().flat_map(|slot| &slot.key));
