@@ -57,6 +57,20 @@ fn wait_for(holds: impl Fn() -> bool) {
 }
 
 #[test]
+fn a_machine_without_threads_is_said_in_one_line() {
+    for line in ["micro --only inc", "limits", "reproduce", "tune", "gate --base HEAD", "doctor"] {
+        // A stack of a thread does not fit, all else does.
+        let script = format!("RUST_MIN_STACK=1000000000 exec {PROGRAM} {line}");
+        let limited = Command::new("sh").args(["-c", &format!("ulimit -v 900000; {script}")]).output();
+        let output = limited.expect("a shell starts");
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(4), "{line}: {said}");
+        assert_eq!(said.lines().count(), 1, "{line}: {said}");
+        assert!(said.contains("cannot start a thread") && said.contains("ulimit -u"), "{line}: {said}");
+    }
+}
+
+#[test]
 fn a_record_is_all_that_goes_to_standard_output() {
     let output = perf(&["micro", "--json", "--quick", "--rounds", "2", "--only", "64 B"]);
     agreed(&output);

@@ -18,7 +18,7 @@ use crate::only;
 use crate::pinning;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use splinter_harness::documentation::Documentation;
-use splinter_harness::program::{self, print};
+use splinter_harness::program::{self, Failure, Outcome, print};
 use splinter_harness::sampler::Schedule;
 use splinter_harness::verdict::Verdict;
 use std::process::ExitCode;
@@ -65,6 +65,23 @@ impl Verb {
     /// Tells whether it runs something, and does not only read or write files.
     fn measures(&self) -> bool {
         !matches!(self, Self::Compare(_) | Self::Index(_) | Self::Report(_) | Self::Documentation(_))
+    }
+
+    /// Does what it says.
+    fn run(&self) -> Outcome {
+        match self {
+            Self::Doctor(options) => doctor::run(options),
+            Self::Gate(options) => gate::run(options),
+            Self::Limits(options) => limits::run(options),
+            Self::Micro(options) => micro::run(options),
+            Self::Peers(_) => peers::run(),
+            Self::Reproduce(options) => reproduce::run(options),
+            Self::Tune(options) => tune::run(options),
+            Self::Documentation(verb) => print(&verb.text(&Cli::command())?).map(|()| ExitCode::SUCCESS),
+            Self::Compare(options) => compare::run(options),
+            Self::Index(options) => index::run(options),
+            Self::Report(options) => report::run(options),
+        }
     }
 }
 
@@ -139,18 +156,11 @@ pub fn main() -> ExitCode {
     program::run(
         PROGRAM,
         |cli: &Cli| cli.verb.measures(),
-        |cli| match &cli.verb {
-            Verb::Doctor(options) => doctor::run(options),
-            Verb::Gate(options) => gate::run(options),
-            Verb::Limits(options) => limits::run(options),
-            Verb::Micro(options) => micro::run(options),
-            Verb::Peers(_) => peers::run(),
-            Verb::Reproduce(options) => reproduce::run(options),
-            Verb::Tune(options) => tune::run(options),
-            Verb::Documentation(verb) => print(&verb.text(&Cli::command())?).map(|()| ExitCode::SUCCESS),
-            Verb::Compare(options) => compare::run(options),
-            Verb::Index(options) => index::run(options),
-            Verb::Report(options) => report::run(options),
+        |cli| {
+            if cli.verb.measures() {
+                pinning::require_threads().map_err(Failure::Machine)?;
+            }
+            cli.verb.run()
         },
     )
 }
