@@ -1,7 +1,7 @@
 //! `splinter-perf report`: any records as one page.
 
 use crate::records;
-use crate::report::{self, html::html, markdown::markdown};
+use crate::report::{self, html::html, markdown::markdown, plain::shown};
 use clap::Args;
 use splinter_harness::files::{try_files, write_file};
 use splinter_harness::program::{Outcome, complain, print};
@@ -53,7 +53,7 @@ pub(super) fn run(options: &Options) -> Outcome {
     }
     let tallies: Vec<String> =
         page.tallies.iter().map(|tally| format!("{} {}", tally.count, tally.what)).collect();
-    print(&format!("{files}: {}; {}\n", page.subtitle, tallies.join(", ")))?;
+    print(&format!("{files}: {}; {}\n", shown(&page.subtitle), tallies.join(", ")))?;
     Ok(ExitCode::SUCCESS)
 }
 
