@@ -2,6 +2,7 @@
 //! sees, and hands to the threads it starts, only its own.
 
 use splinter_harness::affinity;
+use splinter_harness::text::refusal_or;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::{Builder, Scope, ScopedJoinHandle, scope};
@@ -60,9 +61,8 @@ pub(crate) fn spawn<'scope, R: Send + 'scope>(
 
 /// Says why a thread cannot be started, and what to do.
 pub(crate) fn no_thread(error: std::io::Error) -> String {
-    format!(
-        "cannot start a thread: {error}; raise the limits on processes (ulimit -u) and on memory (ulimit -v)"
-    )
+    let advice = "raise the limits on processes (ulimit -u) and on memory (ulimit -v)";
+    format!("cannot start a thread: {}", refusal_or(error, advice))
 }
 
 /// Makes sure that threads can be started, which every measurement needs: the unpinned one, and two at once beside it.

@@ -6,6 +6,7 @@ mod common;
 use common::{Folder, PROGRAM, committed, run, text};
 use serde_json::{Value, json};
 use std::fs;
+use std::process::{Child, Command, Stdio};
 
 #[test]
 fn a_reader_of_a_page_who_has_had_enough_is_no_error() {
@@ -13,9 +14,9 @@ fn a_reader_of_a_page_who_has_had_enough_is_no_error() {
     folder.put_json("run.json", &run(1, 1e6));
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
-    let mut report = std::process::Command::new(PROGRAM);
+    let mut report = Command::new(PROGRAM);
     report.args(["report", "run.json", "--out", "/dev/stdout"]).current_dir(&folder.0).stdout(writer);
-    let output = report.stderr(std::process::Stdio::piped()).spawn().and_then(|it| it.wait_with_output());
+    let output = report.stderr(Stdio::piped()).spawn().and_then(Child::wait_with_output);
     let output = output.expect("the command runs");
     assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(0), ""));
 }
