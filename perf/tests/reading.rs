@@ -142,6 +142,7 @@ fn the_index_is_written_between_its_marks_and_checked() {
     let written = folder.get("README.md");
     assert!(written.contains("| 2026-01-02 03:04 | run |") && written.ends_with("End\n"), "{written}");
     assert_eq!(index(true), Some(0));
+    assert!(text(&folder.perf("index .").stdout).ends_with("up to date, 1 file\n"));
     // The records that scripts/bench writes are in no table, even one that equals a record that is.
     fs::create_dir(folder.0.join("local")).unwrap();
     folder.put_json("local/run-20260102T030405Z.json", &run(1, 1e6));
