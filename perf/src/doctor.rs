@@ -250,7 +250,7 @@ fn clock_cost(now_ns: f64, counter: ClockCost) -> Check {
 
 fn pinned() -> Check {
     // On a thread of its own: what is pinned stays so.
-    let pinned = std::thread::spawn(|| pinning::pin(0)).join();
+    let pinned = pinning::apart(|| pinning::pin(0));
     let is_good = matches!(pinned, Ok(Some(_)));
     let state = if is_good { "allowed" } else { "refused" };
     let remedy = "let the process call sched_setaffinity: see the sandbox's seccomp profile";

@@ -2,8 +2,10 @@
 //! sees, and hands to the threads it starts, only its own.
 
 use splinter_harness::affinity;
+use splinter_harness::text::refusal_or;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::thread::{Builder, Scope, ScopedJoinHandle, scope};
 
 /// Returns the processors this process may use, as they were at the first call.
 #[must_use]
@@ -33,26 +35,63 @@ pub fn unpinned<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) ->
         // The caller waits for it.
         let _ = result.send(work());
     });
-    let sent = runner().lock().unwrap_or_else(PoisonError::into_inner).send(job);
+    let sent = runner()?.lock().unwrap_or_else(PoisonError::into_inner).send(job);
     sent.map_err(|_| "no thread to run on")?;
-    waiting.recv().map_err(|_| "the work panicked".to_owned())
+    waiting.recv().map_err(|_| "the work panicked, or no thread could be started for it".to_owned())
+}
+
+/// Runs `work` on a thread of its own and waits for its result: the caller stays where it is, wherever `work` pins itself.
+///
+/// # Errors
+/// When `work` panicked, or the thread cannot be started.
+pub fn apart<R: Send>(work: impl FnOnce() -> R + Send) -> Result<R, String> {
+    scope(|scope| spawn(scope, work)?.join().map_err(|_| "the work panicked".to_owned()))
+}
+
+/// Starts a thread of a scope.
+///
+/// # Errors
+/// As [`no_thread`].
+pub(crate) fn spawn<'scope, R: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    work: impl FnOnce() -> R + Send + 'scope,
+) -> Result<ScopedJoinHandle<'scope, R>, String> {
+    Builder::new().spawn_scoped(scope, work).map_err(no_thread)
+}
+
+/// Says why a thread cannot be started, and what to do.
+pub(crate) fn no_thread(error: std::io::Error) -> String {
+    let advice = "raise the limits on processes (ulimit -u) and on memory (ulimit -v)";
+    format!("cannot start a thread: {}", refusal_or(error, advice))
+}
+
+/// Makes sure that threads can be started, which every measurement needs: the unpinned one, and two at once beside it.
+///
+/// # Errors
+/// One line that says what to do.
+pub fn require_threads() -> Result<(), String> {
+    runner()?;
+    apart(|| apart(|| ()))?
 }
 
 type Job = Box<dyn FnOnce() + Send>;
 
 /// Returns the way to the unpinned thread, which is started by the first call of [`pin`], before it pins. Work
 /// runs on a thread of its own below it, so that a panic ends that work alone.
-fn runner() -> &'static Mutex<Sender<Job>> {
-    static RUNNER: OnceLock<Mutex<Sender<Job>>> = OnceLock::new();
-    RUNNER.get_or_init(|| {
+fn runner() -> Result<&'static Mutex<Sender<Job>>, String> {
+    static RUNNER: OnceLock<Result<Mutex<Sender<Job>>, String>> = OnceLock::new();
+    let runner = RUNNER.get_or_init(|| {
         let (sender, jobs) = channel::<Job>();
-        std::thread::spawn(move || {
+        let run = move || {
             for job in jobs {
-                let _ = std::thread::spawn(job).join();
+                // Its caller waits for a result, and learns that there is none.
+                let _ = apart(job);
             }
-        });
-        Mutex::new(sender)
-    })
+        };
+        Builder::new().spawn(run).map_err(no_thread)?;
+        Ok(Mutex::new(sender))
+    });
+    runner.as_ref().map_err(Clone::clone)
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 
 use crate::pinning;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Barrier};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Barrier, OnceLock};
+use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// Time between the start of a window's threads and the start of its clock.
@@ -18,6 +18,8 @@ struct Tally(AtomicU64);
 /// What the threads share. Written by the leader between windows; while a window runs, each thread writes its own
 /// tally only.
 struct Shared {
+    /// Whether all threads could be started: else there is nothing to do.
+    complete: OnceLock<bool>,
     start: Barrier,
     end: Barrier,
     stop: AtomicBool,
@@ -35,14 +37,15 @@ impl Workers {
     /// Starts `threads` threads, spread round robin over the processors. Each calls `make` with its own number for
     /// its work: a function that does a batch of operations and returns how many succeeded.
     ///
-    /// # Panics
+    /// # Errors
     /// When a thread cannot be started.
     pub fn start<W: FnMut() -> u64>(
         threads: usize,
         make: impl Fn(usize) -> W + Send + Sync + 'static,
-    ) -> Self {
+    ) -> Result<Self, String> {
         let _ = pinning::processors();
         let shared = Arc::new(Shared {
+            complete: OnceLock::new(),
             start: Barrier::new(threads + 1),
             end: Barrier::new(threads + 1),
             stop: AtomicBool::new(false),
@@ -50,16 +53,18 @@ impl Workers {
             tallies: (0..threads).map(|_| Tally::default()).collect(),
         });
         let make = Arc::new(make);
-        let threads = (0..threads)
-            .map(|number| {
-                let (shared, make) = (Arc::clone(&shared), Arc::clone(&make));
-                std::thread::spawn(move || {
+        let start = |number| {
+            let (shared, make) = (Arc::clone(&shared), Arc::clone(&make));
+            Builder::new().spawn(move || {
+                if *shared.complete.wait() {
                     let _ = pinning::pin(number);
                     follow(&shared, &shared.tallies[number], make(number));
-                })
+                }
             })
-            .collect();
-        Self { shared, threads }
+        };
+        let threads: Result<_, _> = (0..threads).map(start).collect();
+        let _ = shared.complete.set(threads.is_ok());
+        Ok(Self { shared, threads: threads.map_err(pinning::no_thread)? })
     }
 
     /// Lets all threads work for `window` and returns their successes per second together. The clock starts once
@@ -130,7 +135,8 @@ mod tests {
                 counter.fetch_add(3, Ordering::Relaxed);
                 3
             }
-        });
+        })
+        .unwrap();
         for _ in 0..3 {
             assert!(workers.goodput_per_s(Duration::from_millis(1)) >= 0.0);
             assert_eq!(
@@ -144,6 +150,6 @@ mod tests {
 
     #[test]
     fn workers_that_never_worked_can_be_dropped() {
-        drop(Workers::start(3, |number| move || number as u64));
+        drop(Workers::start(3, |number| move || number as u64).unwrap());
     }
 }

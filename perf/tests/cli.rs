@@ -57,6 +57,20 @@ fn wait_for(holds: impl Fn() -> bool) {
 }
 
 #[test]
+fn a_machine_without_threads_is_said_in_one_line() {
+    for line in ["micro --only inc", "limits", "reproduce", "tune", "gate --base HEAD", "doctor"] {
+        // A stack of a thread does not fit, all else does.
+        let script = format!("RUST_MIN_STACK=1000000000 exec {PROGRAM} {line}");
+        let limited = Command::new("sh").args(["-c", &format!("ulimit -v 900000; {script}")]).output();
+        let output = limited.expect("a shell starts");
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(4), "{line}: {said}");
+        assert_eq!(said.lines().count(), 1, "{line}: {said}");
+        assert!(said.contains("cannot start a thread") && said.contains("ulimit -u"), "{line}: {said}");
+    }
+}
+
+#[test]
 fn a_record_is_all_that_goes_to_standard_output() {
     let output = perf(&["micro", "--json", "--quick", "--rounds", "2", "--only", "64 B"]);
     agreed(&output);
@@ -224,6 +238,14 @@ fn an_unknown_name_is_a_usage_error_that_lists_the_known_ones() {
         (&["gate"][..], "--base"),
         (&["gate", "--base", "no such revision"][..], "no revision"),
         (&["gate", "--base", "Cargo.toml"][..], "no baseline"),
+        (
+            &["gate", "--base", "/bin/true", "--head", "/bin/cat", "--tier", "time"][..],
+            "/cat is not a splinter-probe",
+        ),
+        (
+            &["gate", "--base", "/bin/cat", "--head", "/bin/true", "--tier", "time"][..],
+            "/true is not a splinter-probe",
+        ),
         (&["reproduce", "--only", "no such claim"][..], "throttled"),
         (&["reproduce", "--record", "/nowhere/at/all"][..], "give a path"),
         (&["micro", "--profile", "Cargo.toml"][..], "line 1"),
@@ -233,6 +255,11 @@ fn an_unknown_name_is_a_usage_error_that_lists_the_known_ones() {
         (&["tune", "--objective", "wake"][..], "--watchers"),
         (&["tune", "--rate", "1k"][..], "--objective p99"),
         (&["tune", "--out", "/nowhere/at/all"][..], "give a path"),
+        (&["peers", "--only", "no such entrant"][..], "papaya"),
+        (&["peers", "--load", "no such load"][..], "one gets"),
+        (&["peers", "--peer-library", "/nowhere/at/all"][..], "there is no library"),
+        (&["peers", "--record", "/nowhere/at/all"][..], "give a path"),
+        (&["limits", "--rounds", "1e9"][..], "is no count: give a whole number"),
         (&["no-such-verb"][..], "splinter-perf"),
     ] {
         let output = perf(arguments);
@@ -292,6 +319,16 @@ fn git(folder: &Path, arguments: &[&str]) -> String {
     let output = output.expect("git starts");
     assert!(output.status.success(), "{}", text(&output.stderr));
     text(&output.stdout)
+}
+
+#[test]
+fn a_repository_that_git_does_not_open_is_given_with_gits_own_reason() {
+    let scratch = scratch("unopened");
+    let mut gate = gate(&scratch, &["--base", "HEAD", "--head", "HEAD"]);
+    let output = gate.env("GIT_DIR", scratch.0.join("none")).output().expect("the command starts");
+    let said = text(&output.stderr);
+    assert_eq!((output.status.code(), said.lines().count()), (Some(2), 1), "{said}");
+    assert!(said.contains("'HEAD' is no") && said.contains("not a git repository"), "{said}");
 }
 
 #[test]

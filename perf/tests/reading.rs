@@ -3,9 +3,23 @@
 
 mod common;
 
-use common::{Folder, committed, run, text};
+use common::{Folder, PROGRAM, committed, run, text};
 use serde_json::{Value, json};
 use std::fs;
+use std::process::{Child, Command, Stdio};
+
+#[test]
+fn a_reader_of_a_page_who_has_had_enough_is_no_error() {
+    let folder = Folder::new("broken-pipe");
+    folder.put_json("run.json", &run(1, 1e6));
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut report = Command::new(PROGRAM);
+    report.args(["report", "run.json", "--out", "/dev/stdout"]).current_dir(&folder.0).stdout(writer);
+    let output = report.stderr(Stdio::piped()).spawn().and_then(Child::wait_with_output);
+    let output = output.expect("the command runs");
+    assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(0), ""));
+}
 
 #[test]
 fn a_report_of_the_committed_records_links_to_them_and_fetches_nothing() {
@@ -128,6 +142,7 @@ fn the_index_is_written_between_its_marks_and_checked() {
     let written = folder.get("README.md");
     assert!(written.contains("| 2026-01-02 03:04 | run |") && written.ends_with("End\n"), "{written}");
     assert_eq!(index(true), Some(0));
+    assert!(text(&folder.perf("index .").stdout).ends_with("up to date, 1 file\n"));
     // The records that scripts/bench writes are in no table, even one that equals a record that is.
     fs::create_dir(folder.0.join("local")).unwrap();
     folder.put_json("local/run-20260102T030405Z.json", &run(1, 1e6));

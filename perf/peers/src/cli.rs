@@ -1,21 +1,20 @@
 //! The command line.
 
 use crate::contender::{Contender, Make};
-use crate::trial::{Control, LOADS, Load, compare};
+use crate::trial::{Control, LOADS, compare};
 use crate::{board, library, lmdb, maps, servers, splinters, table};
 use clap::Parser;
 use splinter_harness::clock_cost::ClockCost;
 use splinter_harness::console;
 use splinter_harness::disturbance::RoundWatch;
-use splinter_harness::files::{as_json, try_files, write_file};
+use splinter_harness::files::{as_json, write_file};
 use splinter_harness::interrupt;
 use splinter_harness::progress::Line;
 use splinter_harness::verdict::SCHEMA_VERSION;
 use splinter_harness::verdict::USAGE;
 use splinter_harness::verdict::Verdict;
-use splinter_perf::cli::PeersOptions;
+use splinter_perf::cli::{ENTRANTS, PeersOptions};
 use splinter_perf::environment::EnvironmentWatch;
-use splinter_perf::only;
 use splinter_perf::records::peers::{Comparison, Plan};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -23,19 +22,19 @@ use std::process::ExitCode;
 /// The program, as messages call it.
 const PROGRAM: &str = "splinter-peers";
 
-/// Everybody who can take part, in the order of the table.
-const MAKES: [(&str, Make); 11] = [
-    ("splinter", splinters::by_key),
-    ("splinter, by handle", splinters::by_handle),
-    ("libsplinter (C)", library::original),
-    ("Mutex<HashMap>", maps::mutex),
-    ("DashMap", maps::dashmap),
-    ("papaya", maps::papaya),
-    ("LMDB on /dev/shm", lmdb::lmdb),
-    ("iceoryx2, by handle", board::board),
-    ("Redis", servers::redis),
-    ("Redis, pipelined", servers::redis_pipelined),
-    ("memcached", servers::memcached),
+/// How each of [`ENTRANTS`] is made.
+const MAKES: [Make; ENTRANTS.len()] = [
+    splinters::by_key,
+    splinters::by_handle,
+    library::original,
+    maps::mutex,
+    maps::dashmap,
+    maps::papaya,
+    lmdb::lmdb,
+    board::board,
+    servers::redis,
+    servers::redis_pipelined,
+    servers::memcached,
 ];
 
 /// The program's own command line: that of `splinter-perf peers`, which has its help without building this.
@@ -58,24 +57,9 @@ fn plan(options: &PeersOptions) -> Plan {
     }
 }
 
-fn loads(options: &PeersOptions) -> Result<Vec<Load>, String> {
-    let wanted = |load: &Load| only::wants(options.load.as_deref(), load.name);
-    let loads: Vec<Load> = LOADS.into_iter().filter(wanted).collect();
-    if loads.is_empty() {
-        let all: Vec<&str> = LOADS.iter().map(|load| load.name).collect();
-        return Err(format!("--load matches none; the loads are: {}", all.join("; ")));
-    }
-    Ok(loads)
-}
-
-fn makes(options: &PeersOptions) -> Result<Vec<(&'static str, Make)>, String> {
-    let matches = |name: &str| only::wants(options.only.as_deref(), name);
-    if !MAKES.iter().any(|(name, _)| matches(name)) {
-        let all: Vec<&str> = MAKES.iter().map(|(name, _)| *name).collect();
-        return Err(format!("--only matches nobody; there are: {}", all.join("; ")));
-    }
-    let wanted = |(name, _): &(&str, Make)| name.starts_with("splinter") || matches(name);
-    Ok(MAKES.into_iter().filter(wanted).collect())
+fn makes(options: &PeersOptions) -> Vec<(&'static str, Make)> {
+    let wanted = |(name, _): &(&str, Make)| name.starts_with("splinter") || options.wants(name);
+    ENTRANTS.into_iter().zip(MAKES).filter(wanted).collect()
 }
 
 /// Parses the command line, does what it says and returns the exit code.
@@ -91,12 +75,8 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn run(options: &PeersOptions) -> Result<ExitCode, String> {
-    let (plan, loads, makes) = (plan(options), loads(options)?, makes(options)?);
-    let inputs = [options.peer_library.as_deref()];
-    try_files(&[options.record.as_deref()], &inputs)?;
-    if let Some(path) = options.peer_library.as_deref().filter(|path| !path.exists()) {
-        return Err(format!("there is no library {}: give --peer-library the path of one", path.display()));
-    }
+    options.check()?;
+    let (plan, makes) = (plan(options), makes(options));
     interrupt::watch();
     let watch = EnvironmentWatch::start();
     let mut rounds = RoundWatch::start(options.again);
@@ -114,7 +94,7 @@ fn run(options: &PeersOptions) -> Result<ExitCode, String> {
         environment,
     };
     let mut line = Line::new("peers");
-    for load in &loads {
+    for load in LOADS.iter().filter(|load| options.wants_load(load.name)) {
         if interrupt::requested() {
             break;
         }

@@ -7,6 +7,7 @@ use splinter_harness::progress::Progress;
 use splinter_harness::sampler::{self, Schedule, Series, Step, Stop, Subject};
 use splinter_harness::stats::Summary;
 use splinter_harness::stats::paired::Paired;
+use splinter_perf::cli;
 use splinter_perf::records::peers::{self, Entrant, Plan, Ratio};
 use splinter_stress::peer::Drive;
 use splinter_stress::{KeyChoice, Percentiles, Pin, Span, ValueLen, Warmup, Workload};
@@ -26,11 +27,11 @@ pub(crate) struct Load {
 }
 
 /// The loads, from the simplest on.
-pub(crate) const LOADS: [Load; 4] = [
-    Load { name: "one gets", workers: |_| [0, 1] },
-    Load { name: "one sets", workers: |_| [1, 0] },
-    Load { name: "one sets, others get", workers: |processors| [1, processors.saturating_sub(1).max(1)] },
-    Load { name: "all get and set", workers: |processors| [processors.max(2), 0] },
+pub(crate) const LOADS: [Load; cli::LOADS.len()] = [
+    Load { name: cli::LOADS[0], workers: |_| [0, 1] },
+    Load { name: cli::LOADS[1], workers: |_| [1, 0] },
+    Load { name: cli::LOADS[2], workers: |processors| [1, processors.saturating_sub(1).max(1)] },
+    Load { name: cli::LOADS[3], workers: |processors| [processors.max(2), 0] },
 ];
 
 impl Load {

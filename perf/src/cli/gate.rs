@@ -1,12 +1,12 @@
 //! `splinter-perf gate`: is this tree worse than another, or than a stored baseline?
 
-use super::processor;
+use super::{ANY, count, processor, write_result};
 use crate::gate::baseline::Baseline;
 use crate::gate::build_directory::Source;
 use crate::gate::child::Stop;
 use crate::gate::{self, Base, Plan, TierName};
 use clap::Args;
-use splinter_harness::files::{try_files, write_file};
+use splinter_harness::files::try_files;
 use splinter_harness::interrupt;
 use splinter_harness::program::{Outcome, print, print_record};
 use splinter_harness::progress::Line;
@@ -45,13 +45,13 @@ pub(super) struct Options {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["base", "tiers"])]
     save_baseline: Option<PathBuf>,
     /// Instructions: how often to count, for the band
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = count::<u32>(1..=100))]
     repeats: u32,
     /// Time: blocks of each benchmark, of six samples each
-    #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "N", default_value_t = 24, value_parser = count::<u32>(1..=10_000))]
     blocks: u32,
     /// Time: how long a sample measures, in milliseconds
-    #[arg(long, value_name = "MS", default_value_t = 40, value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    #[arg(long, value_name = "MS", default_value_t = 40, value_parser = count::<u64>(1..=60_000))]
     sample_ms: u64,
     /// Time: only the benchmarks whose name contains this text
     #[arg(long, value_name = "SUBSTRING")]
@@ -63,7 +63,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "PERCENT", default_value_t = 20.0, value_parser = percent)]
     p99_threshold: f64,
     /// Time: which of this process's processors to pin to, counted from 0 [default: the last]
-    #[arg(long, value_name = "INDEX")]
+    #[arg(long, value_name = "INDEX", value_parser = count::<usize>(ANY))]
     processor: Option<usize>,
     /// Compiler flags for both sides, beside those in RUSTFLAGS
     #[arg(long, value_name = "FLAGS", default_value = "", allow_hyphen_values = true)]
@@ -84,7 +84,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
     /// Seed of every random order
-    #[arg(long, value_name = "SEED", default_value_t = 1)]
+    #[arg(long, value_name = "SEED", default_value_t = 1, value_parser = count::<u64>(ANY))]
     seed: u64,
 }
 
@@ -110,10 +110,10 @@ pub(super) fn run(options: &Options) -> Outcome {
     let record = gate::gate(&plan, &mut line)?;
     drop(line);
     if let Some(file) = &options.markdown {
-        write_file(file, &gate::markdown(&record))?;
+        write_result(file, &gate::markdown(&record))?;
     }
     if let Some(file) = &options.junit {
-        write_file(file, &gate::junit(&record))?;
+        write_result(file, &gate::junit(&record))?;
     }
     print_record(options.json, &record, || gate::text(&record))?;
     Ok(record.exit_code())

@@ -1,7 +1,7 @@
 //! `splinter-perf index`: the table of a folder's records, in its README, and the page of the records' fields.
 
 use crate::records::{self, schema};
-use crate::report::index;
+use crate::report::{counted, index};
 use clap::Args;
 use splinter_harness::files::write_file;
 use splinter_harness::input::read_text;
@@ -47,7 +47,7 @@ pub(super) fn run(options: &Options) -> Outcome {
     let old = read_text(&readme).map_err(|error| refuse(error.to_string()))?;
     let new = index::insert(&old, &index::table(&found, folder)).map_err(refuse)?;
     let page = folder.join("schema.md");
-    let mut made = vec![(readme, old, new, format!(", {} files", found.files.len()))];
+    let mut made = vec![(readme, old, new, format!(", {}", counted(found.files.len(), "file")))];
     if page.exists() {
         let old = read_text(&page).map_err(|error| format!("{}: {error}", page.display()))?;
         made.push((page, old, schema::page(), String::new()));

@@ -11,16 +11,21 @@ mod report;
 mod reproduce;
 mod tune;
 
-pub use peers::PeersOptions;
+pub use peers::{ENTRANTS, LOADS, PeersOptions};
 
 use crate::micro::record::Method;
 use crate::only;
 use crate::pinning;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use splinter_harness::documentation::Documentation;
-use splinter_harness::program::{self, print};
+use splinter_harness::files::{cannot_write, replace};
+use splinter_harness::program::{self, Failure, Outcome, print};
 use splinter_harness::sampler::Schedule;
+use splinter_harness::text::parse_count;
 use splinter_harness::verdict::Verdict;
+use std::io::{ErrorKind, Write as _};
+use std::ops::RangeInclusive;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -66,6 +71,23 @@ impl Verb {
     fn measures(&self) -> bool {
         !matches!(self, Self::Compare(_) | Self::Index(_) | Self::Report(_) | Self::Documentation(_))
     }
+
+    /// Does what it says.
+    fn run(&self) -> Outcome {
+        match self {
+            Self::Doctor(options) => doctor::run(options),
+            Self::Gate(options) => gate::run(options),
+            Self::Limits(options) => limits::run(options),
+            Self::Micro(options) => micro::run(options),
+            Self::Peers(options) => peers::run(options),
+            Self::Reproduce(options) => reproduce::run(options),
+            Self::Tune(options) => tune::run(options),
+            Self::Documentation(verb) => print(&verb.text(&Cli::command())?).map(|()| ExitCode::SUCCESS),
+            Self::Compare(options) => compare::run(options),
+            Self::Index(options) => index::run(options),
+            Self::Report(options) => report::run(options),
+        }
+    }
 }
 
 /// The flags of every verb that measures in rounds.
@@ -75,7 +97,7 @@ struct Rounds {
     #[arg(long)]
     json: bool,
     /// Rounds: each takes one short sample of everything, in an order drawn anew [default: 31, or 5 with --quick]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = count::<u32>(1..=u64::MAX))]
     rounds: Option<u32>,
     /// Take shorter samples in fewer rounds, for a first look
     #[arg(long)]
@@ -84,13 +106,13 @@ struct Rounds {
     #[arg(long, value_name = "SUBSTRING")]
     only: Option<String>,
     /// Which of this process's processors to pin to, counted from 0 [default: the last]
-    #[arg(long, value_name = "INDEX")]
+    #[arg(long, value_name = "INDEX", value_parser = count::<usize>(ANY))]
     processor: Option<usize>,
     /// Take at most N rounds again that others disturbed
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = count::<u32>(ANY))]
     again: u32,
     /// Seed of every random order
-    #[arg(long, value_name = "SEED", default_value_t = 1)]
+    #[arg(long, value_name = "SEED", default_value_t = 1, value_parser = count::<u64>(ANY))]
     seed: u64,
 }
 
@@ -124,6 +146,30 @@ fn processor(asked: Option<usize>) -> Result<usize, String> {
     }
 }
 
+/// Every number.
+const ANY: RangeInclusive<u64> = 0..=u64::MAX;
+
+/// Makes a parser of a flag's number in a range, in the form that every program reads.
+fn count<T: TryFrom<u64>>(
+    range: RangeInclusive<u64>,
+) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static {
+    move |text| {
+        let number = Some(parse_count(text)?).filter(|number| range.contains(number));
+        number.and_then(|number| T::try_from(number).ok()).ok_or_else(|| {
+            let most = (u64::MAX >> (64 - 8 * size_of::<T>())).min(*range.end());
+            format!("'{text}' is out of range: give a number from {} to {most}", range.start())
+        })
+    }
+}
+
+/// Writes a result to a file, or to a stream: a reader of that who has had enough is no error.
+fn write_result(path: &Path, text: &str) -> Result<(), String> {
+    match replace(path, |file| file.write_all(text.as_bytes())) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(|error| cannot_write(path, error)),
+    }
+}
+
 /// The reason that a measurement in rounds gives no verdict when the user ended it; its whole rounds are kept.
 const ENDED_EARLY: &str = "interrupted: of fewer rounds than were asked for";
 
@@ -139,26 +185,30 @@ pub fn main() -> ExitCode {
     program::run(
         PROGRAM,
         |cli: &Cli| cli.verb.measures(),
-        |cli| match &cli.verb {
-            Verb::Doctor(options) => doctor::run(options),
-            Verb::Gate(options) => gate::run(options),
-            Verb::Limits(options) => limits::run(options),
-            Verb::Micro(options) => micro::run(options),
-            Verb::Peers(_) => peers::run(),
-            Verb::Reproduce(options) => reproduce::run(options),
-            Verb::Tune(options) => tune::run(options),
-            Verb::Documentation(verb) => print(&verb.text(&Cli::command())?).map(|()| ExitCode::SUCCESS),
-            Verb::Compare(options) => compare::run(options),
-            Verb::Index(options) => index::run(options),
-            Verb::Report(options) => report::run(options),
+        |cli| {
+            if cli.verb.measures() {
+                pinning::require_threads().map_err(Failure::Machine)?;
+            }
+            cli.verb.run()
         },
     )
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Cli;
+    use super::{ANY, Cli, count};
     use clap::CommandFactory;
+
+    #[test]
+    fn numbers_have_a_scale_and_a_range() {
+        assert_eq!(count::<u32>(1..=5_000)("5k"), Ok(5_000));
+        assert_eq!(count::<u64>(ANY)("18446744073709551615"), Ok(u64::MAX));
+        for text in ["", "1e9", "-1"] {
+            assert!(count::<u32>(ANY)(text).unwrap_err().contains("is no count: give"), "{text}");
+        }
+        assert!(count::<u32>(1..=100)("0").unwrap_err().ends_with("from 1 to 100"));
+        assert!(count::<u32>(ANY)("5G").unwrap_err().ends_with("from 0 to 4294967295"));
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

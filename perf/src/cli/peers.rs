@@ -1,7 +1,10 @@
 //! `splinter-perf peers`: hands over to `splinter-peers`, a program of its own, since no other program needs what the peers
 //! need to be built. It is built when it is not there.
 
+use super::{ANY, count};
+use crate::only;
 use clap::Args;
+use splinter_harness::files::try_files;
 use splinter_harness::program::{Outcome, complain};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -9,6 +12,24 @@ use std::process::Command;
 
 /// The program.
 const PROGRAM: &str = "splinter-peers";
+
+/// The loads, from the simplest on.
+pub const LOADS: [&str; 4] = ["one gets", "one sets", "one sets, others get", "all get and set"];
+
+/// Everybody who can take part, in the order of the table.
+pub const ENTRANTS: [&str; 11] = [
+    "splinter",
+    "splinter, by handle",
+    "libsplinter (C)",
+    "Mutex<HashMap>",
+    "DashMap",
+    "papaya",
+    "LMDB on /dev/shm",
+    "iceoryx2, by handle",
+    "Redis",
+    "Redis, pipelined",
+    "memcached",
+];
 
 /// Compares splinter with what else keeps values for several threads or processes: the C original, maps of one process,
 /// LMDB, iceoryx2, Redis and memcached.
@@ -28,7 +49,7 @@ const PROGRAM: &str = "splinter-peers";
 #[command(max_term_width = 100)]
 pub struct PeersOptions {
     /// Rounds: each takes one sample of everybody [default: 15, or 3 with --quick]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = count::<u32>(1..=u64::MAX))]
     pub rounds: Option<u32>,
     /// Take shorter samples in fewer rounds, for a first look
     #[arg(long)]
@@ -43,16 +64,16 @@ pub struct PeersOptions {
     #[arg(long, value_name = "PATH")]
     pub peer_library: Option<PathBuf>,
     /// Take at most N rounds again that others disturbed
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = count::<u32>(ANY))]
     pub again: u32,
     /// Keys
-    #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 4096, value_parser = count::<u64>(1..=1_000_000))]
     pub keys: u64,
     /// Bytes of a value
-    #[arg(long, value_name = "BYTES", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    #[arg(long, value_name = "BYTES", default_value_t = 64, value_parser = count::<u32>(1..=1 << 20))]
     pub value_len: u32,
     /// Seed of every random choice
-    #[arg(long, value_name = "SEED", default_value_t = 1)]
+    #[arg(long, value_name = "SEED", default_value_t = 1, value_parser = count::<u64>(ANY))]
     pub seed: u64,
     /// Print one JSON record to standard output instead of tables
     #[arg(long)]
@@ -62,7 +83,41 @@ pub struct PeersOptions {
     pub record: Option<PathBuf>,
 }
 
-pub(super) fn run() -> Outcome {
+impl PeersOptions {
+    /// Tells whether a load is asked for.
+    #[must_use]
+    pub fn wants_load(&self, name: &str) -> bool {
+        only::wants(self.load.as_deref(), name)
+    }
+
+    /// Tells whether somebody is asked for.
+    #[must_use]
+    pub fn wants(&self, name: &str) -> bool {
+        only::wants(self.only.as_deref(), name)
+    }
+
+    /// Finds out whether the names match, the library is there and the record can be written.
+    ///
+    /// # Errors
+    /// One line that says what is wrong and what to do.
+    pub fn check(&self) -> Result<(), String> {
+        if !LOADS.iter().any(|name| self.wants_load(name)) {
+            return Err(format!("--load matches none; the loads are: {}", LOADS.join("; ")));
+        }
+        if !ENTRANTS.iter().any(|name| self.wants(name)) {
+            return Err(format!("--only matches nobody; there are: {}", ENTRANTS.join("; ")));
+        }
+        let library = self.peer_library.as_deref();
+        if let Some(path) = library.filter(|path| !path.exists()) {
+            let path = path.display();
+            return Err(format!("there is no library {path}: give --peer-library the path of one"));
+        }
+        try_files(&[self.record.as_deref()], &[library])
+    }
+}
+
+pub(super) fn run(options: &PeersOptions) -> Outcome {
+    options.check()?;
     let program = beside().filter(|program| program.exists());
     let program = program.map_or_else(build, Ok)?;
     // From here on it is that program, with the same flags: those behind the verb.

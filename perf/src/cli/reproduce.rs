@@ -1,5 +1,6 @@
 //! `splinter-perf reproduce`: the published figures, tried on this machine.
 
+use super::{ANY, count};
 use crate::environment::EnvironmentWatch;
 use crate::only;
 use crate::reproduce::claims::CLAIMS;
@@ -29,10 +30,10 @@ pub(super) struct Options {
     #[arg(long, value_name = "SUBSTRING")]
     only: Option<String>,
     /// Run again what others disturbed, at most N runs and rounds in all
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = count::<u32>(ANY))]
     again: u32,
     /// Seed of every random choice
-    #[arg(long, value_name = "SEED", default_value_t = 1)]
+    #[arg(long, value_name = "SEED", default_value_t = 1, value_parser = count::<u64>(ANY))]
     seed: u64,
     #[command(flatten)]
     output: OutputArguments,

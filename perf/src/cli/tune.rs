@@ -1,5 +1,6 @@
 //! `splinter-perf tune`: the settings that suit this machine and a load best.
 
+use super::{ANY, count, write_result};
 use crate::environment::EnvironmentWatch;
 use crate::tune::objective::{Bound, Objective};
 use crate::tune::record::Tuned;
@@ -10,7 +11,7 @@ use clap::Args;
 use splinter::Scrub;
 use splinter_harness::disturbance::disturbed;
 use splinter_harness::environment::settle;
-use splinter_harness::files::{try_files, write_file};
+use splinter_harness::files::try_files;
 use splinter_harness::interrupt;
 use splinter_harness::program::{Outcome, OutputArguments, complain};
 use splinter_stress::cli::WorkloadFlags;
@@ -48,14 +49,14 @@ pub(super) struct Options {
     #[arg(long, value_name = "LEVEL", help_heading = "Search")]
     least_scrub: Option<Scrub>,
     /// Most candidates [default: 27, or 9 with --quick]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=729), help_heading = "Search")]
+    #[arg(long, value_name = "N", value_parser = count::<u32>(1..=729), help_heading = "Search")]
     candidates: Option<u32>,
     /// Rounds in which the winner is held against the default; --duration is how long each of their runs
     /// is measured [default: 15 of 1s, or 7 of 400ms with --quick]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000), help_heading = "Search")]
+    #[arg(long, value_name = "N", value_parser = count::<u32>(1..=1000), help_heading = "Search")]
     rounds: Option<u32>,
     /// Run again what others disturbed, at most N runs in all
-    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Search")]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = count::<u32>(ANY), help_heading = "Search")]
     again: u32,
     /// Take fewer candidates and shorter runs, for a first look: under 45 seconds where the store is small
     #[arg(long, help_heading = "Search")]
@@ -157,7 +158,7 @@ pub(super) fn run(options: &Options) -> Outcome {
     tuned.environment = Some(environment);
     options.output.hand_out(&tuned, || table::text(&tuned))?;
     if let (Some(path), Some(profile)) = (&options.out, &tuned.profile) {
-        write_file(path, &(head(&tuned) + profile))?;
+        write_result(path, &(head(&tuned) + profile))?;
         complain(&format!("the profile is in {}", path.display()));
     } else if options.out.is_some() {
         complain("no profile is written: the search came to no end that counts");

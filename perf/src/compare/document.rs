@@ -3,21 +3,21 @@
 use super::{Comparison, Pair, Row};
 use crate::records::config::Difference;
 use crate::records::spread::Spread;
+use crate::report::counted;
 use crate::report::document::{Cell, Report, Section, Table, Tone};
 
 impl Comparison {
     /// Returns it as a document, for people.
     #[must_use]
     pub(crate) fn document(&self) -> Report {
-        let many = |count: usize| format!("{count} record{}", if count == 1 { "" } else { "s" });
         let mut report = Report {
             title: "Two sides compared".to_owned(),
             subtitle: format!(
                 "A is {} ({}), B is {} ({}); ratios are B over A",
                 self.names[0],
-                many(self.records[0]),
+                counted(self.records[0], "record"),
                 self.names[1],
-                many(self.records[1])
+                counted(self.records[1], "record")
             ),
             ..Report::default()
         };
@@ -86,8 +86,8 @@ fn figures(pair: &Pair) -> Section {
         )
     } else {
         format!(
-            "{a} record{} in A, {b} in B: with one record, nothing is known of how much a figure differs by itself.",
-            if a == 1 { "" } else { "s" }
+            "{} in A, {b} in B: with one record, nothing is known of how much a figure differs by itself.",
+            counted(a, "record")
         )
     });
     let heads = ["operation", "figure", ">A", ">B", ">B / A", ">from", ">to", "B is"];

@@ -104,9 +104,10 @@ impl BuildDirectory {
         let mut elsewhere = None;
         let subject = match source {
             Source::Program(program) => {
+                let shown = program.display().to_string();
+                self.require_probe(program, &shown)?;
                 // It stays what it is, whatever is built there meanwhile.
                 let copy = work_tree.join("splinter-probe");
-                let shown = program.display().to_string();
                 fs::copy(program, &copy).map_err(|error| Stop::failed(&shown, error))?;
                 return Ok(WorkTree {
                     folder: work_tree,
@@ -116,14 +117,7 @@ impl BuildDirectory {
                 });
             }
             Source::Revision(name) => {
-                let commit = format!("{name}^{{commit}}");
-                let revision = self
-                    .git(Path::new("."), &["rev-parse", "--verify", "--quiet", &commit])
-                    .map_err(|_| {
-                        Stop::Failed(format!(
-                            "'{name}' is no revision of this repository, no folder and no baseline file"
-                        ))
-                    })?;
+                let revision = self.revision(name)?;
                 self.work_trees.push(tree.clone());
                 let path = tree.to_string_lossy();
                 self.git(Path::new("."), &["worktree", "add", "--detach", "--quiet", &path, &revision])?;
@@ -153,6 +147,33 @@ impl BuildDirectory {
         // Dependencies are those that the tree has locked.
         let _ = fs::copy(tree.join("Cargo.lock"), work_tree.join("Cargo.lock"));
         Ok(WorkTree { folder: work_tree, elsewhere, built: None, subject })
+    }
+
+    /// Finds out whether a program is a probe: called without arguments, it says its name and what it takes.
+    fn require_probe(&self, program: &Path, shown: &str) -> Result<(), Stop> {
+        let left = child::run(&mut Command::new(program), &self.folder, shown, ASK_LIMIT)?;
+        if !left.status.success() && left.errors.starts_with("splinter-probe: ") {
+            return Ok(());
+        }
+        Err(Stop::Failed(format!(
+            "{shown} is not a splinter-probe: give a revision, a folder, or a probe that this command built"
+        )))
+    }
+
+    /// Returns the commit that a name stands for in the repository around the current folder.
+    fn revision(&self, name: &str) -> Result<String, Stop> {
+        let mut command = Command::new("git");
+        command.args(["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{name}^{{commit}}")]);
+        let left = child::run(&mut command, &self.folder, "git rev-parse", ASK_LIMIT)?;
+        if left.status.success() {
+            return Ok(left.out.trim().to_owned());
+        }
+        // Of a name alone that it does not know, git says nothing.
+        let words: Vec<&str> = left.errors.split_whitespace().collect();
+        let why = if words.is_empty() { String::new() } else { format!(": git says '{}'", words.join(" ")) };
+        Err(Stop::Failed(format!(
+            "'{name}' is no folder and no baseline file, and no revision of this repository{why}"
+        )))
     }
 
     /// Builds the probe in a work tree and returns the program.

@@ -53,13 +53,11 @@ impl Executor for Processes {
         let processor = self.processor;
         let left = child::run_as(&mut command, &self.folder, &what, LIMIT + 4 * self.span, |command| {
             // A child runs where the thread that starts it may: this thread waits elsewhere.
-            std::thread::scope(|scope| {
-                let start = scope.spawn(|| {
-                    let _ = pinning::pin(processor);
-                    command.spawn()
-                });
-                start.join().unwrap_or_else(|_| Err(std::io::Error::other("a thread panicked")))
-            })
+            let start = || {
+                let _ = pinning::pin(processor);
+                command.spawn()
+            };
+            pinning::apart(start).unwrap_or_else(|why| Err(std::io::Error::other(why)))
         })?;
         parse(&left.success(&what)?).ok_or_else(|| Stop::Failed(format!("{what}: no figures")))
     }

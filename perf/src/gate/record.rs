@@ -57,9 +57,10 @@ pub struct Tiers {
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 #[allow(missing_docs)]
 pub struct Tier<R> {
-    /// ● Only if asked for, with `rows`.
+    /// ● Only if asked for.
     pub verdict: Verdict,
     pub reasons: Vec<String>,
+    /// ●
     pub rows: Vec<R>,
 }
 

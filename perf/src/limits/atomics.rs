@@ -53,8 +53,10 @@ pub fn xadd(line: &Line, budget: Duration) -> f64 {
 }
 
 /// Starts `threads` workers that do nothing but `lock xadd` on one line they share.
-#[must_use]
-pub fn xadd_workers(threads: usize) -> Workers {
+///
+/// # Errors
+/// When a thread cannot be started.
+pub fn xadd_workers(threads: usize) -> Result<Workers, String> {
     let line = Arc::new(Line::default());
     Workers::start(threads, move |_| {
         let line = Arc::clone(&line);
@@ -95,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_crew_adds_up_to_something() {
-        let mut workers = xadd_workers(4);
+        let mut workers = xadd_workers(4).unwrap();
         workers.goodput_per_s(Duration::from_millis(1));
         assert!(workers.total() > 0);
     }

@@ -136,7 +136,7 @@ impl Limit {
             Self::Cmpxchg => Ok(Probe::new(name, move || Ok(atomics::cmpxchg(&line, budget)))),
             Self::Xadd => Ok(Probe::new(name, move || Ok(atomics::xadd(&line, budget)))),
             Self::XaddCrowd => {
-                let mut workers = atomics::xadd_workers(CROWD);
+                let mut workers = atomics::xadd_workers(CROWD)?;
                 Ok(Probe::new(name, move || Ok(workers.goodput_per_s(crowd_window(budget)))))
             }
             Self::MemoryCopy => {

@@ -174,8 +174,7 @@ fn on_processor<R: Send>(index: usize, work: impl FnOnce() -> R + Send) -> Resul
         pinning::pin(index).ok_or("the thread could not be pinned")?;
         Ok(work())
     };
-    let joined = std::thread::scope(|scope| scope.spawn(pinned).join());
-    joined.map_err(|_| "the sample panicked".to_owned())?
+    pinning::apart(pinned)?
 }
 
 /// Takes one sample: bytes read per second, piece by piece from front to back, as words that are added up.

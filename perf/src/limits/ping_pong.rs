@@ -74,13 +74,14 @@ fn play<L: Link>(
             .ok_or_else(|| format!("processor {index} of this process cannot be had"))
     };
     let over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let answering = scope.spawn(|| {
-            let placed = placed(processors[1]);
-            answer(&mut link(Side::Pong), FIRST, |_| over.load(Acquire));
-            placed
-        });
-        let beginning = scope.spawn(|| {
+    // The caller stays where it is.
+    let both = || {
+        thread::scope(|scope| {
+            let answering = pinning::spawn(scope, || {
+                let placed = placed(processors[1]);
+                answer(&mut link(Side::Pong), FIRST, |_| over.load(Acquire));
+                placed
+            })?;
             let placed = placed(processors[0]);
             let mut trips = RoundTrips::new(link(Side::Ping), FIRST);
             let turns = clock::ns_per_op(budget, lap, || {
@@ -91,13 +92,11 @@ fn play<L: Link>(
             });
             over.store(true, Release);
             trips.hop();
+            answering.join().map_err(|_| "a side panicked".to_owned())??;
             placed.map(|()| clock::infallible(turns) / 2.0)
-        });
-        let ended = |_| "a side panicked".to_owned();
-        let one_way = beginning.join().map_err(ended)?;
-        answering.join().map_err(ended)??;
-        one_way
-    })
+        })
+    };
+    pinning::apart(both)?
 }
 
 #[cfg(test)]

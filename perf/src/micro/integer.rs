@@ -59,7 +59,7 @@ impl CounterCrowd {
     /// Starts the threads.
     ///
     /// # Errors
-    /// The store's error, in one line.
+    /// In one line, the store's error, or why a thread cannot be started.
     pub fn new(threads: usize) -> Result<Self, String> {
         let store = fixture::store(64, 64)?;
         let key = Key::new('c', 0);
@@ -81,7 +81,7 @@ impl CounterCrowd {
                     }
                 }
             }
-        });
+        })?;
         Ok(Self { workers, store, key, failure })
     }
 

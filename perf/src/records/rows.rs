@@ -47,19 +47,19 @@ pub struct Method {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs)]
 pub struct InUnit {
-    /// Median, in one of these units.
+    /// ● Median, in nanoseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value_ns: Option<f64>,
-    /// Median, in one of these units.
+    /// Median, in the unit that the name ends with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value_per_s: Option<f64>,
-    /// Median, in one of these units.
+    /// Median, in the unit that the name ends with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value_bytes: Option<f64>,
-    /// Median, in one of these units.
+    /// Median, in the unit that the name ends with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value_bytes_per_s: Option<f64>,
-    /// Median, in one of these units.
+    /// Median, in the unit that the name ends with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value_share: Option<f64>,
 }

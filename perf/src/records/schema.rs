@@ -2,7 +2,7 @@
 //! which is made of these types and of the prose in `schema.template.md`. It knows no values.
 //!
 //! A field's comment is its description there. A comment that begins with ● marks a field that scripts rely on. A field
-//! without a comment shares the one above it, or is described by the fields of its own type.
+//! without a comment shares the one above it, or is described by the fields of its own type; one with ● alone does both.
 
 use super::peers;
 use super::rows::{LimitsRecord, MicroRecord};
@@ -265,6 +265,9 @@ fn add_rows<'a>(of: &'a Type, prefix: &str, described: &[&str], rows: &mut Vec<R
         if text.is_empty() && prefix.is_empty() && is_common(name) {
             shared = None;
         } else if text.is_empty() && !is_apart {
+            if let (true, Some(row)) = (is_stable, shared) {
+                rows[row].names.push(name);
+            }
             add_rows(of, &format!("{prefix}{name}{}.", of.within.concat()), described, rows);
         } else if let (true, Some(row)) = (text.is_empty(), shared) {
             rows[row].names.push(name);
@@ -299,6 +302,7 @@ mod tests {
             /// of them.
             a: u32,
             b: u32,
+            /// ●
             list: Vec<Inner>,
             /// Said.
             told: Option<Inner>,
@@ -324,7 +328,7 @@ mod tests {
         assert_eq!(
             rows,
             [
-                "{a,b} true Two of them.",
+                "{a,b,list} true Two of them.",
                 "list[].{x,y,early} false X.",
                 "told false `{x,y,early}`: Said.",
                 "map.NAME.{x,y,early} false X.",

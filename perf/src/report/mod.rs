@@ -114,10 +114,14 @@ pub(crate) fn build(found: &Collection, title: &str, folder: &Path) -> Report {
     report
 }
 
+/// Says how many there are of something.
+pub(crate) fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 fn subtitle(found: &Collection) -> String {
-    let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let mut text =
-        format!("{} of {}", count(found.records.len(), "record"), count(found.files.len(), "file"));
+        format!("{} of {}", counted(found.records.len(), "record"), counted(found.files.len(), "file"));
     let began = || found.records.iter().filter_map(Record::started_unix_s);
     let first = began().fold(f64::INFINITY, f64::min);
     let last = began().fold(f64::NEG_INFINITY, f64::max);

@@ -42,7 +42,7 @@ pub struct Cell {
     /// ● `"reproduced"`, `"not_reproduced"`, `"not_comparable"` (not reached, and the machine lacks something
     /// claimed), `"inconclusive"` (disturbed, an implausible limit, or faster than the machine can be).
     pub verdict: Finding,
-    /// Claim, its machine, trial, counting, why the finding.
+    /// Why the finding; the claim, its machine, its trial.
     pub reasons: Vec<String>,
     pub published: &'static str,
     pub hardware: &'static str,
@@ -62,30 +62,30 @@ pub struct Cell {
 #[serde(default)]
 #[allow(missing_docs)]
 pub struct Figures {
-    /// Claim, its machine, trial, counting, why the finding.
+    /// How the figures were counted.
     pub definition: String,
-    /// ● The figure; median goodput, least and greatest, ratio to the figure.
+    /// ● The published figure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub figure_per_s: Option<f64>,
-    /// ● The figure; median goodput, least and greatest, ratio to the figure.
+    /// ● Median goodput of the runs; of `torn`, the most attempts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub measured_per_s: Option<f64>,
-    /// ● The figure; median goodput, least and greatest, ratio to the figure.
+    /// ● Least and greatest goodput of the runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub measured_range_per_s: Option<[f64; 2]>,
-    /// The same by attempts.
+    /// Median of attempts per second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempts_per_s: Option<f64>,
-    /// Medians of a latency and its limit; `ratio` is theirs.
+    /// Median of the latency that was claimed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub measured_ns: Option<f64>,
-    /// Medians of a latency and its limit; `ratio` is theirs.
+    /// Median of the limit of `measured_ns`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit_ns: Option<f64>,
-    /// ● The figure; median goodput, least and greatest, ratio to the figure.
+    /// ● `measured_per_s` over the figure; of a latency, over its limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ratio: Option<f64>,
-    /// The same by attempts.
+    /// `attempts_per_s` over the figure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ratio_by_attempts: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -86,13 +86,10 @@ impl Executor for ThisMachine<'_> {
         let (plan, caches) = (self.plan, self.caches.clone());
         let (rounds, line) = (&mut self.rounds, &mut self.line);
         // On a thread of its own: what is pinned stays so, and workers must find all processors.
-        let costs = std::thread::scope(|scope| {
-            let costs = scope.spawn(|| costs(plan, caches, rounds, line));
-            costs.join().unwrap_or_else(|_| Err("the measurement panicked".to_owned()))
-        });
+        let costs = pinning::apart(|| costs(plan, caches, rounds, line));
         // The workloads that follow have stores and processes to clear away, so they end in order.
         interrupt::watch();
-        costs
+        costs?
     }
 
     fn wake(&mut self) -> Result<Woken, String> {
@@ -106,12 +103,7 @@ impl Executor for ThisMachine<'_> {
         };
         let line = &mut self.line;
         let record = self.rounds.run(|| {
-            std::thread::scope(|scope| {
-                let measured = scope.spawn(|| splinter_stress::wake(&plan, line));
-                let measured = measured.join();
-                measured.map_err(|_| "the measurement panicked".to_owned())
-            })?
-            .map_err(|error| error.to_string())
+            pinning::apart(|| splinter_stress::wake(&plan, line))?.map_err(|error| error.to_string())
         })?;
         let rows = record.rows.iter().filter(|row| row.situation == Situation::Idle);
         let ways = rows.filter(|row| WAYS.contains(&row.name.as_str()));
