@@ -88,8 +88,9 @@ pub struct Window {
 pub struct Operation {
     #[serde(flatten)]
     pub counts: Counts,
-    /// ● Successes and attempts per second.
+    /// ● Successes per second.
     pub goodput_per_s: f64,
+    /// Attempts per second.
     pub attempts_per_s: f64,
     /// ● Of successful attempts, with the clock's cost, without time in `again`; `samples`: those timed.
     pub latency_ns: Percentiles,

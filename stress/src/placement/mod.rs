@@ -1,8 +1,7 @@
-//! Where workers run: the plan before the run, and the proof after it. [`machine`] is the machine as
-//! data, which [`sysfs`] and `hwloc` (a feature) read and [`source`] chooses between; [`policy`] and [`plan`]
-//! turn policies into processors; a [`Affinity`] is one worker's own record of where it was put and where
-//! it really ran. [`kernel`] is what the kernel says of threads and pages, [`writer_memory`] where the values
-//! of each writer lie. [`topology`] makes a record of a machine and a plan, and [`diagram`] a picture.
+//! Where workers run: the plan before the run, and the proof after it. [`policy`] and [`plan`] turn policies into
+//! processors of a machine; an [`Affinity`] is one worker's own record of where it was put and where it really ran.
+//! [`writer_memory`] tells where the values of each writer lie. [`topology`] makes a record of a machine and a plan, and
+//! [`diagram`] a picture.
 
 pub(crate) mod diagram;
 pub(crate) mod plan;

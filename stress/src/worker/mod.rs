@@ -149,3 +149,13 @@ impl Assignment<'_> {
 
 #[cfg(test)]
 mod tests;
+
+/// Returns the family of the keys that an operation works on.
+#[inline]
+fn family(op: Op) -> Family {
+    match op {
+        Op::Int | Op::ReadInt => Family::Counter,
+        Op::Tandem | Op::ReadTandem => Family::Group,
+        _ => Family::Value,
+    }
+}

@@ -2,9 +2,9 @@
 
 use super::Assignment;
 use super::batch::Batch;
+use super::family;
 use super::pacing::Pace;
 use super::recorder::Recorder;
-use super::writer::family;
 use crate::choice::Sampler;
 use crate::history::{self, OpKind, objects::Objects};
 use crate::keys::{self, Family};

@@ -3,10 +3,10 @@
 //! finds it full, is followed by a set of that key. The loop is compiled once for each pace; what it consists of is inlined
 //! always, since the compiler does so by itself only for functions with one caller.
 
-use super::Assignment;
 use super::pacing::Pace;
 use super::reader::Samplers;
 use super::recorder::Recorder;
+use super::{Assignment, family};
 use crate::choice::KeyChoice;
 use crate::history::{self, Event, OpKind, objects::Objects};
 use crate::keys::{self, Family};
@@ -333,15 +333,5 @@ impl<'a> WriterLoop<'a> {
     #[inline(always)]
     fn entry(&self, op: Op, index: u64) -> Option<KeyAcks<'a>> {
         self.ledger.as_ref().map(|ledger| ledger.entry(family(op), index))
-    }
-}
-
-/// Returns the family of the keys that an operation works on.
-#[inline]
-pub(super) fn family(op: Op) -> Family {
-    match op {
-        Op::Int | Op::ReadInt => Family::Counter,
-        Op::Tandem | Op::ReadTandem => Family::Group,
-        _ => Family::Value,
     }
 }
