@@ -22,7 +22,7 @@ use crate::workers::RunningWorkers;
 use crate::workload::Workload;
 use splinter_harness::clock_cost::ClockCost;
 use splinter_harness::cycles::{clock_step, cycle_ns};
-use splinter_harness::environment::{Environment, Taken};
+use splinter_harness::environment::{Environment, Taken, available_memory};
 use splinter_harness::error::RunError;
 use splinter_harness::interrupt;
 use splinter_harness::machine::Machine;
@@ -97,6 +97,7 @@ pub(crate) fn run_on(
     let mut workload = workload.clone();
     let cut = valgrind::is_running().then(|| crate::workload::under_valgrind::cut(&mut workload));
     let workload = &workload;
+    workload.check_memory(available_memory().unwrap_or(u64::MAX)).map_err(RunError::Usage)?;
     let failed = |what: &str, error: &dyn fmt::Display| RunError::Failed(format!("{what}: {error}"));
     let clock = (splinter::cycles(), Instant::now());
 
