@@ -2,7 +2,7 @@
 //! has ended, and removed again whatever happens.
 
 use crate::keys::{self, Family};
-use crate::options::{Backing, Memory};
+use crate::options::{Backing, Memory, shared_file};
 use crate::placement::plan::Plan;
 use crate::placement::{Affinity, writer_memory};
 use crate::proof::value::SHORTEST_ORDER;
@@ -15,6 +15,7 @@ use splinter::{Config, Location, Placement, Reserve, Residency, Store, StoreErro
 use splinter_harness::error::RunError;
 use splinter_harness::interrupt;
 use splinter_harness::rng::Rng;
+use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
 /// Share of touched pages that must be on the node asked for. Not all: pages that the kernel
@@ -29,6 +30,8 @@ pub(crate) struct Setup {
     /// The store.
     pub store: Store,
     location: Location,
+    /// Device and inode of the file that it is in, where that has a name.
+    file: Option<(u64, u64)>,
 }
 
 impl Setup {
@@ -79,7 +82,8 @@ impl Setup {
         let store = Store::create(&location, &config).map_err(refused)?;
         // Where memfds are denied an anonymous store has got a name after all.
         let location = store.location().clone();
-        Ok(Self { store, location })
+        let file = identity(&location);
+        Ok(Self { store, location, file })
     }
 
     /// Gives every key its first value, and its signal group where there are watchers: with all
@@ -166,11 +170,23 @@ impl Setup {
 
 impl Drop for Setup {
     fn drop(&mut self) {
-        if self.location != Location::Anonymous {
+        // A file that has taken its place is the user's.
+        if self.file.is_some() && identity(&self.location) == self.file {
             // Already gone is as good; anything else cannot be helped here.
             let _ = self.location.unlink();
         }
     }
+}
+
+/// Returns device and inode of the file that a store is in, if there is one by that name.
+fn identity(location: &Location) -> Option<(u64, u64)> {
+    let path = match location {
+        Location::Anonymous => return None,
+        Location::Shared(name) => shared_file(name),
+        Location::File(path) => path.clone(),
+    };
+    let there = path.symlink_metadata().ok()?;
+    Some((there.dev(), there.ino()))
 }
 
 /// Ends the filling of a store, which may take long, when the user wants to stop.
@@ -305,6 +321,21 @@ mod tests {
     fn placed(pages: &[(u32, u64)]) -> MemoryPlacement {
         let after = Pages { nodes: pages.iter().copied().collect(), ..Pages::default() };
         MemoryPlacement { after, ..MemoryPlacement::default() }
+    }
+
+    #[test]
+    fn a_file_that_took_the_place_of_the_store_is_left() {
+        let path = std::env::temp_dir().join(format!("splinter-setup-{}", std::process::id()));
+        let backing = Backing::File(path.clone());
+        let workload = Workload { keys: 8, writers: 1, backing, ..Workload::default() };
+        drop(Setup::create(&workload).unwrap());
+        assert!(!path.exists());
+        let setup = Setup::create(&workload).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, "the user's").unwrap();
+        drop(setup);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "the user's");
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]
