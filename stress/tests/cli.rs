@@ -380,7 +380,7 @@ fn latencies_of_a_comparison_are_those_of_a_write() {
 
 #[test]
 fn an_interrupted_run_keeps_what_it_has_and_leaves_nothing_behind() {
-    for workers in ["threads", "processes"] {
+    for (workers, ended_by) in [("threads", Signal::SIGINT), ("processes", Signal::SIGHUP)] {
         let name = format!("splinter-stress-interrupted-{workers}-{}", std::process::id());
         let path = PathBuf::from("/dev/shm").join(&name);
         let child = program()
@@ -406,7 +406,7 @@ fn an_interrupted_run_keeps_what_it_has_and_leaves_nothing_behind() {
         };
         // Long enough for the clock to have started; nothing depends on how long.
         std::thread::sleep(Duration::from_millis(500));
-        signal(child.id(), Signal::SIGINT);
+        signal(child.id(), ended_by);
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(4));
         let record: Value = serde_json::from_slice(&output.stdout).unwrap();
