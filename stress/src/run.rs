@@ -18,6 +18,7 @@ use crate::record::{MemoryPlacement, Record};
 use crate::setup::Setup;
 use crate::shared_state::{Phase, SharedState, State};
 use crate::steady::{self, Steadiness};
+use crate::threads::start_shared;
 use crate::workers::RunningWorkers;
 use crate::workload::Workload;
 use splinter_harness::clock_cost::ClockCost;
@@ -101,6 +102,7 @@ pub(crate) fn run_on(
     let failed = |what: &str, error: &dyn fmt::Display| RunError::Failed(format!("{what}: {error}"));
     let clock = (splinter::cycles(), Instant::now());
 
+    start_shared().map_err(RunError::Failed)?;
     let _tuned = AppliedTuning::apply(workload).map_err(RunError::Usage)?;
 
     // Prepare: what is needed to judge later, the plan, the store and its first values.

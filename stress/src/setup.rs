@@ -9,6 +9,7 @@ use crate::proof::value::SHORTEST_ORDER;
 use crate::proof::value::{self, PREFILL};
 use crate::record::{MemoryPlacement, Pages, StoreFacts};
 use crate::target::{Miss, Writes, retry};
+use crate::threads::start_in;
 use crate::workload::{KeySets, Workload};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use splinter::{Config, Location, Placement, Reserve, Residency, Store, StoreError, Tuning};
@@ -107,7 +108,7 @@ impl Setup {
     fn fill_by_writer(&self, workload: &Workload, plan: &Plan) -> Result<(), RunError> {
         for (writer, &cpu) in (0..workload.writers).zip(&plan.cpus) {
             let filled = std::thread::scope(|scope| {
-                let fill = || {
+                let fill = move || {
                     let affinity = Affinity::take(cpu);
                     if !affinity.placed() && !workload.allow_misplacement {
                         let fault = affinity.fault().unwrap_or_default();
@@ -115,9 +116,10 @@ impl Setup {
                     }
                     self.fill_keys(workload, &workload.writer_keys(writer), writer)
                 };
-                scope.spawn(fill).join()
+                let thread = start_in(scope, fill).map_err(RunError::Failed)?;
+                thread.join().unwrap_or_else(|_| Err(RunError::Failed("the filling thread died".into())))
             });
-            filled.unwrap_or_else(|_| Err(RunError::Failed("the filling thread died".into())))?;
+            filled?;
         }
         Ok(())
     }

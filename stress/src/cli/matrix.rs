@@ -3,8 +3,9 @@
 use super::arguments::{Flags, MATRIX};
 use crate::matrix::axis::DEFAULT;
 use crate::matrix::{Axis, MatrixPlan, matrix, matrix_summary};
+use crate::threads::start_shared;
 use clap::Args;
-use splinter_harness::program::{Outcome, OutputArguments, complain};
+use splinter_harness::program::{Failure, Outcome, OutputArguments, complain};
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
@@ -57,6 +58,7 @@ impl MatrixArguments {
 /// Runs and prints.
 pub(super) fn run(arguments: &MatrixArguments) -> Outcome {
     let plan = arguments.plan()?;
+    start_shared().map_err(Failure::Machine)?;
     arguments.output.run_and_report(
         "matrix",
         &arguments.flags.inputs(&plan.base),
