@@ -6,7 +6,7 @@ mod common;
 use common::{children, count, held, is_gone, passes, program, refuses, signal, stress};
 use nix::sys::signal::Signal;
 use serde_json::Value;
-use splinter_testkit::{Folder, wait_for, wait_until};
+use splinter_testkit::{Folder, refused, wait_for, wait_until};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -459,4 +459,14 @@ fn completions_and_pages_have_every_command_and_flag() {
         let text = std::fs::read_to_string(page).unwrap();
         assert!(text.contains(".SH OPTIONS"), "{verb}");
     }
+    // Pages that do not fit leave those that are there as they were.
+    let page = folder.join("splinter-stress-run.1");
+    let before = std::fs::read(&page).unwrap();
+    let script = format!("ulimit -f 1; exec $0 manual {}", folder.display());
+    let mut shell = std::process::Command::new("sh");
+    let output = shell.args(["-c", &script, env!("CARGO_BIN_EXE_splinter-stress")]).output().unwrap();
+    refused(&output, "manual", &["cannot write", "ulimit -f"]);
+    assert_eq!(std::fs::read(&page).unwrap(), before);
+    let output = program().args(["manual", ""]).output().unwrap();
+    refused(&output, "manual ''", &["<FOLDER>"]);
 }
