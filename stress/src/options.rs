@@ -123,6 +123,16 @@ pub(crate) fn shared_file(name: &str) -> PathBuf {
     Path::new("/dev/shm").join(name.strip_prefix('/').unwrap_or(name))
 }
 
+impl Backing {
+    /// Returns the file of a store in shared memory, in which no result may go.
+    pub(crate) fn shared_file(&self) -> Option<PathBuf> {
+        match self {
+            Self::Shared(name) => Some(shared_file(name)),
+            Self::Anonymous | Self::File(_) => None,
+        }
+    }
+}
+
 impl Span {
     /// Parses a time.
     ///

@@ -16,6 +16,7 @@ use splinter::{Config, Location, Placement, Reserve, Residency, Store, StoreErro
 use splinter_harness::error::RunError;
 use splinter_harness::interrupt;
 use splinter_harness::rng::Rng;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
@@ -54,6 +55,11 @@ impl Setup {
             }
             StoreError::Placement(why) => {
                 RunError::Usage(format!("the memory cannot be placed: {why}; change --node or --interleave"))
+            }
+            StoreError::Os { ref source, .. }
+                if matches!(workload.backing, Backing::File(_)) && is_of_the_path(source.kind()) =>
+            {
+                RunError::Usage(format!("{error}; give --backing a file in a folder that can be written"))
             }
             other => RunError::Failed(format!("the store cannot be created: {other}")),
         };
@@ -178,6 +184,12 @@ impl Drop for Setup {
             let _ = self.location.unlink();
         }
     }
+}
+
+/// Tells whether the kernel refuses a path, which is the user's to change.
+fn is_of_the_path(kind: ErrorKind) -> bool {
+    use ErrorKind::{IsADirectory, NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem};
+    matches!(kind, IsADirectory | NotADirectory | NotFound | PermissionDenied | ReadOnlyFilesystem)
 }
 
 /// Returns device and inode of the file that a store is in, if there is one by that name.

@@ -71,6 +71,21 @@ fn named_and_file_stores_are_removed_afterwards() {
 }
 
 #[test]
+fn values_that_no_flag_takes_are_refused_in_words_of_the_flag() {
+    refuses(
+        SMALL,
+        &[
+            ("--history=", "--history"),
+            ("--again 1e9", "'1e9' is no count"),
+            ("--again 99G", "too much"),
+            ("--backing file:/nonexist/x", "give --backing a file in a folder"),
+            ("--backing shared:stress-in --record /dev/shm/stress-in", "this command reads it"),
+        ],
+    );
+    refuses("matrix", &[("--backing shared:stress-in --record /dev/shm/stress-in", "this command reads it")]);
+}
+
+#[test]
 fn a_store_that_exists_already_is_left_alone() {
     let folder = Folder::new();
     let path = folder.put("taken", "mine");

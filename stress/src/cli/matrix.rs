@@ -59,9 +59,10 @@ impl MatrixArguments {
 pub(super) fn run(arguments: &MatrixArguments) -> Outcome {
     let plan = arguments.plan()?;
     start_shared().map_err(Failure::Machine)?;
+    let shared = plan.base.backing.shared_file();
     arguments.output.run_and_report(
         "matrix",
-        &arguments.flags.inputs(&plan.base),
+        &[&arguments.flags.inputs(&plan.base)[..], &[shared.as_deref()]].concat(),
         None,
         |line| matrix(&plan, line),
         |record| {

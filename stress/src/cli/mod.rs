@@ -140,7 +140,8 @@ fn run_verb(arguments: &RunArguments) -> Outcome {
     }
     let RunArguments { flags, output: files, hdr, .. } = arguments;
     let outputs = [files.record.as_deref(), hdr.as_deref(), flags.history_file()];
-    try_files(&outputs, &flags.inputs(&workloads[0]))?;
+    let shared = workloads[0].backing.shared_file();
+    try_files(&outputs, &[&flags.inputs(&workloads[0])[..], &[shared.as_deref()]].concat())?;
     interrupt::watch();
     let mut records = Vec::new();
     let mut printed = Ok(());
