@@ -106,6 +106,16 @@ fn without_memory_a_run_says_so() {
 }
 
 #[test]
+fn without_memory_a_history_is_not_read() {
+    let header = "{\"schema_version\":1,\"kind\":\"history\",\"cycle_ns\":1}\n";
+    let line = "{\"invoked\":1,\"returned\":1,\"worker\":0,\"object\":\"value\",\"key\":\"k\",\"operation\":\"get\"}\n";
+    let folder = Folder::new();
+    let history = folder.put("history", header.to_owned() + &line.repeat(300_000));
+    let output = shell(&format!("ulimit -v 50000; exec $0 history {history}")).output().unwrap();
+    refused(&output, 4, &["not enough memory", "ulimit -v"], "");
+}
+
+#[test]
 fn a_result_that_cannot_be_written_is_told_and_not_taken_for_a_pass() {
     let full = || std::fs::File::options().write(true).open("/dev/full");
     for line in
