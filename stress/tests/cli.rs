@@ -71,6 +71,15 @@ fn named_and_file_stores_are_removed_afterwards() {
 }
 
 #[test]
+fn a_profile_of_the_environment_that_cannot_be_read_is_told() {
+    let line = "run --ops 5 --writers 1 --readers 1 --no-histogram --json";
+    let output = program().args(line.split(' ')).env("SPLINTER_PROFILE", "/nowhere/at/all").output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), errors.lines().count()), (Some(0), 1), "{errors}");
+    assert!(errors.contains("SPLINTER_PROFILE") && errors.contains("/nowhere/at/all"), "{errors}");
+}
+
+#[test]
 fn values_that_no_flag_takes_are_refused_in_words_of_the_flag() {
     refuses(
         SMALL,
