@@ -136,11 +136,12 @@ impl Workload {
             Ok(())
         };
         let keys = self.key_sets();
-        let values = u128::from(keys.values.end) + u128::from(keys.groups.end) * u128::from(self.orders);
-        let stored = match self.backing {
+        let values = match self.backing {
             Backing::File(_) => 0,
-            _ => values * u128::from(self.value_len.shortest()),
+            _ => u128::from(keys.values.end) + u128::from(keys.groups.end) * u128::from(self.orders),
         };
+        // At least: each key has a value, and each worker a buffer for one.
+        let stored = (values + u128::from(self.operators())) * u128::from(self.value_len.shortest());
         refuse(stored, "the first values of all keys", "lower --keys or shorten --value-len")?;
         // Each operation is in its worker's log, and at the end in the history that is made of all logs.
         let each = self
@@ -235,7 +236,9 @@ mod tests {
         workload.history = None;
         workload.value_len = "4294967232".parse().unwrap();
         assert!(refused(&workload, 1 << 40).contains("--value-len"));
+        // In a file there is room for them, but not in the workers.
         workload.backing = "file:x".parse().unwrap();
-        assert_eq!(workload.check_memory(1 << 20), Ok(()));
+        assert_eq!(workload.check_memory(16 << 30), Ok(()));
+        refused(&workload, 4 << 30);
     }
 }
