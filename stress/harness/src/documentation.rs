@@ -61,11 +61,12 @@ fn shown(command: &Command) -> Command {
         .subcommands(command.get_subcommands().filter(|verb| !verb.is_hide_set()).cloned())
 }
 
-/// Writes a page for the program and one for each command, whole or not at all. Returns where, a line each.
+/// Writes a page for the program and one for each command, each of them whole or not at all. Returns where, a line each.
 fn pages(folder: &Path, command: Command) -> Result<String, String> {
-    let refused = |path: &Path, error| format!("cannot write pages to {}: {error}", path.display());
-    std::fs::create_dir_all(folder)
-        .map_err(|error| refused(folder, refusal_or(error, "give a folder that can be written")))?;
+    std::fs::create_dir_all(folder).map_err(|error| {
+        let why = refusal_or(error, "give a folder that can be written");
+        format!("cannot write pages to {}: {why}", folder.display())
+    })?;
     let mut command = command.disable_help_subcommand(true);
     command.build();
     let verbs = command.get_subcommands().cloned().collect::<Vec<_>>();
