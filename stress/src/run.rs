@@ -49,7 +49,9 @@ const LONGEST_WARMUP: Duration = Duration::from_secs(2);
 /// Under Valgrind the workload is cut down; the record says to what, and that its times mean nothing.
 ///
 /// ```
-/// use splinter_stress::{Silent, Span, Verdict, Warmup, Workload, run};
+/// use splinter_harness::progress::Silent;
+/// use splinter_harness::verdict::Verdict;
+/// use splinter_stress::{Span, Workload, run};
 ///
 /// let workload = Workload {
 ///     writers: 2,
