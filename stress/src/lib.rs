@@ -37,6 +37,7 @@ mod shared_state;
 mod steady;
 mod sweep;
 mod target;
+mod threads;
 mod wake;
 mod worker;
 mod workers;

@@ -7,7 +7,7 @@ use splinter_harness::cpulist;
 use splinter_harness::named_enum;
 use splinter_harness::text::{parse_count, parse_duration, print_duration};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -116,6 +116,21 @@ pub enum Backing {
     Shared(String),
     /// In a file.
     File(PathBuf),
+}
+
+/// Returns the file that shared memory of this name is in; one leading `/` is dropped, as `shm_open` does.
+pub(crate) fn shared_file(name: &str) -> PathBuf {
+    Path::new("/dev/shm").join(name.strip_prefix('/').unwrap_or(name))
+}
+
+impl Backing {
+    /// Returns the file of a store in shared memory, in which no result may go.
+    pub(crate) fn shared_file(&self) -> Option<PathBuf> {
+        match self {
+            Self::Shared(name) => Some(shared_file(name)),
+            Self::Anonymous | Self::File(_) => None,
+        }
+    }
 }
 
 impl Span {

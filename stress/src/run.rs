@@ -18,11 +18,12 @@ use crate::record::{MemoryPlacement, Record};
 use crate::setup::Setup;
 use crate::shared_state::{Phase, SharedState, State};
 use crate::steady::{self, Steadiness};
+use crate::threads::start_shared;
 use crate::workers::RunningWorkers;
 use crate::workload::Workload;
 use splinter_harness::clock_cost::ClockCost;
 use splinter_harness::cycles::{clock_step, cycle_ns};
-use splinter_harness::environment::{Environment, Taken};
+use splinter_harness::environment::{Environment, Taken, available_memory};
 use splinter_harness::error::RunError;
 use splinter_harness::interrupt;
 use splinter_harness::machine::Machine;
@@ -48,7 +49,9 @@ const LONGEST_WARMUP: Duration = Duration::from_secs(2);
 /// Under Valgrind the workload is cut down; the record says to what, and that its times mean nothing.
 ///
 /// ```
-/// use splinter_stress::{Silent, Span, Verdict, Warmup, Workload, run};
+/// use splinter_harness::progress::Silent;
+/// use splinter_harness::verdict::Verdict;
+/// use splinter_stress::{Span, Workload, run};
 ///
 /// let workload = Workload {
 ///     writers: 2,
@@ -97,9 +100,11 @@ pub(crate) fn run_on(
     let mut workload = workload.clone();
     let cut = valgrind::is_running().then(|| crate::workload::under_valgrind::cut(&mut workload));
     let workload = &workload;
+    workload.check_memory(available_memory().unwrap_or(u64::MAX)).map_err(RunError::Usage)?;
     let failed = |what: &str, error: &dyn fmt::Display| RunError::Failed(format!("{what}: {error}"));
     let clock = (splinter::cycles(), Instant::now());
 
+    start_shared().map_err(RunError::Failed)?;
     let _tuned = AppliedTuning::apply(workload).map_err(RunError::Usage)?;
 
     // Prepare: what is needed to judge later, the plan, the store and its first values.

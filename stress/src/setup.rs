@@ -2,19 +2,22 @@
 //! has ended, and removed again whatever happens.
 
 use crate::keys::{self, Family};
-use crate::options::{Backing, Memory};
+use crate::options::{Backing, Memory, shared_file};
 use crate::placement::plan::Plan;
 use crate::placement::{Affinity, writer_memory};
 use crate::proof::value::SHORTEST_ORDER;
 use crate::proof::value::{self, PREFILL};
 use crate::record::{MemoryPlacement, Pages, StoreFacts};
 use crate::target::{Miss, Writes, retry};
+use crate::threads::start_in;
 use crate::workload::{KeySets, Workload};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use splinter::{Config, Location, Placement, Reserve, Residency, Store, StoreError, Tuning};
 use splinter_harness::error::RunError;
 use splinter_harness::interrupt;
 use splinter_harness::rng::Rng;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
 /// Share of touched pages that must be on the node asked for. Not all: pages that the kernel
@@ -29,6 +32,8 @@ pub(crate) struct Setup {
     /// The store.
     pub store: Store,
     location: Location,
+    /// Device and inode of the file that it is in, where that has a name.
+    file: Option<(u64, u64)>,
 }
 
 impl Setup {
@@ -50,6 +55,11 @@ impl Setup {
             }
             StoreError::Placement(why) => {
                 RunError::Usage(format!("the memory cannot be placed: {why}; change --node or --interleave"))
+            }
+            StoreError::Os { ref source, .. }
+                if matches!(workload.backing, Backing::File(_)) && is_of_the_path(source.kind()) =>
+            {
+                RunError::Usage(format!("{error}; give --backing a file in a folder that can be written"))
             }
             other => RunError::Failed(format!("the store cannot be created: {other}")),
         };
@@ -79,7 +89,8 @@ impl Setup {
         let store = Store::create(&location, &config).map_err(refused)?;
         // Where memfds are denied an anonymous store has got a name after all.
         let location = store.location().clone();
-        Ok(Self { store, location })
+        let file = identity(&location);
+        Ok(Self { store, location, file })
     }
 
     /// Gives every key its first value, and its signal group where there are watchers: with all
@@ -103,7 +114,7 @@ impl Setup {
     fn fill_by_writer(&self, workload: &Workload, plan: &Plan) -> Result<(), RunError> {
         for (writer, &cpu) in (0..workload.writers).zip(&plan.cpus) {
             let filled = std::thread::scope(|scope| {
-                let fill = || {
+                let fill = move || {
                     let affinity = Affinity::take(cpu);
                     if !affinity.placed() && !workload.allow_misplacement {
                         let fault = affinity.fault().unwrap_or_default();
@@ -111,9 +122,10 @@ impl Setup {
                     }
                     self.fill_keys(workload, &workload.writer_keys(writer), writer)
                 };
-                scope.spawn(fill).join()
+                let thread = start_in(scope, fill).map_err(RunError::Failed)?;
+                thread.join().unwrap_or_else(|_| Err(RunError::Failed("the filling thread died".into())))
             });
-            filled.unwrap_or_else(|_| Err(RunError::Failed("the filling thread died".into())))?;
+            filled?;
         }
         Ok(())
     }
@@ -166,11 +178,29 @@ impl Setup {
 
 impl Drop for Setup {
     fn drop(&mut self) {
-        if self.location != Location::Anonymous {
+        // A file that has taken its place is the user's.
+        if self.file.is_some() && identity(&self.location) == self.file {
             // Already gone is as good; anything else cannot be helped here.
             let _ = self.location.unlink();
         }
     }
+}
+
+/// Tells whether the kernel refuses a path, which is the user's to change.
+fn is_of_the_path(kind: ErrorKind) -> bool {
+    use ErrorKind::{IsADirectory, NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem};
+    matches!(kind, IsADirectory | NotADirectory | NotFound | PermissionDenied | ReadOnlyFilesystem)
+}
+
+/// Returns device and inode of the file that a store is in, if there is one by that name.
+fn identity(location: &Location) -> Option<(u64, u64)> {
+    let path = match location {
+        Location::Anonymous => return None,
+        Location::Shared(name) => shared_file(name),
+        Location::File(path) => path.clone(),
+    };
+    let there = path.symlink_metadata().ok()?;
+    Some((there.dev(), there.ino()))
 }
 
 /// Ends the filling of a store, which may take long, when the user wants to stop.
@@ -305,6 +335,21 @@ mod tests {
     fn placed(pages: &[(u32, u64)]) -> MemoryPlacement {
         let after = Pages { nodes: pages.iter().copied().collect(), ..Pages::default() };
         MemoryPlacement { after, ..MemoryPlacement::default() }
+    }
+
+    #[test]
+    fn a_file_that_took_the_place_of_the_store_is_left() {
+        let path = std::env::temp_dir().join(format!("splinter-setup-{}", std::process::id()));
+        let backing = Backing::File(path.clone());
+        let workload = Workload { keys: 8, writers: 1, backing, ..Workload::default() };
+        drop(Setup::create(&workload).unwrap());
+        assert!(!path.exists());
+        let setup = Setup::create(&workload).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, "the user's").unwrap();
+        drop(setup);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "the user's");
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]

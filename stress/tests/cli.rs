@@ -6,7 +6,7 @@ mod common;
 use common::{children, count, held, is_gone, passes, program, refuses, signal, stress};
 use nix::sys::signal::Signal;
 use serde_json::Value;
-use splinter_testkit::{Folder, wait_for, wait_until};
+use splinter_testkit::{Folder, refused, wait_for, wait_until};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -68,6 +68,30 @@ fn named_and_file_stores_are_removed_afterwards() {
         passes(&format!("{SMALL} --workers {workers} --backing file:{}", path.display()));
         assert!(!path.exists());
     }
+}
+
+#[test]
+fn a_profile_of_the_environment_that_cannot_be_read_is_told() {
+    let line = "run --ops 5 --writers 1 --readers 1 --no-histogram --json";
+    let output = program().args(line.split(' ')).env("SPLINTER_PROFILE", "/nowhere/at/all").output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), errors.lines().count()), (Some(0), 1), "{errors}");
+    assert!(errors.contains("SPLINTER_PROFILE") && errors.contains("/nowhere/at/all"), "{errors}");
+}
+
+#[test]
+fn values_that_no_flag_takes_are_refused_in_words_of_the_flag() {
+    refuses(
+        SMALL,
+        &[
+            ("--history=", "--history"),
+            ("--again 1e9", "'1e9' is no count"),
+            ("--again 99G", "too much"),
+            ("--backing file:/nonexist/x", "give --backing a file in a folder"),
+            ("--backing shared:stress-in --record /dev/shm/stress-in", "this command reads it"),
+        ],
+    );
+    refuses("matrix", &[("--backing shared:stress-in --record /dev/shm/stress-in", "this command reads it")]);
 }
 
 #[test]
@@ -380,7 +404,7 @@ fn latencies_of_a_comparison_are_those_of_a_write() {
 
 #[test]
 fn an_interrupted_run_keeps_what_it_has_and_leaves_nothing_behind() {
-    for workers in ["threads", "processes"] {
+    for (workers, ended_by) in [("threads", Signal::SIGINT), ("processes", Signal::SIGHUP)] {
         let name = format!("splinter-stress-interrupted-{workers}-{}", std::process::id());
         let path = PathBuf::from("/dev/shm").join(&name);
         let child = program()
@@ -406,7 +430,7 @@ fn an_interrupted_run_keeps_what_it_has_and_leaves_nothing_behind() {
         };
         // Long enough for the clock to have started; nothing depends on how long.
         std::thread::sleep(Duration::from_millis(500));
-        signal(child.id(), Signal::SIGINT);
+        signal(child.id(), ended_by);
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(4));
         let record: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -459,4 +483,14 @@ fn completions_and_pages_have_every_command_and_flag() {
         let text = std::fs::read_to_string(page).unwrap();
         assert!(text.contains(".SH OPTIONS"), "{verb}");
     }
+    // Pages that do not fit leave those that are there as they were.
+    let page = folder.join("splinter-stress-run.1");
+    let before = std::fs::read(&page).unwrap();
+    let script = format!("ulimit -f 1; exec $0 manual {}", folder.display());
+    let mut shell = std::process::Command::new("sh");
+    let output = shell.args(["-c", &script, env!("CARGO_BIN_EXE_splinter-stress")]).output().unwrap();
+    refused(&output, "manual", &["cannot write", "ulimit -f"]);
+    assert_eq!(std::fs::read(&page).unwrap(), before);
+    let output = program().args(["manual", ""]).output().unwrap();
+    refused(&output, "manual ''", &["<FOLDER>"]);
 }

@@ -87,10 +87,32 @@ fn without_descriptors_a_run_says_so() {
 }
 
 #[test]
+fn without_threads_a_verb_says_so() {
+    let folder = Folder::new();
+    let history = folder.put("history", "{\"schema_version\":1,\"kind\":\"history\",\"cycle_ns\":0.5}\n");
+    for verb in [LOAD, &format!("history {history}"), "numa", "matrix --writers 1 --readers 0 --ops 5"] {
+        // As with a limit on processes: no thread has room for its stack.
+        let script = format!("export RUST_MIN_STACK=100000000000000; exec $0 {verb}");
+        let output = shell(&script).output().unwrap();
+        refused(&output, 4, &["thread could not be started", "ulimit -u"], "");
+    }
+}
+
+#[test]
 fn without_memory_a_run_says_so() {
     // Room for the program, however large it is built, and far from enough for the store.
     let output = shell(&format!("ulimit -v 400000; exec $0 {LOAD} --slots 8M")).output().unwrap();
     refused(&output, 4, &["Cannot allocate memory", "ulimit -v"], "");
+}
+
+#[test]
+fn without_memory_a_history_is_not_read() {
+    let header = "{\"schema_version\":1,\"kind\":\"history\",\"cycle_ns\":1}\n";
+    let line = "{\"invoked\":1,\"returned\":1,\"worker\":0,\"object\":\"value\",\"key\":\"k\",\"operation\":\"get\"}\n";
+    let folder = Folder::new();
+    let history = folder.put("history", header.to_owned() + &line.repeat(300_000));
+    let output = shell(&format!("ulimit -v 50000; exec $0 history {history}")).output().unwrap();
+    refused(&output, 4, &["not enough memory", "ulimit -v"], "");
 }
 
 #[test]

@@ -64,7 +64,11 @@ fn a_saved_history_is_checked_again_and_a_wrong_one_is_shown_at_its_shortest() {
     stale["epoch"] = 0.into();
     stale["invoked"] = (u64::MAX - 5).into();
     stale["returned"] = (u64::MAX - 3).into();
-    std::fs::write(&bad, format!("{text}{stale}\n")).unwrap();
+    // As in an older file, which does not say how many operations it has.
+    let (header, operations) = text.split_once('\n').unwrap();
+    let mut header: Value = serde_json::from_str(header).unwrap();
+    assert!(header.as_object_mut().unwrap().remove("operations").is_some());
+    std::fs::write(&bad, format!("{header}\n{operations}{stale}\n")).unwrap();
     let output = check(&bad, &["--json"]);
     let text = String::from_utf8_lossy(&check(&bad, &[]).stdout).into_owned();
     assert_eq!(output.status.code(), Some(1));
@@ -80,7 +84,28 @@ fn a_saved_history_is_checked_again_and_a_wrong_one_is_shown_at_its_shortest() {
 fn what_is_no_history_is_refused_in_one_line() {
     let folder = Folder::new();
     let path = folder.put("no-history", "{}\n");
-    refuses("history", &[(&path, "history"), ("/nowhere/at/all", "/nowhere/at/all")]);
+    let cases =
+        [(&*path, "history"), ("/nowhere/at/all", "/nowhere/at/all"), ("/dev/zero", "longer than 4 MiB")];
+    refuses("history", &cases);
+    // What is in a file reaches the terminal as escapes only.
+    for (what, kind) in [("run\\u001b[2J\\nforged", "history"), ("history", "value\\u001b[2J\\nforged")] {
+        let text = format!(
+            "{{\"schema_version\":1,\"kind\":\"{what}\",\"cycle_ns\":1}}\n{{\"invoked\":1,\"returned\":1,\
+             \"worker\":0,\"object\":\"{kind}\",\"key\":\"k\",\"operation\":\"get\"}}\n"
+        );
+        refuses("history", &[(&folder.put("forged", text), "\\u{1b}[2J\\nforged")]);
+    }
+    let read = |id: u32, at: u32| {
+        format!(
+            "{{\"invoked\":{at},\"returned\":{at},\"worker\":0,\"object\":\"counter\",\"operation\":\"get_number\",\
+             \"key\":\"\\u001b[2J\\nforged\",\"id\":{id}}}\n"
+        )
+    };
+    let header = "{\"schema_version\":1,\"kind\":\"history\",\"cycle_ns\":1}\n";
+    let text = format!("{header}{}{}", read(1, 5), read(2, 9));
+    let output = program().args(["history", &folder.put("forged", text)]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("on counter \\u{1b}[2J\\nforged:"), "{text}");
     refuses(
         "run",
         &[

@@ -1,9 +1,11 @@
 //! Completions for shells and pages for `man`, made from the very table of flags that parses the command line.
 
+use crate::files::{cannot_write, replace};
+use crate::text::refusal_or;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Command, Subcommand};
 use clap_complete::Shell;
-use std::io;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// The verbs about the command line itself, for both programs.
@@ -31,10 +33,10 @@ fn shells() -> impl TypedValueParser<Value = Shell> {
 
 impl Documentation {
     /// Returns the completions, or writes a page for the program and one for each of its commands and returns where,
-    /// as many lines as pages.
+    /// as many lines as pages; a page is replaced whole or left as it was.
     ///
     /// # Errors
-    /// One line that says which folder cannot be written.
+    /// One line that says what cannot be written, and what to do.
     pub fn text(&self, command: &Command) -> Result<String, String> {
         let mut command = shown(command);
         match self {
@@ -44,10 +46,7 @@ impl Documentation {
                 clap_complete::generate(*shell, &mut command, name, &mut text);
                 Ok(String::from_utf8(text).expect("completions are text"))
             }
-            Self::Manual { folder } => pages(folder, &command).map_err(|error| {
-                let folder = folder.display();
-                format!("cannot write pages to {folder}: {error}; give a folder that can be written")
-            }),
+            Self::Manual { folder } => pages(folder, command),
         }
     }
 }
@@ -62,16 +61,27 @@ fn shown(command: &Command) -> Command {
         .subcommands(command.get_subcommands().filter(|verb| !verb.is_hide_set()).cloned())
 }
 
-fn pages(folder: &Path, command: &Command) -> io::Result<String> {
-    std::fs::create_dir_all(folder)?;
-    clap_mangen::generate_to(command.clone(), folder)?;
+/// Writes a page for the program and one for each command, each of them whole or not at all. Returns where, a line each.
+fn pages(folder: &Path, command: Command) -> Result<String, String> {
+    std::fs::create_dir_all(folder).map_err(|error| {
+        let why = refusal_or(error, "give a folder that can be written");
+        format!("cannot write pages to {}: {why}", folder.display())
+    })?;
+    let mut command = command.disable_help_subcommand(true);
+    command.build();
+    let verbs = command.get_subcommands().cloned().collect::<Vec<_>>();
     let mut written: Vec<String> = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        let name = entry?.file_name().to_string_lossy().into_owned();
-        if name.starts_with(command.get_name()) && name.ends_with(".1") {
-            written.push(folder.join(name).display().to_string());
-        }
+    for command in verbs.into_iter().chain([command]) {
+        let page = clap_mangen::Man::new(command);
+        let path = folder.join(page.get_filename());
+        replace(&path, |file| {
+            let mut text = Vec::new();
+            page.render(&mut text)?;
+            file.write_all(&text)
+        })
+        .map_err(|error| cannot_write(&path, error))?;
+        written.push(format!("{}\n", path.display()));
     }
     written.sort_unstable();
-    Ok(written.iter().map(|page| format!("{page}\n")).collect())
+    Ok(written.concat())
 }

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: a flag that the run looks at, so that workers are stopped and everything is
+//! Ctrl-C, SIGTERM and SIGHUP: a flag that the run looks at, so that workers are stopped and everything is
 //! cleaned up in the ordinary way.
 #![allow(unsafe_code)] // Installs a signal handler.
 
@@ -12,14 +12,20 @@ extern "C" fn note(_: libc::c_int) {
     REQUESTED.store(true, Relaxed);
 }
 
-/// Turns SIGINT and SIGTERM into the flag, from now on.
+/// Turns SIGINT, SIGTERM and SIGHUP into the flag, from now on; a SIGHUP that is ignored, as under nohup, stays so.
 pub fn watch() {
     let action = SigAction::new(SigHandler::Handler(note), SaFlags::SA_RESTART, SigSet::empty());
-    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         // SAFETY: the handler stores to an atomic and does nothing else, which is safe at any
         // moment.
-        let installed = unsafe { sigaction(signal, &action) };
-        debug_assert!(installed.is_ok(), "{signal} can be handled");
+        let before = unsafe { sigaction(signal, &action) };
+        debug_assert!(before.is_ok(), "{signal} can be handled");
+        if let (Signal::SIGHUP, Ok(before)) = (signal, before)
+            && matches!(before.handler(), SigHandler::SigIgn)
+        {
+            // SAFETY: what was installed before is installed again.
+            let _ = unsafe { sigaction(signal, &before) };
+        }
     }
 }
 

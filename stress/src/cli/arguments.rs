@@ -9,6 +9,7 @@ use crate::workload::{FIELDS, Workload};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
 use splinter::{Profile, Scrub, StoreError};
 use splinter_harness::program::OutputArguments;
+use splinter_harness::text::parse_count;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -23,13 +24,21 @@ pub(super) struct RunArguments {
     pub(super) print_workload: bool,
     /// Has figures count, not only invariants: runs again, at most N times, while others disturb the run; if they still do,
     /// it is inconclusive
-    #[arg(long, value_name = "N", help_heading = "Results")]
+    #[arg(long, value_name = "N", value_parser = times, help_heading = "Results")]
     pub(super) again: Option<u32>,
     #[command(flatten, next_help_heading = "Results")]
     pub(super) output: OutputArguments,
     /// Writes the latencies to a file, as an HdrHistogram V2 log
     #[arg(long, value_name = "PATH", help_heading = "Results")]
     pub(super) hdr: Option<PathBuf>,
+}
+
+/// Stands for a value that is not given, where it may be left out: no argument of a program can have it.
+const NO_VALUE: &str = "\0";
+
+/// Parses how often something is done.
+fn times(text: &str) -> Result<u32, String> {
+    parse_count(text)?.try_into().map_err(|_| format!("'{text}' is too much: give less"))
 }
 
 /// What to run, and where.
@@ -115,8 +124,12 @@ fn argument(field: &Field, flag: Flag) -> Arg {
             .value_name(name)
             .num_args(0..=1)
             .require_equals(true)
-            .default_missing_value(missing)
-            .value_parser(check),
+            .default_missing_value(NO_VALUE)
+            .value_parser(move |text: &str| match text {
+                NO_VALUE => Ok(missing.to_owned()),
+                "" => Err("there is nothing behind '=': give a value, or leave out the '='".to_owned()),
+                _ => check(text),
+            }),
     }
 }
 

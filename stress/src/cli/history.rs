@@ -2,9 +2,10 @@
 
 use crate::history::file::load;
 use crate::history::record::HistoryRecord;
+use crate::threads::start_shared;
 use clap::Args;
 use serde::Serialize;
-use splinter_harness::program::{Outcome, print_record};
+use splinter_harness::program::{Failure, Outcome, print_record};
 use splinter_harness::verdict::{SCHEMA_VERSION, Verdict};
 use std::path::PathBuf;
 
@@ -30,6 +31,7 @@ struct Checked {
 /// Checks a file.
 pub(super) fn run(arguments: &HistoryArguments) -> Outcome {
     let history = load(&arguments.file)?;
+    start_shared().map_err(Failure::Machine)?;
     let recorded = format!("as {} has them", arguments.file.display());
     let mut history = HistoryRecord::of(&history, recorded);
     if history.operations == 0 {

@@ -3,8 +3,9 @@
 use super::arguments::{Flags, MATRIX};
 use crate::matrix::axis::DEFAULT;
 use crate::matrix::{Axis, MatrixPlan, matrix, matrix_summary};
+use crate::threads::start_shared;
 use clap::Args;
-use splinter_harness::program::{Outcome, OutputArguments, complain};
+use splinter_harness::program::{Failure, Outcome, OutputArguments, complain};
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
@@ -57,9 +58,11 @@ impl MatrixArguments {
 /// Runs and prints.
 pub(super) fn run(arguments: &MatrixArguments) -> Outcome {
     let plan = arguments.plan()?;
+    start_shared().map_err(Failure::Machine)?;
+    let shared = plan.base.backing.shared_file();
     arguments.output.run_and_report(
         "matrix",
-        &arguments.flags.inputs(&plan.base),
+        &[&arguments.flags.inputs(&plan.base)[..], &[shared.as_deref()]].concat(),
         None,
         |line| matrix(&plan, line),
         |record| {

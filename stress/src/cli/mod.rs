@@ -23,7 +23,7 @@ use splinter_harness::environment::settle;
 use splinter_harness::error::RunError;
 use splinter_harness::files::{as_json, try_files, write_file};
 use splinter_harness::interrupt;
-use splinter_harness::program::{self, Failure, Outcome, print};
+use splinter_harness::program::{self, Failure, Outcome, complain, print};
 use splinter_harness::progress::Line;
 use splinter_harness::verdict::Verdict;
 use std::process::ExitCode;
@@ -140,7 +140,8 @@ fn run_verb(arguments: &RunArguments) -> Outcome {
     }
     let RunArguments { flags, output: files, hdr, .. } = arguments;
     let outputs = [files.record.as_deref(), hdr.as_deref(), flags.history_file()];
-    try_files(&outputs, &flags.inputs(&workloads[0]))?;
+    let shared = workloads[0].backing.shared_file();
+    try_files(&outputs, &[&flags.inputs(&workloads[0])[..], &[shared.as_deref()]].concat())?;
     interrupt::watch();
     let mut records = Vec::new();
     let mut printed = Ok(());
@@ -156,6 +157,10 @@ fn run_verb(arguments: &RunArguments) -> Outcome {
             Ok(record) => {
                 if !files.json {
                     printed = printed.and(print(&(summary(&record) + "\n")));
+                }
+                if records.is_empty() {
+                    let of_profile = |note: &&String| note.starts_with("SPLINTER_PROFILE");
+                    record.store.notes.iter().filter(of_profile).for_each(|note| complain(note));
                 }
                 records.push(record);
                 // After each run, so that what was measured is kept whatever happens later.

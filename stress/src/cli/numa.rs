@@ -1,6 +1,7 @@
 //! The flags of `numa`, and what it does with them.
 
 use crate::numa::{NumaPlan, numa, numa_summary};
+use crate::threads::start_shared;
 use clap::Args;
 use splinter_harness::program::{Failure, Outcome, OutputArguments};
 
@@ -22,7 +23,10 @@ pub(super) fn run(arguments: &NumaArguments) -> Outcome {
         "numa",
         &[],
         None,
-        |line| Ok::<_, Failure>(numa(&arguments.plan, line)),
+        |line| {
+            start_shared().map_err(Failure::Machine)?;
+            Ok::<_, Failure>(numa(&arguments.plan, line))
+        },
         |record| (numa_summary(record), record.verdict),
     )
 }

@@ -3,13 +3,20 @@
 
 use super::{Event, History, ObjectKind, OpKind};
 use serde::{Deserialize, Serialize};
+use splinter_harness::error::RunError;
 use splinter_harness::files::{self, cannot_write};
 use splinter_harness::input;
 use splinter_harness::verdict::SCHEMA_VERSION;
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Write as _};
+use std::io::{self, BufRead, BufReader, BufWriter, Read as _, Write as _};
 use std::path::Path;
+
+/// Bytes of the longest line that is taken: far more than an operation has.
+const LONGEST_LINE: u64 = 4 << 20;
+
+/// Why a history is not read that is larger than what the kernel gives.
+const NO_MEMORY: &str = "there is not enough memory for it; raise the limit on memory (ulimit -v)";
 
 /// The first line.
 #[derive(Debug, Serialize, Deserialize)]
@@ -17,6 +24,9 @@ struct Header {
     schema_version: u32,
     kind: String,
     cycle_ns: f64,
+    /// How many operations follow; older files do not say.
+    #[serde(default)]
+    operations: Option<u64>,
 }
 
 /// Every other line.
@@ -55,8 +65,12 @@ pub(crate) fn save(history: &History, path: &Path) -> Result<(), String> {
 
 fn write(history: &History, file: &mut File) -> io::Result<()> {
     let mut file = BufWriter::new(file);
-    let header =
-        Header { schema_version: SCHEMA_VERSION, kind: "history".to_owned(), cycle_ns: history.cycle_ns };
+    let header = Header {
+        schema_version: SCHEMA_VERSION,
+        kind: "history".to_owned(),
+        cycle_ns: history.cycle_ns,
+        operations: Some(history.events.len() as u64),
+    };
     serde_json::to_writer(&mut file, &header)?;
     for (object, (kind, name)) in history.objects.iter().enumerate() {
         for event in history.of(object) {
@@ -84,22 +98,40 @@ fn write(history: &History, file: &mut File) -> io::Result<()> {
 /// Reads a history from a file.
 ///
 /// # Errors
-/// One line that says what is wrong with it.
-pub(crate) fn load(path: &Path) -> Result<History, String> {
+/// One line that says what is wrong with it, or that there is no memory for it.
+pub(crate) fn load(path: &Path) -> Result<History, RunError> {
+    let name = path.display();
     let wrong = |why: String| {
-        format!("{}: {why}; give a file that 'splinter-stress run --history=FILE' wrote", path.display())
+        let why = printable(&why);
+        RunError::Usage(format!("{name}: {why}; give a file that 'splinter-stress run --history=FILE' wrote"))
     };
     let file = input::open(path).map_err(|error| wrong(error.to_string()))?;
     let mut text = BufReader::new(file);
     input::skip_mark(&mut text).map_err(|error| wrong(error.to_string()))?;
-    read(text).map_err(wrong)
+    read(text).map_err(|why| match why.as_str() {
+        NO_MEMORY => RunError::Failed(format!("{name}: {NO_MEMORY}")),
+        _ => wrong(why),
+    })
 }
 
-fn read(text: impl BufRead) -> Result<History, String> {
-    let mut lines = text.lines();
-    let first = lines.next().ok_or("it is empty")?.map_err(|error| error.to_string())?;
+/// Escapes what a terminal obeys, line ends too: a file may have anything in it.
+fn printable(text: &str) -> String {
+    text.chars().fold(String::new(), |mut shown, c| {
+        match c.is_control() {
+            true => shown.extend(c.escape_default()),
+            false => shown.push(c),
+        }
+        shown
+    })
+}
+
+fn read(mut text: impl BufRead) -> Result<History, String> {
+    let mut line = String::new();
+    if !next_line(&mut text, &mut line).map_err(|why| format!("line 1: {why}"))? {
+        return Err("it is empty".to_owned());
+    }
     let header: Header =
-        serde_json::from_str(&first).map_err(|error| format!("line 1 is no header: {error}"))?;
+        serde_json::from_str(&line).map_err(|error| format!("line 1 is no header: {error}"))?;
     if header.kind != "history" || header.schema_version != SCHEMA_VERSION {
         return Err(format!(
             "it is a {} of version {}, not a history of version {SCHEMA_VERSION}",
@@ -109,17 +141,23 @@ fn read(text: impl BufRead) -> Result<History, String> {
     if !(header.cycle_ns.is_finite() && header.cycle_ns > 0.0) {
         return Err("line 1: a cycle takes no time".to_owned());
     }
+    let no_room = |_| NO_MEMORY.to_owned();
     let mut numbers: HashMap<(ObjectKind, String), u32> = HashMap::new();
     let mut objects = Vec::new();
     let mut events = Vec::new();
-    for (number, line) in (2..).zip(lines) {
-        let text = line.map_err(|error| error.to_string())?;
-        if text.trim().is_empty() {
+    for number in 2_u64.. {
+        let at = |why: String| format!("line {number}: {why}");
+        if !next_line(&mut text, &mut line).map_err(at)? {
+            break;
+        }
+        if line.trim().is_empty() {
             continue;
         }
-        let line: Line<'_> =
-            serde_json::from_str(&text).map_err(|error| format!("line {number}: {error}"))?;
-        check_line(&line).map_err(|why| format!("line {number}: {why}"))?;
+        let line: Line<'_> = serde_json::from_str(&line).map_err(|error| at(error.to_string()))?;
+        check_line(&line).map_err(at)?;
+        numbers.try_reserve(1).map_err(no_room)?;
+        objects.try_reserve(1).map_err(no_room)?;
+        events.try_reserve(1).map_err(no_room)?;
         let object = (line.object, line.key.into_owned());
         let key = *numbers.entry(object).or_insert_with_key(|object| {
             objects.push(object.clone());
@@ -138,7 +176,23 @@ fn read(text: impl BufRead) -> Result<History, String> {
             size: line.size,
         });
     }
-    Ok(History::new(objects, header.cycle_ns, events.iter().copied()))
+    if let Some(said) = header.operations
+        && events.len() as u64 != said
+    {
+        return Err(format!("it has {} operations, and line 1 says {said}: a part is missing", events.len()));
+    }
+    drop(numbers);
+    History::try_new(objects, header.cycle_ns, events.iter().copied()).map_err(no_room)
+}
+
+/// Reads the next line into a text, in place of the last. Tells whether there was one.
+fn next_line(text: &mut impl BufRead, line: &mut String) -> Result<bool, String> {
+    line.clear();
+    let read = text.take(LONGEST_LINE + 1).read_line(line).map_err(|error| error.to_string())?;
+    if read as u64 > LONGEST_LINE {
+        return Err(format!("it is longer than {} MiB", LONGEST_LINE >> 20));
+    }
+    Ok(read > 0)
 }
 
 /// Refuses operations that no history has.
@@ -184,9 +238,15 @@ mod tests {
         let history = History::new(objects, 0.5, events.into_iter());
         let path = std::env::temp_dir().join(format!("history-{}", std::process::id()));
         save(&history, &path).unwrap();
-        let back = load(&path);
+        let back = load(&path).unwrap();
+        // Cut at the end of a line, it is no whole history.
+        let text = std::fs::read_to_string(&path).unwrap();
+        let cut = text.trim_end().rsplit_once('\n').unwrap().0;
+        std::fs::write(&path, format!("{cut}\n")).unwrap();
+        let error = load(&path).unwrap_err();
         std::fs::remove_file(&path).unwrap();
-        let back = back.unwrap();
+        let RunError::Usage(error) = error else { panic!("{error}") };
+        assert!(error.contains("2 operations, and line 1 says 3"), "{error}");
         assert_eq!((&back.objects, &back.events), (&history.objects, &history.events));
         assert_eq!((&back.starts, back.cycle_ns), (&history.starts, 0.5));
     }
@@ -200,6 +260,9 @@ mod tests {
             (HEADER.replace("history", "run"), "a run"),
             (HEADER.replace("0.5", "0.0"), "no time"),
             (format!("{HEADER}\n{{}}"), "line 2"),
+            ("x".repeat(5 << 20), "line 1: it is longer than 4 MiB"),
+            (format!("{HEADER}\n{}", " ".repeat(5 << 20)), "line 2: it is longer"),
+            (HEADER.replace('}', r#","operations":1}"#), "a part is missing"),
             (format!("{HEADER}\n{line}"), "line 2: it returned before"),
             (
                 format!(

@@ -64,6 +64,7 @@ mod zones;
 pub use crate::event_log::OpKind;
 pub(crate) use crate::event_log::{AFTER, BEFORE, Event};
 use splinter_harness::named_enum;
+use std::collections::TryReserveError;
 
 named_enum! {
     /// The kind of an object, which decides how it is checked.
@@ -95,33 +96,57 @@ pub(crate) struct History {
 
 impl History {
     /// Groups operations by object.
+    ///
+    /// # Panics
+    /// Where there is no memory.
     #[must_use]
     pub(crate) fn new(
         objects: Vec<(ObjectKind, String)>,
         cycle_ns: f64,
         events: impl Iterator<Item = Event> + Clone,
     ) -> Self {
-        let mut starts = vec![0; objects.len() + 1];
+        Self::try_new(objects, cycle_ns, events).expect("there is memory for a history")
+    }
+
+    /// Groups operations by object, as far as there is memory.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) fn try_new(
+        objects: Vec<(ObjectKind, String)>,
+        cycle_ns: f64,
+        events: impl Iterator<Item = Event> + Clone,
+    ) -> Result<Self, TryReserveError> {
+        let mut starts = filled(0, objects.len() + 1)?;
         for event in events.clone() {
             starts[event.key as usize + 1] += 1;
         }
         for at in 0..objects.len() {
             starts[at + 1] += starts[at];
         }
-        let mut grouped = vec![Event::default(); starts[objects.len()]];
-        let mut next = starts.clone();
+        let mut grouped = filled(Event::default(), starts[objects.len()])?;
+        let mut next = filled(0, starts.len())?;
+        next.copy_from_slice(&starts);
         for event in events {
             let at = &mut next[event.key as usize];
             grouped[*at] = event;
             *at += 1;
         }
-        Self { objects, events: grouped, starts, unread: Vec::new(), cycle_ns }
+        Ok(Self { objects, events: grouped, starts, unread: Vec::new(), cycle_ns })
     }
 
     /// Returns the operations on one object.
     pub(crate) fn of(&self, object: usize) -> &[Event] {
         &self.events[self.starts[object]..self.starts[object + 1]]
     }
+}
+
+/// Makes a list of equal items, if there is memory for it.
+fn filled<T: Clone>(item: T, len: usize) -> Result<Vec<T>, TryReserveError> {
+    let mut list = Vec::new();
+    list.try_reserve_exact(len)?;
+    list.resize(len, item);
+    Ok(list)
 }
 
 /// Returns the identity of a write: its writer, and the number among that writer's writes.

@@ -124,7 +124,7 @@ impl HistoryRecord {
     #[must_use]
     pub(crate) fn window_text(&self) -> Option<String> {
         let first = self.window.first()?;
-        let mut text = format!("  shortest contradiction, on {} {}:\n", first.kind, first.key);
+        let mut text = format!("  shortest contradiction, on {} {}:\n", first.kind, first.key.escape_debug());
         let mut rows = vec![
             ["worker", "operation", "value", "len", "slot", "epoch", "invoked ns", "returned ns"]
                 .map(str::to_owned)

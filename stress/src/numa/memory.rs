@@ -6,6 +6,7 @@ use super::maps;
 use super::record::{NumaPlan, NumaRow, Plant};
 use crate::keys::{self, Family};
 use crate::placement::Affinity;
+use crate::threads::start_in;
 use splinter::{Config, Geometry, Location, Placement, Store};
 use splinter_harness::cpulist;
 use splinter_harness::machine::Machine;
@@ -114,16 +115,20 @@ fn cases(plan: &NumaPlan, machine: &Machine) -> Vec<Case> {
 }
 
 fn row(plan: &NumaPlan, case: &Case) -> NumaRow {
-    let found = std::thread::scope(|scope| {
-        let thread = scope.spawn(|| {
+    let found: Result<_, String> = std::thread::scope(|scope| {
+        let thread = start_in(scope, || {
             let affinity = Affinity::take(Some(case.from));
             if !affinity.placed() {
                 return Err(affinity.fault().unwrap_or_default());
             }
             fill_and_look(plan, case)
-        });
-        thread.join().unwrap_or_else(|_| Err("the thread died".to_owned()))
+        })?;
+        Ok(thread.join().unwrap_or_else(|_| Err("the thread died".to_owned())))
     });
+    let found = match found {
+        Ok(found) => found,
+        Err(why) => return NumaRow::not_checked(case.check, &case.asked, &why),
+    };
     match found {
         Ok(accounts) => {
             let faults = accounts.faults(&case.wanted, case.policy.as_deref());

@@ -9,6 +9,7 @@ use super::verdict;
 use crate::options::{Backing, Pin, Span, Workers};
 use crate::record::Record;
 use crate::run::run;
+use crate::threads::start_in;
 use crate::workload::Workload;
 use splinter::{Location, OpenOptions, Placement, Store};
 use splinter_harness::error::RunError;
@@ -63,13 +64,17 @@ pub(super) fn rows(plan: &NumaPlan, machine: &Machine, progress: &mut dyn Progre
         progress.step(&format!("migrate, for {} s", duration_ms / 1000));
         let name = format!("splinter-numa-{}-moved", std::process::id());
         let workload = workload(plan, &name, duration_ms);
-        let (record, moves) = std::thread::scope(|scope| {
-            let running = scope.spawn(|| run(&workload, &mut Silent));
+        let ran: Result<_, String> = std::thread::scope(|scope| {
+            let running = start_in(scope, || run(&workload, &mut Silent))?;
             let moves = keep_moving(plan, &name, &nodes, || running.is_finished());
             let record = running.join();
             let died = |_| Err(RunError::Failed("the run died".to_owned()));
-            (record.unwrap_or_else(died), moves)
+            Ok((record.unwrap_or_else(died), moves))
         });
+        let (record, moves) = match ran {
+            Ok(ran) => ran,
+            Err(why) => return vec![NumaRow::not_checked("migrate", asked, &why)],
+        };
         rows = by_pair(&moves, &nodes);
         rows.push(contents(&record, &moves));
         if verdict(&rows) != Verdict::Inconclusive || interrupt::requested() {

@@ -242,7 +242,7 @@ impl Watchdog {
         let shared = SharedState::from_fd(endpoint.shared.fd().try_clone_to_owned()?)?;
         let eventfds = [endpoint.eventfds[0].try_clone()?, endpoint.eventfds[1].try_clone()?];
         let (progressed, over) = <(Arc<AtomicBool>, Arc<AtomicBool>)>::default();
-        let thread = std::thread::spawn({
+        let thread = std::thread::Builder::new().spawn({
             let (progressed, over) = (Arc::clone(&progressed), Arc::clone(&over));
             move || {
                 while !over.load(Relaxed) {
@@ -255,7 +255,7 @@ impl Watchdog {
                     }
                 }
             }
-        });
+        })?;
         Ok(Self { progressed, over, thread: Some(thread) })
     }
 

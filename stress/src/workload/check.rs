@@ -3,10 +3,10 @@
 
 use super::{FIELDS, Workload};
 use crate::choice::{KeyChoice, MOST_ZIPF_KEYS};
-use crate::event_log::MAX_SIZE;
+use crate::event_log::{Event, MAX_SIZE, words_for};
 use crate::mix::Op;
 use crate::open_loop::Arrivals;
-use crate::options::{Memory, Pin, Span};
+use crate::options::{Backing, Memory, Pin, Span};
 use crate::proof::value::SHORTEST_ORDER;
 use crate::proof::{value, vector};
 use splinter::Tuning;
@@ -120,6 +120,37 @@ impl Workload {
 }
 
 impl Workload {
+    /// Checks that the first values of all keys and a history fit into so many bytes of memory.
+    ///
+    /// # Errors
+    /// One line that says what takes too much and which flag would put it right.
+    pub(crate) fn check_memory(&self, available: u64) -> Result<(), String> {
+        let gib = |bytes: u128| bytes as f64 / f64::from(1 << 30);
+        let refuse = |bytes: u128, what: &str, remedy: &str| {
+            let (needed, free) = (gib(bytes), gib(available.into()));
+            if bytes > available.into() {
+                return Err(format!(
+                    "{what} would take {needed:.1} GiB, and {free:.1} GiB of memory are free: {remedy}"
+                ));
+            }
+            Ok(())
+        };
+        let keys = self.key_sets();
+        let values = match self.backing {
+            Backing::File(_) => 0,
+            _ => u128::from(keys.values.end) + u128::from(keys.groups.end) * u128::from(self.orders),
+        };
+        // At least: each key has a value, and each worker a buffer for one.
+        let stored = (values + u128::from(self.operators())) * u128::from(self.value_len.shortest());
+        refuse(stored, "the first values of all keys", "lower --keys or shorten --value-len")?;
+        // Each operation is in its worker's log, and at the end in the history that is made of all logs.
+        let each = self
+            .history_share()
+            .map_or(0, |each| words_for(each) as u128 * 8 + (each * size_of::<Event>()) as u128);
+        let kept = each * u128::from(self.operators());
+        refuse(stored + kept, "the history and the first values", "lower --history-limit")
+    }
+
     /// Checks that a history can be kept: values must name their write, and sizes must fit.
     fn validate_history(&self) -> Result<(), String> {
         if self.history.is_none() {
@@ -187,5 +218,27 @@ mod tests {
             let error = workload.validate().unwrap_err();
             assert!(error.contains("--") && !error.contains('\n'), "{broken}: {error}");
         }
+    }
+
+    #[test]
+    fn what_takes_more_memory_than_there_is_is_refused() {
+        let refused = |workload: &Workload, free: u64| workload.check_memory(free).unwrap_err();
+        let mut workload =
+            Workload { writers: 1, readers: 1, history: Some(500_000_000), ..Workload::default() };
+        let error = refused(&workload, 16 << 30);
+        assert!(error.contains("--history-limit") && error.contains("16.0 GiB"), "{error}");
+        // The history of a few operations takes little, unless a warm-up of any length is in it, too.
+        workload.span = Span::Ops(5);
+        assert_eq!(workload.check_memory(1 << 20), Ok(()));
+        assert_eq!(workload.history_share(), Some(3 + 256));
+        workload.warmup = "1s".parse().unwrap();
+        refused(&workload, 16 << 30);
+        workload.history = None;
+        workload.value_len = "4294967232".parse().unwrap();
+        assert!(refused(&workload, 1 << 40).contains("--value-len"));
+        // In a file there is room for them, but not in the workers.
+        workload.backing = "file:x".parse().unwrap();
+        assert_eq!(workload.check_memory(16 << 30), Ok(()));
+        refused(&workload, 4 << 30);
     }
 }

@@ -8,6 +8,7 @@ use crate::length::ValueLen;
 use crate::mix::Mix;
 use crate::open_loop::Arrivals;
 use crate::options::{Backing, Huge, Memory, Pin, Span, Warmup, Workers};
+use serde_json::Value;
 use splinter::Scrub;
 use splinter_harness::text::parse_count;
 
@@ -154,6 +155,21 @@ impl Field {
                 format!("{help} [default: {default}; {missing} where none is said]")
             }
             _ => help.to_owned(),
+        }
+    }
+
+    /// Returns in words which values it takes in a workload file.
+    pub(crate) fn values(&self) -> String {
+        let default = serde_json::to_value(Workload::default()).expect("a workload is plain data");
+        match &default[self.name] {
+            // The span.
+            Value::Object(_) => "{ duration_ms = N } or { ops = N }".to_owned(),
+            Value::Bool(_) => "true or false".to_owned(),
+            Value::String(text) => format!("a text, as in \"{text}\""),
+            _ => match self.bounds().as_str() {
+                "" => "a whole number".to_owned(),
+                bounds => format!("a whole number, {bounds}"),
+            },
         }
     }
 

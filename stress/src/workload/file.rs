@@ -119,8 +119,29 @@ pub(crate) fn parse(text: &str, listable: &[&str]) -> Result<Loaded, Mistake> {
         lists.push(List { field: field.to_owned(), values });
         table.get_mut().remove(field);
     }
-    let workload = Workload::deserialize(toml::de::Deserializer::from(table)).map_err(wrong)?;
+    let values: Vec<_> =
+        table.get_ref().iter().map(|(key, value)| (key.get_ref().to_string(), value.span())).collect();
+    let workload = Workload::deserialize(toml::de::Deserializer::from(table)).map_err(|error| {
+        let at = error.span().map_or(0, |span| span.start);
+        let field = values.iter().find(|(_, span)| span.contains(&at));
+        let field = field.and_then(|(name, _)| Field::named(name));
+        let mistake = wrong(error);
+        let what = field.and_then(|field| of_another_type(field, &mistake.what));
+        Mistake { what: what.unwrap_or(mistake.what), ..mistake }
+    })?;
     Ok(Loaded { workload, lists })
+}
+
+/// Says what a field takes, where what is wrong is that a value is of another type.
+fn of_another_type(field: &Field, what: &str) -> Option<String> {
+    let takes = format!("'{}' takes {}", field.name, field.values());
+    // Of what is neither of both, its parser says no more.
+    if what == "wanted string or table" {
+        return Some(takes);
+    }
+    let got = what.strip_prefix("invalid type: ").or_else(|| what.strip_prefix("invalid value: "))?;
+    let (got, _) = got.rsplit_once(", expected ")?;
+    Some(format!("{takes}, not {got}"))
 }
 
 /// Returns a number or a text as text.
@@ -325,13 +346,20 @@ pub(crate) mod tests {
     fn a_mistake_is_told_of_in_one_line_with_its_number() {
         for (text, line, word) in [
             ("keys = 1\nwriter = 3\n", 2, "'writer'"),
-            ("\n\nkeys = \"many\"", 3, "u64"),
-            ("writers = -1", 1, "-1"),
+            ("\n\nkeys = \"many\"", 3, "'keys' takes a whole number, 1 to 268435456, not string \"many\""),
+            ("writers = -1", 1, "'writers' takes a whole number, at most 1023, not integer `-1`"),
+            ("dim = \"x\"", 1, "'dim' takes a whole number, not"),
+            ("oracle = 1", 1, "'oracle' takes true or false, not integer"),
+            ("seed = 1.5", 1, "'seed' takes a whole number, not floating"),
+            ("mix = 5", 1, "'mix' takes a text, as in"),
+            ("workers = 5", 1, "'workers' takes a text, as in \"threads\""),
+            ("value_len = true", 1, "'value_len' takes"),
+            ("span = 5", 1, "{ duration_ms = N } or { ops = N }"),
             ("# c\nkey_choice = \"pareto\"", 2, "zipf:THETA"),
             ("span = { hours = 3 }", 1, "duration_ms"),
             ("keys = 1\nkeys = 2", 2, "duplicate"),
             ("keys 1", 1, "="),
-            ("writers = [1, 2]", 1, "u32"),
+            ("writers = [1, 2]", 1, "'writers' takes a whole number"),
             ("scrub = [\"none\", true]", 1, "numbers or texts"),
             ("scrub = []", 1, "empty"),
             ("warmup = \"soon\"", 1, "500ms"),

@@ -10,10 +10,11 @@ pub(crate) mod under_valgrind;
 
 use crate::choice::{KeyChoice, share};
 use crate::mix::Op;
-use crate::options::Role;
+use crate::options::{Role, Span, Warmup};
 use crate::proof::value;
 use splinter::Geometry;
 use std::ops::Range;
+use std::time::Duration;
 
 pub(crate) use table::FIELDS;
 pub use table::Workload;
@@ -22,6 +23,8 @@ pub use table::Workload;
 const DEFAULT_DIM: u32 = 768;
 /// Most keys that hold integers or tandem groups: enough to spread, few enough to collide.
 const MOST_SPECIAL_KEYS: u64 = 1024;
+/// Operations that a history has room for beyond a worker's share, so that it never counts as full.
+const SPARE: u64 = 256;
 
 /// How many keys of each family a run has, or one writer takes in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,11 +119,18 @@ impl Workload {
         if self.key_choice == KeyChoice::Lanes { all.share(writer, self.writers) } else { all }
     }
 
-    /// Returns how many operations each worker has room for in a history, where there is to be one.
+    /// Returns how many operations each worker has room for in a history, where there is to be one: no more than it does,
+    /// where that is known.
     #[must_use]
     pub fn history_share(&self) -> Option<usize> {
-        let each = self.history?.div_ceil(u64::from(self.operators()).max(1));
-        usize::try_from(each).ok()
+        let operators = u64::from(self.operators()).max(1);
+        let each = self.history?.div_ceil(operators);
+        let cold = matches!(self.warmup, Warmup::Auto | Warmup::For(Duration::ZERO));
+        let done = match self.span {
+            Span::Ops(ops) if cold => ops.div_ceil(operators).saturating_add(SPARE),
+            _ => u64::MAX,
+        };
+        usize::try_from(each.min(done)).ok()
     }
 
     /// Tells whether a key can be missing without anything being wrong.
