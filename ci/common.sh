@@ -43,6 +43,7 @@ only_if_changed() {
         cd "$root"
         find "$@" "ci/${0##*/}" ci/common.sh -name target -prune -o -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
         rustc -vV
+        echo "${RUSTFLAGS:-}"
     } | sha256sum | cut -c 1-32)
     [ -z "${CI_AGAIN:-}" ] || return 0
     if grep -qx "${0##*/} $inputs" "$root/ci/passed.txt"; then

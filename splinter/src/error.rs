@@ -6,8 +6,9 @@ use std::{fmt, io};
 
 /// Why an operation on a key did not do its work. Value and labels are unchanged then.
 ///
-/// Three refusals leave other traces: the epoch may have risen; an integer operation that is refused may have dropped the
-/// vector; [`Writer::purge`](crate::Writer::purge) has wiped the other slots.
+/// Some refusals leave other traces. A type that is refused as too long and a tandem that is refused as full may have raised
+/// epochs. A refused integer operation may have dropped the vector. A refused [`Writer::purge`](crate::Writer::purge) has
+/// wiped the other slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Error {

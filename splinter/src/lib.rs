@@ -1,6 +1,6 @@
 //! Splinter: a key-value, vector and signal store in shared memory.
 //!
-//! Processes map one region, and read and write it directly, without a daemon, a socket or a lock. A [`Store`] is such a
+//! Processes map one region, and read and write it directly, without a daemon or a socket. A [`Store`] is such a
 //! region, opened. Any thread may read from it, and each thread that writes registers a [`Writer`]. A key has 1 to 63
 //! bytes, a value up to the store's maximum. A key also has a type, labels, an epoch that grows with every change, times,
 //! flags, and a vector of floats.

@@ -47,7 +47,7 @@ impl Owner {
     }
 }
 
-/// The store_id word of a writer id: the open store through which its owner took it.
+/// The store-id word of a writer id: the open store through which its owner took it.
 ///
 /// | bits | meaning |
 /// |---|---|
@@ -117,9 +117,9 @@ impl Ownership<'_> {
 
     fn begin_generation(self, seen: Owner, thread: u32, stores: &impl OpenStores) -> Option<Owner> {
         let store_id = StoreId(self.store_id.load(Acquire));
-        // The store_id of a later owner is not this thread's to replace: it was read while `seen` was the owner, or not at all.
+        // The store id of a later owner is not this thread's to replace: it was read while `seen` was the owner, or not at all.
         let is_outdated = self.owner() != seen;
-        mutant!("store_id-outdated", let is_outdated = false);
+        mutant!("store-id-outdated", let is_outdated = false);
         if is_outdated {
             return None;
         }
@@ -127,7 +127,7 @@ impl Ownership<'_> {
         if store_id != wanted {
             // A writer of another store that stopped here keeps the writer id; one whose store is closed does not.
             let is_kept = store_id.generation() == wanted.generation() && stores.is_open(store_id.store());
-            mutant!("store_id-overruled", let is_kept = false);
+            mutant!("store-id-overruled", let is_kept = false);
             if is_kept {
                 return None;
             }

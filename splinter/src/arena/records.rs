@@ -151,7 +151,7 @@ pub(crate) struct Group {
     pub(crate) served: Word,
     /// Up to which position some watcher has read; used for the group of the whole store only.
     pub(crate) read_to: Word,
-    /// The position, plus one, from which a watcher that begins later wants to read; 0: none. AllocatedRanges for the group of the
+    /// The position, plus one, from which a watcher that begins later wants to read; 0: none. Used for the group of the
     /// whole store only.
     pub(crate) mark: Word,
     rest: [Unused; 3],

@@ -136,7 +136,7 @@ impl Store {
             let mut value = vec![0; payload.len()];
             payload.copy_to(&mut value)?;
             let number = match payload {
-                Payload::Integer(number) => Some(number),
+                Payload::Integer(integer) => Some(integer),
                 Payload::Bytes(..) => None,
             };
             let dim = self.geometry().vector_dim * descriptor.has_vector() as u32;
@@ -152,7 +152,7 @@ impl Store {
         let arena = self.arena();
         let (slot, descriptor, payload) = (read.slot, read.descriptor, read.payload(arena));
         let value_offset = match payload {
-            Payload::Integer(_) => self.inner.layout.number_offset(read.number),
+            Payload::Integer(_) => self.inner.layout.integer_offset(read.number),
             Payload::Bytes(..) => self.inner.layout.value_offset(read.number, descriptor.current()),
         };
         SlotSnapshot {

@@ -15,7 +15,7 @@ pub(crate) enum Outcome {
     /// A wake for a bit of the mask, or a signal handler. The caller looks again; it learned no more than that.
     Woken,
     /// The word did not read as expected, so the thread did not sleep.
-    Rebind,
+    Changed,
     /// The deadline passed.
     TimedOut,
 }
@@ -45,7 +45,7 @@ pub(crate) fn wait(word: &AtomicU64, expected: u32, mask: u32, until: Option<Ins
         return Outcome::Woken;
     }
     match std::io::Error::last_os_error().raw_os_error() {
-        Some(libc::EAGAIN) => Outcome::Rebind,
+        Some(libc::EAGAIN) => Outcome::Changed,
         Some(libc::ETIMEDOUT) => Outcome::TimedOut,
         _ => Outcome::Woken,
     }
@@ -154,7 +154,7 @@ mod tests {
         let shared = SharedWord::new();
         shared.word().store(7 << 32 | 3, Ordering::Relaxed);
         let soon = || Some(Instant::now() + Duration::from_millis(5));
-        assert_eq!(wait(shared.word(), 7, ALL, None), Outcome::Rebind);
+        assert_eq!(wait(shared.word(), 7, ALL, None), Outcome::Changed);
         assert_eq!(wait(shared.word(), 3, ALL, soon()), Outcome::TimedOut);
         shared.word().store(8 << 32 | 3, Ordering::Relaxed);
         assert_eq!(wait(shared.word(), 3, ALL, soon()), Outcome::TimedOut);

@@ -67,7 +67,7 @@ const _: () = {
 struct Thread {
     tid: u32,
     head: NonNull<Head>,
-    /// The address of its mark.
+    /// The address of its serial number.
     address: MarkAddress,
     front: EndNode,
     /// The kernel marks this node's word after it has walked everything before it.
@@ -95,14 +95,14 @@ struct Link {
 
 /// The address of a list entry: a word that contains the next entry's address.
 type Entry = NonNull<AtomicUsize>;
-/// The address of a thread's mark, in a page that is never unmapped.
+/// The address of a thread's serial number, in a page that is never unmapped.
 type MarkAddress = NonNull<AtomicU64>;
 
-/// All threads of this process that own words, by their marks.
+/// All threads of this process that own words, by their serial numbers.
 #[derive(Default)]
 struct Threads {
-    by_mark: BTreeMap<u64, Box<Thread>>,
-    /// Addresses for marks that no live thread uses.
+    by_serial: BTreeMap<u64, Box<Thread>>,
+    /// Addresses for serial numbers that no live thread uses.
     free: Vec<MarkAddress>,
 }
 
@@ -111,30 +111,30 @@ struct Threads {
 unsafe impl Send for Threads {}
 
 static THREADS: PerProcess<Mutex<Threads>> = PerProcess::new();
-/// The next mark to draw. A child has a copy, so it draws no mark that it inherited.
-static NEXT_MARK: AtomicU64 = AtomicU64::new(1);
+/// The next serial number to draw. A child has a copy, so it draws none that it inherited.
+static NEXT_SERIAL: AtomicU64 = AtomicU64::new(1);
 
-/// The mark of a thread that owns no word.
-static NO_MARK: AtomicU64 = AtomicU64::new(0);
+/// The serial number of a thread that owns no word.
+static NO_SERIAL: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
-    /// The address of this thread's mark. The mark is in a page that the kernel wipes in every child. So a child's
-    /// thread, which has a copy of everything else, has no mark.
-    static MARK: Cell<*const AtomicU64> = const { Cell::new(&raw const NO_MARK) };
+    /// The address of this thread's serial number, in a page that the kernel wipes in every child. So a child's
+    /// thread, which has a copy of everything else, has none.
+    static SERIAL: Cell<*const AtomicU64> = const { Cell::new(&raw const NO_SERIAL) };
 }
 
-/// Returns the calling thread's mark, unique in this process; 0 if the thread never owned a word here.
+/// Returns the calling thread's serial number, unique in this process; 0 if the thread never owned a word here.
 #[inline(always)]
 pub(crate) fn thread_serial() -> u64 {
-    // SAFETY: it is the address of the static, or of a mark, whose page is never unmapped.
-    MARK.with(|mark| unsafe { &*mark.get() }.load(Ordering::Relaxed))
+    // SAFETY: it is the address of the static, or of a serial number, whose page is never unmapped.
+    SERIAL.with(|serial| unsafe { &*serial.get() }.load(Ordering::Relaxed))
 }
 
 /// A word that a thread owns, linked into that thread's robust list.
 #[derive(Debug)]
 pub(crate) struct RobustLink {
     /// The [`thread_serial`] of the owning thread.
-    pub(crate) mark: u64,
+    pub(crate) serial: u64,
     process: u64,
     entry: Entry,
 }
@@ -220,24 +220,24 @@ impl Threads {
             thread.link(Link { entry, pages });
         }
         thread.set_pending(0);
-        Ok(exchanged.then(|| RobustLink { mark: thread_serial(), process: process(), entry }))
+        Ok(exchanged.then(|| RobustLink { serial: thread_serial(), process: process(), entry }))
     }
 
     /// Finds the calling thread, and puts front and back into its list if the thread is new.
     fn this_thread(&mut self) -> io::Result<&mut Thread> {
-        let mut mark = thread_serial();
-        if mark == 0 {
+        let mut serial = thread_serial();
+        if serial == 0 {
             self.drop_ended();
             let address = self.free_address()?;
             let thread = Thread::attach(address)?;
             self.free.pop();
-            mark = NEXT_MARK.fetch_add(1, Ordering::Relaxed);
-            self.by_mark.insert(mark, thread);
-            // SAFETY: the page of a mark is never unmapped.
-            unsafe { address.as_ref() }.store(mark, Ordering::Relaxed);
-            MARK.set(address.as_ptr());
+            serial = NEXT_SERIAL.fetch_add(1, Ordering::Relaxed);
+            self.by_serial.insert(serial, thread);
+            // SAFETY: the page of a serial number is never unmapped.
+            unsafe { address.as_ref() }.store(serial, Ordering::Relaxed);
+            SERIAL.set(address.as_ptr());
         }
-        let thread = self.by_mark.get_mut(&mark).ok_or(io::ErrorKind::NotFound)?;
+        let thread = self.by_serial.get_mut(&serial).ok_or(io::ErrorKind::NotFound)?;
         // Only the kernel walks these, when this thread ends, and the thread runs here.
         thread.retired.clear();
         if thread.links.len() >= LINKS_MAX {
@@ -247,7 +247,7 @@ impl Threads {
         Ok(thread)
     }
 
-    /// Returns the last free address for a mark. Maps another page of them if there is none.
+    /// Returns the last free address for a serial number. Maps another page of them if there is none.
     fn free_address(&mut self) -> io::Result<MarkAddress> {
         if self.free.is_empty() {
             let first = NonNull::new(wiped_page()?).ok_or(io::ErrorKind::OutOfMemory)?;
@@ -261,7 +261,7 @@ impl Threads {
     /// Drops the state of threads that ended: the kernel has walked their lists.
     fn drop_ended(&mut self) {
         let free = &mut self.free;
-        self.by_mark.retain(|_, thread| {
+        self.by_serial.retain(|_, thread| {
             let ended = thread.has_ended();
             free.extend(ended.then_some(thread.address));
             !ended
@@ -270,9 +270,9 @@ impl Threads {
 
     /// Removes an entry from the list of the thread that has it.
     fn unlink(&mut self, link: &RobustLink) {
-        let Some(thread) = self.by_mark.get_mut(&link.mark) else { return };
+        let Some(thread) = self.by_serial.get_mut(&link.serial) else { return };
         let Some(mut pages) = thread.unlink(link.entry) else { return };
-        if link.mark != thread_serial() {
+        if link.serial != thread_serial() {
             pages.release_shared();
             thread.retired.push(pages);
         }

@@ -277,7 +277,7 @@ impl Layout {
     }
 
     /// Returns where in the arena a slot's number word is, in bytes.
-    pub(crate) fn number_offset(&self, slot: u32) -> u64 {
+    pub(crate) fn integer_offset(&self, slot: u32) -> u64 {
         self.slots_at + u64::from(slot) * SLOT + 8
     }
 

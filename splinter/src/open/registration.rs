@@ -67,7 +67,7 @@ impl Registration {
     /// Whether the calling thread owns the writer id.
     #[inline(always)]
     pub(crate) fn is_this_threads(&self) -> bool {
-        thread_serial() == self.link.mark
+        thread_serial() == self.link.serial
     }
 
     /// Has the calling thread own the writer id.

@@ -230,7 +230,7 @@ impl Pair {
         self.first.compare_exchange(old, new, AcqRel, Relaxed).is_ok()
     }
 
-    /// OpenStores the first word with release ordering. Only the pair's owner may call this.
+    /// Stores the first word with release ordering. Only the pair's owner may call this.
     #[inline(always)]
     pub(crate) fn store_first(&self, value: u64) {
         self.first.store(value, Release);
@@ -248,7 +248,7 @@ impl Pair {
         (&raw const self.second).cast()
     }
 
-    /// OpenStores the second word without ordering. Only the pair's owner may call this.
+    /// Stores the second word without ordering. Only the pair's owner may call this.
     #[inline(always)]
     pub(crate) fn store_second(&self, value: u64) {
         self.second.store(value, Relaxed);

@@ -10,7 +10,7 @@ const YIELDS: u32 = 64;
 /// The longest sleep, in microseconds.
 const LONGEST_SLEEP: u32 = 1_000;
 
-/// Calls `operation` until it returns something other than [`Error::Again`], for at most `patience`, and at least once.
+/// Calls `operation` until it returns something other than [`Error::Again`], for about `patience`, and at least once.
 ///
 /// A key answers `Again` while a living writer holds it, mostly for less than a microsecond. So this spins for a moment,
 /// then lets other threads run, and then sleeps for up to a millisecond at a time. The clock is not read if the first call
@@ -34,8 +34,7 @@ pub fn retry<T>(patience: Duration, mut operation: impl FnMut() -> Result<T, Err
     let mut start = None;
     let mut round = 0_u32;
     while let Err(Error::Again) = result {
-        let left = patience.saturating_sub(start.get_or_insert_with(Instant::now).elapsed());
-        if left.is_zero() {
+        if start.get_or_insert_with(Instant::now).elapsed() >= patience {
             break;
         }
         match round {
@@ -43,7 +42,7 @@ pub fn retry<T>(patience: Duration, mut operation: impl FnMut() -> Result<T, Err
             _ if round < SPINS + YIELDS => std::thread::yield_now(),
             _ => {
                 let micros = (round - SPINS - YIELDS + 1).min(LONGEST_SLEEP);
-                std::thread::sleep(left.min(Duration::from_micros(micros.into())));
+                std::thread::sleep(Duration::from_micros(micros.into()));
             }
         }
         round = round.saturating_add(1);
