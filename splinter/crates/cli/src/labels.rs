@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use crate::input;
+use crate::interrupt::Interrupt;
 use crate::invocation::Invocation;
 use crate::options::number;
 use crate::output::{shown, shown_path};
@@ -30,8 +31,8 @@ impl LabelFile {
 
     /// Parses a mask of labels: the name of a label, or a number. Other words have exit code 2, and a message that
     /// begins with `what`; a file that cannot be read or parsed has exit code 1.
-    pub(crate) fn mask(&self, what: &str, word: &[u8]) -> Result<u64, Failure> {
-        match (self.find(word)?, number(what, word)) {
+    pub(crate) fn mask(&self, what: &str, word: &[u8], interrupt: &Interrupt) -> Result<u64, Failure> {
+        match (self.find(word, interrupt)?, number(what, word)) {
             (Some(mask), _) | (None, Ok(mask)) => Ok(mask),
             (None, Err(failure)) => match &self.place {
                 Some((path, name)) if path.exists() => {
@@ -46,9 +47,9 @@ impl LabelFile {
 
     /// Finds the mask of a label by its name. A number is its own mask, unless a label has it as its name. A line that
     /// cannot be parsed is a failure only if no other has the name.
-    pub(crate) fn find(&self, word: &[u8]) -> Result<Option<u64>, Failure> {
+    pub(crate) fn find(&self, word: &[u8], interrupt: &Interrupt) -> Result<Option<u64>, Failure> {
         let Some((path, name)) = &self.place else { return Ok(number("MASK", word).ok()) };
-        let text = match input::read(path) {
+        let text = match input::read(path, interrupt) {
             Err(error) if error.kind() == io::ErrorKind::NotFound && name.starts_with('~') => Vec::new(),
             read => read.map_err(|error| Failure::io(&format!("read {name}"), &error))?,
         };

@@ -46,7 +46,8 @@ pub(crate) fn startup(session: &mut Session, invocation: &Invocation) -> Result<
         return Ok(());
     };
     let name = shown_path(path);
-    let file = input::open(path).map_err(|error| Failure::io(&format!("read {name}"), &error))?;
+    let file = input::open(path, &session.interrupt);
+    let file = file.map_err(|error| Failure::io(&format!("read {name}"), &error))?;
     let done = script(session, BufReader::new(file)).map_err(|failure| failure.with_context(&name));
     // `exit` ended the file only.
     session.is_over = false;

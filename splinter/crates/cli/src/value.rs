@@ -33,8 +33,8 @@ pub(crate) fn given(session: &Session, call: &Call<'_>) -> Result<Vec<u8>, Failu
         (Some(b"-"), None) | (None, Some(b"-")) => read_all(stdio::input(), "read standard input", most),
         (None, Some(path)) => {
             let reading = format!("read {}", shown(path));
-            let file = input::open(options::path(path)).map_err(|error| Failure::io(&reading, &error))?;
-            read_all(file, &reading, most)
+            let file = input::open(options::path(path), &session.interrupt);
+            read_all(file.map_err(|error| Failure::io(&reading, &error))?, &reading, most)
         }
         (Some(value), None) => Ok(value.to_vec()),
     }

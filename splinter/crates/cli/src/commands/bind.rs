@@ -25,7 +25,7 @@ if a key has that name.",
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let is_removed = call.has("--remove");
-    let label = call.value("--label").map(|word| session.labels.mask("--label", word));
+    let label = call.value("--label").map(|word| session.labels.mask("--label", word, &session.interrupt));
     let (word, group, mask) = match (call.arguments.as_slice(), label.transpose()?) {
         ([group], Some(mask)) => (None, group, Some(mask)),
         ([word, group], None) => (Some(*word), group, labels_meant(session, call, word)?),
@@ -62,11 +62,11 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
 /// Returns the labels that a word means. A word that is a key means none.
 fn labels_meant(session: &Session, call: &Call<'_>, word: &[u8]) -> Result<Option<u64>, Failure> {
     if call.has("--bloom") {
-        return session.labels.mask("MASK", word).map(Some);
+        return session.labels.mask("MASK", word, &session.interrupt).map(Some);
     }
     // The code that uses the key reports errors of its name or of the store.
     match session.store().map(|store| store.contains(session.key(word))) {
-        Ok(Ok(false)) => session.labels.find(word),
+        Ok(Ok(false)) => session.labels.find(word, &session.interrupt),
         _ => Ok(None),
     }
 }

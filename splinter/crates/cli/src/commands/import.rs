@@ -11,7 +11,7 @@ use crate::retry::retry_busy;
 use crate::stdio;
 use serde_json::{Deserializer, Value};
 use splinter::{Error, Writer};
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 
 pub(super) static COMMAND: Command = Command {
     name: "import",
@@ -47,7 +47,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         }
         b"-" => (Box::new(stdio::input()), "standard input".to_owned()),
         path => {
-            let file = input::open(options::path(path));
+            let file = input::open(options::path(path), &session.interrupt);
             let name = shown(path);
             let failed = |error| Failure::io(&format!("read {name}"), &error);
             (Box::new(BufReader::new(file.map_err(failed)?)), name)
@@ -74,12 +74,12 @@ fn import(
     name: &str,
     counts: &mut Counts,
 ) -> Result<(), Failure> {
-    skip_mark(from).map_err(|error| not_read(name, &error))?;
+    let begin = without_mark(from).map_err(|error| not_read(name, &error))?;
     let mut writer = session.writer()?;
     // The number of entries so far, while the end line of an ndjson dump is still to come.
     let mut unfinished = None;
     let mut is_empty = true;
-    for (number, value) in (1_u64..).zip(Deserializer::from_reader(from).into_iter::<Value>()) {
+    for (number, value) in (1_u64..).zip(Deserializer::from_reader(begin.chain(from)).into_iter::<Value>()) {
         let value = value.map_err(|error| match error.io_error_kind() {
             Some(_) => not_read(name, &error.into()),
             None => Failure::new(format!("{name} is not an export: {error}{HOW}")),
@@ -126,13 +126,12 @@ fn cut_short(name: &str) -> Failure {
     Failure::new(format!("{name} was cut short: the line at its end is missing; export again"))
 }
 
-/// Skips a byte-order mark, if there is one.
-fn skip_mark(from: &mut dyn BufRead) -> io::Result<()> {
-    let begin = from.fill_buf()?;
-    let len = begin.len();
-    let mark = len - byte_order_mark::without(begin).map_err(io::Error::other)?.len();
-    from.consume(mark);
-    Ok(())
+/// Reads the first three bytes, however they arrive, and returns those that are no byte-order mark.
+fn without_mark(from: &mut dyn BufRead) -> io::Result<Cursor<Vec<u8>>> {
+    let mut begin = Vec::new();
+    from.take(3).read_to_end(&mut begin)?;
+    let text = byte_order_mark::without(&begin).map_err(io::Error::other)?;
+    Ok(Cursor::new(text.to_vec()))
 }
 
 fn one(

@@ -24,7 +24,7 @@ of that file is a name and a mask, as in WAITING 0x1; # begins a comment.",
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let key = session.key(call.arguments[0]);
-    let mask = call.get(1).map(|word| session.labels.mask("MASK", word)).transpose()?;
+    let mask = call.get(1).map(|word| session.labels.mask("MASK", word, &session.interrupt)).transpose()?;
     let Some(mask) = mask else {
         if call.has("--remove") {
             return Err(Failure::usage(format!("--remove needs a MASK; {}", call.usage())));

@@ -27,7 +27,7 @@ escapes; --raw prints the names unchanged.",
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let keys = matching(session, call.get(0))?;
-    let labels = call.value("--label").map(|word| session.labels.mask("--label", word));
+    let labels = call.value("--label").map(|word| session.labels.mask("--label", word, &session.interrupt));
     let labels = labels.transpose()?.unwrap_or(0);
     let mut rows = Vec::with_capacity(keys.len());
     for key in keys {

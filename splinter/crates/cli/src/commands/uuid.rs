@@ -2,10 +2,11 @@
 
 use super::prelude::*;
 use crate::value;
-use std::fs;
+use std::fs::File;
+use std::io::Read;
 
-/// A new UUID of version 4 in each read: proc_sys_kernel(5).
-const SOURCE: &str = "/proc/sys/kernel/random/uuid";
+/// Where random bytes come from: random(4).
+const SOURCE: &str = "/dev/urandom";
 
 pub(super) static COMMAND: Command = Command {
     name: "uuid",
@@ -20,9 +21,10 @@ KEY it is only printed, and no store is needed.",
 };
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
-    let read = fs::read_to_string(SOURCE);
-    let line = read.map_err(|error| Failure::io(&format!("read {SOURCE}"), &error))?;
-    let uuid = line.trim_end();
+    let mut random = [0; 16];
+    let read = File::open(SOURCE).and_then(|mut source| source.read_exact(&mut random));
+    read.map_err(|error| Failure::io(&format!("read {SOURCE}"), &error))?;
+    let uuid = &text(u128::from_be_bytes(random));
     if let Some(key) = call.get(0) {
         let key = session.key(key);
         let mut writer = session.writer()?;
@@ -32,4 +34,22 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         }
     }
     session.print(uuid, &json!({ "uuid": uuid }))
+}
+
+/// Formats a random number as a UUID of version 4, variant 10.
+fn text(random: u128) -> String {
+    let fixed = random & !(0xf << 76 | 0b11 << 62) | 4 << 76 | 0b10 << 62;
+    let digits = format!("{fixed:032x}");
+    [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::text;
+
+    #[test]
+    fn only_the_version_and_the_variant_of_a_uuid_are_fixed() {
+        assert_eq!(text(0), "00000000-0000-4000-8000-000000000000");
+        assert_eq!(text(u128::MAX), "ffffffff-ffff-4fff-bfff-ffffffffffff");
+    }
 }
