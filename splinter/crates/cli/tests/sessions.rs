@@ -16,6 +16,9 @@ use std::process::Command;
 /// The line printed after each command and before its exit code, on standard output and error together.
 const END: &str = "-- end of the command, exit code ";
 
+/// The exit code of a command after which the shell ended or hung.
+const NO_CODE: &str = "none";
+
 /// A command of a session, its exit code if that matters, and what it prints.
 struct Step {
     command: String,
@@ -60,12 +63,13 @@ fn mistakes(sandbox: &Sandbox, store: &str, setup: &str, steps: &[Step]) -> Vec<
     let mut mistakes = Vec::new();
     for Step { command, exit_code, output } in steps {
         let (printed, code);
-        (printed, rest) = rest.split_once(END).unwrap_or((rest, "none\n"));
+        (printed, rest) = rest.split_once(END).unwrap_or((rest, NO_CODE));
         (code, rest) = rest.split_once('\n').unwrap_or((rest, ""));
         let pattern = regex::escape(output.replace(store, "$STORE").trim_end()).replace(r"\[\.\.\]", ".*");
         let end = if output.trim_end().is_empty() { "" } else { "\n" };
         let is_as_written = Regex::new(&format!("^{pattern}{end}$")).unwrap().is_match(printed);
-        if !is_as_written || exit_code.as_ref().is_some_and(|written| written != code) {
+        let has_its_code = exit_code.as_ref().map_or(code != NO_CODE, |written| written == code);
+        if !is_as_written || !has_its_code {
             mistakes.push(format!("$ {command}{output}and not this, with exit code {code}:\n{printed}"));
         }
     }
@@ -75,12 +79,16 @@ fn mistakes(sandbox: &Sandbox, store: &str, setup: &str, steps: &[Step]) -> Vec<
 /// Runs the sections of a file of `sessions/`.
 fn play_sections(text: &str) {
     let mut wrong = Vec::new();
-    for section in text.split("\n## ").skip(1) {
+    let (introduction, sections) = text.split_once("\n## ").expect("a section");
+    assert!(!introduction.contains("$ "), "a command before the first heading");
+    for section in sections.split("\n## ") {
         let (claim, session) = section.split_once('\n').unwrap();
+        let steps = steps(session.trim_end());
+        assert!(!steps.is_empty(), "no command shows this: {claim}");
         let sandbox = Sandbox::new();
         let store = sandbox.init("s");
         let setup = "export SPLINTER_DEFAULT_STORE=$STORE\n";
-        let mistakes = mistakes(&sandbox, &store, setup, &steps(session.trim_end()));
+        let mistakes = mistakes(&sandbox, &store, setup, &steps);
         wrong.extend(mistakes.iter().map(|mistake| format!("{claim}\n{mistake}")));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
