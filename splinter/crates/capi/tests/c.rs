@@ -5,11 +5,12 @@
 //! `SPLINTER_C_FLAGS` adds flags for the compiler. `SPLINTER_C_RUNNER` is a command that runs the programs. With these,
 //! `ci/capi` runs the same tests under Valgrind and with sanitizers.
 
+use splinter_testkit::confined::with_tmpfs;
+use splinter_testkit::{Running, skipped};
 use std::fs;
-use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -143,49 +144,25 @@ impl Program {
         let mut words = runner.split_whitespace().map(Path::new).chain([self.0.as_path()]);
         let mut command = Command::new(words.next().unwrap());
         command.args(words).args(args).stdin(Stdio::null());
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
     fn start(&self, args: &[&str]) -> Running {
-        Running(Some(self.command(args).spawn().unwrap()))
+        Running::start(&mut self.command(args))
     }
 
     /// Runs the program, which must succeed. Returns what it printed.
     fn run(&self, args: &[&str]) -> String {
-        self.start(args).end()
+        printed(self.start(args))
     }
 }
 
-/// A running program. Dropping it kills the process.
-struct Running(Option<Child>);
-
-impl Running {
-    /// Waits until the program ends, which must succeed within [`LIMIT`]. Returns what it printed.
-    fn end(mut self) -> String {
-        let mut child = self.0.take().unwrap();
-        let (limit, pid) = (Instant::now() + LIMIT, child.id());
-        while child.try_wait().unwrap().is_none() {
-            if Instant::now() >= limit {
-                let _ = child.kill();
-                panic!("process {pid} ran longer than {LIMIT:?}");
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        let output = child.wait_with_output().unwrap();
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{}: {errors}", output.status);
-        String::from_utf8(output.stdout).unwrap()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.0 {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
+/// Waits until a program ends, which must succeed within [`LIMIT`]. Returns what it printed.
+fn printed(running: Running) -> String {
+    let output = running.end_within(LIMIT);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {errors}", output.status);
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// A unique name for a store. Dropping it removes the store.
@@ -209,15 +186,6 @@ impl Name {
 impl Drop for Name {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
-    }
-}
-
-/// Reports that something cannot be tested here, and why: to stderr, and to the file that `ci/unit` names.
-fn skipped(why: &str) {
-    eprintln!("SKIPPED: {why}");
-    if let Some(path) = std::env::var_os("SPLINTER_TEST_SKIPS") {
-        let mut file = fs::File::options().append(true).create(true).open(path).unwrap();
-        writeln!(file, "{why}").unwrap();
     }
 }
 
@@ -286,8 +254,7 @@ fn a_store_that_was_closed_leaves_no_memory() {
     memcheck.arg(format!("--show-leak-kinds={kinds}"));
     memcheck.arg(format!("--errors-for-leak-kinds={kinds}"));
     memcheck.arg(&program.0).arg(&name.name).stdin(Stdio::null());
-    memcheck.stdout(Stdio::piped()).stderr(Stdio::piped());
-    assert_eq!(Running(Some(memcheck.spawn().unwrap())).end(), "held\n");
+    assert_eq!(printed(Running::start(&mut memcheck)), "held\n");
 }
 
 #[test]
@@ -325,20 +292,11 @@ fn threads_that_are_cancelled_or_use_a_store_in_their_destructors_end_well() {
 fn a_store_for_which_there_is_no_memory_is_refused_when_it_is_created() {
     let program = Program::compile("tests/c/limits.c", Language::C, &[], MEMORY).unwrap();
     // Run it in a mount namespace with a small /dev/shm, as a container has.
-    let unshare = |script: &str| {
-        let mut command = Command::new("unshare");
-        let mount = "mount -t tmpfs -o size=700k none /dev/shm || exit 77";
-        command.args(["--map-root-user", "--mount", "sh", "-c", &format!("{mount}; {script}")]);
-        let program = program.command(&["full", "full"]);
-        command.arg("sh").arg(program.get_program()).args(program.get_args());
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
-    };
-    if !unshare("true").output().is_ok_and(|output| output.status.success()) {
-        return skipped("a full /dev/shm: no unshare, or no namespaces for this user");
-    }
-    let running = Running(Some(unshare("exec \"$@\"").spawn().unwrap()));
-    assert_eq!(running.end(), "held\n");
+    let mounted = with_tmpfs("a full /dev/shm", "/dev/shm", "size=700k", r#"exec "$0" "$@""#);
+    let Some(mut command) = mounted else { return };
+    let program = program.command(&["full", "full"]);
+    command.arg(program.get_program()).args(program.get_args());
+    assert_eq!(printed(Running::start(&mut command)), "held\n");
 }
 
 #[test]
@@ -375,12 +333,11 @@ fn the_examples_say_what_they_are_told() {
         let mut waiting = subscriber.start(&[&bus.name]);
         // The subscriber may not wait yet, so publish until it has seen the value.
         let limit = Instant::now() + LIMIT;
-        while waiting.0.as_mut().unwrap().try_wait().unwrap().is_none() {
+        while waiting.child().try_wait().unwrap().is_none() {
             assert!(Instant::now() < limit, "the subscriber did not see the value");
             assert_eq!(publisher.run(&[&bus.name]), "published llm:response\n");
         }
-        let printed = waiting.end();
         let expected = "waiting for llm:response\nllm:response is: Why was the computer cold? It left its Windows open.\n";
-        assert_eq!(printed, expected);
+        assert_eq!(printed(waiting), expected);
     }
 }

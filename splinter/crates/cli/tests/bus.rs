@@ -7,7 +7,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 use splinter_cli::envelope::{Envelope, Type, now_ms};
-use store_sandbox::{Bounded, Running, StoreSandbox, good, small, wait_until};
+use splinter_testkit::wait::wait_until;
+use store_sandbox::{Bounded, Running, StoreSandbox, good, small, start_into};
 
 fn envelopes(text: &str) -> Vec<Envelope> {
     text.lines().map(|line| Envelope::parse(line.as_bytes()).unwrap()).collect()
@@ -110,7 +111,7 @@ fn lines_are_numbered_and_the_last_ends_the_receiver() {
     sandbox.store(small());
     let mut receiver = sandbox.ctl(&["recv", "log", "--follow", "--envelope", "--timeout", "60s"]);
     let received = std::fs::File::create(sandbox.path("received")).unwrap();
-    let receiver = Running::start_into(&mut receiver, received);
+    let receiver = start_into(&mut receiver, received);
     wait_until("it receives", || {
         sandbox.good(&["send", "log", "are you there?", "--envelope", "--from", "caller"]);
         sandbox.path("received").metadata().unwrap().len() > 0

@@ -3,11 +3,12 @@
 mod common;
 mod store_sandbox;
 
-use common::skipped;
 use common::terminal::Terminal;
 use splinter::{Geometry, Location, Scrub, Store, Type};
+use splinter_testkit::confined::with_tmpfs;
+use splinter_testkit::wait::wait_until;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use store_sandbox::{Bounded, Running, StoreSandbox, bad, denied, good, open_file, small, wait_until};
+use store_sandbox::{Bounded, Running, StoreSandbox, bad, denied, good, open_file, small};
 
 /// Fills a store with a key for every feature.
 fn fill(store: &Store) {
@@ -303,18 +304,15 @@ fn a_copy_that_finds_no_room_leaves_nothing_behind() {
     let mut writer = store.writer().unwrap();
     (0..100).for_each(|n| writer.set(format!("key{n}"), &[1; 4096]).unwrap());
     std::fs::create_dir(sandbox.path("small")).unwrap();
-    let mounted = |script: &str| {
-        let mount = "mount -t tmpfs -o size=256k none small || exit 77";
-        let mut command = std::process::Command::new("unshare");
-        command.args(["--map-root-user", "--mount", "sh", "-c", &format!("{mount}; {script}")]);
-        command.current_dir(sandbox.path(""));
-        command
-    };
-    if !mounted("true").output().is_ok_and(|output| output.status.success()) {
-        return skipped("a folder without room: no unshare, or no namespaces for this user");
-    }
-    let save = format!("bin/splinterctl -u {} save small/copy; echo $?; ls -A small", sandbox.name);
-    for command in [&mut mounted(&save), denied::unnamed_files(&mut mounted(&save))] {
+    let small = sandbox.path("small");
+    let save = format!("splinterctl -u {} save small/copy; echo $?; ls -A small", sandbox.name);
+    for has_unnamed_files in [true, false] {
+        let mounted = with_tmpfs("a folder without room", small.to_str().unwrap(), "size=256k", &save);
+        let Some(mut command) = mounted else { return };
+        sandbox.prepare(&mut command);
+        if !has_unnamed_files {
+            denied::unnamed_files(&mut command);
+        }
         let output = command.ended();
         let (out, error) = (output.stdout, String::from_utf8(output.stderr).unwrap());
         assert_eq!(String::from_utf8_lossy(&out), "1\n", "{error}");

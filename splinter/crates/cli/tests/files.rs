@@ -4,8 +4,8 @@
 mod common;
 mod store_sandbox;
 
-use common::skipped;
 use splinter::{Geometry, Store};
+use splinter_testkit::confined::with_tmpfs;
 use std::process::Command;
 use store_sandbox::{Bounded, StoreSandbox, bad, denied, good, small};
 
@@ -74,16 +74,7 @@ fn on_a_full_disk_no_part_of_a_file_is_left_and_old_files_stay() {
     let sandbox = StoreSandbox::new();
     large(&sandbox);
     std::fs::create_dir(sandbox.path("small")).unwrap();
-    let mounted = |script: &str| {
-        let mount = "mount -t tmpfs -o size=64k none small || exit 77";
-        let mut command = Command::new("unshare");
-        let script = format!("{mount}; {script}");
-        sandbox.prepare(command.args(["--map-root-user", "--mount", "sh", "-c", &script]));
-        command
-    };
-    if !mounted("true").output().is_ok_and(|output| output.status.success()) {
-        return skipped("a full disk: no unshare, or no namespaces for this user");
-    }
+    let small = sandbox.path("small");
     let export = format!("splinterctl -u {} export -o small/dump; echo $?; ls -A small", sandbox.name);
     // There is no room for the second page, and perhaps not for the first.
     let page = "splinterctl-append.1";
@@ -95,7 +86,13 @@ fn on_a_full_disk_no_part_of_a_file_is_left_and_old_files_stay() {
         (export, "export: cannot make \"small/dump\"", "1\n"),
         (manual, "cannot make \"small/splinter", "1\nold\nfiller\n"),
     ] {
-        for command in [&mut mounted(&script), denied::unnamed_files(&mut mounted(&script))] {
+        for has_unnamed_files in [true, false] {
+            let mounted = with_tmpfs("a full disk", small.to_str().unwrap(), "size=64k", &script);
+            let Some(mut command) = mounted else { return };
+            sandbox.prepare(&mut command);
+            if !has_unnamed_files {
+                denied::unnamed_files(&mut command);
+            }
             let output = command.ended();
             let (told, error) = (output.stdout, String::from_utf8(output.stderr).unwrap());
             assert_eq!(String::from_utf8_lossy(&told), out, "{error}");

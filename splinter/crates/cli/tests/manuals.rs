@@ -3,8 +3,8 @@
 mod common;
 mod store_sandbox;
 
-use common::skipped;
 use common::terminal::Terminal;
+use splinter_testkit::skipped;
 use std::process::Command;
 use store_sandbox::{Bounded, StoreSandbox, bad, fed, good, small};
 

@@ -5,6 +5,7 @@ mod common;
 use common::{Sandbox, file, finish, run, told, wait_until};
 use nix::sys::signal::Signal;
 use splinter::{Error, Location, Store};
+use splinter_testkit::confined::with_tmpfs;
 use std::process::Stdio;
 
 fn open(store: &str) -> Store {
@@ -92,21 +93,15 @@ fn without_room_in_shared_memory_every_command_says_so_in_one_line() {
     // In a mount namespace, as a container has: 64 KiB of /dev/shm, of which each store takes a part at once.
     let sandbox = Sandbox::new();
     let full = |script: &str| {
-        let mut command = std::process::Command::new("unshare");
-        let mount = "mount -t tmpfs -o size=64k none /dev/shm || exit 77";
-        command.args(["--map-root-user", "--mount", "sh", "-c", &format!("{mount}; {script}")]);
+        let mut command = with_tmpfs("a full /dev/shm", "/dev/shm", "size=64k", script)?;
         sandbox.prepare(&mut command);
-        run(&mut command, b"")
+        Some(run(&mut command, b""))
     };
-    let is_there = std::process::Command::new("unshare").arg("--version").output().is_ok();
-    if !is_there || full("true").code != Some(0) {
-        return common::skipped("a full /dev/shm: no unshare, or no namespaces for this user");
-    }
     // A store of default size is not created, since it could never be filled.
-    let told = full("splinterctl init a; ls /dev/shm");
+    let Some(told) = full("splinterctl init a; ls /dev/shm") else { return };
     assert!(told.err.starts_with("splinterctl: init: cannot reserve the memory of"), "{told:?}");
     assert!(told.err.lines().count() == 1 && told.out.is_empty(), "{told:?}");
-    let told = full("splinterctl init a --writers 1000");
+    let Some(told) = full("splinterctl init a --writers 1000") else { return };
     let line = "splinterctl: init: cannot reserve the memory of /dev/shm/a: No space left on device (os error 28); \
                 free some room there, or make the store smaller\n";
     assert_eq!((told.code, told.err.as_str()), (Some(1), line));
@@ -115,7 +110,7 @@ fn without_room_in_shared_memory_every_command_says_so_in_one_line() {
                 while splinterctl -u a set key$i --file value; do i=$((i + 1)); done; \
                 splinterctl -u a get key0 --raw | wc -c";
     file(&sandbox.folder, "value", [b'x'; 4096]);
-    let told = full(fill);
+    let Some(told) = full(fill) else { return };
     let (warned, said) = told.err.split_once('\n').expect("two lines");
     assert!(warned.starts_with("init: /dev/shm/a can grow to 134.3 MB, and "), "{told:?}");
     let why = "splinterctl: the store's memory is missing: /dev/shm or the disk is full";

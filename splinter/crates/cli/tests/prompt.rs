@@ -3,7 +3,7 @@
 mod common;
 
 use common::terminal::{Terminal, play};
-use common::{Sandbox, file, run, wait_until, wait_until_asleep, wait_until_reading};
+use common::{Sandbox, file, run, wait_until, wait_until_asleep, wait_until_polling, wait_until_reading};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::os::unix::fs::PermissionsExt;
@@ -112,6 +112,7 @@ fn ctrl_c_ends_a_command_that_waits_and_at_the_prompt_the_program() {
     let store = sandbox.init("s");
     sandbox.good(&store, &["set", "k", "v"]);
     let name = format!("{store} # ");
+    nix::unistd::mkfifo(&sandbox.folder.join("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
     // If the editor reads keys, it also reads the last Ctrl-C. Otherwise that one is a signal.
     for (kind, end) in [("dumb", None), ("xterm", Some(0)), ("xterm-256color", Some(0))] {
         let mut terminal = Terminal::start(sandbox.command("splinter_cli").args(["-u", &store]), kind);
@@ -123,6 +124,11 @@ fn ctrl_c_ends_a_command_that_waits_and_at_the_prompt_the_program() {
             terminal.find("^C");
             terminal.find(&name);
         }
+        terminal.type_in("set k --file pipe\n");
+        wait_until_polling(terminal.process());
+        terminal.type_in("\x03");
+        terminal.find("cannot read \"pipe\": Interrupted");
+        terminal.find(&name);
         terminal.type_in("bids claim 7 --hold 1h\n");
         terminal.find("claimed 7\n");
         terminal.type_in("\x03");

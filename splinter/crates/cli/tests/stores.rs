@@ -6,7 +6,8 @@ mod store_sandbox;
 use common::terminal::Terminal;
 use common::wait_until_asleep;
 use splinter::{Location, Store};
-use store_sandbox::{Bounded, Running, StoreSandbox, bad, good, small, wait_until};
+use splinter_testkit::wait::wait_until;
+use store_sandbox::{Bounded, Running, StoreSandbox, bad, good, small};
 
 /// Removes the sandbox's store, and creates another of its name if asked.
 fn replace(sandbox: &StoreSandbox, is_made_again: bool) {

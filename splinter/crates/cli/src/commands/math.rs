@@ -29,7 +29,8 @@ const OPERATIONS: &[&str] = &["inc", "dec", "and", "or", "xor", "not"];
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let key = session.key(call.arguments[0]);
-    let operand = call.get(2).map(|word| session.labels.mask("NUMBER", word, &session.interrupt)).transpose()?;
+    let operand =
+        call.get(2).map(|word| session.labels.mask("NUMBER", word, &session.interrupt)).transpose()?;
     let operation = operation(call.arguments[1], operand)?;
     let mut writer = session.writer()?;
     let changed = retry_busy(|| writer.integer(&key, operation));

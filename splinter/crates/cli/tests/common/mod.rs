@@ -6,6 +6,8 @@
 pub(crate) mod terminal;
 
 use splinter::Location;
+use splinter_testkit::Running;
+pub(crate) use splinter_testkit::wait::{LIMIT, wait_until};
 use std::ffi::OsStr;
 use std::io::Write;
 use std::os::unix::fs::symlink;
@@ -13,10 +15,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
-
-/// How long a test waits for anything before it fails.
-pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The four names of the program.
 pub(crate) const NAMES: [&str; 4] = ["splinter_cli", "splinterctl", "splinterp_cli", "splinterpctl"];
@@ -122,16 +120,6 @@ impl Outcome {
     }
 }
 
-/// Reports why a test cannot run here, on standard error and in the file that `SPLINTER_TEST_SKIPS` names.
-pub(crate) fn skipped(why: &str) {
-    eprintln!("SKIPPED: {why}");
-    if let Some(path) = std::env::var_os("SPLINTER_TEST_SKIPS") {
-        let file = std::fs::File::options().append(true).create(true).open(path);
-        let said = file.and_then(|mut file| file.write_all(format!("{why}\n").as_bytes()));
-        said.expect("append to SPLINTER_TEST_SKIPS");
-    }
-}
-
 /// Runs a command with `input`, with a time limit.
 pub(crate) fn run(command: &mut Command, input: &[u8]) -> Outcome {
     told(fed(command, input))
@@ -139,48 +127,25 @@ pub(crate) fn run(command: &mut Command, input: &[u8]) -> Outcome {
 
 /// As [`run`], and returns all that the process left.
 pub(crate) fn fed(command: &mut Command, input: &[u8]) -> Output {
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("start the program");
+    let mut running = Running::start(command.stdin(Stdio::piped()));
     // A thread writes the input, so that a program that does not read it all cannot block the test. Ignore the error of
     // unread input.
-    let mut stdin = child.stdin.take().expect("take the pipe");
+    let mut stdin = running.child().stdin.take().expect("take the pipe");
     let input = input.to_vec();
     let writer = thread::spawn(move || stdin.write_all(&input));
-    let output = finish(child);
+    let output = running.end();
     let _ = writer.join();
     output
 }
 
-/// Waits for a program to end. Kills it after the time limit.
+/// Waits for a program to end. Kills it after the time limit, and its process group.
 pub(crate) fn finish(child: Child) -> Output {
-    let id = nix::unistd::Pid::from_raw(i32::try_from(child.id()).expect("the id fits i32"));
-    let (over, is_over) = std::sync::mpsc::channel::<()>();
-    let guard = thread::spawn(move || {
-        let late =
-            is_over.recv_timeout(TIMEOUT).is_err_and(|e| e == std::sync::mpsc::RecvTimeoutError::Timeout);
-        if late {
-            let _ = nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGKILL);
-        }
-        late
-    });
-    let output = child.wait_with_output().expect("read the output");
-    drop(over);
-    assert!(!guard.join().expect("no panic"), "the program did not end: {output:?}");
-    output
+    Running::from(child).end()
 }
 
 pub(crate) fn told(output: Output) -> Outcome {
     let err = String::from_utf8(output.stderr).expect("UTF-8");
     Outcome { code: output.status.code(), out: output.stdout, err }
-}
-
-/// Waits until `done` returns true.
-pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !done() {
-        assert!(begun.elapsed() < TIMEOUT, "timed out waiting for {what}");
-        thread::sleep(Duration::from_millis(2));
-    }
 }
 
 /// Waits until a process sleeps on a futex, as one that waits for a change does.

@@ -3,7 +3,7 @@
 // Unsafe code is needed for what a child does between fork and exec; no safe function can do it.
 #![allow(unsafe_code)]
 
-use super::{TIMEOUT, told};
+use super::{LIMIT, told};
 use nix::libc;
 use nix::pty::{OpenptyResult, Winsize, openpty};
 use nix::sys::termios::{LocalFlags, tcgetattr};
@@ -74,7 +74,7 @@ impl Terminal {
     }
 
     fn wait(&mut self, text: &str, is_done: impl Fn(&str) -> bool) {
-        let end = Instant::now() + TIMEOUT;
+        let end = Instant::now() + LIMIT;
         while !is_done(&self.seen) {
             let left = end.saturating_duration_since(Instant::now());
             let Ok(bytes) = self.screen.recv_timeout(left) else {
@@ -100,7 +100,7 @@ impl Terminal {
         let child = self.child.take().expect("a running program");
         let code = told(super::finish(child)).code;
         look(&self);
-        while let Ok(bytes) = self.screen.recv_timeout(TIMEOUT) {
+        while let Ok(bytes) = self.screen.recv_timeout(LIMIT) {
             self.seen.push_str(&String::from_utf8_lossy(&bytes).replace('\r', ""));
         }
         (code, std::mem::take(&mut self.seen))

@@ -4,14 +4,16 @@
 
 pub(crate) mod denied;
 
-pub(crate) use crate::common::{fed, wait_until};
+pub(crate) use crate::common::fed;
+pub(crate) use splinter_testkit::Running;
 
 use crate::common::Sandbox;
 use splinter::{Config, Geometry, Location, Store};
 use std::ffi::OsStr;
 use std::fs::File;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 /// A [`Sandbox`] with the name of one store, and shortcuts for both.
 pub(crate) struct StoreSandbox {
@@ -98,38 +100,9 @@ pub(crate) fn bad(exit: i32, output: Output) -> String {
     error.trim_end().to_owned()
 }
 
-/// A process that is killed at the end of the test, if it still runs.
-pub(crate) struct Running(Option<Child>);
-
-impl Running {
-    pub(crate) fn start(command: &mut Command) -> Self {
-        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        Self(Some(command.spawn().unwrap()))
-    }
-
-    /// Starts a command with its output in a file, which the test reads while the command runs.
-    pub(crate) fn start_into(command: &mut Command, file: File) -> Self {
-        Self(Some(command.stdout(file).stderr(Stdio::piped()).spawn().unwrap()))
-    }
-
-    pub(crate) fn child(&mut self) -> &mut Child {
-        self.0.as_mut().unwrap()
-    }
-
-    /// Waits for its end, up to the time limit.
-    pub(crate) fn end(mut self) -> Output {
-        wait_until("the process ends", || self.child().try_wait().unwrap().is_some());
-        self.0.take().unwrap().wait_with_output().unwrap()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.0 {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
+/// Starts a command with its output in a file, which the test reads while the command runs.
+pub(crate) fn start_into(command: &mut Command, file: File) -> Running {
+    command.process_group(0).stdout(file).stderr(Stdio::piped()).spawn().unwrap().into()
 }
 
 /// Opens the store in a file.
