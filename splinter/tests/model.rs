@@ -25,11 +25,11 @@ fn draw_value(rng: &mut Rng) -> Vec<u8> {
     }
 }
 
-/// Draws an operation on a key, or on the tandem of which it is the base.
-fn draw(rng: &mut Rng, key: &[u8]) -> Op {
+/// Draws an operation on a key, on the tandem of which it is the base, or on it and another key.
+fn draw(rng: &mut Rng, key: &[u8], other: &[u8]) -> Op {
     let (key, value, word) = (key.to_vec(), draw_value(rng), rng.next());
-    let orders = 1 + rng.below(4) as usize;
-    match rng.below(22) {
+    let (orders, group) = (1 + rng.below(4) as usize, rng.below(66) as u8);
+    match rng.below(26) {
         0..4 => Op::Set(key, value),
         4..6 => Op::Append(key, value[..value.len().min(word as usize % 70)].into()),
         6..8 => Op::Unset(key),
@@ -58,7 +58,26 @@ fn draw(rng: &mut Rng, key: &[u8]) -> Op {
         18 => Op::Bump(key),
         19 => Op::Get(key),
         20 => Op::SetTandem(key, vec![value; orders]),
+        21 => Op::Pulse(key),
+        22 => Op::Register(key, group),
+        23 => Op::Unregister(key, group),
+        24 if key != other => Op::SetMany(vec![(key, value), (other.to_vec(), draw_value(rng))]),
+        24 => Op::SetMany(vec![(key, value)]),
         _ => Op::UnsetTandem(key, orders),
+    }
+}
+
+/// Draws an operation on the whole store.
+fn draw_of_store(rng: &mut Rng) -> Op {
+    let (word, group) = (rng.next(), rng.below(66) as u8);
+    match rng.below(10) {
+        0..3 => Op::SetScrub(*rng.pick(&Scrub::ALL)),
+        3 => Op::Purge,
+        4 => Op::RegisterLabels(word, group),
+        5 => Op::UnregisterLabels(word, group),
+        6 => Op::SetUserFlags(word as u16),
+        7 => Op::ClearUserFlags(word as u16),
+        _ => Op::ReportParseFailure,
     }
 }
 
@@ -72,12 +91,9 @@ fn run(slots: u64, keys: u64, rounds: u32, seed: u64) {
     let mut last = 0;
     for round in 0..rounds {
         let [key, other] = [(); 2].map(|()| format!("k{}", rng.below(keys)).into_bytes());
-        let mut ops = vec![draw(&mut rng, &key)];
-        if rng.below(50) == 0 {
-            ops.push(Op::SetScrub(*rng.pick(&Scrub::ALL)));
-            if rng.below(4) == 0 {
-                ops.push(Op::Purge);
-            }
+        let mut ops = vec![draw(&mut rng, &key, &other)];
+        if rng.below(20) == 0 {
+            ops.push(draw_of_store(&mut rng));
         }
         for op in ops {
             assert_eq!(perform(&op, &mut writer), model.apply(&op), "{op:?}");
@@ -92,7 +108,7 @@ fn run(slots: u64, keys: u64, rounds: u32, seed: u64) {
             store = Store::open(&name.0).unwrap();
             writer = store.writer().unwrap();
         }
-        if round % 256 == 0 {
+        if round % 64 == 0 {
             model.assert_store(&store);
         }
     }

@@ -8,6 +8,7 @@ use crate::case::{Act, Case, Step};
 use crate::listeners::Listener;
 use splinter::{Config, Error, Handle, Location, OpenOptions, Scrub, Store, StoreError, Writer};
 use splinter_testkit::model::names;
+use splinter_testkit::op::perform_without_writer;
 use splinter_testkit::raw::Raw;
 use splinter_testkit::{Model, Named, Op, Reply, perform};
 use std::collections::{BTreeMap, BTreeSet};
@@ -84,7 +85,8 @@ impl Run {
         let writer = usize::from(step.writer) % count.max(1);
         match (step.act.op(&key, &self.model.geometry), &step.act) {
             (None, act) if !matches!(act, Act::SetAt(_) | Act::IntegerAt(_)) => self.look(act, &key),
-            _ if count == 0 => {}
+            (Some(op), _) if count == 0 => self.change_without_writer(&op),
+            (None, _) if count == 0 => {}
             (Some(Op::SetMany(pairs)), _) => self.set_many(writer, &pairs),
             (Some(op), _) => self.change(writer, &key, &op),
             (None, act) => self.change_by_handle(writer, act),
@@ -134,9 +136,7 @@ impl Run {
                 self.vacated.values_mut().for_each(|level| *level = Scrub::Full);
                 self.refresh_epochs();
             }
-            Op::ReportParseFailure => {
-                assert_eq!(self.store.header().last_failure_epoch, self.store_epoch);
-            }
+            Op::ReportParseFailure => self.check_failure_epoch(),
             Op::RegisterLabels(..)
             | Op::UnregisterLabels(..)
             | Op::SetScrub(_)
@@ -155,6 +155,19 @@ impl Run {
                 self.settle(&concerned, done, is_tandem);
             }
         }
+    }
+
+    /// Performs an operation on the whole store while nobody has a writer. The others have no effect.
+    fn change_without_writer(&mut self, op: &Op) {
+        let Some(answer) = perform_without_writer(op, &self.store) else { return };
+        assert_eq!(answer, self.model.apply(op), "the store's answer to {op:?}, and the model's");
+        if *op == Op::ReportParseFailure {
+            self.check_failure_epoch();
+        }
+    }
+
+    fn check_failure_epoch(&self) {
+        assert_eq!(self.store.header().last_failure_epoch, self.store_epoch);
     }
 
     /// Changes the key of the last handle, which may have been removed, and be there again in another slot.

@@ -47,7 +47,7 @@ impl Model {
         }
     }
 
-    /// Asserts that the store holds the model's keys and no others, has its flags, level and labels, and is sound.
+    /// Asserts that the store holds the model's keys and no others, has its flags, level, labels and their groups, and is sound.
     #[track_caller]
     pub fn assert_store(&self, store: &Store) {
         for key in self.entries.keys() {
@@ -68,6 +68,7 @@ impl Model {
         let header = store.header();
         assert_eq!((header.scrub, store.scrub()), (self.level, self.level));
         assert_eq!((header.user_flags, header.parse_failures), (self.user_flags, self.parse_failures));
+        assert_eq!(std::array::from_fn(|label| store.label_groups(label as u8)), self.label_groups);
         assert_sound_but_for_stale_bytes(store, present.len() as u64);
     }
 }

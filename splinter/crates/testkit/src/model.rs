@@ -15,6 +15,8 @@ pub struct Seen {
     pub flags: u16,
     /// The labels, one bit each.
     pub labels: u64,
+    /// The groups that are subscribed to the key itself, one bit each.
+    pub registered: u64,
     /// The time of creation.
     pub ctime: u64,
     /// The time of access.
@@ -40,6 +42,7 @@ impl Seen {
             kind: slot.kind,
             flags: slot.user_flags,
             labels: slot.labels,
+            registered: slot.registered,
             ctime: slot.ctime,
             atime: slot.atime,
             vector: slot.has_vector.then_some(vector),
@@ -54,8 +57,6 @@ pub struct Entry {
     pub seen: Seen,
     /// Whether the value is held as a number, which cannot be appended to.
     pub is_number: bool,
-    /// The groups that are subscribed to the key, one bit each.
-    pub groups: u64,
     /// The scrub level whose promise the bytes of its slot keep.
     pub kept: Scrub,
 }
@@ -67,11 +68,12 @@ impl Entry {
             kind: Type::Void,
             flags: 0,
             labels: 0,
+            registered: 0,
             ctime: 0,
             atime: 0,
             vector: None,
         };
-        Self { seen, is_number: false, groups: 0, kept: Scrub::None }
+        Self { seen, is_number: false, kept: Scrub::None }
     }
 
     /// Returns what its bytes still keep after a change beside its buffers: nothing is wiped.
@@ -165,11 +167,11 @@ impl Model {
             }
             Op::Register(key, group) => {
                 let bit = group_bit(*group)?;
-                self.change(key, |entry| entry.groups |= bit)
+                self.change(key, |entry| entry.seen.registered |= bit)
             }
             Op::Unregister(key, group) => {
                 let bit = group_bit(*group)?;
-                self.change(key, |entry| entry.groups &= !bit)
+                self.change(key, |entry| entry.seen.registered &= !bit)
             }
             Op::RegisterLabels(mask, group) => self.change_labels(*mask, *group, |groups, bit| groups | bit),
             Op::UnregisterLabels(mask, group) => {
@@ -222,7 +224,7 @@ impl Model {
     pub fn groups(&self, key: &[u8]) -> u64 {
         let Some(entry) = self.entries.get(key) else { return 0 };
         let labels = (0..64).filter(|label| entry.seen.labels >> label & 1 != 0);
-        labels.fold(entry.groups, |groups, label| groups | self.label_groups[label])
+        labels.fold(entry.seen.registered, |groups, label| groups | self.label_groups[label])
     }
 
     fn change<T: Into<Reply>>(&mut self, key: &[u8], change: impl FnOnce(&mut Entry) -> T) -> Answer {

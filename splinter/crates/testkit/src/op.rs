@@ -1,6 +1,6 @@
 //! The operations of a store, each with its arguments, and how a writer performs them.
 
-use splinter::{Error, IntegerOp, Scrub, StoreError, Type, Writer};
+use splinter::{Error, IntegerOp, Scrub, Store, StoreError, Type, Writer};
 
 /// The bytes of a key or of a value.
 pub type Bytes = Vec<u8>;
@@ -152,14 +152,30 @@ pub fn perform(op: &Op, writer: &mut Writer) -> Answer {
         Op::UnsetTandem(base, orders) => writer.unset_tandem(base, *orders).map(Reply::from),
         Op::Register(key, group) => writer.register(key, *group).map(Reply::from),
         Op::Unregister(key, group) => writer.unregister(key, *group).map(Reply::from),
-        Op::RegisterLabels(mask, group) => of_store(writer.register_labels(*mask, *group)),
-        Op::UnregisterLabels(mask, group) => of_store(writer.unregister_labels(*mask, *group)),
-        Op::SetScrub(level) => of_store(writer.set_scrub(*level)),
-        Op::SetUserFlags(mask) => of_store(writer.flags().set_user(*mask)),
-        Op::ClearUserFlags(mask) => of_store(writer.flags().clear_user(*mask)),
-        Op::ReportParseFailure => of_store(writer.report_parse_failure()),
+        Op::RegisterLabels(..)
+        | Op::UnregisterLabels(..)
+        | Op::SetScrub(_)
+        | Op::SetUserFlags(_)
+        | Op::ClearUserFlags(_)
+        | Op::ReportParseFailure => perform_without_writer(op, writer).expect("an operation of the store"),
         Op::Purge => writer.purge().map(|_| Reply::Done),
     }
+}
+
+/// Performs an operation that needs no writer. Returns none for the others.
+///
+/// # Panics
+/// If the operation fails, except for a group that there is not.
+pub fn perform_without_writer(op: &Op, store: &Store) -> Option<Answer> {
+    Some(match op {
+        Op::RegisterLabels(mask, group) => of_store(store.register_labels(*mask, *group)),
+        Op::UnregisterLabels(mask, group) => of_store(store.unregister_labels(*mask, *group)),
+        Op::SetScrub(level) => of_store(store.set_scrub(*level)),
+        Op::SetUserFlags(mask) => of_store(store.flags().set_user(*mask)),
+        Op::ClearUserFlags(mask) => of_store(store.flags().clear_user(*mask)),
+        Op::ReportParseFailure => of_store(store.report_parse_failure()),
+        _ => return None,
+    })
 }
 
 fn of_store<T: Into<Reply>>(result: Result<T, StoreError>) -> Answer {

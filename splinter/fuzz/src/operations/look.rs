@@ -14,7 +14,12 @@ impl Run {
         if let Ok(entry) = self.model.get(key) {
             let epoch = self.epochs[&self.slots[key]];
             for store in [&self.store, &self.reader] {
-                assert_eq!(store.epoch(key), Ok(epoch), "the epoch of an unchanged key stays");
+                let seen = store.snapshot(key).map(|slot| slot.epoch);
+                assert_eq!(
+                    (store.epoch(key), seen),
+                    (Ok(epoch), Ok(epoch)),
+                    "an unchanged key's epoch stays"
+                );
             }
             check_present(&self.raw, &self.store, key, entry);
         }
