@@ -10,7 +10,7 @@ struct Bid {
     id: u32,
     intent: Intent,
     priority: u8,
-    /// When it was made, if that is told; one that was renewed is younger than all that told it.
+    /// When it was made, if that is known; a renewed bid is younger than all bids of which that is known.
     claimed_at: u64,
     expired: bool,
 }

@@ -1,4 +1,4 @@
-//! What a case of operations is made of: plain data that arbitrary bytes decode to.
+//! The parts of a case of operations: plain data that arbitrary bytes decode to.
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use splinter::{BidTerms, Geometry, IntegerOp, Intent, Scrub, Type};
@@ -11,7 +11,7 @@ pub struct Case {
     pub steps: List<Step>,
 }
 
-/// A list that goes on for as long as there are bytes: what is cut out of the middle leaves the rest as it was.
+/// A list that goes on for as long as there are bytes: to cut bytes out of the middle leaves the rest as it was.
 #[derive(Clone, Debug)]
 pub struct List<T>(pub Vec<T>);
 
@@ -38,7 +38,7 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// One slot, one chunk, several chunks, more than one map word; values of a byte, around a word, around a line,
+    /// One slot, one bucket, several buckets, more than one map word; values of a byte, around a word, around a line,
     /// and of no power of two; no vectors, and vectors that end within a word.
     pub fn geometry(&self) -> Geometry {
         let slots = [1, 2, 3, 4, 5, 8, 11, 70][usize::from(self.slots) % 8];
@@ -94,7 +94,7 @@ impl KeyName {
     }
 }
 
-/// A value, told by its length and what it is made of.
+/// A value: its length and the kind of its bytes.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub struct Body {
     len: u8,
@@ -115,7 +115,7 @@ impl Body {
     }
 }
 
-/// What is done.
+/// The kind of a step.
 #[derive(Arbitrary, Clone, Debug)]
 pub enum Act {
     Set(Body),
@@ -165,8 +165,8 @@ pub enum Act {
 }
 
 impl Act {
-    /// Returns the operation on a key of a store of these sizes, or on the whole store. Returns none of what is done by handles,
-    /// and of what changes nothing.
+    /// Returns the operation on a key of a store of these sizes, or on the whole store. Returns none for steps by handles, and
+    /// for those that change nothing.
     pub fn op(&self, key: &[u8], geometry: &Geometry) -> Option<Op> {
         let (key, max) = (key.to_vec(), geometry.max_value_len);
         Some(match *self {
@@ -246,7 +246,7 @@ impl Orders {
     }
 }
 
-/// What is done about bids.
+/// A step about bids.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub enum BidStep {
     Claim {

@@ -1,5 +1,5 @@
-//! Does to a store whose bytes may be anything what a step says. Any answer is right, but none may point out of bounds:
-//! lengths fit the geometry, buffers are left alone behind what was asked for, epochs are even.
+//! Performs steps on a store of any bytes. Any answer is right, but none may point out of bounds: lengths fit the geometry,
+//! no buffer changes behind the bytes that were asked for, epochs are even.
 
 use crate::case::{Act, BidStep, KeyName, Step, terms};
 use splinter::{Advice, Handle, Inspection, KEY_MAX, Patience, Store, Watcher, Writer};
@@ -26,7 +26,7 @@ impl Exercise {
 
     /// Does one step, and reads what it concerns.
     pub fn step(&mut self, step: &Step) {
-        // Whether the lanes can be had is for the bytes to say.
+        // The bytes decide whether a writer id is free.
         if self.writers.is_empty() {
             self.writers.extend(self.store.writer().ok());
         }
@@ -96,7 +96,7 @@ impl Exercise {
     fn look(&mut self, key: &[u8], act: &Act) {
         let store = &self.store;
         let geometry = store.geometry();
-        // Of what somebody else wrote, a length is clamped to the buffer it lies in, which ends with a line.
+        // A damaged length is clamped to the buffer of its value, which ends with a cache line.
         let longest = geometry.max_value_len.next_multiple_of(64) as usize;
         let mut buf = vec![CANARY; longest + 32];
         for len in [longest, longest / 2, 0] {

@@ -1,5 +1,5 @@
-//! Bytes that nobody honest wrote: a store with something of everything in it, and patches to scribble over it. Where the
-//! parts of a store lie is read from its header, so that patches hit records and not only empty pages.
+//! Damaged bytes: a store with something of everything in it, and patches to scribble over it. The header says where the
+//! parts of the store lie, so patches hit records and not only empty pages.
 
 use crate::case::KeyName;
 use arbitrary::Arbitrary;
@@ -9,7 +9,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::sync::OnceLock;
 
-/// The stores that are scribbled over: one of a chunk only, and one of several map words.
+/// The stores that are scribbled over: one of a bucket only, and one of several map words.
 const GEOMETRIES: [Geometry; 2] = [
     Geometry { slots: 4, max_value_len: 100, vector_dim: 3, max_writers: 2 },
     Geometry { slots: 70, max_value_len: 20, vector_dim: 0, max_writers: 3 },
@@ -32,8 +32,8 @@ fn make(geometry: &Geometry) -> Specimen {
     let config = Config { geometry: *geometry, scrub: Scrub::Full, hash_seed: Some(0), ..Config::default() };
     let store = Store::anonymous(&config).expect("a store");
     store.register_labels(3, 5).expect("a group");
-    let mut writer = store.writer().expect("a lane");
-    // The keys that the steps name, or nobody would ever read what was scribbled on.
+    let mut writer = store.writer().expect("a writer id");
+    // The keys that the steps name: otherwise no step would read the damaged records.
     let key = |number| KeyName::valid(number).bytes();
     for number in 0..geometry.slots.min(8) as u8 {
         writer.set(key(number), &[number + 1; 17]).expect("room");
@@ -53,8 +53,8 @@ fn make(geometry: &Geometry) -> Specimen {
     let file = File::from(store.fd().try_clone_to_owned().expect("a descriptor"));
     file.read_exact_at(&mut bytes, 0).expect("a store's bytes");
     let word = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("a word"));
-    // The offsets that the header records (lanes, map, routes, rings, index, slots, values, vectors), and those of
-    // the header's own parts: flags, counters, label routes, bids, groups.
+    // The offsets that the header records (writer table, map, subscriptions, rings, index, slots, values, vectors), and those of
+    // the header's own parts: flags, counters, label subscriptions, bids, groups.
     let recorded = [72, 80, 88, 96, 112, 120, 136, 152].map(|at| word(at) as usize);
     let mut edges: Vec<_> = [256, 384, 512, 640, 768, 1024, 1536, 4096, 8192].into();
     edges.extend(recorded.into_iter().filter(|at| *at < bytes.len()));
@@ -96,7 +96,7 @@ pub struct Patch {
     word: Word,
 }
 
-/// What is written. Most words that mean something are small, or have few bits set, or are nearly what was there.
+/// The new value of a word. Most words that mean something are small, have few bits set, or are near the old value.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 enum Word {
     Zero,

@@ -1,5 +1,5 @@
-//! What the fuzz targets share: what a case is made of, and stores to scribble on. It knows the crate by its public API and by
-//! the bytes of its file, as a user does, and holds it against the model of `splinter_testkit`.
+//! Shared by the fuzz targets: the parts of a case, and stores to damage. It knows the crate by its public API and by the
+//! bytes of its file, as a user does, and compares it with the model of `splinter_testkit`.
 
 mod bids;
 pub mod case;

@@ -1,4 +1,4 @@
-//! Watchers, and what each of them has to hear: every change in order, or that it lagged.
+//! Watchers, and the changes that each must see in order, unless it lagged.
 
 use splinter::{Store, Watcher};
 use splinter_testkit::Model;
@@ -27,7 +27,7 @@ impl Listener {
         Self { watcher, groups: None, due: BTreeMap::new() }
     }
 
-    /// Notes a change of `slot` that `groups` were signalled for, and who watches the store if `whole`.
+    /// Notes a change of `slot` that was signalled to `groups`, and to watchers of the whole store if `whole`.
     pub(crate) fn expect(&mut self, slot: u32, groups: u64, whole: bool) {
         match self.groups {
             None if whole => self.due.entry(None).or_default().push(slot),
@@ -40,7 +40,7 @@ impl Listener {
         }
     }
 
-    /// Takes all there is word of, and holds it against what there has to be (invariant 14).
+    /// Takes all signals, and compares them with the expected ones (invariant 14).
     pub(crate) fn listen(&mut self) {
         let due = std::mem::take(&mut self.due);
         let longest = due.values().map(Vec::len).max().unwrap_or(0);
@@ -69,11 +69,11 @@ impl Listener {
         assert!(heard.is_empty(), "heard of what did not change: {heard:?}");
     }
 
-    /// Holds what a resync tells of against the keys that there are.
+    /// Compares the keys of a resync with those of the model.
     pub(crate) fn resync(&mut self, model: &Model) {
         let mut seen = BTreeSet::new();
         self.watcher.resync(|change| {
-            let key = change.key.expect("a resync tells of keys");
+            let key = change.key.expect("a resync reports keys");
             assert!(seen.insert(key.as_ref().to_vec()), "told of twice");
         });
         let watched = |key: &&Vec<u8>| self.groups.is_none_or(|mine| mine & model.groups(key) != 0);

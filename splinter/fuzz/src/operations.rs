@@ -1,5 +1,5 @@
 //! Runs a case: each step is done to a store and to the map, and every answer, every value that can be read, every
-//! byte that a scrub level promises zero, and every change that is heard of has to agree.
+//! byte that a scrub level promises zero, and every signal has to agree.
 
 mod look;
 
@@ -50,7 +50,7 @@ struct Run {
     store_epoch: u64,
 }
 
-/// The keys that a step concerns, each after the groups that hear of its changes as it is before the step.
+/// The keys that a step concerns, each with the groups that subscribe to it before the step.
 type Concerned = Vec<(u64, Vec<u8>)>;
 
 impl Run {
@@ -61,7 +61,7 @@ impl Run {
         let location = name.as_ref().map_or(&Location::Anonymous, |name| &name.0);
         let store = Store::create(location, &config).expect("a new store");
         let reader = read_only(&store);
-        let writers = vec![store.writer().expect("a lane")];
+        let writers = vec![store.writer().expect("a writer id")];
         Self {
             raw: Raw::new(&store),
             name,
@@ -93,7 +93,7 @@ impl Run {
         }
     }
 
-    /// Performs an operation, and holds its answer and what it changed against the model.
+    /// Performs an operation, and compares its answer and its changes with the model.
     fn change(&mut self, writer: usize, key: &[u8], op: &Op) {
         let (writer, model) = (&mut self.writers[writer], &mut self.model);
         let keys = match op {
@@ -144,11 +144,11 @@ impl Run {
             | Op::ClearUserFlags(_) => {}
             _ => {
                 if matches!(op, Op::SetTandem(..)) && answer == Err(Error::Full) {
-                    // Slots that it took and gave back may hold what no level promised anything of.
+                    // Slots that it took and gave back may hold bytes that no level promised to wipe.
                     self.vacated.clear();
                 }
                 if !done && matches!(op, Op::SetTandem(..) | Op::SetType(..)) {
-                    // These find out that they cannot when they hold the key: its epoch may have grown.
+                    // These fail after they have claimed the key: its epoch may have grown.
                     self.refresh_epochs();
                 }
                 let is_tandem = matches!(op, Op::SetTandem(..) | Op::UnsetTandem(..));
@@ -157,7 +157,7 @@ impl Run {
         }
     }
 
-    /// Performs an operation on the whole store while nobody has a writer. The others have no effect.
+    /// Performs an operation on the whole store while there is no writer. The others have no effect.
     fn change_without_writer(&mut self, op: &Op) {
         let Some(answer) = perform_without_writer(op, &self.store) else { return };
         assert_eq!(answer, self.model.apply(op), "the store's answer to {op:?}, and the model's");
@@ -196,7 +196,7 @@ impl Run {
         self.settle(&concerned, theirs.is_ok(), false);
     }
 
-    /// Does what is no operation of a writer's: looks, listens, opens, closes.
+    /// Performs a step that needs no writer: looks, listens, opens, closes.
     fn look(&mut self, act: &Act, key: &[u8]) {
         let (store, model) = (&self.store, &self.model);
         match act {
@@ -254,15 +254,15 @@ impl Run {
         }
     }
 
-    /// Takes note of what a step did to the keys it concerns, and compares them.
+    /// Notes the changes of the keys that a step concerns, and compares them.
     fn settle(&mut self, concerned: &Concerned, done: bool, is_tandem: bool) {
-        let mut told = 0;
+        let mut signalled = 0;
         for (before, key) in concerned {
             if done {
                 let mut groups = before | self.model.groups(key);
                 if is_tandem {
-                    groups &= !told;
-                    told |= groups;
+                    groups &= !signalled;
+                    signalled |= groups;
                 }
                 let slot = self.note_change(key);
                 self.listeners.iter_mut().for_each(|one| one.expect(slot, groups, true));
@@ -316,18 +316,18 @@ impl Run {
 
     fn register_writers(&mut self, count: usize) {
         self.writers.truncate(count);
-        let lanes = self.model.geometry.max_writers as usize;
+        let max_writers = self.model.geometry.max_writers as usize;
         while self.writers.len() < count {
             match self.store.writer() {
                 Ok(writer) => self.writers.push(writer),
                 Err(StoreError::TooManyWriters { max_writers: all }) => {
-                    assert_eq!((all as usize, self.writers.len()), (lanes, lanes));
+                    assert_eq!((all as usize, self.writers.len()), (max_writers, max_writers));
                     break;
                 }
                 Err(error) => panic!("{error}"),
             }
         }
-        assert!(self.writers.len() <= lanes, "more writers than lanes");
+        assert!(self.writers.len() <= max_writers, "more writers than writer ids");
     }
 
     /// Closes the store, and opens it as another process would.
@@ -346,7 +346,7 @@ impl Run {
         self.reader = read_only(&self.store);
         self.bids = Bids::default();
         for _ in 0..count {
-            self.writers.push(self.store.writer().expect("a lane that was given back"));
+            self.writers.push(self.store.writer().expect("a writer id that was given back"));
         }
     }
 }

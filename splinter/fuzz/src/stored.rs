@@ -1,4 +1,4 @@
-//! What lies in the store's file, held against the levels' promises.
+//! Compares the bytes of the store's file with the promises of the scrub levels.
 
 use splinter::{Scrub, Store};
 use splinter_testkit::Entry;
@@ -9,7 +9,7 @@ fn is_zero(bytes: &[u8]) -> bool {
     bytes.iter().all(|byte| *byte == 0)
 }
 
-/// Holds the bytes of a key's slot against what it holds, and against the level whose promise they keep.
+/// Compares the bytes of a key's slot with its entry, and with the level whose promise they keep.
 pub(crate) fn check_present(raw: &Raw, store: &Store, key: &[u8], entry: &Entry) {
     let slot = raw.slot(store, key);
     let mut name = raw.key(slot);
@@ -38,7 +38,7 @@ pub(crate) fn check_present(raw: &Raw, store: &Store, key: &[u8], entry: &Entry)
     assert!(entry.kept != Scrub::Full || live <= usize::from(entry.seen.vector.is_some()), "vectors");
 }
 
-/// Holds the bytes of a vacant slot against the level at which it became vacant.
+/// Compares the bytes of a vacant slot with the promise of the level at which it became vacant.
 pub(crate) fn check_vacant(raw: &Raw, slot: u32, level: Scrub) {
     let slot = slot.into();
     if rank(level) >= rank(Scrub::Hybrid) {

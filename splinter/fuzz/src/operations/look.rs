@@ -11,6 +11,11 @@ impl Run {
         for store in [&self.store, &self.reader] {
             self.model.assert_key(store, key);
         }
+        self.check_place(key);
+    }
+
+    /// Checks the epoch of a key, if it is present, and how it lies in memory.
+    fn check_place(&self, key: &[u8]) {
         if let Ok(entry) = self.model.get(key) {
             let epoch = self.epochs[&self.slots[key]];
             for store in [&self.store, &self.reader] {
@@ -56,7 +61,7 @@ impl Run {
 
     /// Looks at all of the store.
     pub(super) fn look_around(&self) {
-        self.model.entries.keys().for_each(|key| self.compare(key));
+        self.model.entries.keys().for_each(|key| self.check_place(key));
         for store in [&self.store, &self.reader] {
             self.model.assert_store(store);
             store.for_each_label(0, |key, epoch| {
