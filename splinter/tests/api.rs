@@ -158,7 +158,7 @@ fn refusals_change_nothing_of_a_key() {
     assert_eq!((results[0], buf), (small, [7; 4]));
     let after = (all_of(&store, "key"), store.header().epoch);
     let ((mut snapshot, value, vector), count) = after;
-    // Even the epoch: nobody is to be told of a change that did not happen.
+    // Even the epoch: a failed change signals no watcher.
     let epoch = std::mem::replace(&mut snapshot.epoch, before.0.0.epoch);
     assert_eq!(((snapshot, value, vector), count), before);
     assert_eq!(epoch, before.0.0.epoch, "the epoch rose without a change");

@@ -176,7 +176,7 @@ fn the_33rd_bid_finds_the_table_full() {
     store.bids().release(13).unwrap();
     other.bids().claim(99, BidTerms::default()).unwrap();
     assert!(matches!(store.bids().claim(13, BidTerms::default()), Err(BidError::TableFull)));
-    // What expired makes room for its own store.
+    // An expired bid makes room for its own store.
     store.bids().renew(5, lasting(0)).unwrap();
     assert!(matches!(other.bids().claim(13, BidTerms::default()), Err(BidError::TableFull)));
     store.bids().claim(13, BidTerms::default()).unwrap();
@@ -485,7 +485,7 @@ fn a_stopped_bidder_blocks_neither_other_ids_nor_elections() {
                 assert!(store.bids().list().unwrap().len() <= 2);
             }
             if round % 8 == 0 {
-                // What it does hold up is answered for, in the end.
+                // A claim may have to wait for it, and is answered in the end.
                 match store.bids().claim(100, BidTerms::default()) {
                     Ok(()) => store.bids().release(100).unwrap(),
                     Err(BidError::Taken { id: 100, .. } | BidError::Again { id: 100 }) => {}

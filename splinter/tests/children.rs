@@ -1,5 +1,5 @@
 //! Children of every kind, `_Fork` and a raw `clone` included: none hangs on what another thread of its parent was doing, and
-//! each is told that the writers it inherited are its parent's.
+//! each gets the error that the writers it inherited are its parent's.
 
 #![allow(unsafe_code, reason = "children are made by calls that Rust knows nothing of")]
 
@@ -89,7 +89,7 @@ fn children_of_every_kind_are_told_that_a_writer_is_their_parents() {
                 // SAFETY: alarm takes no pointer.
                 unsafe { libc::alarm(20) };
                 let refused = writer.set("k", b"child") == Err(Error::Forked);
-                // One of its own is another lane.
+                // One of its own has another writer id.
                 let own = store
                     .writer()
                     .is_ok_and(|mut own| own.id() != writer.id() && own.set("child", b"v").is_ok());

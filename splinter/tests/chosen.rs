@@ -1,6 +1,6 @@
-//! Chosen keys: nobody who does not know a store's seed can choose keys that make the searches for others' keys long, and
-//! searches that were long, because so many keys had one home, are short again once those keys are gone. What is counted
-//! is cache lines of the index that a search visits, not time.
+//! Chosen keys: without a store's hash seed an attacker cannot choose keys that make searches for other keys long. Searches
+//! that were long, because many keys had one home, are short again once those keys are gone. The tests count the cache
+//! lines of the index that a search visits, not time.
 
 use splinter::{Config, Scrub, Store, Writer};
 use splinter_testkit::raw::Raw;
@@ -13,38 +13,38 @@ use std::thread;
 struct Index<'s> {
     store: &'s Store,
     raw: Raw,
-    chunks: Vec<[u64; 8]>,
+    buckets: Vec<[u64; 8]>,
 }
 
 impl<'s> Index<'s> {
     fn of(store: &'s Store) -> Self {
         let raw = Raw::new(store);
-        Self { store, chunks: raw.index(), raw }
+        Self { store, buckets: raw.index(), raw }
     }
 
     fn home(&self, key: &str) -> usize {
-        self.store.hash_key(key.as_bytes()) as usize & (self.chunks.len() - 1)
+        self.store.hash_key(key.as_bytes()) as usize & (self.buckets.len() - 1)
     }
 
-    /// How many chunks a search for a key that is present visits.
+    /// How many buckets a search for a key that is present visits.
     fn hit(&self, key: &str) -> usize {
         let hash = self.store.hash_key(key.as_bytes());
         let slot = self.raw.slot(self.store, key);
-        let mut distances = 0..self.chunks.len();
+        let mut distances = 0..self.buckets.len();
         let found = distances.find(|distance| {
             let entry = hash >> 48 << 48 | (*distance as u64) << 32 | (slot + 1);
-            let chunk = (self.home(key) + distance) & (self.chunks.len() - 1);
-            self.chunks[chunk][1..].contains(&entry)
+            let bucket = (self.home(key) + distance) & (self.buckets.len() - 1);
+            self.buckets[bucket][1..].contains(&entry)
         });
         found.expect("an entry of the key") + 1
     }
 
-    /// How many chunks a search visits for a missing key that has the home of `key`.
+    /// How many buckets a search visits for a missing key that has the home of `key`.
     fn miss(&self, key: &str) -> usize {
-        (self.chunks[self.home(key)][0] & 0xffff) as usize + 1
+        (self.buckets[self.home(key)][0] & 0xffff) as usize + 1
     }
 
-    /// The chunks that searches for all of the keys visit, and for as many that are missing.
+    /// The buckets that searches for all of the keys visit, and for as many that are missing.
     fn lines(&self, keys: &[String]) -> [Vec<usize>; 2] {
         let hit = keys.iter().map(|key| self.hit(key)).collect();
         [hit, keys.iter().map(|key| self.miss(key)).collect()]
@@ -147,7 +147,7 @@ fn a_handle_of_another_store_does_no_harm() {
 
 const SLOTS: u64 = 4096;
 const HOME: usize = 100;
-/// So many of them fill as many chunks as the homes of the neighbours are.
+/// So many of them fill as many buckets as the homes of the neighbours are.
 const PILE: usize = 700;
 
 /// Keys that all have one home, as only those can find who know the seed.
@@ -164,7 +164,7 @@ fn neighbours(store: &Store, name: &str) -> Vec<String> {
     keys.filter(|key| (HOME..HOME + PILE / 7).contains(&home(key))).take(100).collect()
 }
 
-/// What searches for the neighbours visit in a store in which there never was a pile.
+/// Counts the buckets that searches for the neighbours visit in a store that never had the pile.
 fn undisturbed(keys: &[String]) -> [usize; 2] {
     let store = store(geometry(SLOTS, 16, 0, 2));
     let mut writer = store.writer().unwrap();
@@ -174,7 +174,7 @@ fn undisturbed(keys: &[String]) -> [usize; 2] {
     total(&Index::of(&store).lines(keys))
 }
 
-/// Keys that came while the pile was there lie behind it, and have to come back: nobody may ever write them again.
+/// Keys that came while the pile was there lie behind it, and have to come back even if no writer writes them again.
 #[test]
 fn searches_are_short_again_once_the_keys_that_made_them_long_are_gone() {
     for order in 0..3 {
@@ -205,8 +205,8 @@ fn searches_are_short_again_once_the_keys_that_made_them_long_are_gone() {
     }
 }
 
-/// Those who remove meet claims of each other and of those who write the neighbours: whoever holds what is in the way
-/// does it for them.
+/// Removers meet claims of each other and of the writers of the neighbours: the owner of a claim in the way does their
+/// work for them.
 #[test]
 fn searches_are_short_again_whoever_was_in_the_way() {
     for round in 0..rounds(4) {

@@ -22,18 +22,18 @@ fn a_million_cycles_leave_the_index_as_new() {
         }
         drop(writer);
         assert_sound(&store, 0);
-        // Keys that fill the store are pushed past their home chunks, and searches with them, until
+        // Keys that fill the store are pushed past their home buckets, and searches with them, until
         // they are gone.
         for round in 0..20 {
             assert_every_slot_usable(&store, &format!("fresh{round}."));
-            assert_eq!(Raw::new(&store).reach(), 0, "searches go on past empty chunks");
+            assert_eq!(Raw::new(&store).probe_distances(), 0, "searches go on past empty buckets");
         }
     }
 }
 
 #[test]
 fn keys_used_once_by_many_threads_leave_every_slot_usable() {
-    // Invariant 9: a removal that meets a busy chunk must not cost an index entry for ever.
+    // Invariant 9: a removal that meets a busy bucket must not cost an index entry for ever.
     for (slots, rounds) in
         [(4, 30_000), (16, 5_000), (64, 5_000)].map(|(slots, count)| (slots, rounds(count)))
     {
@@ -68,7 +68,7 @@ fn keys_used_once_by_many_threads_leave_every_slot_usable() {
 #[test]
 fn a_store_with_room_is_never_full() {
     // Invariant 13: each thread holds one slot at most, and there are as many slots as threads. Up to four slots have one
-    // index chunk, which whoever inserts holds; with more, `Full` may be said all the same (docs/crashes.md, known limits).
+    // index bucket, which every insertion claims; with more, `Full` may be said all the same (docs/crashes.md, known limits).
     for threads in [2, 3, 4] {
         let store = store(geometry(threads, 64, 0, 8));
         let full = AtomicUsize::new(0);

@@ -133,7 +133,7 @@ fn descriptors_are_refused_where_they_cannot_work() {
         let reader = Store::open_read_only(&name.0).unwrap();
         let refused = reader.watch(&[GROUP]).unwrap().pollable();
         assert!(matches!(refused, Err(StoreError::ReadOnly)));
-        // A child has neither its parent's thread nor its ring, and is told so instead of sleeping on.
+        // A child has neither its parent's thread nor its ring, and gets an error instead of a wait without end.
         for mut watcher in descriptors(&store, &[GROUP]) {
             Forked::new(|| {
                 assert!(matches!(watcher.try_next(), Err(WatchError::Descriptor(_))));

@@ -1,5 +1,5 @@
-//! What recovery costs: whoever takes over what a dead writer left, wipes a slot or inspects a store touches what was
-//! written and no page that was never used. So it takes no memory, and does not die where there is none. Invariants 7 and 12.
+//! The cost of recovery: to recover a dead writer's claims, wipe a slot or inspect a store touches written bytes, and no
+//! page that was never used. So it takes no memory, and does not die where there is none. Invariants 7 and 12.
 
 use nix::sys::resource::{UsageWho, getrusage};
 use splinter::{Error, Location, Scrub, Store, Writer};
@@ -58,10 +58,10 @@ fn insert(writer: &mut Writer) {
     let _ = writer.set("victim", b"8 bytes.");
 }
 
-/// Has somebody write that inherits the lane of whoever died, and asserts that this took no memory.
+/// Has another process take over the writer id of the dead one, and asserts that this took no memory.
 fn inherit(store: &Store, what: &str) {
     let before = taken(store);
-    Forked::new(|| drop(store.writer().expect("a lane"))).join();
+    Forked::new(|| drop(store.writer().expect("a writer id"))).join();
     assert_eq!(taken(store), before, "{what}");
 }
 
@@ -78,7 +78,7 @@ fn a_writer_that_dies_in_an_insert_of_eight_bytes_costs_nobody_any_memory() {
                 let store = Store::create(&name, &sparse).unwrap();
                 let mut steps = 0;
                 while die(&store, steps, insert) {
-                    // By turns whoever writes next, and whoever waits, finds the claim.
+                    // The next writer and a waiter find the claim in turn.
                     if steps % 2 == 0 {
                         inherit(&store, &format!("{scrub} {steps}"));
                     } else if steps == 3 * STRIDE {
@@ -270,7 +270,7 @@ fn recovery_of_a_huge_value_touches_what_was_written_of_it() {
             .join();
             let touched = touched[0].load(std::sync::atomic::Ordering::Relaxed);
             assert_eq!((store.header().recoveries, taken(&store)), (1, written), "{scrub}");
-            // Only level full wipes what was in force of nothing.
+            // Only level full wipes bytes that were never a current value.
             let most = if scrub == Scrub::Full { written / PAGE } else { 0 };
             // The program touches some of its own, of a sanitizer's too; the value has 65,536.
             assert!(touched <= most + 1_000, "{scrub}: {touched} pages touched, {written} bytes written");

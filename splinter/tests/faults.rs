@@ -1,5 +1,5 @@
-//! What happens when the machine refuses: no descriptors, no memory, no room, no lanes, no permission. Each refusal is an
-//! error that says what was being done to what, and what to do about it; nothing is lost by it, and nothing is left behind.
+//! Refusals of the machine: no descriptors, no memory, no room, no writer ids, no permission. Each is an error with the
+//! operation, its subject and a remedy. It loses nothing and leaves nothing behind.
 
 use nix::sys::resource::Resource;
 use splinter::{BidTerms, Config, Error, Location, Notifier, OpenOptions, Reserve, Scrub, Store, StoreError};
@@ -11,7 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 
-/// What the kernel's refusals tell users to do.
+/// The remedies that errors of the kernel name.
 const FEWER_FILES: &str = "raise the limit on open files (ulimit -n)";
 const LESS_MEMORY: &str = "raise the limit on memory (ulimit -v), or make the store smaller";
 const MORE_ROOM: &str = "free some room there, or make the store smaller";
@@ -71,7 +71,7 @@ fn without_descriptors_every_call_says_so_and_leaves_none_behind() {
         let store = witness(&name.0);
         let mut writer = store.writer().unwrap();
         for (what, attempt) in attempts(&store, &name.0, &new.0) {
-            // Whatever opens more than one is refused the second, the third and so on.
+            // Calls that open more than one descriptor are refused the second, the third and so on.
             let (mut refusals, mut done) = (0, false);
             for limit in 4..24 {
                 let before = Account::take();
@@ -88,7 +88,7 @@ fn without_descriptors_every_call_says_so_and_leaves_none_behind() {
                     }
                 }
                 assert_eq!(Account::take(), before, "{what} at {limit}");
-                // Who has the store open needs none.
+                // A store that is open needs none.
                 writer.set("witness", b"was there").unwrap();
             }
             assert!(refusals > 0 && (done || what == "ring"), "{what}: {refusals} refusals");
@@ -215,7 +215,7 @@ fn a_writer_that_dies_of_a_full_file_system_loses_nothing_that_was_published() {
             for key in store.keys().filter(|key| key.as_ref() != b"witness") {
                 assert_eq!(store.get_vec(key).unwrap(), [1; 20_000]);
             }
-            // With room again, the key that it died on can be written. What was left of it takes none: `extents` has that.
+            // With room again, the key that it died on can be written. Its recovery takes no memory: see `extents`.
             drop(filler);
             let mut writer = Store::open(&name).unwrap().writer().unwrap();
             for key in 0..20 {
@@ -331,8 +331,8 @@ fn a_full_store_says_so_and_changes_nothing() {
 }
 
 #[test]
-fn a_full_lane_table_says_so_and_disturbs_nobody() {
-    alone("a_full_lane_table_says_so_and_disturbs_nobody", || {
+fn a_full_writer_table_is_reported_and_disturbs_nobody() {
+    alone("a_full_writer_table_is_reported_and_disturbs_nobody", || {
         let name = Named::new();
         let store = Store::create(&name.0, &config(geometry(8, 100, 0, 2), Scrub::Full)).unwrap();
         let mut writers = [store.writer().unwrap(), store.writer().unwrap()];

@@ -1,10 +1,10 @@
 //! The format of a store's file, held by a file: `format/v3.txt` has every word that is not zero of a small store
 //! that was made once. This library has to read it, and to make the same bytes of the same operations, so
 //! that no change of the format goes unnoticed. The places of things are written down in `format/places.rs` as
-//! `docs/format.md` has them, and share no code with the crate. What a refusal says of other files is in `hostile`.
+//! `docs/format.md` has them, and share no code with the crate. `hostile` tests the messages for other files.
 //!
 //! No word of the store differs from run to run or from machine to machine: its one bid is made for a process and a
-//! time that are given. What is there only while somebody holds a key, sleeps or has died is not in it.
+//! time that are given. Words that are not zero only while a process holds a key, sleeps or is dead are not in it.
 //!
 //! Once the format version was raised, `cargo test -p splinter --test format -- --ignored` writes the new version's
 //! file; it writes over none. Files of older versions stay: they open, or are refused for their version.
@@ -22,7 +22,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 const LONGEST_KEY: &str = "a key of 63 bytes, as long as a key may ever be, and no longer~";
-/// Keys whose home in the index is that of six others, by this seed: with its seven entries one goes to the next chunk.
+/// Keys whose home in the index is that of six others, by this seed: with its seven entries one goes to the next bucket.
 const BESIDE: [&str; 2] = ["beside 3", "beside 10"];
 const HASH_SEED: u64 = 224;
 const LONGEST_VALUE: [u8; 100] = [0xa5; 100];
@@ -97,7 +97,7 @@ fn fill(store: &Store) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// What there is to know of a key.
+/// All that is known of a key.
 #[derive(Debug, PartialEq)]
 struct Known {
     key: &'static str,
@@ -234,7 +234,7 @@ fn described(bytes: &[u8], version: u32) -> String {
     text
 }
 
-/// Reads a store's bytes, but for the numbers that open stores draw: by which one its lanes were taken.
+/// Reads a store's bytes, but for the random numbers of open stores, which the owners of its writer ids have.
 fn read(path: &Path) -> Vec<u8> {
     let mut bytes = std::fs::read(path).unwrap();
     for (at, word) in words(&bytes.clone()).filter(|(at, _)| name(*at).contains("keepers")) {
@@ -293,7 +293,7 @@ fn the_committed_store_reads_as_it_was_written() {
     let store = Store::open(&location).unwrap();
     check_all(&store);
     assert_sound(&store, KNOWN.len() as u64);
-    // Who made the bid is gone, and the bid with it.
+    // The process that made the bid is gone, and the bid with it.
     assert_eq!(store.bids().list().unwrap(), []);
     // None of this changed a byte.
     assert_eq!(std::fs::read(directory.join("committed")).unwrap(), committed(version(&store)));
@@ -388,7 +388,7 @@ fn the_same_operations_make_the_same_bytes_as_the_committed_store() {
         changed.is_empty(),
         "{} words are not as they were. The format changed: raise the version, and keep the old file \
          readable or have its refusal say what to do. (Only if each is a word that nobody reads, of a buffer \
-         not in force or a pending word at rest, it did not: then remove the file and write it anew.)\n{}",
+         not current or a prepared descriptor of no claim, it did not: then remove the file and write it anew.)\n{}",
         changed.len(),
         changed[..changed.len().min(20)].join("\n")
     );

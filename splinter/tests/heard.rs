@@ -1,5 +1,5 @@
-//! Whatever becomes of writers, everybody who watches hears of what is in force: writers stopped and killed at
-//! any instruction, and millions of changes at once. Invariants 6, 7, 8 and 14.
+//! Whatever becomes of writers, every watcher hears of committed changes: writers stopped and killed at any instruction,
+//! and millions of changes at once. Invariants 6, 7, 8 and 14.
 
 use splinter::{Change, IntegerOp, Scrub, Store, Watcher, Writer};
 use splinter_testkit::process::{Forked, alone, shared_words, spin};
@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-/// What a reader sees of a key, as one number: which of two states differ, at least nearly always.
+/// Hashes the value of a key, so that different states nearly always give different numbers.
 fn sight(store: &Store, key: &str) -> u64 {
     match retry(|| store.get_vec(key)) {
         Ok(value) => splinter::hash_key(&value) | 1,
@@ -48,7 +48,7 @@ fn changes_are_heard_of_though_a_writer_is_stopped_amid_its_own() {
             let now = sight(&store, "own");
             heard.iter().all(|heard| heard.load(Relaxed) == now)
         };
-        // Nobody is told of what was written before it began to watch.
+        // A watcher gets no signal of changes before its watch began.
         wait_until("all watch", all_know);
         let mut stopped = Forked::new(|| {
             let mut writer = store.writer().unwrap();
@@ -74,7 +74,7 @@ const ALL: [&str; 8] = ["kept0", "kept1", "base", "base.1", "number", "comes0", 
 
 /// Writes until killed.
 fn write(store: &Store, seed: u64) {
-    let mut writer = store.writer().expect("a lane of a dead writer");
+    let mut writer = store.writer().expect("the writer id of a dead writer");
     let mut rng = Rng(seed);
     loop {
         let word = rng.next().to_le_bytes();
@@ -86,7 +86,7 @@ fn write(store: &Store, seed: u64) {
             5 => writer.append("text", b"x").or_else(|_| writer.set("text", b"").map(|()| 0)).map(drop),
             6 => writer.unset(comes).map(drop),
             7 => writer.set_u64("number", rng.below(99)),
-            // Whoever makes the key registers it.
+            // The writer that makes the key registers it.
             _ => writer.set(comes, &word).and_then(|()| {
                 writer.register(comes, 2)?;
                 writer.bump(comes)
@@ -125,9 +125,9 @@ fn listen(store: &Store, mut watcher: Watcher, known: &[AtomicU64]) {
 }
 
 #[test]
-fn whatever_killed_writers_put_in_force_is_heard_of() {
+fn committed_changes_of_killed_writers_are_signalled() {
     // Invariants 6, 7 and 14.
-    alone("whatever_killed_writers_put_in_force_is_heard_of", || {
+    alone("committed_changes_of_killed_writers_are_signalled", || {
         let store = store(geometry(16, 100, 0, 6));
         let mut writer = store.writer().unwrap();
         store.register_labels(LABEL, 3).unwrap();
@@ -209,8 +209,8 @@ fn state(store: &Store) -> (u64, Option<u64>) {
     (sight(store, KEY), store.snapshot(KEY).ok().map(|snapshot| snapshot.labels))
 }
 
-/// Tells how often the key's groups were signalled, and the whole store.
-fn told(store: &Store) -> [u64; 3] {
+/// Returns how often the key's groups were signalled, and the whole store.
+fn signal_counts(store: &Store) -> [u64; 3] {
     // The store's own group comes behind the 64 others; its count is its first word.
     let whole = Raw::new(store).bytes(4096 + 64 * 64, 8).try_into().unwrap();
     [store.signal_count(1).unwrap(), store.signal_count(2).unwrap(), u64::from_le_bytes(whole)]
@@ -237,15 +237,15 @@ fn stage(act: Act, grouped: bool, scrub: Scrub) -> Store {
 
 #[test]
 fn a_change_in_force_is_heard_of_wherever_its_writer_is_killed() {
-    // Invariants 7 and 14. The bytes of a store are copied at an instruction of the writer; nobody holds a
-    // lane of the copy, so it is what would be left if the writer were killed there.
+    // Invariants 7 and 14. The bytes of a store are copied at an instruction of the writer; no process owns a
+    // writer id of the copy, so the copy is as if the writer were killed there.
     alone("a_change_in_force_is_heard_of_wherever_its_writer_is_killed", || {
         let (done, name) = (&shared_words(1)[0], Named::new());
         for act in ACTS {
             for (grouped, scrub) in [(true, Scrub::Full), (true, Scrub::None), (false, Scrub::None)] {
                 let store = stage(act, grouped, scrub);
                 let _watcher = store.watch_all().unwrap();
-                let (before, told_before) = (state(&store), told(&store));
+                let (before, counts_before) = (state(&store), signal_counts(&store));
                 done.store(0, Relaxed);
                 let mut child = Traced::new(|| {
                     let mut writer = store.writer().unwrap();
@@ -257,19 +257,19 @@ fn a_change_in_force_is_heard_of_wherever_its_writer_is_killed() {
                     }
                 });
                 child.run_to_mark();
-                let mut in_force = 0;
+                let mut committed = 0;
                 for step in 0.. {
                     if step % STRIDE == 0 {
                         std::fs::write(name.path(), Raw::new(&store).whole()).unwrap();
                         let copy = Store::open(&name.0).unwrap();
-                        // The lane's next owner finishes what the dead one began.
+                        // The writer id's next owner finishes what the dead one began.
                         drop(copy.writer().unwrap());
-                        let now = told(&copy);
-                        let heard = [0, 1, 2].map(|who| now[who] > told_before[who]);
+                        let now = signal_counts(&copy);
+                        let heard = [0, 1, 2].map(|who| now[who] > counts_before[who]);
                         let all = heard[2] && (heard[0] && heard[1] || !grouped);
-                        let is_in_force = state(&copy) != before;
-                        assert!(all || !is_in_force, "{}, step {step}: {heard:?}", act.0);
-                        in_force += u32::from(is_in_force);
+                        let is_committed = state(&copy) != before;
+                        assert!(all || !is_committed, "{}, step {step}: {heard:?}", act.0);
+                        committed += u32::from(is_committed);
                         name.0.unlink().unwrap();
                     }
                     if done.load(Relaxed) != 0 {
@@ -278,7 +278,7 @@ fn a_change_in_force_is_heard_of_wherever_its_writer_is_killed() {
                     assert!(child.step());
                 }
                 child.kill();
-                assert!(in_force > 3, "{}: {in_force}", act.0);
+                assert!(committed > 3, "{}: {committed}", act.0);
             }
         }
     });
@@ -330,7 +330,7 @@ const CHANGES: u64 = 400_000;
 const WRITERS: u64 = 4;
 const WATCHERS: usize = 8;
 
-/// What one watcher took and missed.
+/// Counts the signals that one watcher takes and misses.
 fn count(store: &Store, groups: &[u8], tally: &[AtomicU64]) {
     let mut watcher = store.watch(groups).unwrap();
     let mut epochs = HashMap::new();

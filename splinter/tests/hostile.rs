@@ -85,7 +85,7 @@ fn exercise(store: &Store, seed: u64, rounds: u64) {
     }
 }
 
-/// Watches, waits and arranges, never for long. Who waits needs nothing that others write to be right.
+/// Watches, waits and arranges, never for long. A wait ends whatever others write.
 fn listen(store: &Store, watchers: &mut [Watcher], key: &str, word: u64) {
     let group = (word >> 8) as u8 & 63;
     for watcher in watchers {
@@ -256,8 +256,8 @@ fn what_is_no_regular_file_is_refused() {
     assert!(matches!(Store::from_fd(only_writing.into()), Err(StoreError::NotAStore { .. })));
 }
 
-/// Where the parts of a specimen lie: lanes, map, routes, rings, index, slots and values, as ranges of bytes,
-/// and in the header what is no geometry, the bell and the groups.
+/// Where the parts of a specimen lie: writer table, map, subscriptions, rings, index, slots and values, as ranges
+/// of bytes; then the wake word and all else of the header but the geometry, and the groups.
 fn parts(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
     let word = |n: usize| u64::from_le_bytes(bytes[n * 8..n * 8 + 8].try_into().unwrap()) as usize;
     let edges = [9, 10, 11, 12, 14, 15, 17].map(word).into_iter().chain([bytes.len()]);
@@ -308,7 +308,7 @@ fn an_integer_operation_ends_where_damage_gave_its_key_a_second_slot() {
     alone("an_integer_operation_ends_where_damage_gave_its_key_a_second_slot", || {
         let directory = Folder::new();
         let location = Location::file(directory.join("twice"));
-        // One chunk of the index leads to every slot.
+        // One bucket of the index leads to every slot.
         let store = Store::create(&location, &config(geometry(4, 100, 0, 1), Scrub::None)).unwrap();
         let mut writer = store.writer().unwrap();
         writer.set_u64("number", 7).unwrap();
@@ -320,9 +320,9 @@ fn an_integer_operation_ends_where_damage_gave_its_key_a_second_slot() {
             u64::from_le_bytes(word)
         };
         let write = |at: u64, word: u64| file.write_all_at(&word.to_le_bytes(), at).unwrap();
-        let (chunk, slots) = (read(14 * 8), read(15 * 8));
+        let (bucket, slots) = (read(14 * 8), read(15 * 8));
         let entry_of = |slot: u64| {
-            let entries = (1..8).map(|index| chunk + index * 8);
+            let entries = (1..8).map(|index| bucket + index * 8);
             entries.into_iter().find(|at| read(*at) as u32 == slot as u32 + 1).unwrap()
         };
         let slot_of = |key: &[u8]| {
@@ -337,8 +337,8 @@ fn an_integer_operation_ends_where_damage_gave_its_key_a_second_slot() {
         });
         let label = read(entry_of(number)) >> 32 << 32;
         write(entry_of(text), label | (text + 1));
-        // The number's slot holds no key, unless its pending word is in force, as a state says that no
-        // claim made so.
+        // The number's slot holds no key, unless its prepared descriptor is the current one, as a state
+        // says that no claim left so.
         let number = slots + number * 128;
         write(number + 96, read(number + 16));
         write(number + 16, read(number + 16) & !(1 << 49));
@@ -377,8 +377,8 @@ fn no_length_beyond_the_maximum_is_handed_out() {
 }
 
 #[test]
-fn a_repair_ends_while_somebody_wipes_who_owns_the_lanes() {
-    alone("a_repair_ends_while_somebody_wipes_who_owns_the_lanes", || {
+fn a_repair_ends_while_another_process_zeroes_the_owner_words() {
+    alone("a_repair_ends_while_another_process_zeroes_the_owner_words", || {
         let store = Store::anonymous(&config(geometry(4, 64, 0, 2), Scrub::None)).unwrap();
         store.writer().unwrap().set("k", b"v").unwrap();
         let file = File::from(store.fd().try_clone_to_owned().unwrap());
@@ -393,7 +393,7 @@ fn a_repair_ends_while_somebody_wipes_who_owns_the_lanes() {
                 }
             });
             for _ in 0..200 {
-                // Both lanes are had, or another seems to have them.
+                // The repair has both writer ids, or another seems to have them.
                 let found = store.repair();
                 assert!(matches!(&found, Ok(_) | Err(StoreError::TooManyWriters { .. })), "{found:?}");
             }

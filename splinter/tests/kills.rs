@@ -22,13 +22,13 @@ const KEPT: [&str; 4] = ["kept0", "kept1", "kept2", "kept3"];
 const LOG: &str = "log";
 const TANDEM: &str = "tandem";
 const ORDERS: usize = 3;
-const LANES: u32 = CROWD as u32 + 2;
+const MAX_WRITERS: u32 = CROWD as u32 + 2;
 
-/// What the writers of one storm do, as weights of: set, append, come and go, integers, tandem, vector,
+/// The operations of the writers of one storm, as weights of: set, append, come and go, integers, tandem, vector,
 /// and changes that leave the value alone.
 type Weights = [u64; 7];
 
-/// What a writer has begun and what was acknowledged, kept outside it.
+/// The operations that a writer has begun, and those that were acknowledged, in memory outside it.
 #[derive(Clone, Copy)]
 struct Ledger(&'static [AtomicU64]);
 
@@ -64,7 +64,7 @@ fn number(batch: u64, child: u64, step: u64) -> u64 {
 
 /// Writes until killed.
 fn live(store: &Store, ledger: Ledger, weights: Weights, batch: u64, child: u64) -> ! {
-    let mut writer = store.writer().expect("a lane of a dead writer");
+    let mut writer = store.writer().expect("the writer id of a dead writer");
     let mut rng = Rng(number(batch, child, 0));
     let total: u64 = weights.iter().sum();
     let mut once = format!("once{}", number(batch, child, 0));
@@ -161,7 +161,7 @@ struct Storm {
 
 impl Storm {
     fn new(scrub: Scrub, weights: Weights) -> Self {
-        let store = Store::anonymous(&config(geometry(SLOTS, 200, 5, LANES), scrub)).unwrap();
+        let store = Store::anonymous(&config(geometry(SLOTS, 200, 5, MAX_WRITERS), scrub)).unwrap();
         let mut writer = store.writer().unwrap();
         for key in KEPT {
             writer.set(key, &value(key, 0, 20)).unwrap();
@@ -217,7 +217,7 @@ impl Storm {
         }
     }
 
-    /// What readers see right after the kills, before any writer came by.
+    /// Checks the values that readers see right after the kills, before another writer runs.
     fn check_readable(&mut self, batch: u64) {
         for (at, key) in KEPT.iter().enumerate() {
             let seen =
@@ -285,9 +285,9 @@ impl Storm {
         }
     }
 
-    /// Every key takes a write within a bounded number of attempts: nobody lives who could hold it.
+    /// Every key takes a write within a bounded number of attempts: no living process can hold it.
     fn check_writable(&mut self) {
-        let mut writer = self.store.writer().expect("a lane of a dead writer");
+        let mut writer = self.store.writer().expect("the writer id of a dead writer");
         for key in KEPT.into_iter().chain([LOG, "counter", "mixed"]) {
             assert!((0..100).any(|_| writer.bump(key).is_ok()), "{key} stayed busy");
         }
@@ -313,10 +313,10 @@ impl Storm {
         }
     }
 
-    /// Once every lane has had a new owner nothing is left of the dead, and keys that were never used
+    /// Once every writer id has had a new owner nothing is left of the dead, and keys that were never used
     /// before find all the room there is.
     fn check_at_rest(&mut self, batch: u64) {
-        let writers: Vec<_> = (0..LANES).map(|_| self.store.writer().unwrap()).collect();
+        let writers: Vec<_> = (0..MAX_WRITERS).map(|_| self.store.writer().unwrap()).collect();
         drop(writers);
         self.check_writable();
         assert_sound(&self.store, KEPT.len() as u64 + 3);

@@ -1,5 +1,5 @@
-//! Who lives is the kernel's word about the thread that writes, whatever its program closed, forked or gave up: a
-//! living writer is never robbed, a dead one is recovered at once, and nobody touches a file that is not the store's.
+//! The kernel decides whether the thread that writes lives, whatever its program closed, forked or gave up: a living
+//! writer never loses its id, a dead one is recovered at once, and no call touches a file that is not the store's.
 
 #![allow(unsafe_code, reason = "what programs do to their descriptors and themselves has no safe interface")]
 
@@ -35,8 +35,8 @@ fn cover(by: &File) {
     }
 }
 
-/// What programs do to their descriptors once a store is open.
-const DEEDS: [(&str, fn()); 4] = [
+/// Ways in which programs change their descriptors once a store is open.
+const CHANGES_OF_DESCRIPTORS: [(&str, fn()); 4] = [
     ("nothing", || {}),
     ("closefrom", || close_from(3)),
     ("dup2", || cover(&File::open("/dev/null").unwrap())),
@@ -62,7 +62,7 @@ fn takeovers(store: &Store) -> u64 {
 #[test]
 fn a_living_writer_is_never_robbed_whatever_it_closed() {
     alone("a_living_writer_is_never_robbed_whatever_it_closed", || {
-        for (deed, act) in DEEDS {
+        for (deed, act) in CHANGES_OF_DESCRIPTORS {
             let name = Named::new();
             let geometry = geometry(8, LEN as u64, 0, 4);
             let store = Store::create(&name.0, &config(geometry, Scrub::Hybrid)).unwrap();
@@ -104,7 +104,7 @@ fn a_living_writer_is_never_robbed_whatever_it_closed() {
 #[test]
 fn a_dead_writer_is_recovered_at_once_whatever_anybody_closed() {
     alone("a_dead_writer_is_recovered_at_once_whatever_anybody_closed", || {
-        for (deed, act) in DEEDS {
+        for (deed, act) in CHANGES_OF_DESCRIPTORS {
             let name = Named::new();
             let geometry = geometry(8, LEN as u64, 0, 4);
             let store = Store::create(&name.0, &config(geometry, Scrub::Hybrid)).unwrap();
@@ -273,7 +273,7 @@ fn one_to_whom_the_descriptor_was_passed_writes_without_rights_to_the_file() {
             let again = Store::from_fd(OwnedFd::from(passed.try_clone().unwrap())).unwrap();
             let mut writers = [given.writer().unwrap(), again.writer().unwrap()];
             writers.iter_mut().for_each(|writer| writer.set("child", b"v").unwrap());
-            // It opens the store anew beside them, and takes neither lane.
+            // It opens the store anew beside them, and takes neither writer id.
             let third = Store::from_fd(OwnedFd::from(passed.try_clone().unwrap())).unwrap();
             third.writer().unwrap().set("child", b"w").unwrap();
             writers.iter_mut().for_each(|writer| writer.set("child", b"x").unwrap());
@@ -289,7 +289,7 @@ fn one_to_whom_the_descriptor_was_passed_writes_without_rights_to_the_file() {
 #[test]
 fn writers_may_move_between_threads_and_outlive_them() {
     let store = store(geometry(16, 64, 0, 2));
-    // Made by a thread that has ended, and used by two others in turn, with another writer on the only other lane.
+    // Made by a thread that has ended, and used by two others in turn, with another writer under the only other id.
     let mut writer = std::thread::scope(|scope| scope.spawn(|| store.writer().unwrap()).join().unwrap());
     let mut other = store.writer().unwrap();
     for round in 0..200_u64 {
@@ -312,17 +312,17 @@ fn writers_may_move_between_threads_and_outlive_them() {
 }
 
 #[test]
-fn a_writer_whose_lane_was_lost_with_its_thread_takes_another() {
+fn a_writer_whose_id_was_lost_with_its_thread_takes_another() {
     let store = store(geometry(16, 64, 0, 2));
     let mut writer = std::thread::scope(|scope| scope.spawn(|| store.writer().unwrap()).join().unwrap());
-    let lane = writer.id();
-    // The scope waits for the closure; the kernel marks the lane when the thread is gone.
+    let id = writer.id();
+    // The scope waits for the closure; the kernel marks the owner word when the thread is gone.
     let mut taken = Vec::new();
-    wait_until("both lanes are free", || {
+    wait_until("both writer ids are free", || {
         taken.extend(store.writer().ok());
         taken.len() == 2
     });
-    assert!(taken.iter().any(|other| other.id() == lane));
+    assert!(taken.iter().any(|other| other.id() == id));
     assert_eq!(writer.set("k", b"v"), Err(Error::Unregistered));
     taken.clear();
     writer.set("k", b"v").unwrap();
@@ -363,7 +363,7 @@ fn copies_and_files_of_a_machine_that_was_switched_off_have_no_owners() {
     let mut writer = copied.writer().unwrap();
     writer.set("k", b"v").unwrap();
     let _other = again.writer().unwrap();
-    // Who opens a store that others have open clears nobody's lane.
+    // To open a store that others have open frees nobody's writer id.
     let third = Store::open(&splinter::Location::file(&copy)).unwrap();
     assert!(matches!(third.writer(), Err(StoreError::TooManyWriters { max_writers: 2 })));
     assert!(matches!(
@@ -401,7 +401,7 @@ fn the_programs_own_robust_mutexes_and_ours_share_a_list() {
             lock(3);
             unlock(2);
             std::mem::forget(second);
-            // 0 and 3 are still held, and so is a lane.
+            // 0 and 3 are still held, and so is a writer id.
         });
     });
     for (at, mutex) in mutexes.iter().enumerate() {
@@ -417,10 +417,10 @@ fn the_programs_own_robust_mutexes_and_ours_share_a_list() {
         }
         assert_eq!(answer, wanted, "mutex {at}");
     }
-    let mut lanes = Vec::new();
-    wait_until("all lanes are free", || {
-        lanes.extend(store.writer().ok());
-        lanes.len() == 4
+    let mut writers = Vec::new();
+    wait_until("all writer ids are free", || {
+        writers.extend(store.writer().ok());
+        writers.len() == 4
     });
 }
 
@@ -490,8 +490,8 @@ fn a_thread_is_told_when_it_has_as_many_writers_as_the_kernel_follows() {
 }
 
 #[test]
-fn a_writer_that_lost_its_lane_takes_nothing_back_of_whoever_has_it() {
-    alone("a_writer_that_lost_its_lane_takes_nothing_back_of_whoever_has_it", || {
+fn a_writer_that_lost_its_id_takes_nothing_from_the_next_owner() {
+    alone("a_writer_that_lost_its_id_takes_nothing_from_the_next_owner", || {
         let store = store(geometry(8, LEN as u64, 0, 2));
         let mut lost = std::thread::scope(|scope| scope.spawn(|| store.writer().unwrap()).join().unwrap());
         lost.set("other", b"v").unwrap();
@@ -504,7 +504,7 @@ fn a_writer_that_lost_its_lane_takes_nothing_back_of_whoever_has_it() {
         });
         let mut stranger = Forked::new(|| {
             let mut writer = store.writer().unwrap();
-            // The kernel marks the lane when the thread is gone.
+            // The kernel marks the owner word when the thread is gone.
             while writer.id() != lost.id() {
                 drop(writer);
                 writer = store.writer().unwrap();
@@ -516,7 +516,7 @@ fn a_writer_that_lost_its_lane_takes_nothing_back_of_whoever_has_it() {
         stop_when(&mut stranger, || holds_a_claim(&store));
         drop(lost);
         stranger.kill();
-        // Whoever has the lane next finds what its last owner had set out to do.
+        // The next owner of the writer id finds what its last owner had set out to do.
         let mut writers = [store.writer().unwrap(), store.writer().unwrap()];
         for writer in &mut writers {
             writer.set("key", b"v").unwrap();

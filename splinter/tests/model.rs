@@ -119,7 +119,7 @@ fn run(slots: u64, keys: u64, rounds: u32, seed: u64) {
 
 #[test]
 fn random_operations_agree_with_a_map_in_tiny_stores() {
-    // Invariants 1, 2, 9 and 13: one to three chunks, more keys than slots.
+    // Invariants 1, 2, 9 and 13: one to three buckets, more keys than slots.
     for (slots, keys) in [(1, 2), (2, 4), (4, 6), (5, 9), (8, 8), (11, 14)] {
         for seed in 0..2 {
             run(slots, keys, rounds(3_000) as u32, seed << 8 | slots);

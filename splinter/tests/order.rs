@@ -1,6 +1,6 @@
-//! What a thread did before it changed a key is seen by whoever sees the change. Here that is plain
-//! memory, no part of the store, which each kind of change hands to another thread. Processors of the
-//! x86-64 kind seldom show a missing order; ThreadSanitizer and DRD, for which this is made, always do.
+//! A thread that sees a change of a key also sees all that the writer did before. Here that is plain memory outside the
+//! store, which each kind of change hands to another thread. x86-64 processors seldom show a missing order;
+//! ThreadSanitizer and DRD always do.
 
 use splinter::{IntegerOp, Store, Writer};
 use splinter_testkit::{geometry, retry, store};
@@ -204,8 +204,9 @@ fn polls_carry_what_was_done_before_the_change() {
 }
 
 #[test]
-fn a_lane_that_is_given_back_carries_what_was_done_before() {
-    // Invariant 5: the counters of a lane are plain to its owner. Each thread owns the only lane in turn.
+fn a_writer_id_that_is_given_back_carries_what_was_done_before() {
+    // Invariant 5: only the owner of a writer id changes its counters, without atomic additions. Each thread owns the only id
+    // in turn.
     let store = store(geometry(8, 64, 0, 1));
     let plain = Plain::new();
     let next = UnsafeCellCounter::new();
@@ -214,7 +215,7 @@ fn a_lane_that_is_given_back_carries_what_was_done_before() {
             scope.spawn(|| {
                 let mut done = 0;
                 while done < ROUNDS / 4 {
-                    // Whoever has the only lane has the counter, too.
+                    // The owner of the only writer id has the counter, too.
                     let Ok(_writer) = store.writer() else {
                         thread::yield_now();
                         continue;
@@ -232,7 +233,7 @@ fn a_lane_that_is_given_back_carries_what_was_done_before() {
 struct UnsafeCellCounter(UnsafeCell<usize>);
 
 #[allow(unsafe_code, reason = "a race is what must not happen here")]
-// SAFETY: only the owner of the only lane counts.
+// SAFETY: only the owner of the only writer id counts.
 unsafe impl Sync for UnsafeCellCounter {}
 
 #[allow(unsafe_code, reason = "a race is what must not happen here")]
@@ -244,7 +245,7 @@ impl UnsafeCellCounter {
     /// Returns the count, and adds one.
     fn bump(&self) -> usize {
         let count = self.0.get();
-        // SAFETY: only the owner of the only lane gets here.
+        // SAFETY: only the owner of the only writer id gets here.
         let before = unsafe { *count };
         // SAFETY: as above.
         unsafe { *count = before + 1 };

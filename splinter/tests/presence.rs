@@ -1,5 +1,5 @@
-//! Whether the store is open that an owner came by: asked of the kernel by locks, on every file system, by every thread, and
-//! whatever locks others hold. Where that cannot be known, nobody loses a writer id.
+//! Whether the store through which an owner got its writer id is still open: kernel locks tell, on every file system, to
+//! every thread, and whatever locks others hold. Where they cannot tell, no owner loses its writer id.
 
 #![allow(unsafe_code, reason = "locks and descriptors have no safe interface")]
 
@@ -20,8 +20,8 @@ fn no_writer_id_is_left(location: &Location) {
     );
 }
 
-/// Has a store with two lanes be opened twice, and a writer each take one.
-fn two_who_open_it_have_a_lane_each(location: &Location) {
+/// Opens a store for two writers twice, and makes a writer of each.
+fn both_openers_get_a_writer_id(location: &Location) {
     let store = Store::create(location, &config(geometry(8, 64, 0, 2), Scrub::Hybrid)).unwrap();
     let mut first = store.writer().unwrap();
     let mut second = Store::open(location).unwrap().writer().unwrap();
@@ -49,7 +49,7 @@ fn on_an_overlay_nobody_is_robbed_and_bids_are_refused() {
             return skipped(&format!("an overlay: {error}"));
         }
         let location = Location::file(merged.join("store"));
-        two_who_open_it_have_a_lane_each(&location);
+        both_openers_get_a_writer_id(&location);
         let store = Store::open(&location).unwrap();
         assert!(store.bids().claim(7, BidTerms::default()).is_err());
     });

@@ -1,5 +1,5 @@
 //! Many processes on one store: writers side by side, readers without the right to write, descriptors
-//! passed on, forks, and lanes that come back when their process ends.
+//! passed on, forks, and writer ids that come back when their process ends.
 
 #![allow(unsafe_code, reason = "a descriptor passed to another program is only a number there")]
 
@@ -12,11 +12,11 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// What a program started by a test is told: the name of a store, or the number of a descriptor.
-const TOLD: &str = "SPLINTER_TEST_TOLD";
+/// The variable with the argument of a program that a test starts: the name of a store, or a descriptor's number.
+const ARGUMENT: &str = "SPLINTER_TEST_ARGUMENT";
 
-fn told() -> Option<String> {
-    std::env::var(TOLD).ok()
+fn argument() -> Option<String> {
+    std::env::var(ARGUMENT).ok()
 }
 
 #[test]
@@ -131,13 +131,13 @@ fn a_process_that_may_only_read_sees_whole_values_and_gets_no_writer() {
 
 #[test]
 fn an_anonymous_store_is_passed_on_as_a_descriptor() {
-    if let Some(number) = told() {
+    if let Some(number) = argument() {
         // SAFETY: the parent left this descriptor open for this process, and nobody else uses it.
         let fd = unsafe { OwnedFd::from_raw_fd(number.parse().unwrap()) };
         let store = Store::from_fd(fd).unwrap();
         assert_eq!(store.get_vec("from the parent").unwrap(), b"1");
         let mut writer = store.writer().unwrap();
-        assert_ne!(writer.id(), 0, "lane 0 is the parent's");
+        assert_ne!(writer.id(), 0, "writer id 0 is the parent's");
         return writer.set("from the child", b"2").unwrap();
     }
     let store = store(geometry(8, 64, 0, 4));
@@ -154,7 +154,7 @@ fn an_anonymous_store_is_passed_on_as_a_descriptor() {
     };
     // SAFETY: the closure makes one system call and touches no memory.
     unsafe { command.pre_exec(keep_open) };
-    let output = command.env(TOLD, fd.to_string()).output().unwrap();
+    let output = command.env(ARGUMENT, fd.to_string()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(store.get_vec("from the child").unwrap(), b"2");
     writer.set("from the child", b"3").unwrap();
@@ -163,7 +163,7 @@ fn an_anonymous_store_is_passed_on_as_a_descriptor() {
 
 #[test]
 fn an_unrelated_program_opens_a_store_by_name() {
-    if let Some(name) = told() {
+    if let Some(name) = argument() {
         let location = splinter::Location::shared(name).unwrap();
         let store = Store::open(&location).unwrap();
         assert_eq!(store.geometry(), geometry(8, 64, 0, 4));
@@ -173,13 +173,13 @@ fn an_unrelated_program_opens_a_store_by_name() {
     let store = Store::create(&name.0, &config(geometry(8, 64, 0, 4), Scrub::Hybrid)).unwrap();
     let bare = name.path().file_name().unwrap().to_owned();
     let mut command = rerun("an_unrelated_program_opens_a_store_by_name");
-    assert!(command.env(TOLD, bare).output().unwrap().status.success());
+    assert!(command.env(ARGUMENT, bare).output().unwrap().status.success());
     assert_eq!(store.get_vec("child").unwrap(), b"2");
 }
 
 #[test]
-fn a_writer_does_not_survive_a_fork_and_its_lane_does() {
-    alone("a_writer_does_not_survive_a_fork_and_its_lane_does", || {
+fn a_writer_does_not_survive_a_fork_and_its_writer_id_does() {
+    alone("a_writer_does_not_survive_a_fork_and_its_writer_id_does", || {
         let store = store(geometry(8, 64, 2, 2));
         let mut writer = store.writer().unwrap();
         writer.set("key", b"parent").unwrap();
@@ -241,7 +241,7 @@ fn lanes_of_the_dead_are_used_again() {
                     }
                 }
             });
-            wait_until("the child has all lanes", || ready[0].load(Relaxed) == 1);
+            wait_until("the child has all writer ids", || ready[0].load(Relaxed) == 1);
             assert!(matches!(store.writer(), Err(StoreError::TooManyWriters { max_writers: 3 })));
             spin(rng.below(500));
             if round == 50 {

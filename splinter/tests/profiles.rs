@@ -1,4 +1,4 @@
-//! Profiles: what a file says is in force, what is wrong is said with its line, and a tuning changes no answer.
+//! Profiles: a store follows what a file says, an error names the wrong line, and a tuning changes no answer.
 
 use splinter::{
     Config, Error, Geometry, HugePages, IntegerOp, Placement, Profile, Scrub, Store, StoreError, Tuning,
@@ -80,7 +80,7 @@ fn what_is_wrong_is_said_with_its_line() {
 }
 
 #[test]
-fn a_tuning_is_in_force_until_the_next_and_a_wrong_one_changes_nothing() {
+fn a_tuning_holds_until_the_next_and_a_wrong_one_changes_nothing() {
     let _mine = my_turn();
     let ends = Tuning { claim_patience: 0, back_off_pauses: 0, spin: Duration::MAX, prefetch_depth: 1 };
     ends.apply().expect("it is within bounds");
@@ -96,7 +96,7 @@ fn a_tuning_is_in_force_until_the_next_and_a_wrong_one_changes_nothing() {
 fn batches_of_any_depth_have_all_keys() {
     let _mine = my_turn();
     let store = small();
-    let mut writer = store.writer().expect("a lane");
+    let mut writer = store.writer().expect("a writer id");
     let keys: Vec<String> = (0..40).map(|key| format!("key {key}")).chain([String::new()]).collect();
     for depth in [1, 5, 31, 32] {
         Tuning { prefetch_depth: depth, ..Tuning::current() }.apply().expect("a depth");
@@ -121,11 +121,11 @@ fn integers_add_up_under_every_back_off() {
     for pauses in [0, 1, 64, 5000] {
         Tuning { back_off_pauses: pauses, ..Tuning::current() }.apply().expect("within bounds");
         let store = small();
-        store.writer().expect("a lane").set_u64("n", 0).expect("room");
+        store.writer().expect("a writer id").set_u64("n", 0).expect("room");
         std::thread::scope(|scope| {
             for _ in 0..3 {
                 scope.spawn(|| {
-                    let mut writer = store.writer().expect("a lane");
+                    let mut writer = store.writer().expect("a writer id");
                     let mut done = 0;
                     while done < 500 {
                         done += u32::from(writer.integer("n", IntegerOp::Inc(1)).is_ok());

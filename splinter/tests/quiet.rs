@@ -1,5 +1,4 @@
-//! Changes that no signal group hears of, and the mark from which on whoever watches later hears of all.
-//! Invariant 14.
+//! Changes that signal no group, and the mark: later watchers get all changes after it. Invariant 14.
 
 use splinter::{Error, Scrub, Store};
 use splinter_testkit::process::alone;
@@ -96,7 +95,7 @@ fn whoever_watches_later_hears_of_all_since_the_mark() {
     assert_eq!(drain(&mut store.watch_all_from_mark()), []);
     store.mark_watch().unwrap();
     writer.set("a", b"1").unwrap();
-    // There is one mark, whoever makes another.
+    // There is one mark; a later one replaces it.
     store.mark_watch().unwrap();
     writer.set("b", b"1").unwrap();
     let mut watcher = store.watch_all_from_mark();

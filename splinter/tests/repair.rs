@@ -19,8 +19,8 @@ struct Patient {
     store: Store,
     file: File,
     map: u64,
-    chunks: u64,
-    chunk_count: u64,
+    buckets: u64,
+    bucket_count: u64,
     slots: u64,
 }
 
@@ -42,8 +42,8 @@ impl Patient {
             file.read_exact_at(&mut bytes, number * 8).unwrap();
             u64::from_le_bytes(bytes)
         };
-        let [chunk_count, map, chunks, slots] = [6, 10, 14, 15].map(word);
-        Self { _directory: directory, store, file, map, chunks, chunk_count, slots }
+        let [bucket_count, map, buckets, slots] = [6, 10, 14, 15].map(word);
+        Self { _directory: directory, store, file, map, buckets, bucket_count, slots }
     }
 
     fn read(&self, at: u64) -> u64 {
@@ -68,8 +68,8 @@ impl Patient {
 
     /// Where the entries of the index are.
     fn entries(&self) -> impl Iterator<Item = u64> {
-        let chunks = (0..self.chunk_count).map(|chunk| self.chunks + chunk * 64);
-        chunks.flat_map(|at| (1..8).map(move |entry| at + entry * 8))
+        let buckets = (0..self.bucket_count).map(|bucket| self.buckets + bucket * 64);
+        buckets.flat_map(|at| (1..8).map(move |entry| at + entry * 8))
     }
 
     /// Where the entry of a key is.
@@ -113,28 +113,28 @@ fn a_sound_store_is_left_as_it_is() {
 }
 
 #[test]
-fn a_claim_that_nothing_else_tells_of_is_taken_over() {
+fn a_claim_without_a_trace_of_its_writer_is_recovered() {
     let patient = Patient::new();
     let record = patient.record("key7");
-    // Odd, and in the name of a lane whose intents are zero.
+    // Odd, and in the name of a writer id whose intents are zero.
     patient.write(record, (patient.read(record) + (1 << 13)) | 2);
     patient.mends(|found| found.stuck_claims, 0, &[]);
 }
 
 #[test]
-fn a_claim_without_an_odd_epoch_is_swept_away() {
+fn a_claim_without_an_odd_epoch_is_removed() {
     let patient = Patient::new();
     let record = patient.record("key7");
-    // Settled: readers see the pending word, which holds no key.
+    // Committed: readers see the prepared descriptor, which says that there is no key.
     patient.write(record, patient.read(record) | 1 << 11);
     assert!(!patient.store.contains("key7").unwrap());
     patient.mends(|found| found.stuck_claims, 0, &[]);
 }
 
 #[test]
-fn a_stuck_chunk_is_given_back() {
+fn a_stuck_bucket_is_released() {
     let patient = Patient::new();
-    patient.write(patient.chunks, patient.read(patient.chunks) | 1 << 26 | 1 << 16);
+    patient.write(patient.buckets, patient.read(patient.buckets) | 1 << 26 | 1 << 16);
     patient.mends(|found| found.stuck_claims, 0, &[]);
 }
 
@@ -147,14 +147,14 @@ fn keys_that_the_index_lost_are_found_again() {
 }
 
 #[test]
-fn keys_beyond_a_reach_that_is_too_short_are_found_again() {
+fn keys_beyond_a_probe_distance_that_is_too_short_are_found_again() {
     let patient = Patient::new();
-    for chunk in 0..patient.chunk_count {
-        let at = patient.chunks + chunk * 64;
+    for bucket in 0..patient.bucket_count {
+        let at = patient.buckets + bucket * 64;
         patient.write(at, patient.read(at) & !0xffff);
     }
     if patient.store.inspect().unwrap().unreachable_keys == 0 {
-        // No chunk overflowed; then a whole index is lost.
+        // No bucket overflowed; then a whole index is lost.
         patient.entries().for_each(|at| patient.write(at, 0));
     }
     patient.mends(|found| found.unreachable_keys, 0, &[]);
@@ -244,7 +244,7 @@ fn stores_damaged_at_random_are_sound_afterwards() {
         let mut whole = vec![0; len as usize];
         patient.file.read_exact_at(&mut whole, 0).unwrap();
         let path = directory.join("damaged");
-        // Lanes, map, routes, rings, index, slots and values, and what of the header is no geometry.
+        // All but the geometry in the header.
         let from = 256;
         for round in 0..150 {
             let mut bytes = whole.clone();

@@ -158,7 +158,7 @@ fn numbers_leave_nothing_behind() {
 
 #[test]
 fn integer_operations_are_writes_to_level_full_as_well() {
-    // What level none left behind goes with the first write of any kind after the switch.
+    // Bytes that level none left behind go with the first write of any kind after the switch.
     let changes: [Change; 3] = [
         |writer| writer.integer("key", IntegerOp::Inc(1)).map(drop),
         |writer| writer.set_u64("key", 7),

@@ -1,5 +1,5 @@
-//! Signals: which change is told to whom, how often and in which order, what a watcher learns that fell
-//! behind, and what waiting for one key answers. Invariant 14, and 6 where epochs are compared.
+//! Signals: which changes signal which groups, how often and in which order; how a watcher learns that it lagged; and the
+//! answers of a wait for one key. Invariant 14, and 6 where epochs are compared.
 
 use splinter::{Error, IntegerOp, Lagged, Scrub, Store, StoreError, Type, Watcher, Writer};
 use splinter_testkit::process::alone;
@@ -367,7 +367,7 @@ fn who_falls_a_ring_behind_lags_and_goes_on() {
 
 #[test]
 fn a_watch_of_the_whole_store_costs_nothing_once_nobody_reads() {
-    // Invariant 14. Bit 2 of the flags says that changes of all keys are to be told.
+    // Invariant 14. Bit 2 of the flags says that each change signals the whole store.
     let store = store(geometry(8, 8, 0, 2));
     let mut writer = store.writer().unwrap();
     let raw = Raw::new(&store);
@@ -381,7 +381,7 @@ fn a_watch_of_the_whole_store_costs_nothing_once_nobody_reads() {
         set(&mut writer, 64 + 64);
         assert!(!is_watched(), "{round}");
     }
-    // Who reads keeps it alive, and who comes back late is told so and revives it.
+    // A reading watcher keeps the watch alive. One that reads late gets `Lagged`, and revives it.
     let mut watcher = store.watch_all().unwrap();
     for _ in 0..30 {
         set(&mut writer, 20);

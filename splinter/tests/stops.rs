@@ -1,4 +1,4 @@
-//! Writers stopped at any instruction: nobody else notices, but for the one key they hold.
+//! Writers stopped at any instruction: no other process notices, but for the one key they hold.
 
 use splinter::{Error, IntegerOp, Scrub, Store, Writer};
 use splinter_testkit::kills::{holds_a_claim, stop_when};
@@ -93,7 +93,7 @@ fn readers_and_other_keys_are_not_blocked_by_a_stopped_writer() {
 
 #[test]
 fn present_keys_are_not_blocked_by_a_stopped_insertion_or_removal() {
-    // Invariant 8, with every key at home in one chunk, which insertions and removals claim.
+    // Invariant 8, with every key at home in one bucket, which insertions and removals claim.
     alone("present_keys_are_not_blocked_by_a_stopped_insertion_or_removal", || {
         let store = store(geometry(7, 128, 0, 4));
         let mut writer = store.writer().unwrap();
@@ -238,7 +238,7 @@ fn all_claims_of_a_dead_tandem_writer_are_taken_over_when_they_are_first_met() {
 
 #[test]
 fn a_store_that_a_dead_writer_filled_is_full_when_that_is_first_asked() {
-    // Invariants 7 and 13. The keys are in force, and their slots are not yet marked as used: claims of the
+    // Invariants 7 and 13. The keys are committed, and their slots are not yet marked as used: claims of the
     // dead are no reason to try again later.
     alone("a_store_that_a_dead_writer_filled_is_full_when_that_is_first_asked", || {
         let store = store(geometry(4, LEN as u64, 0, 4));
@@ -247,12 +247,12 @@ fn a_store_that_a_dead_writer_filled_is_full_when_that_is_first_asked() {
         writer.set("kept", b"x").unwrap();
         let body = vec![1; LEN];
         for _ in 0..20 {
-            let in_force = |store: &Store| {
+            let is_committed = |store: &Store| {
                 let claims = store.inspect().unwrap().live_claims;
                 claims > 0 && store.tandem("base", &mut [vec![], vec![], vec![]]).is_ok()
             };
-            // What the removal leaves at level none is wiped at level full once the tandem is in force: time enough.
-            let child = caught(&store, in_force, |writer, _| {
+            // Level full wipes the bytes that the removal leaves at level none once the tandem is committed: time enough.
+            let child = caught(&store, is_committed, |writer, _| {
                 writer.set_scrub(Scrub::Full).unwrap();
                 let _ = retry(|| writer.set_tandem("base", &[&body[..]; 3]));
                 writer.set_scrub(Scrub::None).unwrap();
@@ -269,8 +269,8 @@ fn a_store_that_a_dead_writer_filled_is_full_when_that_is_first_asked() {
 
 #[test]
 fn a_view_from_before_a_dead_writers_change_is_right_or_said_to_be_no_good() {
-    // Invariants 1 and 12. The writer dies right behind the store that publishes: whoever finishes its work at level full
-    // wipes what the view shows, and has to raise the epoch by two before. So it is held up at each of its instructions.
+    // Invariants 1 and 12. The writer dies right behind the store that publishes: the recovery at level full wipes
+    // the bytes that the view shows, and has to raise the epoch by two before. So it is held up at each of its instructions.
     alone("a_view_from_before_a_dead_writers_change_is_right_or_said_to_be_no_good", || {
         let store = store(geometry(4, 64, 0, 4));
         store.set_scrub(Scrub::Full).unwrap();
@@ -283,7 +283,7 @@ fn a_view_from_before_a_dead_writers_change_is_right_or_said_to_be_no_good() {
             writer.set("k", b"new").unwrap();
         });
         child.run_to_mark();
-        // It has a lane of its own before the other's is free.
+        // It has a writer id of its own before the other's is free.
         let mut taker = Traced::new(|| {
             let mut writer = store.writer().unwrap();
             Traced::mark();

@@ -1,4 +1,4 @@
-//! What concerns a store as a whole: creating and opening, lanes, flags, listing, diagnostics.
+//! What concerns a store as a whole: creating and opening, writer ids, flags, listing, diagnostics.
 
 use splinter::{Config, Error, Geometry, Key, Location, OpenOptions, Placement, Scrub, Store, StoreError};
 use splinter_testkit::{Folder, Named, config, geometry, store};

@@ -138,7 +138,7 @@ fn waits_end_with_a_change_or_at_their_deadline_in_a_storm_of_signals() {
             assert_eq!(store.poll("quiet", Some(deadline)), Err(Error::TimedOut));
             assert!(Instant::now() >= deadline, "given up before the deadline");
         }
-        // Before the first change: nobody is told of what was done before it began to watch.
+        // Before the first change: a watcher gets no signal of changes before its watch began.
         let pollable = store.watch(&[3]).unwrap().pollable_by(Notifier::HelperThread).unwrap();
         let late = Some(Instant::now() + Duration::from_secs(60));
         let heard = [AtomicU64::new(0), AtomicU64::new(0)];

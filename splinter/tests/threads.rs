@@ -112,7 +112,7 @@ fn first_sets_of_one_key_leave_one_slot() {
 
 #[test]
 fn keys_that_stay_are_never_missing_while_neighbours_come_and_go() {
-    // Invariants 1, 2 and 4: one chunk, then a few, so that all keys share homes.
+    // Invariants 1, 2 and 4: one bucket, then a few, so that all keys share homes.
     for slots in [4, 8, 24] {
         let store = store(geometry(slots, 64, 0, 8));
         let mut writer = store.writer().unwrap();
@@ -299,7 +299,7 @@ fn integer_updates_are_never_lost_among_32_writers() {
 
 #[test]
 fn integers_beside_sets_are_whole_and_none_is_lost() {
-    // Invariant 10: every thread adds to its own byte lane; sets only ever replace the whole number.
+    // Invariant 10: every thread adds to its own byte; sets only ever replace the whole number.
     let store = store(geometry(4, 64, 0, 8));
     store.writer().unwrap().set_u64("n", 0).unwrap();
     let reads = AtomicU64::new(0);

@@ -1,6 +1,6 @@
-//! Files cut short under a live mapping. Invariant 16 has damaged bytes lead to errors; bytes that are
-//! gone lead to SIGBUS, and to nothing else, in whoever touches them: the kernel has no other answer.
-//! Whatever asks the kernel anyway answers with an error, and nobody else is touched.
+//! Files cut short under a live mapping. Invariant 16 has damaged bytes lead to errors. A process that touches bytes that
+//! are gone gets SIGBUS, and nothing else: the kernel has no other answer. Calls that ask the kernel anyway return an
+//! error, and no other process is affected.
 
 use splinter::{Advice, BidError, BidTerms, Location, Patience, Scrub, Store, StoreError};
 use splinter_testkit::process::{Forked, alone};

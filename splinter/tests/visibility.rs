@@ -1,5 +1,5 @@
-//! Becoming visible: a store has its name once it is complete, and not before; nobody's file is ever
-//! replaced; its mode is what was asked for. Invariant 15.
+//! Becoming visible: a store has its name once it is complete, and not before. It replaces no file, and has the mode that
+//! its creator asked for. Invariant 15.
 
 use splinter::{Config, Draft, Location, Scrub, Store, StoreError};
 use splinter_testkit::process::{Forked, alone, rerun, shared_words};
@@ -142,7 +142,7 @@ fn a_draft_is_seen_with_all_that_it_holds_once_it_is_published() {
         second.publish().unwrap();
         assert_complete(&Store::open(location).unwrap());
         assert_eq!(Store::open(location).unwrap().get_vec("key").unwrap(), b"second");
-        // Who had the first open keeps it.
+        // A handle of the first store stays valid.
         assert_eq!(first.get_vec("key").unwrap(), b"first");
     }
     assert_eq!(directory.names(), ["store"]);
@@ -182,7 +182,7 @@ fn the_environment_widens_the_mode() {
             return assert!(!name.path().exists());
         }
         assert_eq!(format!("{:o}", mode_of(&small())), expected);
-        // What the configuration says comes first.
+        // The mode of the configuration comes first.
         let config = Config { mode: Some(0o600), ..small() };
         return assert_eq!(mode_of(&config), 0o600);
     }

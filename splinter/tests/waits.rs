@@ -27,7 +27,7 @@ fn a_wait_ends_at_its_deadline_however_it_spins() {
                     assert!(Instant::now() >= deadline);
                 }
                 assert_eq!(store.poll(KEY, soon()), Err(Error::TimedOut));
-                // What is there is taken even when the deadline is over.
+                // A wait takes a signal that is there even when the deadline is over.
                 writer.bump(KEY).unwrap();
                 let heard = watcher.wait(Some(Instant::now())).unwrap();
                 assert_eq!(heard.is_some(), groups == [3]);

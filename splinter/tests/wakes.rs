@@ -1,5 +1,5 @@
-//! Sleeping and waking across processes: one write wakes all, wherever they are; nobody is woken who does not
-//! sleep; and who stopped or died costs nobody else anything. Invariants 8 and 14.
+//! Sleeping and waking across processes: one write wakes all sleepers, wherever they are, and no other
+//! process; a sleeper that stopped or died costs the others nothing. Invariants 8 and 14.
 
 use splinter::{IntegerOp, Scrub, Store, Watcher, Writer};
 use splinter_testkit::process::{Forked, alone, is_asleep, shared_words, thread_id};
@@ -66,7 +66,7 @@ fn traced<'s>(store: &'s Store, step: impl Fn(&mut Writer) + 's) -> Traced {
     child
 }
 
-/// Kills a writer, and tells now what it may not have told anybody, which else the next sleepers would.
+/// Kills a writer, and sends now the signals that it may have left unsent, which else the next sleepers would send.
 fn end(store: &Store, writer: Traced) {
     writer.kill();
     drop(store.writer().unwrap());
@@ -283,7 +283,7 @@ fn a_stopped_watcher_disturbs_nobody_and_hears_all_or_lags_when_it_goes_on() {
                 total += 1;
             }
             stopped.stop();
-            // As many as the ring takes, or more: then it is told how many it missed.
+            // As many as the ring takes, or more: then it learns how many it missed.
             for _ in 0..[1, 10, 63, 64, 200][round % 5] {
                 writer.bump(KEY).unwrap();
                 total += 1;

@@ -4,7 +4,7 @@ use crate::model::{Model, Seen};
 use crate::sound::assert_sound_but_for_stale_bytes;
 use splinter::{Error, Store};
 
-/// What fills a buffer before it is read into: behind what is read it must stay.
+/// The byte that fills a buffer before a read: behind the bytes that are read it must stay.
 const CANARY: u8 = 0xee;
 
 impl Model {

@@ -10,7 +10,7 @@ use std::fs::{File, read_dir, read_to_string};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// What a process holds.
+/// The descriptors and mappings of a process.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Account {
     /// Open descriptors.
@@ -117,7 +117,7 @@ impl Mounts {
     /// Mounts folders that lie over one another, which the options name.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// The error of the kernel.
     pub fn overlay(&self, at: &Path, options: &str) -> nix::Result<()> {
         mount(Some("overlay"), at, Some("overlay"), MsFlags::empty(), Some(options))
     }

@@ -1,4 +1,4 @@
-//! What the tests of Splinter share: a sequential model of a store, and supports that each test would otherwise write anew.
+//! Shared by the tests of Splinter: a sequential model of a store, and helpers that each test would otherwise write anew.
 //!
 //! [`Op`] is one operation with its arguments. [`perform`] does it to a store, [`Model::apply`] to a map in memory, and both
 //! give an [`Answer`]. So a random test draws operations and compares:

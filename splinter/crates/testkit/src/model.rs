@@ -50,10 +50,10 @@ impl Seen {
     }
 }
 
-/// What the model holds for a key.
+/// The state of a key in the model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
-    /// What can be read of it.
+    /// All that can be read of it.
     pub seen: Seen,
     /// Whether the value is held as a number, which cannot be appended to.
     pub is_number: bool,
@@ -84,7 +84,7 @@ impl Entry {
     /// Replaces the value at a scrub level.
     fn replace(&mut self, value: Vec<u8>, is_number: bool, level: Scrub) {
         (self.seen.value, self.is_number) = (value, is_number);
-        // A number has a word of its own: what the buffers hold stays there, except at the highest level.
+        // A number has a word of its own: the bytes of the buffers stay, except at the highest level.
         let kept = self.kept_beside();
         self.kept = if is_number && rank(kept) > rank(level) { kept } else { level };
     }
@@ -200,7 +200,7 @@ impl Model {
         }
     }
 
-    /// Returns what it holds for a key.
+    /// Returns the state of a key.
     ///
     /// # Errors
     /// [`Error::NotFound`], and those of what can be no key.

@@ -73,7 +73,7 @@ pub enum Op {
 /// The result of an operation.
 pub type Answer = Result<Reply, Error>;
 
-/// What an operation returns if it succeeds.
+/// The result of an operation that succeeds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
     /// Nothing.

@@ -14,8 +14,8 @@ pub struct Raw {
     vector_stride: u64,
     slots_at: u64,
     slot_stride: u64,
-    chunks_at: u64,
-    chunks: u64,
+    buckets_at: u64,
+    buckets: u64,
     max_value_len: u64,
     vector_len: u64,
 }
@@ -23,8 +23,8 @@ pub struct Raw {
 /// The header words that say where things lie, by their place in the header.
 const MAX_VALUE_LEN: u64 = 3;
 const VECTOR_DIM: u64 = 4;
-const CHUNKS: u64 = 6;
-const CHUNKS_AT: u64 = 14;
+const BUCKETS: u64 = 6;
+const BUCKETS_AT: u64 = 14;
 const SLOTS_AT: u64 = 15;
 
 impl Raw {
@@ -47,8 +47,8 @@ impl Raw {
             slots_at,
             slot_stride,
             max_value_len,
-            chunks_at: word(CHUNKS_AT),
-            chunks: word(CHUNKS),
+            buckets_at: word(BUCKETS_AT),
+            buckets: word(BUCKETS),
             vector_len: dim * 4,
             file,
         }
@@ -76,7 +76,7 @@ impl Raw {
         }
     }
 
-    /// Reads the buffer that holds the value in force, and then the other.
+    /// Reads the buffer that holds the current value, and then the other.
     pub fn buffers(&self, store: &Store, key: impl AsRef<[u8]>) -> [Vec<u8>; 2] {
         let key = key.as_ref();
         let slot = self.slot(store, key);
@@ -115,7 +115,7 @@ impl Raw {
         self.bytes(self.slots_at + slot * self.slot_stride + 32, 64)
     }
 
-    /// Reads what lies behind the key of a slot: pending, labels and times.
+    /// Reads what lies behind the key of a slot: the prepared descriptor, labels and times.
     pub fn times_and_labels(&self, slot: u64) -> Vec<u8> {
         self.bytes(self.slots_at + slot * self.slot_stride + 96, 32)
     }
@@ -125,19 +125,19 @@ impl Raw {
         self.bytes(self.slots_at + slot * self.slot_stride + 8, 8)
     }
 
-    /// Reads the index: of each chunk its control word and its entries.
+    /// Reads the index: of each bucket its control word and its entries.
     pub fn index(&self) -> Vec<[u64; 8]> {
-        let bytes = self.bytes(self.chunks_at, self.chunks * 64);
+        let bytes = self.bytes(self.buckets_at, self.buckets * 64);
         let word = |word: &[u8]| u64::from_le_bytes(word.try_into().expect("eight bytes"));
-        let chunk = |chunk: &[u8]| std::array::from_fn(|at| word(&chunk[at * 8..at * 8 + 8]));
-        bytes.chunks(64).map(chunk).collect()
+        let bucket = |bucket: &[u8]| std::array::from_fn(|at| word(&bucket[at * 8..at * 8 + 8]));
+        bytes.chunks(64).map(bucket).collect()
     }
 
-    /// Sums how many chunks past their home the keys of each chunk were pushed: what a miss costs.
-    pub fn reach(&self) -> u64 {
-        let bytes = self.bytes(self.chunks_at, self.chunks * 64);
-        let reach = |chunk: &[u8]| u64::from(chunk[0]) | u64::from(chunk[1]) << 8;
-        bytes.chunks(64).map(reach).sum()
+    /// Sums the max probe distances of all buckets: how many buckets past their home the keys of each were pushed.
+    pub fn probe_distances(&self) -> u64 {
+        let bytes = self.bytes(self.buckets_at, self.buckets * 64);
+        let distance = |bucket: &[u8]| u64::from(bucket[0]) | u64::from(bucket[1]) << 8;
+        bytes.chunks(64).map(distance).sum()
     }
 
     /// Tells whether `needle` occurs anywhere in the file.

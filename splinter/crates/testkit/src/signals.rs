@@ -1,4 +1,4 @@
-//! What the tests of signals share: a key in some groups, every way to change it, and what was heard of it.
+//! Shared by the tests of signals: a key in some groups, every way to change it, and the signals that followed.
 
 use crate::kills::{holds_a_claim, stop_when};
 use crate::process::Forked;

@@ -23,7 +23,7 @@ pub fn assert_sound(store: &Store, keys: u64) {
     assert_eq!((found.stale_bytes, found.stale_slots), (0, 0), "{found:?}");
 }
 
-/// Asserts that of a store whose scrub level was raised: what a lower one left stays until it is written over.
+/// Asserts that of a store whose scrub level was raised: bytes that a lower level left stay until a write replaces them.
 #[track_caller]
 pub fn assert_sound_but_for_stale_bytes(store: &Store, keys: u64) {
     let found = store.inspect().expect("an inspection");

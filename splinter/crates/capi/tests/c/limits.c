@@ -1,4 +1,4 @@
-/* Limits: a full /dev/shm, a store that may only be read, more sleeping writers than lanes, and no descriptor left. The
+/* Limits: a full /dev/shm, a store that may only be read, more sleeping writers than writer ids, and no descriptor left. The
  * arguments are a unique name and the part of the test to run. */
 #include <pthread.h>
 #include <sys/resource.h>
@@ -93,7 +93,7 @@ static void *write_once(void *arg)
     return NULL;
 }
 
-/* More threads than the store has lanes wrote once, and sleep: another process can still write. */
+/* More threads than the store has writer ids wrote once, and sleep: another process can still write. */
 static void asleep(const char *program, const char *name)
 {
     pthread_t threads[IDLE];
