@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// turns.
 #[derive(Debug)]
 pub(crate) struct Interrupt {
-    /// Whether the next Ctrl-C ends the program: no command listens, or the command was told already.
+    /// Whether the next Ctrl-C ends the program: no command listens, or the command has been interrupted already.
     is_fatal: Arc<AtomicBool>,
     /// Whether SIGINT was ignored when the program started.
     is_sigint_ignored: bool,

@@ -233,8 +233,8 @@ mod tests {
     fn a_message_is_one_line_and_no_word_in_it_is_long() {
         let word = |len| "\u{e4}".repeat(len);
         assert_eq!(one_line(&word(301)), word(301));
-        let told = one_line(&format!("cannot open {}: why", word(100_000)));
-        assert_eq!(told, format!("cannot open {} ... {}: why", word(150), word(150)));
+        let line = one_line(&format!("cannot open {}: why", word(100_000)));
+        assert_eq!(line, format!("cannot open {} ... {}: why", word(150), word(150)));
         assert_eq!(one_line("open \x1b[2J\u{202e}\n"), "open \\u{1b}[2J\\u{202e}\\n");
         let message = |len| "\u{e4} ".repeat(len);
         assert_eq!(one_line(&message(1000)), message(1000));
@@ -268,13 +268,16 @@ mod tests {
                 .chars()
         {
             let text = format!("a{char}b");
-            let told = [
+            let forms = [
                 String::from_utf8(written(Format::Default, true, text.as_bytes())).unwrap(),
                 json_text(&json!(text)),
                 shown(text.as_bytes()),
             ];
-            assert!(told.iter().all(|told| !told.contains(char) && told.contains('\\')), "{told:?}");
-            assert_eq!(serde_json::from_str::<String>(&told[1]).unwrap(), text);
+            assert!(
+                forms.iter().all(|form| !form.contains(char) && form.contains('\\')),
+                "{forms:?}"
+            );
+            assert_eq!(serde_json::from_str::<String>(&forms[1]).unwrap(), text);
         }
         // Ordinary text keeps its joiners, and a pipe gets every byte.
         for text in ["\u{645}\u{6cc}\u{200c}\u{62e}", "\u{1f469}\u{200d}\u{1f52c}"] {

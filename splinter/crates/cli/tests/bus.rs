@@ -29,9 +29,9 @@ fn one_process_receives_the_messages_of_another() {
         assert_eq!(good(receiver.end()), format!("5:{message}\n"));
     }
     assert_eq!(sandbox.good(&["recv", "news", "--last", "--raw"]), "again\n");
-    let told: Value = serde_json::from_str(&sandbox.good(&["recv", "news", "--last", "--json"])).unwrap();
-    assert_eq!((&told["key"], &told["value"]), (&"news".into(), &"again".into()));
-    assert!(told["epoch"].as_u64() > Some(0));
+    let answer: Value = serde_json::from_str(&sandbox.good(&["recv", "news", "--last", "--json"])).unwrap();
+    assert_eq!((&answer["key"], &answer["value"]), (&"news".into(), &"again".into()));
+    assert!(answer["epoch"].as_u64() > Some(0));
     assert_eq!(sandbox.good(&["get", "news"]), "5:again\n", "recv must not remove the message");
     let error = sandbox.bad(1, &["recv", "news", "--timeout", "10ms"]);
     assert_eq!(error, "splinterctl: recv: nothing came in time");
@@ -68,8 +68,8 @@ fn envelopes_name_sender_time_and_content() {
     let mut words = vec!["send", "bus", "{\"q\":[1]}", "--envelope", "--parse", "--type", "query"];
     words.extend(["--from", "me", "--to", "you", "--ttl", "1h", "--trace", "t", "--seq", "3"]);
     assert_eq!(sandbox.good(&words), "");
-    let told = sandbox.good(&["recv", "bus", "--last", "--envelope"]);
-    let [envelope] = &envelopes(&told)[..] else { panic!("{told}") };
+    let answer = sandbox.good(&["recv", "bus", "--last", "--envelope"]);
+    let [envelope] = &envelopes(&answer)[..] else { panic!("{answer}") };
     assert_eq!((envelope.kind, &*envelope.from, envelope.seq), (Type::Query, "me", Some(3)));
     assert_eq!((envelope.to.as_deref(), envelope.trace.as_deref()), (Some("you"), Some("t")));
     assert_eq!((envelope.ttl_ms, envelope.eof), (Some(3_600_000), false));
@@ -124,10 +124,10 @@ fn lines_are_numbered_and_the_last_ends_the_receiver() {
     let last = got.last().unwrap();
     assert!(last.eof && last.seq == Some(3) && last.payload == Value::Null);
     let words = ["--json", "send", "log", "--lines", "-e", "--eof"];
-    let told = |output| serde_json::from_str::<Value>(&good(output)).unwrap();
-    let some = told(sandbox.fed(&words, b"one\ntwo\n"));
+    let answer = |output| serde_json::from_str::<Value>(&good(output)).unwrap();
+    let some = answer(sandbox.fed(&words, b"one\ntwo\n"));
     assert_eq!((&some["key"], &some["messages"]), (&"log".into(), &3.into()));
-    let none = told(sandbox.fed(&["send", "log", "--lines", "--json"], b""));
+    let none = answer(sandbox.fed(&["send", "log", "--lines", "--json"], b""));
     assert_eq!((&none["messages"], &none["epoch"]), (&0.into(), &some["epoch"]));
     // A slow receiver may miss some, and the numbers tell how many.
     let places: Vec<_> = got.iter().map(|envelope| envelope.seq.unwrap()).collect();

@@ -61,8 +61,8 @@ fn a_saved_store_has_all_that_the_store_has_and_is_restored_to_it() {
     assert_eq!(picture(&saved), picture(&store));
     assert!(settings(&saved) == settings(&store));
     let again = format!("{}-again", sandbox.name);
-    let told = sandbox.good(&["--json", "restore", "copy", &again]);
-    assert_eq!(told, format!("{{\"keys\":5,\"restored\":\"{again}\",\"vanished\":0}}\n"));
+    let answer = sandbox.good(&["--json", "restore", "copy", &again]);
+    assert_eq!(answer, format!("{{\"keys\":5,\"restored\":\"{again}\",\"vanished\":0}}\n"));
     let restored = Store::open(&Location::shared(&again).unwrap()).unwrap();
     assert_eq!(picture(&restored), picture(&store));
     assert!(settings(&restored) == settings(&store));
@@ -94,8 +94,8 @@ fn copies_made_by_cp_are_restored_too() {
     fill(&store);
     std::fs::copy(format!("/dev/shm/{}", sandbox.name), sandbox.path("cp")).unwrap();
     let mut command = sandbox.program("splinterpctl");
-    let told = good(command.args(["restore", "cp", "restored"]).ended());
-    assert_eq!(told, "restored 5 keys as \"restored\"\n");
+    let answer = good(command.args(["restore", "cp", "restored"]).ended());
+    assert_eq!(answer, "restored 5 keys as \"restored\"\n");
     assert_eq!(picture(&open_file(&sandbox.path("restored"))), picture(&store));
 }
 
@@ -288,8 +288,8 @@ fn where_files_need_a_name_a_copy_has_a_hidden_one_until_it_is_complete() {
     let store = sandbox.store(small());
     fill(&store);
     for words in [&["save", "copy"][..], &["save", "copy", "--force"]] {
-        let told = good(denied::unnamed_files(&mut sandbox.ctl(words)).ended());
-        assert_eq!(told, "saved 5 keys to \"copy\"\n");
+        let answer = good(denied::unnamed_files(&mut sandbox.ctl(words)).ended());
+        assert_eq!(answer, "saved 5 keys to \"copy\"\n");
         assert_eq!(picture(&open_file(&sandbox.path("copy"))), picture(&store));
         let left = std::fs::read_dir(sandbox.path("")).unwrap().flatten();
         assert_eq!(left.filter(|entry| entry.file_type().unwrap().is_file()).count(), 1);

@@ -52,9 +52,9 @@ fn a_sound_store_is_sound() {
     let sound = format!("/dev/shm/{}: 10 keys, sound\n", sandbox.name);
     assert_eq!(sandbox.good(&["fsck"]), sound);
     assert_eq!(sandbox.good(&["fsck", "--repair"]), sound);
-    let told: serde_json::Value = serde_json::from_str(&sandbox.good(&["--json", "fsck"])).unwrap();
-    assert_eq!((&told["sound"], &told["found"]["keys"]), (&true.into(), &10.into()));
-    assert_eq!(told["found"]["stuck_claims"], 0);
+    let answer: serde_json::Value = serde_json::from_str(&sandbox.good(&["--json", "fsck"])).unwrap();
+    assert_eq!((&answer["sound"], &answer["found"]["keys"]), (&true.into(), &10.into()));
+    assert_eq!(answer["found"]["stuck_claims"], 0);
     // The store can be named as an argument, too.
     let output = sandbox.program("splinterctl").args(["fsck", &sandbox.name]).ended();
     assert_eq!(store_sandbox::good(output), sound);
@@ -114,16 +114,16 @@ fn beside_another_writer_the_index_is_not_repaired() {
         error.ends_with("is still damaged, and others may be writing (1 writer); end them, and try again")
     );
     drop(writer);
-    let told = sandbox.good(&["--json", "fsck", "--repair"]);
-    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let answer = sandbox.good(&["--json", "fsck", "--repair"]);
+    let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
     assert_eq!(
-        (&told["found"]["unreachable_keys"], &told["left"]["unreachable_keys"]),
+        (&answer["found"]["unreachable_keys"], &answer["left"]["unreachable_keys"]),
         (&10.into(), &0.into())
     );
-    assert_eq!(told["given_up"], serde_json::json!([]));
+    assert_eq!(answer["given_up"], serde_json::json!([]));
     // The second repair does not overwrite the first copy.
     let copy = format!("/dev/shm/{}.before-repair-2", sandbox.name);
-    assert_eq!(told["copy"], copy.as_str());
+    assert_eq!(answer["copy"], copy.as_str());
     assert!(std::path::Path::new(&copy).exists());
 }
 
@@ -149,10 +149,10 @@ fn a_repair_that_costs_keys_names_them_keeps_a_copy_first_and_says_so_by_its_exi
     assert_eq!(std::fs::read(sandbox.path("there")).unwrap(), b"precious");
     assert!(damaged == std::fs::read(format!("/dev/shm/{}", sandbox.name)).unwrap());
     let output = sandbox.ctl(&["fsck", "--repair", "--copy", "copy"]).ended();
-    let told = String::from_utf8(output.stdout.clone()).unwrap();
-    assert!(told.contains("second slots of a key: 1, repaired\n"), "{told}");
-    assert!(told.contains("given up: \"key0\"\ngiven up: "), "{told}");
-    assert!(told.contains("as it was: \"copy\"\n") && told.ends_with("8 keys, sound\n"), "{told}");
+    let answer = String::from_utf8(output.stdout.clone()).unwrap();
+    assert!(answer.contains("second slots of a key: 1, repaired\n"), "{answer}");
+    assert!(answer.contains("given up: \"key0\"\ngiven up: "), "{answer}");
+    assert!(answer.contains("as it was: \"copy\"\n") && answer.ends_with("8 keys, sound\n"), "{answer}");
     let place = format!("/dev/shm/{}", sandbox.name);
     let line = format!("splinterctl: fsck: {place} is sound again, without 2 keys");
     assert_eq!(bad(4, output), line);
@@ -160,8 +160,8 @@ fn a_repair_that_costs_keys_names_them_keeps_a_copy_first_and_says_so_by_its_exi
     assert_eq!(sandbox.good(&["fsck"]), format!("{place}: 8 keys, sound\n"));
     // The copy is a store like any other, and can be repaired the same way.
     let output = sandbox.program("splinterpctl").args(["--json", "fsck", "copy", "--repair"]).ended();
-    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!((&told["given_up"][0], &told["copy"]), (&"key0".into(), &"copy.before-repair".into()));
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&answer["given_up"][0], &answer["copy"]), (&"key0".into(), &"copy.before-repair".into()));
     let error: serde_json::Value = serde_json::from_str(&bad(4, output)).unwrap();
     assert_eq!(error["exit_code"], 4);
 }

@@ -94,8 +94,8 @@ fn on_a_full_disk_no_part_of_a_file_is_left_and_old_files_stay() {
                 denied::unnamed_files(&mut command);
             }
             let output = command.ended();
-            let (told, error) = (output.stdout, String::from_utf8(output.stderr).unwrap());
-            assert_eq!(String::from_utf8_lossy(&told), out, "{error}");
+            let (answer, error) = (output.stdout, String::from_utf8(output.stderr).unwrap());
+            assert_eq!(String::from_utf8_lossy(&answer), out, "{error}");
             assert!(error.starts_with(&format!("splinterctl: {doing}")), "{error}");
             assert!(error.lines().count() == 1 && error.contains("No space left"), "{error}");
         }

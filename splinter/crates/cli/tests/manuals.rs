@@ -120,8 +120,8 @@ fn fish_completes_what_bash_completes() {
         let mut fish = Command::new("fish");
         let words = format!("source script; complete -C {line:?}");
         sandbox.prepare(fish.args(["-c", &words]).env_remove("XDG_CONFIG_HOME"));
-        let told = good(fish.ended());
-        let found: Vec<_> = told.lines().map(|line| line.split('\t').next().unwrap_or_default()).collect();
+        let answer = good(fish.ended());
+        let found: Vec<_> = answer.lines().map(|line| line.split('\t').next().unwrap_or_default()).collect();
         assert_eq!(found, [wanted], "{line}");
     }
 }

@@ -2,9 +2,10 @@
 
 mod common;
 
-use common::{Sandbox, file, finish, run, told, wait_until};
+use common::{Sandbox, file, outcome, run, wait_until};
 use nix::sys::signal::Signal;
 use splinter::{Error, Location, Store};
+use splinter_testkit::Running;
 use splinter_testkit::confined::with_tmpfs;
 use std::process::Stdio;
 
@@ -25,11 +26,9 @@ fn a_key_held_by_a_stopped_writer_is_busy_and_a_watch_goes_on() {
     let script = file(&sandbox.folder, "script", "set k --file long\n".repeat(5000));
     let mut holder = sandbox.command("splinter_cli");
     holder.args(["--use", &store]).stdin(std::fs::File::open(script).unwrap());
-    let mut holder = holder.spawn().unwrap();
-    let signal = |signal| {
-        let id = nix::unistd::Pid::from_raw(i32::try_from(holder.id()).unwrap());
-        nix::sys::signal::kill(id, signal).unwrap();
-    };
+    let mut holder = Running::from(holder.spawn().unwrap());
+    let id = nix::unistd::Pid::from_raw(i32::try_from(holder.child().id()).unwrap());
+    let signal = |signal| nix::sys::signal::kill(id, signal).unwrap();
     let mut writer = open(&store).writer().unwrap();
     wait_until("the holder to hold the key", || {
         signal(Signal::SIGCONT);
@@ -46,11 +45,10 @@ fn a_key_held_by_a_stopped_writer_is_busy_and_a_watch_goes_on() {
     assert!(sandbox.good(&store, &["head", "k"]).starts_with("key: k\n"));
     let mut watch = sandbox.command("splinterctl");
     watch.args(["-u", &store, "watch", "k", "--oneshot", "--raw"]).stdout(Stdio::piped());
-    let watch = watch.spawn().unwrap();
+    let watch = Running::from(watch.spawn().unwrap());
     signal(Signal::SIGCONT);
-    assert_eq!(finish(watch).stdout.len(), (8 << 20) + 1);
-    holder.kill().unwrap();
-    holder.wait().unwrap();
+    assert_eq!(watch.end().stdout.len(), (8 << 20) + 1);
+    drop(holder);
     sandbox.good(&store, &["set", "k", "v"]);
     assert_eq!(sandbox.good(&store, &["get", "k"]), "1:v\n");
 }
@@ -67,24 +65,24 @@ fn output_to_a_closed_pipe_is_quiet() {
     drop(reader);
     let mut command = sandbox.command("splinterctl");
     command.args(["-u", &store, "list"]).stdout(pipe).stderr(Stdio::piped());
-    let told = told(finish(command.spawn().unwrap()));
-    assert_eq!((told.code, told.err.as_str()), (Some(0), ""));
+    let outcome = outcome(Running::from(command.spawn().unwrap()).end());
+    assert_eq!((outcome.code, outcome.err.as_str()), (Some(0), ""));
 }
 
 #[test]
 fn help_and_versions_go_to_standard_output() {
     let sandbox = Sandbox::new();
-    let told = |words: &[&str]| run(sandbox.command("splinterctl").args(words), b"").good();
-    assert_eq!(told(&["--version"]), format!("splinterctl version {}\n", splinter_cli::BUILD));
-    let help = told(&["--help"]);
-    let list = told(&["--list-modules"]);
+    let printed = |words: &[&str]| run(sandbox.command("splinterctl").args(words), b"").good();
+    assert_eq!(printed(&["--version"]), format!("splinterctl version {}\n", splinter_cli::BUILD));
+    let help = printed(&["--help"]);
+    let list = printed(&["--list-modules"]);
     assert!(help.contains(&list));
     for (name, summary) in list.lines().filter_map(|line| line.trim_start().split_once(' ')) {
-        let one = told(&["help", name]);
+        let one = printed(&["help", name]);
         let (summary, alias) = (summary.trim_start(), summary.trim_start().strip_prefix("Another name for "));
         assert!(one.starts_with(&format!("usage: {}", alias.unwrap_or(name))), "{one}");
         assert!(alias.is_some() || one.contains(&format!("\n\n{summary}.\n\n")), "{one}");
-        assert_eq!(told(&[name, "--help"]), one);
+        assert_eq!(printed(&[name, "--help"]), one);
     }
 }
 
@@ -98,25 +96,25 @@ fn without_room_in_shared_memory_every_command_says_so_in_one_line() {
         Some(run(&mut command, b""))
     };
     // A store of default size is not created, since it could never be filled.
-    let Some(told) = full("splinterctl init a; ls /dev/shm") else { return };
-    assert!(told.err.starts_with("splinterctl: init: cannot reserve the memory of"), "{told:?}");
-    assert!(told.err.lines().count() == 1 && told.out.is_empty(), "{told:?}");
-    let Some(told) = full("splinterctl init a --writers 1000") else { return };
+    let Some(answer) = full("splinterctl init a; ls /dev/shm") else { return };
+    assert!(answer.err.starts_with("splinterctl: init: cannot reserve the memory of"), "{answer:?}");
+    assert!(answer.err.lines().count() == 1 && answer.out.is_empty(), "{answer:?}");
+    let Some(answer) = full("splinterctl init a --writers 1000") else { return };
     let line = "splinterctl: init: cannot reserve the memory of /dev/shm/a: No space left on device (os error 28); \
                 free some room there, or make the store smaller\n";
-    assert_eq!((told.code, told.err.as_str()), (Some(1), line));
+    assert_eq!((answer.code, answer.err.as_str()), (Some(1), line));
     // A large one fits at first, and later does not.
     let fill = "splinterctl init a --slots 64 --max-value 1048576 --dim 0 --lanes 2 && i=0; \
                 while splinterctl -u a set key$i --file value; do i=$((i + 1)); done; \
                 splinterctl -u a get key0 --raw | wc -c";
     file(&sandbox.folder, "value", [b'x'; 4096]);
-    let Some(told) = full(fill) else { return };
-    let (warned, said) = told.err.split_once('\n').expect("two lines");
-    assert!(warned.starts_with("init: /dev/shm/a can grow to 134.3 MB, and "), "{told:?}");
+    let Some(answer) = full(fill) else { return };
+    let (warned, said) = answer.err.split_once('\n').expect("two lines");
+    assert!(warned.starts_with("init: /dev/shm/a can grow to 134.3 MB, and "), "{answer:?}");
     let why = "splinterctl: the store's memory is missing: /dev/shm or the disk is full";
-    assert!(said.starts_with(why) && said.lines().count() == 1, "{told:?}");
+    assert!(said.starts_with(why) && said.lines().count() == 1, "{answer:?}");
     // Earlier values can be read.
-    assert!(told.out.ends_with(b"4096\n"), "{told:?}");
+    assert!(answer.out.ends_with(b"4096\n"), "{answer:?}");
 }
 
 #[test]
@@ -149,18 +147,18 @@ fn a_message_about_megabytes_is_a_short_line_with_its_cause_and_its_advice() {
         ("set k --file LONG", "set: cannot read \"xxx", "(os error 36)"),
         ("send k LONG --envelope --parse", "send: --parse: \"xxx", "column 1"),
     ] {
-        let told = script(line).err;
+        let answer = script(line).err;
         let begin = format!("splinter_cli: line 1: {begin}");
-        assert!(told.starts_with(&begin) && told.ends_with(&format!("{end}\n")), "{told}");
-        assert!(told.len() < 2200 && told.lines().count() == 1, "{begin} {}", told.len());
+        assert!(answer.starts_with(&begin) && answer.ends_with(&format!("{end}\n")), "{answer}");
+        assert!(answer.len() < 2200 && answer.lines().count() == 1, "{begin} {}", answer.len());
     }
     let kind = format!("{{\"key\":\"k\",\"value\":\"v\",\"type\":\"{long}\"}}");
-    let told = run(sandbox.command("splinterctl").args(["-u", &store, "import", "-"]), kind.as_bytes()).err;
-    assert!(told.len() < 2200 && told.ends_with("; 0 keys imported\n"), "{}", told.len());
+    let answer = run(sandbox.command("splinterctl").args(["-u", &store, "import", "-"]), kind.as_bytes()).err;
+    assert!(answer.len() < 2200 && answer.ends_with("; 0 keys imported\n"), "{}", answer.len());
     let envelope = format!("{{\"id\":\"1\",\"ts\":1,\"from\":\"f\",\"type\":\"{}\"}}", &long[..4000]);
     sandbox.good(&store, &["set", "m", &envelope]);
-    let told = sandbox.ctl(&store, &["recv", "m", "--last", "--envelope", "--timeout", "1ms"]).err;
-    assert!(told.len() < 2400 && told.starts_with("recv: no envelope: type is "), "{told}");
+    let answer = sandbox.ctl(&store, &["recv", "m", "--last", "--envelope", "--timeout", "1ms"]).err;
+    assert!(answer.len() < 2400 && answer.starts_with("recv: no envelope: type is "), "{answer}");
 }
 
 #[test]
@@ -169,12 +167,12 @@ fn the_pages_of_a_store_are_counted_by_node() {
     let name = sandbox.init("s");
     let store = open(&name);
     store.writer().unwrap().set("k", b"v").unwrap();
-    let told: serde_json::Value = serde_json::from_str(&sandbox.good(&name, &["--json", "numa"])).unwrap();
+    let answer: serde_json::Value = serde_json::from_str(&sandbox.good(&name, &["--json", "numa"])).unwrap();
     let pages = |value: &serde_json::Value| value.as_u64().unwrap();
-    let on_nodes: u64 = told["nodes"].as_array().unwrap().iter().map(|node| pages(&node["pages"])).sum();
-    let all = on_nodes + pages(&told["unknown"]) + pages(&told["untouched"]);
-    assert_eq!(all * pages(&told["page_bytes"]), store.arena_len());
-    assert!(on_nodes > 0 && pages(&told["untouched"]) > 0, "{told}");
+    let on_nodes: u64 = answer["nodes"].as_array().unwrap().iter().map(|node| pages(&node["pages"])).sum();
+    let all = on_nodes + pages(&answer["unknown"]) + pages(&answer["untouched"]);
+    assert_eq!(all * pages(&answer["page_bytes"]), store.arena_len());
+    assert!(on_nodes > 0 && pages(&answer["untouched"]) > 0, "{answer}");
     let text = sandbox.good(&name, &["numa"]);
     assert!(text.starts_with("Node | Pages | Share\n") && text.contains("untouched | "), "{text}");
 }

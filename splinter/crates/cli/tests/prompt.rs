@@ -371,6 +371,6 @@ fn the_prompt_keeps_no_more_lines_of_history_than_asked_for() {
     terminal.find(" # ");
     terminal.type_in("quit\r");
     assert_eq!(terminal.end().0, Some(0));
-    let told = run(sandbox.command("splinter_cli").args(["-H", "lines", "hist", "--raw"]), b"");
-    assert_eq!(told.good(), "hist --raw\nquit\n");
+    let answer = run(sandbox.command("splinter_cli").args(["-H", "lines", "hist", "--raw"]), b"");
+    assert_eq!(answer.good(), "hist --raw\nquit\n");
 }

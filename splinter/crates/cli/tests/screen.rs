@@ -43,8 +43,8 @@ fn stored_bytes_give_a_terminal_no_orders() {
     assert!(log.contains(&format!("{odd} {len}:{SAFE}\n")), "{log}");
     let exported = screen(&sandbox, &store, &["export", "--values"]);
     let text = screen(&sandbox, &store, &["export", "--format", "text"]);
-    for told in [&log, &exported, &text] {
-        assert!(!told.contains(['\x1b', '\x07', '\u{9b}', '\u{202e}']), "{told:?}");
+    for printed in [&log, &exported, &text] {
+        assert!(!printed.contains(['\x1b', '\x07', '\u{9b}', '\u{202e}']), "{printed:?}");
     }
     let mut command = sandbox.command("splinterctl");
     let odd_key = std::os::unix::ffi::OsStrExt::from_bytes(b"k\x1b[2J\x9b");

@@ -58,8 +58,8 @@ fn mistakes(sandbox: &Sandbox, store: &str, setup: &str, steps: &[Step]) -> Vec<
         steps.iter().flat_map(|step| [&step.command, &ended]).map(String::as_str).collect();
     let mut shell = Command::new("sh");
     sandbox.prepare(shell.args(["-c", &format!("exec 2>&1\n{setup}{commands}")]).env("STORE", store));
-    let told = String::from_utf8_lossy(&run(&mut shell, b"").out).replace(store, "$STORE");
-    let mut rest = told.as_str();
+    let answer = String::from_utf8_lossy(&run(&mut shell, b"").out).replace(store, "$STORE");
+    let mut rest = answer.as_str();
     let mut mistakes = Vec::new();
     for Step { command, exit_code, output } in steps {
         let (printed, code);
@@ -110,7 +110,7 @@ fn commands_on_whole_stores_answer_as_written() {
 }
 
 #[test]
-fn wrong_calls_are_told_as_written() {
+fn wrong_calls_are_refused_as_written() {
     play_sections(include_str!("sessions/mistakes.txt"));
 }
 

@@ -121,8 +121,8 @@ fn drop_leaves_a_store_alone_that_others_have_open_unless_it_is_forced() {
         format!("splinterctl: drop: process {pid} has \"{name}\" open; end it first, or give --force")
     );
     assert!(Location::shared(&**name).is_ok_and(|place| Store::open(&place).is_ok()));
-    let told = good(sandbox.program("splinterctl").args(["drop", name, "--force", "--json"]).ended());
-    assert_eq!(told, format!("{{\"dropped\":\"{name}\",\"keys\":1}}\n"));
+    let answer = good(sandbox.program("splinterctl").args(["drop", name, "--force", "--json"]).ended());
+    assert_eq!(answer, format!("{{\"dropped\":\"{name}\",\"keys\":1}}\n"));
     assert!(bad(1, watcher.end()).ends_with(" was removed"));
 }
 

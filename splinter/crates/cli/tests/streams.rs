@@ -2,9 +2,10 @@
 
 mod common;
 
-use common::{Sandbox, finish, told, wait_until, wait_until_polling};
+use common::{Sandbox, outcome, wait_until, wait_until_polling};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use splinter::{Location, Store};
+use splinter_testkit::Running;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::AsFd;
 use std::process::Stdio;
@@ -41,16 +42,16 @@ fn output_that_is_read_slowly_is_written_to_the_end() {
         let (mut reader, writer) = output();
         let mut command = sandbox.command("splinterctl");
         command.args(["-u", &store]).args(words).stdout(writer).stderr(Stdio::piped());
-        let child = command.spawn().unwrap();
+        let mut running = Running::from(command.spawn().unwrap());
         // Otherwise this process would keep the pipe's other end open, too.
         drop(command);
-        wait_until_polling(child.id());
+        wait_until_polling(running.child().id());
         let reading = thread::spawn(move || {
             let mut text = String::new();
             reader.read_to_string(&mut text).unwrap();
             text
         });
-        told(finish(child)).good();
+        outcome(running.end()).good();
         assert_eq!(reading.join().unwrap().lines().count(), lines, "{words:?}");
     }
 }
@@ -68,14 +69,14 @@ fn input_that_is_not_there_yet_is_waited_for() {
         let (reader, mut writer) = input();
         let mut command = sandbox.command(name);
         command.args(["-u", &store]).args(words).stdin(reader);
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        wait_until_polling(child.id());
+        let mut running = Running::start(&mut command);
+        wait_until_polling(running.child().id());
         for part in input_text.as_bytes().chunks(3) {
             writer.write_all(part).unwrap();
-            wait_until_polling(child.id());
+            wait_until_polling(running.child().id());
         }
         drop(writer);
-        assert_eq!(told(finish(child)).err, "", "{words:?}");
+        assert_eq!(outcome(running.end()).err, "", "{words:?}");
         assert_eq!(sandbox.good(&store, &["get", key]), "1:1\n");
     }
 }
@@ -91,12 +92,12 @@ fn an_error_line_that_finds_no_room_waits_for_it() {
     drop(filler);
     let mut command = sandbox.command("splinterctl");
     command.args(["-u", &store, "get", "no"]).stdout(Stdio::null()).stderr(writer);
-    let child = command.spawn().unwrap();
+    let mut running = Running::from(command.spawn().unwrap());
     drop(command);
-    wait_until_polling(child.id());
+    wait_until_polling(running.child().id());
     let mut text = String::new();
     let reading = thread::spawn(move || reader.read_to_string(&mut text).map(|_| text));
-    assert_eq!(finish(child).status.code(), Some(1));
+    assert_eq!(running.end().status.code(), Some(1));
     wait_until("the reader to end", || reading.is_finished());
     let text = reading.join().unwrap().unwrap();
     assert!(text.ends_with(".splinterctl: get: there is no key \"no\"\n"), "{}", text.len());
@@ -109,5 +110,5 @@ fn a_full_disk_for_error_lines_is_no_crash() {
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
     let mut command = sandbox.command("splinterctl");
     command.args(["-u", &store, "get", "no"]).stdout(Stdio::null()).stderr(full);
-    assert_eq!(finish(command.spawn().unwrap()).status.code(), Some(1));
+    assert_eq!(Running::from(command.spawn().unwrap()).end().status.code(), Some(1));
 }

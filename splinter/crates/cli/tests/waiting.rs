@@ -3,7 +3,7 @@
 mod common;
 mod store_sandbox;
 
-use common::{finish, wait_until_asleep, wait_until_reading};
+use common::{wait_until_asleep, wait_until_reading};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
@@ -28,11 +28,11 @@ fn watchers_in_another_process_report_changes_of_keys_and_groups() {
         ("watch --group 7 --oneshot --json", "{\"epoch\":6,\"key\":\"k\",\"value\":\"news\"}\n"),
         ("watch --all --oneshot", "k 4:news\n"),
     ];
-    let waiting = waiting.map(|(words, told)| (start(&sandbox, words), told));
+    let waiting = waiting.map(|(words, answer)| (start(&sandbox, words), answer));
     let mut on_and_on = start(&sandbox, "watch k");
     writer.set("k", b"news").unwrap();
-    for (running, told) in waiting {
-        assert_eq!(good(running.end()), told);
+    for (running, answer) in waiting {
+        assert_eq!(good(running.end()), answer);
     }
     wait_until_asleep(on_and_on.child().id());
     let of_all = start(&sandbox, "watch --all --oneshot");
@@ -81,7 +81,7 @@ fn changes_in_json_have_their_epochs() {
     let mut writer = sandbox.store(small()).writer().unwrap();
     writer.set("k", b"v").unwrap();
     let mut epoch = 2;
-    for (value, told) in
+    for (value, answer) in
         [(Some("w"), json!({ "key": "k", "value": "w" })), (None, json!({ "key": "k", "removed": true }))]
     {
         let watch = start(&sandbox, "watch --all --oneshot --json");
@@ -93,7 +93,7 @@ fn changes_in_json_have_their_epochs() {
         let now = line.as_object_mut().unwrap().remove("epoch").unwrap().as_u64().unwrap();
         assert!(now > epoch, "{now}");
         epoch = now;
-        assert_eq!(line, told);
+        assert_eq!(line, answer);
     }
 }
 
@@ -132,10 +132,10 @@ fn the_script_of_the_original_works_on_a_file_and_in_memory() {
         let set = |value| program(&["--use", &sandbox.name, "set", "foo_key", value]).ended();
         good(set("Come hear Uncle John's band"));
         let mut watch = program(&["--use", &sandbox.name, "watch", "foo_key", "--oneshot"]);
-        let watch = watch.stdout(Stdio::piped()).spawn().unwrap();
-        wait_until_asleep(watch.id());
+        let mut watch = Running::start(&mut watch);
+        wait_until_asleep(watch.child().id());
         good(set("playing to the tide"));
-        assert_eq!(finish(watch).stdout, b"19:playing to the tide\n");
+        assert_eq!(watch.end().stdout, b"19:playing to the tide\n");
         assert_eq!(sandbox.path(&sandbox.name).exists(), name == "splinterpctl");
     }
 }

@@ -300,12 +300,12 @@ fn seconds_left(bid: &Bid, now: u64, per_second: f64) -> Option<f64> {
 
 /// Formats a bid as JSON, with the seconds that are left, if given.
 fn json(bid: &Bid, seconds_left: Option<Option<f64>>) -> Value {
-    let mut told = json!({
+    let mut answer = json!({
         "id": bid.id, "pid": bid.pid, "intent": INTENTS[bid.intent as usize],
         "priority": bid.priority, "state": state(bid),
     });
     if let Some(seconds) = seconds_left {
-        told["seconds_left"] = json!(seconds);
+        answer["seconds_left"] = json!(seconds);
     }
-    told
+    answer
 }

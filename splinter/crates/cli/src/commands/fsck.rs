@@ -183,14 +183,14 @@ fn write(
                 let more = [("keys", found.keys), ("live_claims", found.live_claims)];
                 counts.chain(more).map(|(name, count)| (name.to_owned(), json!(count))).collect()
             };
-            let mut told = json!({ "store": name, "sound": now.is_sound(), "found": counts(found) });
+            let mut answer = json!({ "store": name, "sound": now.is_sound(), "found": counts(found) });
             if let Some((repair, copy)) = repaired {
-                told["left"] = counts(&repair.after);
+                answer["left"] = counts(&repair.after);
                 let keys = repair.given_up.iter().map(|key| json_bytes(key.as_ref()));
-                told["given_up"] = keys.collect();
-                told["copy"] = copy.map(|copy| json_bytes(copy.as_os_str().as_bytes())).into();
+                answer["given_up"] = keys.collect();
+                answer["copy"] = copy.map(|copy| json_bytes(copy.as_os_str().as_bytes())).into();
             }
-            write_json(out, &told)?;
+            write_json(out, &answer)?;
         }
         Format::Default | Format::Raw => {
             for Damage(_, what, count) in KINDS {

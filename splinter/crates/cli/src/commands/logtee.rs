@@ -215,13 +215,13 @@ impl Log {
     }
 
     fn try_write(&mut self, key: &[u8], value: Option<&Reading>) -> io::Result<()> {
-        let mut told = json!({ "key": json_bytes(key) });
+        let mut answer = json!({ "key": json_bytes(key) });
         match value {
             Some(value) => {
-                told["epoch"] = json!(value.epoch);
-                told["value"] = value.json();
+                answer["epoch"] = json!(value.epoch);
+                answer["value"] = value.json();
             }
-            None => told["removed"] = Value::Bool(true),
+            None => answer["removed"] = Value::Bool(true),
         }
         let out = &mut self.out;
         match self.form {
@@ -237,11 +237,11 @@ impl Log {
                 out.write_all(if format == Format::Raw { b"\n" } else { b"" })
             }
             Form::Json => {
-                told["ts"] = json!(now_ms());
-                write_json(out, &told)
+                answer["ts"] = json!(now_ms());
+                write_json(out, &answer)
             }
             Form::Envelope => {
-                let mut envelope = Envelope::new(&*self.from, Type::Event, told);
+                let mut envelope = Envelope::new(&*self.from, Type::Event, answer);
                 envelope.seq = Some(self.seq);
                 self.seq += 1;
                 writeln!(out, "{}", json_text(&envelope))

@@ -24,11 +24,11 @@ fn run(session: &mut Session, _: &mut Call<'_>) -> Result<(), Failure> {
     let out = &mut session.out;
     if session.format == Format::Json {
         let nodes = found.nodes.iter().map(|(node, pages)| json!({ "node": node, "pages": pages }));
-        let told = json!({
+        let answer = json!({
             "nodes": nodes.collect::<Vec<_>>(), "unknown": found.unknown, "untouched": found.untouched,
             "page_bytes": found.page_bytes, "huge_page_bytes": huge_bytes, "machine": machine,
         });
-        return Ok(write_json(out, &told)?);
+        return Ok(write_json(out, &answer)?);
     }
     writeln!(out, "Node | Pages | Share")?;
     writeln!(out, "{}", "-".repeat(66))?;

@@ -139,8 +139,8 @@ fn get(session: &mut Session, base: &[u8], asked: Option<usize>) -> Result<(), F
             }
         }
         Format::Json => {
-            let told = |(order, value): (usize, &Reading)| value.json_with_key(&name(base, order));
-            write_json(out, &values.iter().enumerate().map(told).collect())?;
+            let with_key = |(order, value): (usize, &Reading)| value.json_with_key(&name(base, order));
+            write_json(out, &values.iter().enumerate().map(with_key).collect())?;
         }
         Format::Raw => {
             for value in values {

@@ -54,8 +54,8 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
             let numbers = [store.len(), store.geometry().slots, store.arena_len(), memory_bytes(store)];
             let numbers = numbers.map(|number| number.to_string());
             let users = users.as_ref().map_or("?".to_owned(), |users| users.of(store).len().to_string());
-            let told = numbers.into_iter().chain([users]).map(|text| text.into_bytes().into());
-            std::iter::once(listed(name)).chain(told).collect()
+            let columns = numbers.into_iter().chain([users]).map(|text| text.into_bytes().into());
+            std::iter::once(listed(name)).chain(columns).collect()
         })
         .collect();
     Ok(table::write(out, &["Store", "Keys", "Slots", "Bytes", "Memory", "Processes"], &rows)?)

@@ -29,8 +29,8 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         let store = session.store()?;
         let slot = retry_key(&key, || store.snapshot(&key))?;
         let kind = slot.kind.to_string();
-        let told = json!({ "key": json_bytes(&key), "epoch": slot.epoch, "type": kind });
-        return session.print(kind, &told);
+        let answer = json!({ "key": json_bytes(&key), "epoch": slot.epoch, "type": kind });
+        return session.print(kind, &answer);
     };
     let kind: Type = text("TYPE", word)?.parse().map_err(|error| Failure::usage(format!("{error}")))?;
     let mut writer = session.writer()?;

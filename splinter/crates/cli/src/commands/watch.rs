@@ -206,8 +206,8 @@ fn write_removal(session: &mut Session, key: &[u8], epoch: u64) -> Result<(), Fa
             out.write_all(b" was removed\n")?;
         }
         Format::Json => {
-            let told = json!({ "key": json_bytes(key), "epoch": epoch, "removed": true });
-            write_json(out, &told)?;
+            let answer = json!({ "key": json_bytes(key), "epoch": epoch, "removed": true });
+            write_json(out, &answer)?;
         }
         Format::Raw => {}
     }

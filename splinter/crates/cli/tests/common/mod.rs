@@ -12,7 +12,7 @@ use std::ffi::OsStr;
 use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
@@ -122,7 +122,7 @@ impl Outcome {
 
 /// Runs a command with `input`, with a time limit.
 pub(crate) fn run(command: &mut Command, input: &[u8]) -> Outcome {
-    told(fed(command, input))
+    outcome(fed(command, input))
 }
 
 /// As [`run`], and returns all that the process left.
@@ -138,12 +138,8 @@ pub(crate) fn fed(command: &mut Command, input: &[u8]) -> Output {
     output
 }
 
-/// Waits for a program to end. Kills it after the time limit, and its process group.
-pub(crate) fn finish(child: Child) -> Output {
-    Running::from(child).end()
-}
-
-pub(crate) fn told(output: Output) -> Outcome {
+/// Returns the exit code and the output of a process that has ended.
+pub(crate) fn outcome(output: Output) -> Outcome {
     let err = String::from_utf8(output.stderr).expect("UTF-8");
     Outcome { code: output.status.code(), out: output.stdout, err }
 }

@@ -3,10 +3,11 @@
 // Unsafe code is needed for what a child does between fork and exec; no safe function can do it.
 #![allow(unsafe_code)]
 
-use super::{LIMIT, told};
+use super::{LIMIT, outcome};
 use nix::libc;
 use nix::pty::{OpenptyResult, Winsize, openpty};
 use nix::sys::termios::{LocalFlags, tcgetattr};
+use splinter_testkit::Running;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
@@ -98,7 +99,7 @@ impl Terminal {
     /// As [`Self::end`], but calls `look` when the program has ended.
     pub(crate) fn end_with(mut self, look: impl FnOnce(&Self)) -> (Option<i32>, String) {
         let child = self.child.take().expect("a running program");
-        let code = told(super::finish(child)).code;
+        let code = outcome(Running::from(child).end()).code;
         look(&self);
         while let Ok(bytes) = self.screen.recv_timeout(LIMIT) {
             self.seen.push_str(&String::from_utf8_lossy(&bytes).replace('\r', ""));
