@@ -36,8 +36,8 @@ fn sovereign(store: &Store) -> Option<u32> {
     store.bids().election().unwrap().map(|bid| bid.id)
 }
 
-/// Repeats what may meet another that bids this moment, for a long time but not for ever.
-fn settled(mut attempt: impl FnMut() -> Result<(), BidError>) -> Result<(), BidError> {
+/// Repeats an attempt while another bid is being made, for a long time but not for ever.
+fn retry_bid(mut attempt: impl FnMut() -> Result<(), BidError>) -> Result<(), BidError> {
     for _ in 0..10_000 {
         match attempt() {
             Err(BidError::Again { .. }) => std::thread::yield_now(),
@@ -215,7 +215,7 @@ fn entries_that_a_supervisor_freed_are_used_again_by_their_stores() {
     let supervisor = other(&store);
     for round in 0..100 {
         for id in 1..=ENTRIES {
-            settled(|| store.bids().claim(id, BidTerms::default())).unwrap();
+            retry_bid(|| store.bids().claim(id, BidTerms::default())).unwrap();
         }
         for id in 1..=ENTRIES {
             if id % 2 == round % 2 {
@@ -263,8 +263,8 @@ fn bids_are_refused_for_no_id_and_by_stores_that_are_only_read() {
         reader.bids().release_as_supervisor(1),
     ];
     for refused in refusals {
-        let told = matches!(refused, Err(BidError::Store(StoreError::ReadOnly)));
-        assert!(told, "{refused:?}");
+        let is_reported = matches!(refused, Err(BidError::Store(StoreError::ReadOnly)));
+        assert!(is_reported, "{refused:?}");
     }
     assert_eq!(sovereign(&reader), Some(1));
     let advised = reader.bids().advise(1, 0..1, Advice::Normal, Patience::Defer);
@@ -304,9 +304,9 @@ fn only_the_sovereign_advises_and_others_defer_or_time_out() {
     assert!(matches!(refused, Err(BidError::OutOfRange { .. })));
 }
 
-/// Has `low` wait for ever in `other` while `high`, of more priority, is sovereign in `store`, until `change`.
+/// Lets a bid of low priority wait in `other` for ever while one of higher priority is sovereign in `store`, until `change`.
 /// Returns how the wait ended.
-fn outwaited(change: impl FnOnce(&Store, &Store)) -> Result<(), BidError> {
+fn wait_until_ended(change: impl FnOnce(&Store, &Store)) -> Result<(), BidError> {
     let store = tiny();
     let other = other(&store);
     store.bids().claim(1, terms(Intent::None, 5)).unwrap();
@@ -322,20 +322,20 @@ fn outwaited(change: impl FnOnce(&Store, &Store)) -> Result<(), BidError> {
 
 #[test]
 fn a_wait_ends_when_the_sovereign_makes_way_or_the_waiting_bid_does() {
-    outwaited(|store, _| store.bids().release(1).unwrap()).unwrap();
-    outwaited(|store, _| store.bids().renew(1, terms(Intent::None, 0)).unwrap()).unwrap();
-    outwaited(|_, other| other.bids().renew(2, terms(Intent::None, 9)).unwrap()).unwrap();
-    outwaited(|_, other| other.bids().release_as_supervisor(1).unwrap()).unwrap();
+    wait_until_ended(|store, _| store.bids().release(1).unwrap()).unwrap();
+    wait_until_ended(|store, _| store.bids().renew(1, terms(Intent::None, 0)).unwrap()).unwrap();
+    wait_until_ended(|_, other| other.bids().renew(2, terms(Intent::None, 9)).unwrap()).unwrap();
+    wait_until_ended(|_, other| other.bids().release_as_supervisor(1).unwrap()).unwrap();
     // Nobody is woken by this.
-    outwaited(|store, _| {
+    wait_until_ended(|store, _| {
         store.bids().renew(1, BidTerms { duration: 1 << 26, ..terms(Intent::None, 5) }).unwrap();
     })
     .unwrap();
-    let ended = outwaited(|_, other| other.bids().release(2).unwrap());
+    let ended = wait_until_ended(|_, other| other.bids().release(2).unwrap());
     assert!(matches!(ended, Err(BidError::Unknown { id: 2 })), "{ended:?}");
-    let ended = outwaited(|store, _| store.bids().release_as_supervisor(2).unwrap());
+    let ended = wait_until_ended(|store, _| store.bids().release_as_supervisor(2).unwrap());
     assert!(matches!(ended, Err(BidError::Unknown { id: 2 })), "{ended:?}");
-    let ended = outwaited(|_, other| other.bids().renew(2, lasting(1 << 24)).unwrap());
+    let ended = wait_until_ended(|_, other| other.bids().renew(2, lasting(1 << 24)).unwrap());
     assert!(matches!(ended, Err(BidError::Expired { id: 2 })), "{ended:?}");
 }
 
@@ -348,7 +348,7 @@ fn threads_racing_for_one_id_leave_one_owner() {
             let racing: Vec<_> = (0..8)
                 .map(|n| &others[n % others.len()])
                 .map(|store| {
-                    scope.spawn(move || settled(|| store.bids().claim(round, BidTerms::default())).is_ok())
+                    scope.spawn(move || retry_bid(|| store.bids().claim(round, BidTerms::default())).is_ok())
                 })
                 .collect();
             racing.into_iter().map(|one| usize::from(one.join().unwrap())).sum()
@@ -372,7 +372,7 @@ fn processes_racing_for_one_id_leave_one_owner() {
                 Forked::new(|| {
                     for now in 1..=ROUNDS {
                         wait_until("the round begins", || round.load(Acquire) == now);
-                        match settled(|| store.bids().claim(77, BidTerms::default())) {
+                        match retry_bid(|| store.bids().claim(77, BidTerms::default())) {
                             Ok(()) => {
                                 wins.fetch_add(1, Relaxed);
                                 done.fetch_add(1, Release);
@@ -381,8 +381,8 @@ fn processes_racing_for_one_id_leave_one_owner() {
                                 released.store(now, Release);
                             }
                             Err(refused) => {
-                                let told = matches!(refused, BidError::Taken { id: 77, .. });
-                                assert!(told, "{refused:?}");
+                                let is_reported = matches!(refused, BidError::Taken { id: 77, .. });
+                                assert!(is_reported, "{refused:?}");
                                 done.fetch_add(1, Release);
                             }
                         }

@@ -1,5 +1,5 @@
-//! Children of every kind, `_Fork` and a raw `clone` included: none hangs on what another thread of its parent was doing, and
-//! each gets the error that the writers it inherited are its parent's.
+//! Children of every kind, `_Fork` and a raw `clone` included: none hangs on what another thread of its parent was doing,
+//! and each gets the error that the writers it inherited are its parent's.
 
 #![allow(unsafe_code, reason = "children are made by calls that Rust knows nothing of")]
 

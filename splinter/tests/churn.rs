@@ -68,7 +68,8 @@ fn keys_used_once_by_many_threads_leave_every_slot_usable() {
 #[test]
 fn a_store_with_room_is_never_full() {
     // Invariant 13: each thread holds one slot at most, and there are as many slots as threads. Up to four slots have one
-    // index bucket, which every insertion claims; with more, `Full` may be said all the same (docs/crashes.md, known limits).
+    // index bucket, which every insertion claims; with more, `Full` may be said all the same (docs/crashes.md, known
+    // limits).
     for threads in [2, 3, 4] {
         let store = store(geometry(threads, 64, 0, 8));
         let full = AtomicUsize::new(0);

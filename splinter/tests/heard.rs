@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// Hashes the value of a key, so that different states nearly always give different numbers.
-fn sight(store: &Store, key: &str) -> u64 {
+fn value_of(store: &Store, key: &str) -> u64 {
     match retry(|| store.get_vec(key)) {
         Ok(value) => splinter::hash_key(&value) | 1,
         Err(_) => 0,
@@ -37,7 +37,7 @@ fn changes_are_heard_of_though_a_writer_is_stopped_amid_its_own() {
                 _ => store.watch_all().unwrap(),
             };
             loop {
-                heard[number].store(sight(&store, "own"), Relaxed);
+                heard[number].store(value_of(&store, "own"), Relaxed);
                 if watcher.wait(None).is_err() {
                     watcher.resync(drop);
                 }
@@ -45,7 +45,7 @@ fn changes_are_heard_of_though_a_writer_is_stopped_amid_its_own() {
         };
         let _listeners = [0, 1, 2].map(|number| Forked::new(|| listen(number)));
         let all_know = || {
-            let now = sight(&store, "own");
+            let now = value_of(&store, "own");
             heard.iter().all(|heard| heard.load(Relaxed) == now)
         };
         // A watcher gets no signal of changes before its watch began.
@@ -102,7 +102,7 @@ fn listen(store: &Store, mut watcher: Watcher, known: &[AtomicU64]) {
     let look = |key: &str| {
         for (number, other) in ALL.iter().enumerate() {
             if *other == key || key == "base" && *other == "base.1" {
-                known[number].store(sight(store, other), Relaxed);
+                known[number].store(value_of(store, other), Relaxed);
             }
         }
     };
@@ -171,7 +171,7 @@ fn committed_changes_of_killed_writers_are_signalled() {
             }
             // No writer comes by from here on: those who sleep look after what the dead left.
             for (number, key) in ALL.iter().enumerate() {
-                let knows = |known: &[AtomicU64]| known[number].load(Relaxed) == sight(&store, key);
+                let knows = |known: &[AtomicU64]| known[number].load(Relaxed) == value_of(&store, key);
                 if !key.starts_with("comes") {
                     wait_until("its groups know", || knows(by_group));
                 }
@@ -186,10 +186,10 @@ fn committed_changes_of_killed_writers_are_signalled() {
     });
 }
 
-/// One change of a key, to be killed amid.
-type Act = (&'static str, fn(&mut Writer));
+/// An operation on a key, by its name. The test kills its writer amid.
+type Operation = (&'static str, fn(&mut Writer));
 
-const ACTS: [Act; 8] = [
+const OPERATIONS: [Operation; 8] = [
     ("set", |writer| writer.set(KEY, b"new").unwrap()),
     ("append", |writer| assert_eq!(writer.append(KEY, b"new"), Ok(6))),
     ("count", |writer| assert_eq!(writer.integer(KEY, IntegerOp::Inc(1)), Ok(2))),
@@ -206,7 +206,7 @@ const KEY: &str = "key";
 
 /// Tells what there is to see of the key, its labels included.
 fn state(store: &Store) -> (u64, Option<u64>) {
-    (sight(store, KEY), store.snapshot(KEY).ok().map(|snapshot| snapshot.labels))
+    (value_of(store, KEY), store.snapshot(KEY).ok().map(|snapshot| snapshot.labels))
 }
 
 /// Returns how often the key's groups were signalled, and the whole store.
@@ -217,15 +217,15 @@ fn signal_counts(store: &Store) -> [u64; 3] {
 }
 
 /// Makes a store with the key, in two groups or in none.
-fn stage(act: Act, grouped: bool, scrub: Scrub) -> Store {
+fn store_with_key(operation: Operation, grouped: bool, scrub: Scrub) -> Store {
     let store = Store::anonymous(&config(geometry(4, 64, 0, 2), scrub)).unwrap();
     let mut writer = store.writer().unwrap();
-    match act.0 {
+    match operation.0 {
         "count" => writer.set_u64(KEY, 1).unwrap(),
         _ => writer.set(KEY, b"old").unwrap(),
     }
     // Without groups nothing in the slot says that anybody wants to hear of it.
-    if grouped || act.0 == "unlabel" {
+    if grouped || operation.0 == "unlabel" {
         writer.label(KEY, LABEL).unwrap();
     }
     if grouped {
@@ -241,16 +241,16 @@ fn a_change_in_force_is_heard_of_wherever_its_writer_is_killed() {
     // writer id of the copy, so the copy is as if the writer were killed there.
     alone("a_change_in_force_is_heard_of_wherever_its_writer_is_killed", || {
         let (done, name) = (&shared_words(1)[0], Named::new());
-        for act in ACTS {
+        for operation in OPERATIONS {
             for (grouped, scrub) in [(true, Scrub::Full), (true, Scrub::None), (false, Scrub::None)] {
-                let store = stage(act, grouped, scrub);
+                let store = store_with_key(operation, grouped, scrub);
                 let _watcher = store.watch_all().unwrap();
                 let (before, counts_before) = (state(&store), signal_counts(&store));
                 done.store(0, Relaxed);
                 let mut child = Traced::new(|| {
                     let mut writer = store.writer().unwrap();
                     Traced::mark();
-                    act.1(&mut writer);
+                    operation.1(&mut writer);
                     done.store(1, Relaxed);
                     loop {
                         std::hint::spin_loop();
@@ -268,7 +268,7 @@ fn a_change_in_force_is_heard_of_wherever_its_writer_is_killed() {
                         let heard = [0, 1, 2].map(|who| now[who] > counts_before[who]);
                         let all = heard[2] && (heard[0] && heard[1] || !grouped);
                         let is_committed = state(&copy) != before;
-                        assert!(all || !is_committed, "{}, step {step}: {heard:?}", act.0);
+                        assert!(all || !is_committed, "{}, step {step}: {heard:?}", operation.0);
                         committed += u32::from(is_committed);
                         name.0.unlink().unwrap();
                     }
@@ -278,7 +278,7 @@ fn a_change_in_force_is_heard_of_wherever_its_writer_is_killed() {
                     assert!(child.step());
                 }
                 child.kill();
-                assert!(committed > 3, "{}: {committed}", act.0);
+                assert!(committed > 3, "{}: {committed}", operation.0);
             }
         }
     });
@@ -290,11 +290,11 @@ fn who_waits_for_moments_only_looks_after_the_dead_as_well() {
     alone("who_waits_for_moments_only_looks_after_the_dead_as_well", || {
         let moment = || Some(Instant::now() + Duration::from_millis(5));
         for waits in ["for a group", "for a group that is busy", "for the key"] {
-            let store = stage(ACTS[0], true, Scrub::Hybrid);
+            let store = store_with_key(OPERATIONS[0], true, Scrub::Hybrid);
             let mut writer = store.writer().unwrap();
             writer.set("busy", b"").unwrap();
             writer.register("busy", 1).unwrap();
-            let (epoch, value) = (store.epoch(KEY).unwrap(), sight(&store, KEY));
+            let (epoch, value) = (store.epoch(KEY).unwrap(), value_of(&store, KEY));
             let mut watcher = store.watch(&[1]).unwrap();
             let mut child = Traced::new(|| {
                 let mut writer = store.writer().unwrap();
@@ -302,7 +302,7 @@ fn who_waits_for_moments_only_looks_after_the_dead_as_well() {
                 writer.set(KEY, b"new").unwrap();
             });
             child.run_to_mark();
-            while sight(&store, KEY) == value {
+            while value_of(&store, KEY) == value {
                 assert!(child.step());
             }
             child.kill();

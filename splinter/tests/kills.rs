@@ -9,32 +9,32 @@ use splinter_testkit::{
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// How many writers run, and are killed, together.
-const CROWD: u64 = 3;
-/// How many crowds each storm kills at least, at each scrub level.
-const CROWDS: u64 = 54;
-/// How many of those kills must have met a claim: a few in a hundred do. A busy machine gets more crowds, which live
+const WRITERS: u64 = 3;
+/// How many batches of writers each test kills at least, at each scrub level.
+const BATCHES: u64 = 54;
+/// How many of those kills must have met a claim: a few in a hundred do. A busy machine gets more batches, which live
 /// longer and longer, until they have.
-const TAKEOVERS: u64 = 4;
-const MOST_CROWDS: u64 = 20 * CROWDS;
+const MIN_RECOVERIES: u64 = 4;
+const MAX_BATCHES: u64 = 20 * BATCHES;
 /// Slots: nine for the keys that stay, three for eight keys that come and go.
 const SLOTS: u64 = 12;
 const KEPT: [&str; 4] = ["kept0", "kept1", "kept2", "kept3"];
 const LOG: &str = "log";
 const TANDEM: &str = "tandem";
 const ORDERS: usize = 3;
-const MAX_WRITERS: u32 = CROWD as u32 + 2;
+const MAX_WRITERS: u32 = WRITERS as u32 + 2;
 
-/// The operations of the writers of one storm, as weights of: set, append, come and go, integers, tandem, vector,
+/// The operations of the writers of one test, as weights of: set, append, come and go, integers, tandem, vector,
 /// and changes that leave the value alone.
 type Weights = [u64; 7];
 
 /// The operations that a writer has begun, and those that were acknowledged, in memory outside it.
 #[derive(Clone, Copy)]
-struct Ledger(&'static [AtomicU64]);
+struct Progress(&'static [AtomicU64]);
 
-impl Ledger {
+impl Progress {
     fn new() -> Self {
-        Self(shared_words(CROWD as usize * 16))
+        Self(shared_words(WRITERS as usize * 16))
     }
 
     fn begun(self, child: u64, what: usize) -> &'static AtomicU64 {
@@ -54,16 +54,16 @@ impl Ledger {
     }
 }
 
-/// The place of the integer in a ledger, behind the kept keys.
+/// The place of the integer in the progress, behind the kept keys.
 const COUNTER: usize = KEPT.len();
 
-/// Numbers an operation: no two in a storm are alike.
+/// Numbers an operation: no two in a test are alike.
 fn number(batch: u64, child: u64, step: u64) -> u64 {
     batch << 40 | child << 32 | step
 }
 
 /// Writes until killed.
-fn live(store: &Store, ledger: Ledger, weights: Weights, batch: u64, child: u64) -> ! {
+fn write_until_killed(store: &Store, progress: Progress, weights: Weights, batch: u64, child: u64) -> ! {
     let mut writer = store.writer().expect("the writer id of a dead writer");
     let mut rng = Rng(number(batch, child, 0));
     let total: u64 = weights.iter().sum();
@@ -81,7 +81,7 @@ fn live(store: &Store, ledger: Ledger, weights: Weights, batch: u64, child: u64)
             0 => {
                 let at = rng.below(KEPT.len() as u64) as usize;
                 let body = value(KEPT[at], sequence, len);
-                ledger.record(child, at, sequence, || writer.set(KEPT[at], &body));
+                progress.record(child, at, sequence, || writer.set(KEPT[at], &body));
             }
             1 => {
                 if writer.append(LOG, &record(sequence)) == Err(Error::ValueTooLong) {
@@ -103,7 +103,7 @@ fn live(store: &Store, ledger: Ledger, weights: Weights, batch: u64, child: u64)
             }
             3 => {
                 // Counts, not numbers: how many additions were begun and how many acknowledged.
-                let [begun, done] = [ledger.begun(child, COUNTER), ledger.done(child, COUNTER)];
+                let [begun, done] = [progress.begun(child, COUNTER), progress.done(child, COUNTER)];
                 begun.fetch_add(1, Relaxed);
                 match writer.integer("counter", IntegerOp::Inc(1)) {
                     Ok(_) => done.fetch_add(1, Relaxed),
@@ -147,10 +147,10 @@ fn record(sequence: u64) -> Vec<u8> {
     value(LOG, sequence, 16)
 }
 
-/// The state of one storm.
-struct Storm {
+/// The state of one test.
+struct KillTest {
     store: Store,
-    ledger: Ledger,
+    progress: Progress,
     weights: Weights,
     rng: Rng,
     /// The sequence each kept key had when the last batch had died.
@@ -159,7 +159,7 @@ struct Storm {
     counter: u64,
 }
 
-impl Storm {
+impl KillTest {
     fn new(scrub: Scrub, weights: Weights) -> Self {
         let store = Store::anonymous(&config(geometry(SLOTS, 200, 5, MAX_WRITERS), scrub)).unwrap();
         let mut writer = store.writer().unwrap();
@@ -172,7 +172,7 @@ impl Storm {
         drop(writer);
         Self {
             store,
-            ledger: Ledger::new(),
+            progress: Progress::new(),
             weights,
             rng: Rng(scrub as u64),
             last: [0; KEPT.len()],
@@ -183,10 +183,10 @@ impl Storm {
 
     fn run(mut self) {
         let mut batch = 0;
-        while batch < CROWDS || self.recoveries() < TAKEOVERS {
+        while batch < BATCHES || self.recoveries() < MIN_RECOVERIES {
             batch += 1;
-            assert!(batch <= MOST_CROWDS, "only {} kills met a claim", self.recoveries());
-            self.kill_a_crowd(batch);
+            assert!(batch <= MAX_BATCHES, "only {} kills met a claim", self.recoveries());
+            self.kill_batch(batch);
             self.check_readable(batch);
             if batch % 2 == 0 {
                 self.check_writable();
@@ -205,14 +205,14 @@ impl Storm {
         self.store.header().recoveries
     }
 
-    fn kill_a_crowd(&mut self, batch: u64) {
-        for word in self.ledger.0 {
+    fn kill_batch(&mut self, batch: u64) {
+        for word in self.progress.0 {
             word.store(0, Relaxed);
         }
-        let (store, ledger, weights) = (&self.store, self.ledger, self.weights);
-        let start = |child| Forked::new(|| live(store, ledger, weights, batch, child));
-        for child in (0..CROWD).map(start).collect::<Vec<_>>() {
-            spin(self.rng.below(900 * batch.div_ceil(CROWDS)));
+        let (store, progress, weights) = (&self.store, self.progress, self.weights);
+        let start = |child| Forked::new(|| write_until_killed(store, progress, weights, batch, child));
+        for child in (0..WRITERS).map(start).collect::<Vec<_>>() {
+            spin(self.rng.below(900 * batch.div_ceil(BATCHES)));
             child.kill();
         }
     }
@@ -223,9 +223,9 @@ impl Storm {
             let seen =
                 sequence(key, &self.store.get_vec(key).unwrap_or_else(|error| panic!("{key}: {error}")));
             let child = seen >> 32 & 0xff;
-            let acknowledged = (0..CROWD).any(|child| self.ledger.done(child, at).load(Relaxed) != 0);
+            let acknowledged = (0..WRITERS).any(|child| self.progress.done(child, at).load(Relaxed) != 0);
             if seen >> 40 == batch {
-                let [begun, done] = [self.ledger.begun(child, at), self.ledger.done(child, at)]
+                let [begun, done] = [self.progress.begun(child, at), self.progress.done(child, at)]
                     .map(|word| word.load(Relaxed));
                 assert!(seen == begun || seen == done, "{key}: an older value of its writer came back");
             } else {
@@ -242,11 +242,11 @@ impl Storm {
             sequence(LOG, record);
         }
         let counter = self.store.get_u64("counter").unwrap();
-        let sum = |word: fn(Ledger, u64, usize) -> &'static AtomicU64| -> u64 {
-            let count = |child| word(self.ledger, child, COUNTER).load(Relaxed);
-            (0..CROWD).map(count).sum()
+        let sum = |word: fn(Progress, u64, usize) -> &'static AtomicU64| -> u64 {
+            let count = |child| word(self.progress, child, COUNTER).load(Relaxed);
+            (0..WRITERS).map(count).sum()
         };
-        let possible = sum(Ledger::done)..=sum(Ledger::begun);
+        let possible = sum(Progress::done)..=sum(Progress::begun);
         assert!(
             possible.contains(&(counter - self.counter)),
             "{} additions, of {possible:?}",
@@ -333,47 +333,47 @@ impl Storm {
     }
 }
 
-fn storm(test: &str, weights: Weights) {
+fn run(test: &str, weights: Weights) {
     alone(test, || {
         for scrub in Scrub::ALL {
-            Storm::new(scrub, weights).run();
+            KillTest::new(scrub, weights).run();
         }
     });
 }
 
-// Invariants 1 to 7, in each of the storms.
+// Invariants 1 to 7, in each of the tests.
 
 #[test]
 fn setting_writers_killed() {
-    storm("setting_writers_killed", [8, 0, 1, 0, 0, 0, 1]);
+    run("setting_writers_killed", [8, 0, 1, 0, 0, 0, 1]);
 }
 
 #[test]
 fn appending_writers_killed() {
-    storm("appending_writers_killed", [1, 8, 1, 0, 0, 0, 1]);
+    run("appending_writers_killed", [1, 8, 1, 0, 0, 0, 1]);
 }
 
 #[test]
 fn inserting_and_removing_writers_killed() {
-    storm("inserting_and_removing_writers_killed", [1, 0, 8, 0, 0, 0, 0]);
+    run("inserting_and_removing_writers_killed", [1, 0, 8, 0, 0, 0, 0]);
 }
 
 #[test]
 fn counting_writers_killed() {
-    storm("counting_writers_killed", [1, 0, 1, 8, 0, 0, 0]);
+    run("counting_writers_killed", [1, 0, 1, 8, 0, 0, 0]);
 }
 
 #[test]
 fn tandem_writers_killed() {
-    storm("tandem_writers_killed", [1, 0, 2, 0, 8, 0, 0]);
+    run("tandem_writers_killed", [1, 0, 2, 0, 8, 0, 0]);
 }
 
 #[test]
 fn vector_writers_killed() {
-    storm("vector_writers_killed", [2, 0, 1, 0, 0, 8, 2]);
+    run("vector_writers_killed", [2, 0, 1, 0, 0, 8, 2]);
 }
 
 #[test]
 fn writers_of_everything_killed() {
-    storm("writers_of_everything_killed", [2, 2, 4, 2, 4, 2, 1]);
+    run("writers_of_everything_killed", [2, 2, 4, 2, 4, 2, 1]);
 }

@@ -62,7 +62,7 @@ fn takeovers(store: &Store) -> u64 {
 #[test]
 fn a_living_writer_is_never_robbed_whatever_it_closed() {
     alone("a_living_writer_is_never_robbed_whatever_it_closed", || {
-        for (deed, act) in CHANGES_OF_DESCRIPTORS {
+        for (name_of_change, change) in CHANGES_OF_DESCRIPTORS {
             let name = Named::new();
             let geometry = geometry(8, LEN as u64, 0, 4);
             let store = Store::create(&name.0, &config(geometry, Scrub::Hybrid)).unwrap();
@@ -71,7 +71,7 @@ fn a_living_writer_is_never_robbed_whatever_it_closed() {
             let work = |number: u64| {
                 let store = Store::open(&name.0).unwrap();
                 let mut writer = store.writer().unwrap();
-                act();
+                change();
                 go[0].fetch_add(1, Relaxed);
                 while go[0].load(Relaxed) < 2 {
                     std::thread::yield_now();
@@ -96,7 +96,7 @@ fn a_living_writer_is_never_robbed_whatever_it_closed() {
             std::thread::sleep(Duration::from_millis(400));
             go[1].store(1, Relaxed);
             children.into_iter().for_each(Forked::join);
-            assert_eq!(takeovers(&store), 0, "after {deed} somebody living was robbed");
+            assert_eq!(takeovers(&store), 0, "after {name_of_change} somebody living was robbed");
         }
     });
 }
@@ -104,7 +104,7 @@ fn a_living_writer_is_never_robbed_whatever_it_closed() {
 #[test]
 fn a_dead_writer_is_recovered_at_once_whatever_anybody_closed() {
     alone("a_dead_writer_is_recovered_at_once_whatever_anybody_closed", || {
-        for (deed, act) in CHANGES_OF_DESCRIPTORS {
+        for (name_of_change, change) in CHANGES_OF_DESCRIPTORS {
             let name = Named::new();
             let geometry = geometry(8, LEN as u64, 0, 4);
             let store = Store::create(&name.0, &config(geometry, Scrub::Hybrid)).unwrap();
@@ -113,23 +113,23 @@ fn a_dead_writer_is_recovered_at_once_whatever_anybody_closed() {
             let asker = Forked::new(|| {
                 let store = Store::open(&name.0).unwrap();
                 let mut writer = store.writer().unwrap();
-                act();
-                let held = kills_in_a_claim(&store, act, &mut writer, 5);
-                assert_eq!(held, 5, "after {deed} no claim of a dead writer was met");
+                change();
+                let held = kills_in_a_claim(&store, change, &mut writer, 5);
+                assert_eq!(held, 5, "after {name_of_change} no claim of a dead writer was met");
             });
             asker.join();
         }
     });
 }
 
-/// Kills writers of `key`, each after it has done `act`, until `wanted` of them were killed while they held it. Returns
+/// Kills writers of `key`, each after it has done `change`, until `wanted` of them were killed while they held it. Returns
 /// how many were. The first attempt to set the key afterwards must succeed.
-fn kills_in_a_claim(store: &Store, act: fn(), writer: &mut Writer, wanted: u64) -> u64 {
+fn kills_in_a_claim(store: &Store, change: fn(), writer: &mut Writer, wanted: u64) -> u64 {
     let body = value("key", 1, LEN);
     let before = takeovers(store);
     let victim = || {
         let writer = store.writer().unwrap();
-        act();
+        change();
         writer
     };
     kill_writers(3, &body, victim, || {

@@ -205,8 +205,8 @@ fn polls_carry_what_was_done_before_the_change() {
 
 #[test]
 fn a_writer_id_that_is_given_back_carries_what_was_done_before() {
-    // Invariant 5: only the owner of a writer id changes its counters, without atomic additions. Each thread owns the only id
-    // in turn.
+    // Invariant 5: only the owner of a writer id changes its counters, without atomic additions. Each thread owns the only
+    // id in turn.
     let store = store(geometry(8, 64, 0, 1));
     let plain = Plain::new();
     let next = UnsafeCellCounter::new();

@@ -3,7 +3,7 @@
 use splinter::{Error, Scrub, Store};
 use splinter_testkit::process::alone;
 use splinter_testkit::signals::{
-    Act, CHANGES, GROUPS, KEY, LABEL, NUMBER_CHANGES, drain, grouped, held, join_groups, late, names,
+    CHANGES, GROUPS, KEY, LABEL, NUMBER_CHANGES, Operation, drain, grouped, held, join_groups, late, names,
 };
 use splinter_testkit::{Named, config, geometry, store};
 use std::time::Duration;
@@ -49,20 +49,21 @@ fn quiet_ends_with_the_call_even_if_that_panics() {
         // That is asked for.
         writer.pulse(KEY).unwrap();
     });
-    let told = |times: u64, group: usize| before[group] + times * u64::from(GROUPS.contains(&(group as u8)));
-    assert_eq!(counts(&store), (0..64).map(|group| told(1, group)).collect::<Vec<_>>());
+    let expected =
+        |times: u64, group: usize| before[group] + times * u64::from(GROUPS.contains(&(group as u8)));
+    assert_eq!(counts(&store), (0..64).map(|group| expected(1, group)).collect::<Vec<_>>());
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         writer.quietly(|_| panic!("planted"));
     }));
     assert!(panicked.is_err());
     writer.bump(KEY).unwrap();
-    assert_eq!(counts(&store), (0..64).map(|group| told(2, group)).collect::<Vec<_>>());
+    assert_eq!(counts(&store), (0..64).map(|group| expected(2, group)).collect::<Vec<_>>());
 }
 
 #[test]
 fn a_quiet_writer_tells_the_groups_what_a_dead_one_did() {
     alone("a_quiet_writer_tells_the_groups_what_a_dead_one_did", || {
-        let quiet: [Act; 3] = [
+        let quiet: [Operation; 3] = [
             |writer| writer.quietly(|writer| writer.label(KEY, 1)),
             |writer| writer.quietly(|writer| writer.unset(KEY).map(drop)),
             |writer| writer.quietly(|writer| writer.unset_tandem(KEY, 1).map(drop)),

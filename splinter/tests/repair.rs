@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 const KEYS: u64 = 40;
 
 /// A store in a file, and its bytes beside the mapping. The offsets come from the header's own words.
-struct Patient {
+struct DamagedStore {
     _directory: Folder,
     store: Store,
     file: File,
@@ -24,11 +24,11 @@ struct Patient {
     slots: u64,
 }
 
-impl Patient {
+impl DamagedStore {
     /// Makes a store of three quarters as many keys as slots, at the strictest scrub level.
     fn new() -> Self {
         let directory = Folder::new();
-        let path = directory.join("patient");
+        let path = directory.join("store");
         let config = config(geometry(64, 100, 3, 3), Scrub::Full);
         let store = Store::create(&Location::file(&path), &config).unwrap();
         let mut writer = store.writer().unwrap();
@@ -78,8 +78,8 @@ impl Patient {
         self.entries().find(|at| self.read(*at) as u32 == slot as u32 + 1).unwrap()
     }
 
-    /// Asserts that the damage is seen, is mended, and cost `lost` alone.
-    fn mends(&self, damage: impl Fn(&Inspection) -> u64, removed: usize, lost: &[&str]) {
+    /// Asserts that an inspection finds the damage, and that a repair ends it and loses `lost` alone.
+    fn assert_repaired(&self, damage: impl Fn(&Inspection) -> u64, removed: usize, lost: &[&str]) {
         let found = self.store.inspect().unwrap();
         assert!(damage(&found) > 0 && !found.is_sound(), "{found:?}");
         let repair = self.store.repair().unwrap();
@@ -104,145 +104,145 @@ const PRESENT: u64 = 1 << 49;
 
 #[test]
 fn a_sound_store_is_left_as_it_is() {
-    let patient = Patient::new();
-    let before: Vec<_> = patient.store.keys().map(|key| patient.store.snapshot(key)).collect();
-    let repair = patient.store.repair().unwrap();
+    let damaged = DamagedStore::new();
+    let before: Vec<_> = damaged.store.keys().map(|key| damaged.store.snapshot(key)).collect();
+    let repair = damaged.store.repair().unwrap();
     assert!(repair.before.is_sound() && repair.before == repair.after && repair.given_up.is_empty());
-    let after: Vec<_> = patient.store.keys().map(|key| patient.store.snapshot(key)).collect();
+    let after: Vec<_> = damaged.store.keys().map(|key| damaged.store.snapshot(key)).collect();
     assert_eq!(before, after);
 }
 
 #[test]
 fn a_claim_without_a_trace_of_its_writer_is_recovered() {
-    let patient = Patient::new();
-    let record = patient.record("key7");
+    let damaged = DamagedStore::new();
+    let record = damaged.record("key7");
     // Odd, and in the name of a writer id whose intents are zero.
-    patient.write(record, (patient.read(record) + (1 << 13)) | 2);
-    patient.mends(|found| found.stuck_claims, 0, &[]);
+    damaged.write(record, (damaged.read(record) + (1 << 13)) | 2);
+    damaged.assert_repaired(|found| found.stuck_claims, 0, &[]);
 }
 
 #[test]
 fn a_claim_without_an_odd_epoch_is_removed() {
-    let patient = Patient::new();
-    let record = patient.record("key7");
+    let damaged = DamagedStore::new();
+    let record = damaged.record("key7");
     // Committed: readers see the prepared descriptor, which says that there is no key.
-    patient.write(record, patient.read(record) | 1 << 11);
-    assert!(!patient.store.contains("key7").unwrap());
-    patient.mends(|found| found.stuck_claims, 0, &[]);
+    damaged.write(record, damaged.read(record) | 1 << 11);
+    assert!(!damaged.store.contains("key7").unwrap());
+    damaged.assert_repaired(|found| found.stuck_claims, 0, &[]);
 }
 
 #[test]
 fn a_stuck_bucket_is_released() {
-    let patient = Patient::new();
-    patient.write(patient.buckets, patient.read(patient.buckets) | 1 << 26 | 1 << 16);
-    patient.mends(|found| found.stuck_claims, 0, &[]);
+    let damaged = DamagedStore::new();
+    damaged.write(damaged.buckets, damaged.read(damaged.buckets) | 1 << 26 | 1 << 16);
+    damaged.assert_repaired(|found| found.stuck_claims, 0, &[]);
 }
 
 #[test]
 fn keys_that_the_index_lost_are_found_again() {
-    let patient = Patient::new();
-    patient.write(patient.entry("key3"), 0);
-    patient.write(patient.entry("key4"), patient.read(patient.entry("key4")) ^ 1 << 50);
-    patient.mends(|found| found.unreachable_keys, 0, &[]);
+    let damaged = DamagedStore::new();
+    damaged.write(damaged.entry("key3"), 0);
+    damaged.write(damaged.entry("key4"), damaged.read(damaged.entry("key4")) ^ 1 << 50);
+    damaged.assert_repaired(|found| found.unreachable_keys, 0, &[]);
 }
 
 #[test]
 fn keys_beyond_a_probe_distance_that_is_too_short_are_found_again() {
-    let patient = Patient::new();
-    for bucket in 0..patient.bucket_count {
-        let at = patient.buckets + bucket * 64;
-        patient.write(at, patient.read(at) & !0xffff);
+    let damaged = DamagedStore::new();
+    for bucket in 0..damaged.bucket_count {
+        let at = damaged.buckets + bucket * 64;
+        damaged.write(at, damaged.read(at) & !0xffff);
     }
-    if patient.store.inspect().unwrap().unreachable_keys == 0 {
+    if damaged.store.inspect().unwrap().unreachable_keys == 0 {
         // No bucket overflowed; then a whole index is lost.
-        patient.entries().for_each(|at| patient.write(at, 0));
+        damaged.entries().for_each(|at| damaged.write(at, 0));
     }
-    patient.mends(|found| found.unreachable_keys, 0, &[]);
+    damaged.assert_repaired(|found| found.unreachable_keys, 0, &[]);
 }
 
 #[test]
 fn entries_that_lead_nowhere_are_freed() {
-    let patient = Patient::new();
-    let free = patient.entries().filter(|at| patient.read(*at) as u32 == 0);
+    let damaged = DamagedStore::new();
+    let free = damaged.entries().filter(|at| damaged.read(*at) as u32 == 0);
     for (n, at) in free.collect::<Vec<_>>().into_iter().enumerate() {
-        patient.write(at, [64, 65, u64::from(u32::MAX), 63 | 5 << 32][n % 4]);
+        damaged.write(at, [64, 65, u64::from(u32::MAX), 63 | 5 << 32][n % 4]);
     }
-    patient.mends(|found| found.dangling_entries, 0, &[]);
+    damaged.assert_repaired(|found| found.dangling_entries, 0, &[]);
 }
 
 #[test]
 fn of_two_slots_of_a_key_the_one_that_readers_find_stays() {
-    let patient = Patient::new();
-    let (first, second) = (patient.record("key1"), patient.record("key2"));
-    (32..96).step_by(8).for_each(|at| patient.write(second + at, patient.read(first + at)));
-    patient.mends(|found| found.duplicate_keys, 1, &["key2"]);
+    let damaged = DamagedStore::new();
+    let (first, second) = (damaged.record("key1"), damaged.record("key2"));
+    (32..96).step_by(8).for_each(|at| damaged.write(second + at, damaged.read(first + at)));
+    damaged.assert_repaired(|found| found.duplicate_keys, 1, &["key2"]);
 }
 
 #[test]
 fn what_cannot_be_a_key_is_given_up() {
-    let patient = Patient::new();
-    patient.write(patient.record("key9") + 32, 0);
-    let record = patient.record("key8");
-    patient.write(record + 32, u64::from_le_bytes(*b"key\08\0\0\0"));
+    let damaged = DamagedStore::new();
+    damaged.write(damaged.record("key9") + 32, 0);
+    let record = damaged.record("key8");
+    damaged.write(record + 32, u64::from_le_bytes(*b"key\08\0\0\0"));
     // Readers compare whole words: what lies behind its end hides a key.
-    patient.write(patient.record("key7") + 32, u64::from_le_bytes(*b"key7\0x\0\0"));
-    assert_eq!(patient.store.inspect().unwrap().unreachable_keys, 3);
-    patient.mends(|found| found.unreachable_keys, 3, &["key9", "key8", "key7"]);
+    damaged.write(damaged.record("key7") + 32, u64::from_le_bytes(*b"key7\0x\0\0"));
+    assert_eq!(damaged.store.inspect().unwrap().unreachable_keys, 3);
+    damaged.assert_repaired(|found| found.unreachable_keys, 3, &["key9", "key8", "key7"]);
 }
 
 #[test]
 fn the_map_is_brought_in_line() {
-    let patient = Patient::new();
-    patient.write(patient.map, !patient.read(patient.map));
-    patient.mends(|found| found.leaked_slots, 0, &[]);
+    let damaged = DamagedStore::new();
+    damaged.write(damaged.map, !damaged.read(damaged.map));
+    damaged.assert_repaired(|found| found.leaked_slots, 0, &[]);
 }
 
 #[test]
 fn a_key_that_was_removed_is_not_said_to_be_given_up() {
-    let patient = Patient::new();
-    patient.store.set_scrub(Scrub::Hybrid).unwrap();
+    let damaged = DamagedStore::new();
+    damaged.store.set_scrub(Scrub::Hybrid).unwrap();
     // Its name stays in the slot at this level.
-    patient.store.writer().unwrap().unset("key3").unwrap();
-    patient.write(patient.map, !0);
-    let repair = patient.store.repair().unwrap();
+    damaged.store.writer().unwrap().unset("key3").unwrap();
+    damaged.write(damaged.map, !0);
+    let repair = damaged.store.repair().unwrap();
     assert!(repair.before.leaked_slots > 0 && repair.after.is_sound(), "{repair:?}");
     assert_eq!(repair.given_up, []);
 }
 
 #[test]
 fn a_slot_that_no_longer_says_that_it_holds_a_key_is_free_again_and_its_key_is_named() {
-    let patient = Patient::new();
-    let meta = patient.record("key5") + 16;
-    patient.write(meta, patient.read(meta) & !PRESENT);
-    patient.mends(|found| found.leaked_slots.min(found.dangling_entries), 1, &["key5"]);
+    let damaged = DamagedStore::new();
+    let meta = damaged.record("key5") + 16;
+    damaged.write(meta, damaged.read(meta) & !PRESENT);
+    damaged.assert_repaired(|found| found.leaked_slots.min(found.dangling_entries), 1, &["key5"]);
 }
 
 #[test]
 fn marks_by_which_changes_are_heard_are_brought_in_line() {
-    let patient = Patient::new();
-    let mut writer = patient.store.writer().unwrap();
+    let damaged = DamagedStore::new();
+    let mut writer = damaged.store.writer().unwrap();
     writer.register("key6", 9).unwrap();
     drop(writer);
-    patient.write(patient.record("key6") + 24, 0);
-    patient.mends(|found| found.wrong_notify_flags, 0, &[]);
+    damaged.write(damaged.record("key6") + 24, 0);
+    damaged.assert_repaired(|found| found.wrong_notify_flags, 0, &[]);
 }
 
 #[test]
 fn stale_bytes_are_wiped_whatever_the_slot_says_of_them() {
-    let patient = Patient::new();
-    let at = patient.store.snapshot("key2").unwrap().value_offset;
-    patient.write(at + 88, u64::MAX);
-    patient.mends(|found| found.stale_bytes, 0, &[]);
+    let damaged = DamagedStore::new();
+    let at = damaged.store.snapshot("key2").unwrap().value_offset;
+    damaged.write(at + 88, u64::MAX);
+    damaged.assert_repaired(|found| found.stale_bytes, 0, &[]);
 }
 
 #[test]
 fn stores_damaged_at_random_are_sound_afterwards() {
     alone("stores_damaged_at_random_are_sound_afterwards", || {
-        let patient = Patient::new();
+        let damaged = DamagedStore::new();
         let (directory, mut rng) = (Folder::new(), Rng(77));
-        let len = patient.store.arena_len();
+        let len = damaged.store.arena_len();
         let mut whole = vec![0; len as usize];
-        patient.file.read_exact_at(&mut whole, 0).unwrap();
+        damaged.file.read_exact_at(&mut whole, 0).unwrap();
         let path = directory.join("damaged");
         // All but the geometry in the header.
         let from = 256;
@@ -267,19 +267,19 @@ fn stores_damaged_at_random_are_sound_afterwards() {
 
 #[test]
 fn beside_a_living_writer_only_what_the_dead_left_is_mended() {
-    let patient = Patient::new();
-    let record = patient.record("key7");
-    patient.write(patient.entry("key3"), 0);
-    let mut writer = patient.store.writer().unwrap();
-    patient.write(record, (patient.read(record) + (1 << 13)) | 2);
-    let repair = patient.store.repair().unwrap();
+    let damaged = DamagedStore::new();
+    let record = damaged.record("key7");
+    damaged.write(damaged.entry("key3"), 0);
+    let mut writer = damaged.store.writer().unwrap();
+    damaged.write(record, (damaged.read(record) + (1 << 13)) | 2);
+    let repair = damaged.store.repair().unwrap();
     assert_eq!((repair.others, repair.given_up.len()), (1, 0));
     assert_eq!((repair.before.stuck_claims, repair.after.stuck_claims), (1, 0));
     assert_eq!((repair.before.unreachable_keys, repair.after.unreachable_keys), (1, 1));
     writer.set("key7", b"goes on").unwrap();
     drop(writer);
-    assert!(patient.store.repair().unwrap().after.is_sound());
-    assert!(patient.store.contains("key3").unwrap());
+    assert!(damaged.store.repair().unwrap().after.is_sound());
+    assert!(damaged.store.contains("key3").unwrap());
 }
 
 #[test]
@@ -319,8 +319,8 @@ fn what_a_killed_writer_left_is_mended_and_readers_go_on_meanwhile() {
 
 #[test]
 fn a_store_opened_for_reading_is_not_repaired() {
-    let patient = Patient::new();
-    let read_only = Store::open_read_only(patient.store.location()).unwrap();
+    let damaged = DamagedStore::new();
+    let read_only = Store::open_read_only(damaged.store.location()).unwrap();
     assert!(read_only.inspect().is_ok());
     assert!(matches!(read_only.repair(), Err(splinter::StoreError::ReadOnly)));
 }

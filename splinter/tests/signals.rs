@@ -19,9 +19,9 @@ fn counts(store: &Store) -> Vec<u64> {
     (0..64).map(|group| store.signal_count(group).expect("a group")).collect()
 }
 
-/// Does what `change` does, and asserts that each of `groups` hears of `key` once and no other group at all,
-/// and who watches the whole store of `changes` keys.
-fn assert_told(
+/// Performs a change, and asserts that it signals each of `groups` once for the key, no other group, and the whole store
+/// for as many keys as `changes` says.
+fn assert_signalled(
     what: &str,
     writer: &mut Writer,
     groups: &[u8],
@@ -36,8 +36,8 @@ fn assert_told(
     let before = counts(&store);
     change(writer);
     for (group, (before, after)) in before.iter().zip(counts(&store)).enumerate() {
-        let told = u64::from(groups.contains(&(group as u8)));
-        assert_eq!(after - before, told, "{what}: group {group}");
+        let expected = u64::from(groups.contains(&(group as u8)));
+        assert_eq!(after - before, expected, "{what}: group {group}");
     }
     let key = store.snapshot(KEY).ok();
     for (watcher, group) in apart.iter_mut().zip(groups) {
@@ -63,14 +63,14 @@ fn every_change_is_told_to_each_group_of_its_key_once() {
     for scrub in Scrub::ALL {
         for (what, change) in CHANGES {
             let (_, mut writer) = grouped(scrub);
-            assert_told(what, &mut writer, &GROUPS, 1, |writer| {
+            assert_signalled(what, &mut writer, &GROUPS, 1, |writer| {
                 change(writer).unwrap();
             });
         }
         for (what, change) in NUMBER_CHANGES {
             let (_, mut writer) = grouped(scrub);
             writer.set_u64(KEY, 7).unwrap();
-            assert_told(what, &mut writer, &GROUPS, 1, |writer| {
+            assert_signalled(what, &mut writer, &GROUPS, 1, |writer| {
                 change(writer).unwrap();
             });
         }
@@ -106,7 +106,7 @@ fn a_tandem_is_told_once_to_each_group_and_order_by_order_to_who_watches_all() {
     for scrub in Scrub::ALL {
         let (store, mut writer) = grouped(scrub);
         let set_all: fn(&mut Writer) = |writer| writer.set_tandem(KEY, &[b"0", b"1", b"2", b"3"]).unwrap();
-        assert_told("set a tandem", &mut writer, &GROUPS, 4, set_all);
+        assert_signalled("set a tandem", &mut writer, &GROUPS, 4, set_all);
         for order in ["key.1", "key.3"] {
             writer.register(order, 3).unwrap();
             writer.register(order, 60).unwrap();
@@ -116,8 +116,8 @@ fn a_tandem_is_told_once_to_each_group_and_order_by_order_to_who_watches_all() {
         set_all(&mut writer);
         // The first order that a group has stands for them all.
         assert_eq!(names(&mut sixty), ["key.1"]);
-        let told: Vec<_> = counts(&store).iter().zip(before).map(|(new, old)| new - old).collect();
-        assert!((0..64).all(|group| told[group] == u64::from([3, 7, 35, 60].contains(&group))));
+        let growth: Vec<_> = counts(&store).iter().zip(before).map(|(new, old)| new - old).collect();
+        assert!((0..64).all(|group| growth[group] == u64::from([3, 7, 35, 60].contains(&group))));
         let mut three = store.watch(&[3]).unwrap();
         let mut whole = store.watch_all().unwrap();
         assert_eq!(writer.unset_tandem(KEY, 5), Ok(4));
@@ -129,7 +129,7 @@ fn a_tandem_is_told_once_to_each_group_and_order_by_order_to_who_watches_all() {
         // The next write tells its groups again.
         set_all(&mut writer);
         join_groups(&mut writer);
-        assert_told("set after a tandem", &mut writer, &GROUPS, 1, set);
+        assert_signalled("set after a tandem", &mut writer, &GROUPS, 1, set);
     }
 }
 
@@ -138,27 +138,27 @@ fn labels_lead_to_groups_old_and_new_ones() {
     // Invariant 14.
     let (store, mut writer) = grouped(Scrub::Hybrid);
     let swap = |writer: &mut Writer| writer.label(KEY, LABEL << 1).unwrap();
-    assert_told("a label more", &mut writer, &[3, 7, 9, 35], 1, swap);
+    assert_signalled("a label more", &mut writer, &[3, 7, 9, 35], 1, swap);
     let less = |writer: &mut Writer| writer.unlabel(KEY, LABEL).unwrap();
-    assert_told("a label less", &mut writer, &[3, 7, 9, 35], 1, less);
-    assert_told("the other labels", &mut writer, &[3, 9, 35], 1, set);
+    assert_signalled("a label less", &mut writer, &[3, 7, 9, 35], 1, less);
+    assert_signalled("the other labels", &mut writer, &[3, 9, 35], 1, set);
     // Several labels that lead to one group tell it once.
     store.register_labels(u64::MAX, 9).unwrap();
     store.register_labels(0, 10).unwrap();
     writer.label(KEY, u64::MAX).unwrap();
-    assert_told("all labels", &mut writer, &[3, 7, 9, 35], 1, set);
+    assert_signalled("all labels", &mut writer, &[3, 7, 9, 35], 1, set);
     store.unregister_labels(!LABEL, 9).unwrap();
-    assert_told("one label of many", &mut writer, &[3, 7, 9, 35], 1, set);
+    assert_signalled("one label of many", &mut writer, &[3, 7, 9, 35], 1, set);
     store.unregister_labels(u64::MAX, 9).unwrap();
     writer.unregister(KEY, 3).unwrap();
     // Registered no more, but a label still leads there.
     writer.unregister(KEY, 35).unwrap();
-    assert_told("routes less", &mut writer, &[7, 35], 1, set);
+    assert_signalled("label subscriptions less", &mut writer, &[7, 35], 1, set);
     store.unregister_labels(LABEL, 7).unwrap();
     store.unregister_labels(LABEL, 35).unwrap();
-    assert_told("no route", &mut writer, &[], 1, set);
+    assert_signalled("no label subscription", &mut writer, &[], 1, set);
     store.register_labels(1 << 63, 63).unwrap();
-    assert_told("the last of all", &mut writer, &[63], 1, set);
+    assert_signalled("the last of all", &mut writer, &[63], 1, set);
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn routes_go_with_the_key() {
         assert!(removal.len() == 3 && removal.iter().all(|change| change.key.is_none()));
         writer.set(KEY, b"again").unwrap();
         assert_eq!(store.get(slot, &mut [0; 9]), Ok(5), "the very slot");
-        assert_told("set", &mut writer, &[], 1, set);
+        assert_signalled("set", &mut writer, &[], 1, set);
         assert_eq!(drain(&mut watcher), []);
         writer.unset(KEY).unwrap();
         writer.set("another", b"1").unwrap();
@@ -182,7 +182,7 @@ fn routes_go_with_the_key() {
         writer.set(KEY, b"text").unwrap();
         join_groups(&mut writer);
         drain(&mut watcher);
-        assert_told("set", &mut writer, &GROUPS, 1, set);
+        assert_signalled("set", &mut writer, &GROUPS, 1, set);
         let heard = drain(&mut watcher);
         assert_eq!(heard.iter().map(name_of).collect::<Vec<_>>(), [KEY; 3]);
     }
@@ -229,7 +229,7 @@ fn what_changes_nothing_tells_nobody() {
         writer.set(KEY, b"text").unwrap();
         store.register_labels(LABEL, 7).unwrap();
         join_groups(&mut writer);
-        assert_told("refusals", &mut writer, &[], 0, |writer| {
+        assert_signalled("refusals", &mut writer, &[], 0, |writer| {
             let long = [0; 101];
             assert_eq!(writer.set(KEY, &long), Err(Error::ValueTooLong));
             assert_eq!(writer.append(KEY, &long[..97]), Err(Error::ValueTooLong));
@@ -246,15 +246,15 @@ fn what_changes_nothing_tells_nobody() {
             assert_eq!(writer.register("none", 3), Err(Error::NotFound));
             assert_eq!(writer.unset_tandem("none", 3), Ok(0));
         });
-        assert_told("a tandem that does not fit", &mut writer, &[], 0, |writer| {
+        assert_signalled("a tandem that does not fit", &mut writer, &[], 0, |writer| {
             assert_eq!(writer.set_tandem(KEY, &[b"0", b"1", b"2"]), Err(Error::Full));
         });
-        assert_told("the second key", &mut writer, &[], 1, |writer| writer.set("2", b"").unwrap());
-        assert_told("no room", &mut writer, &[], 0, |writer| {
+        assert_signalled("the second key", &mut writer, &[], 1, |writer| writer.set("2", b"").unwrap());
+        assert_signalled("no room", &mut writer, &[], 0, |writer| {
             assert_eq!(writer.set("3", b""), Err(Error::Full));
         });
         let store = Store::clone(&writer);
-        assert_told("reads and arrangements", &mut writer, &[], 0, |writer| {
+        assert_signalled("reads and arrangements", &mut writer, &[], 0, |writer| {
             writer.register(KEY, 11).unwrap();
             writer.unregister(KEY, 11).unwrap();
             writer.unregister(KEY, 12).unwrap();
@@ -283,7 +283,7 @@ fn an_attempt_on_a_key_that_another_holds_tells_nobody() {
         writer.set(KEY, b"text").unwrap();
         join_groups(&mut writer);
         let child = held(&store);
-        assert_told("attempts", &mut writer, &[], 0, |writer| {
+        assert_signalled("attempts", &mut writer, &[], 0, |writer| {
             assert_eq!(writer.set(KEY, b""), Err(Error::Again));
             assert_eq!(writer.append(KEY, b""), Err(Error::Again));
             assert_eq!(writer.unset(KEY), Err(Error::Again));
@@ -296,7 +296,7 @@ fn an_attempt_on_a_key_that_another_holds_tells_nobody() {
             assert_eq!(writer.unset_tandem(KEY, 2), Err(Error::Again));
         });
         // A pulse needs no claim.
-        assert_told("a pulse", &mut writer, &GROUPS, 0, |writer| writer.pulse(KEY).unwrap());
+        assert_signalled("a pulse", &mut writer, &GROUPS, 0, |writer| writer.pulse(KEY).unwrap());
         child.kill();
     });
 }
@@ -306,10 +306,10 @@ fn a_pulse_is_told_once_to_each_group_and_changes_nothing() {
     // Invariant 14.
     let (store, mut writer) = grouped(Scrub::Hybrid);
     let (epoch, changes) = (store.epoch(KEY), store.header().epoch);
-    assert_told("a pulse", &mut writer, &GROUPS, 0, |writer| writer.pulse(KEY).unwrap());
+    assert_signalled("a pulse", &mut writer, &GROUPS, 0, |writer| writer.pulse(KEY).unwrap());
     assert_eq!((store.epoch(KEY), store.header().epoch), (epoch, changes));
     writer.set("plain", b"").unwrap();
-    assert_told("a pulse of a key without groups", &mut writer, &[], 0, |writer| {
+    assert_signalled("a pulse of a key without groups", &mut writer, &[], 0, |writer| {
         writer.pulse("plain").unwrap();
     });
     assert_eq!(writer.pulse("none"), Err(Error::NotFound));
@@ -331,7 +331,7 @@ fn groups_are_numbered_from_0_to_63() {
     for group in &all {
         writer.register(KEY, *group).unwrap();
     }
-    assert_told("all groups", &mut writer, &all, 1, set);
+    assert_signalled("all groups", &mut writer, &all, 1, set);
     // Naming a group twice is naming it once.
     let mut watcher = store.watch(&[9, 9, 9]).unwrap();
     writer.bump(KEY).unwrap();
@@ -406,7 +406,7 @@ fn who_watches_all_misses_nothing_silently_when_the_watch_ends_and_is_revived() 
             let mut another = store.watch_all().unwrap();
             let mut watcher = store.watch_all().unwrap();
             (0..ahead).for_each(|_| writer.set(KEY, b"").unwrap());
-            let mut told = drain(&mut watcher).len() == ahead;
+            let mut is_complete = drain(&mut watcher).len() == ahead;
             (0..64).for_each(|_| writer.set(KEY, b"").unwrap());
             // Perhaps nobody tells of this one.
             writer.set("last", b"").unwrap();
@@ -415,7 +415,7 @@ fn who_watches_all_misses_nothing_silently_when_the_watch_ends_and_is_revived() 
                 "one that lags" => assert!(ahead == 1 || another.try_next().is_err()),
                 _ => {}
             }
-            told &= loop {
+            is_complete &= loop {
                 match watcher.try_next() {
                     Ok(None) => break false,
                     Ok(Some(change)) if name_of(&change) == "last" => break true,
@@ -423,7 +423,7 @@ fn who_watches_all_misses_nothing_silently_when_the_watch_ends_and_is_revived() 
                     Err(_) => break true,
                 }
             };
-            assert!(told, "{ahead} ahead, revived by {revived_by}");
+            assert!(is_complete, "{ahead} ahead, revived by {revived_by}");
         }
     }
 }
@@ -445,7 +445,7 @@ fn resync_tells_of_every_key_that_is_watched_and_of_no_other() {
         }
     }
     writer.unset("0").unwrap();
-    let told = |mut watcher: Watcher| {
+    let resynced = |mut watcher: Watcher| {
         let mut numbers = Vec::new();
         watcher.resync(|change| {
             let key = name_of(&change);
@@ -457,11 +457,11 @@ fn resync_tells_of_every_key_that_is_watched_and_of_no_other() {
         numbers
     };
     let only = |rests: &[u32]| -> Vec<_> { (1..60).filter(|number| rests.contains(&(number % 4))).collect() };
-    assert_eq!(told(store.watch(&[1]).unwrap()), only(&[0]));
-    assert_eq!(told(store.watch(&[2, 40]).unwrap()), only(&[1, 2]));
-    assert_eq!(told(store.watch(&[0, 8]).unwrap()), []);
-    assert_eq!(told(store.watch(&[]).unwrap()), []);
-    assert_eq!(told(store.watch_all().unwrap()), only(&[0, 1, 2, 3]));
+    assert_eq!(resynced(store.watch(&[1]).unwrap()), only(&[0]));
+    assert_eq!(resynced(store.watch(&[2, 40]).unwrap()), only(&[1, 2]));
+    assert_eq!(resynced(store.watch(&[0, 8]).unwrap()), []);
+    assert_eq!(resynced(store.watch(&[]).unwrap()), []);
+    assert_eq!(resynced(store.watch_all().unwrap()), only(&[0, 1, 2, 3]));
 }
 
 #[test]
@@ -476,9 +476,9 @@ fn what_a_stopped_writer_holds_during_a_resync_is_told_later() {
             let child = held(&store);
             let mut watchers = [store.watch(&[3]).unwrap(), store.watch_all().unwrap()];
             for watcher in &mut watchers {
-                let mut told = Vec::new();
-                watcher.resync(|change| told.push((name_of(&change), change.epoch)));
-                assert_eq!(told, [(KEY.to_owned(), store.epoch(KEY).unwrap())]);
+                let mut changes = Vec::new();
+                watcher.resync(|change| changes.push((name_of(&change), change.epoch)));
+                assert_eq!(changes, [(KEY.to_owned(), store.epoch(KEY).unwrap())]);
                 assert_eq!(watcher.wait(soon()), Ok(None));
             }
             if killed {

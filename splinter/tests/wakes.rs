@@ -180,10 +180,10 @@ fn a_writer_makes_one_system_call_for_those_who_sleep_and_none_for_the_dead() {
         let count = |writer: &mut Writer| {
             writer.integer("number", IntegerOp::Inc(1)).unwrap();
         };
-        let acts: [&dyn Fn(&mut Writer); 2] = [&set, &count];
-        for act in acts {
+        let operations: [&dyn Fn(&mut Writer); 2] = [&set, &count];
+        for operation in operations {
             let sleepers = [0, 1].map(|number| listener(&store, &[GROUP, 40], &heard[number]));
-            let mut writer = traced(&store, act);
+            let mut writer = traced(&store, operation);
             assert_woke_both(30, |round| {
                 sleepers.iter().for_each(wait_until_asleep);
                 let calls = writer.run_to_mark();

@@ -63,7 +63,7 @@ pub struct Step {
     /// Which writer does it.
     pub writer: u8,
     pub key: KeyName,
-    pub act: Act,
+    pub action: Action,
 }
 
 /// A key of a small pool, in which there are orders of tandems, the longest keys, and some that are none.
@@ -117,7 +117,7 @@ impl Body {
 
 /// The kind of a step.
 #[derive(Arbitrary, Clone, Debug)]
-pub enum Act {
+pub enum Action {
     Set(Body),
     SetAgain(Body),
     SetAt(Body),
@@ -164,9 +164,9 @@ pub enum Act {
     Inspect,
 }
 
-impl Act {
-    /// Returns the operation on a key of a store of these sizes, or on the whole store. Returns none for steps by handles, and
-    /// for those that change nothing.
+impl Action {
+    /// Returns the operation on a key of a store of these sizes, or on the whole store. Returns none for steps by handles,
+    /// and for those that change nothing.
     pub fn op(&self, key: &[u8], geometry: &Geometry) -> Option<Op> {
         let (key, max) = (key.to_vec(), geometry.max_value_len);
         Some(match *self {

@@ -1,7 +1,7 @@
 //! Performs steps on a store of any bytes. Any answer is right, but none may point out of bounds: lengths fit the geometry,
 //! no buffer changes behind the bytes that were asked for, epochs are even.
 
-use crate::case::{Act, BidStep, KeyName, Step, terms};
+use crate::case::{Action, BidStep, KeyName, Step, terms};
 use splinter::{Advice, Handle, Inspection, KEY_MAX, Patience, Store, Watcher, Writer};
 use splinter_testkit::{Op, Reply, perform};
 use std::time::{Duration, Instant};
@@ -32,13 +32,13 @@ impl Exercise {
         }
         let key = step.key.bytes();
         self.change(&key, step);
-        self.look(&key, &step.act);
+        self.look(&key, &step.action);
     }
 
     /// Reads every key that a specimen has.
     pub fn read_all(&mut self) {
         for number in 0..8 {
-            self.look(&KeyName::valid(number).bytes(), &Act::Bump);
+            self.look(&KeyName::valid(number).bytes(), &Action::Bump);
         }
     }
 
@@ -62,38 +62,38 @@ impl Exercise {
         };
         let (store, geometry) = (&self.store, self.store.geometry());
         let max = geometry.max_value_len;
-        if let Some(op) = step.act.op(key, &geometry) {
+        if let Some(op) = step.action.op(key, &geometry) {
             match (&op, perform(&op, writer)) {
                 (Op::Append(..), Ok(Reply::Number(len))) => assert!(len <= max),
                 (Op::Unset(_), Ok(Reply::Number(len))) => assert!(len <= max.max(8)),
                 _ => {}
             }
         }
-        match &step.act {
-            Act::SetAt(body) => {
+        match &step.action {
+            Action::SetAt(body) => {
                 for handle in &self.handles {
                     let _ = writer.set(handle, &body.bytes(max));
                 }
             }
-            Act::IntegerAt(number) => {
+            Action::IntegerAt(number) => {
                 for handle in &self.handles {
                     let _ = writer.integer(handle, number.op());
                 }
             }
-            Act::Writers(count) => {
+            Action::Writers(count) => {
                 self.writers.truncate(usize::from(*count) % 3);
                 self.writers.extend(store.writer().ok());
             }
-            Act::Reopen => {
+            Action::Reopen => {
                 self.writers.clear();
                 self.writers.extend(store.writer().ok());
             }
-            Act::Bid(step) => bid(store, *step),
+            Action::Bid(step) => bid(store, *step),
             _ => {}
         }
     }
 
-    fn look(&mut self, key: &[u8], act: &Act) {
+    fn look(&mut self, key: &[u8], action: &Action) {
         let store = &self.store;
         let geometry = store.geometry();
         // A damaged length is clamped to the buffer of its value, which ends with a cache line.
@@ -124,35 +124,35 @@ impl Exercise {
         let dim = geometry.vector_dim as usize;
         let _ = store.vector(key, &mut vector[..dim]);
         assert!(vector[dim..].iter().all(|one| *one == f32::INFINITY), "floats behind the vector");
-        self.look_on(key, act);
+        self.look_on(key, action);
     }
 
-    fn look_on(&mut self, key: &[u8], act: &Act) {
+    fn look_on(&mut self, key: &[u8], action: &Action) {
         let store = &self.store;
         let now = Some(Instant::now());
-        match act {
-            Act::Keep => {
+        match action {
+            Action::Keep => {
                 let handle = store.resolve(key).ok();
                 assert!(handle.is_none_or(|one| u64::from(one.slot()) < store.geometry().slots));
                 self.handles.extend(handle.filter(|_| self.handles.len() < 8));
             }
-            Act::Watch(first, second) => {
+            Action::Watch(first, second) => {
                 self.watchers.extend(store.watch(&[first % 64, second % 64]).ok());
             }
-            Act::WatchAll => self.watchers.extend(store.watch_all().ok()),
-            Act::Listen => {
+            Action::WatchAll => self.watchers.extend(store.watch_all().ok()),
+            Action::Listen => {
                 for watcher in &mut self.watchers {
                     (0..SIGNALS).take_while(|_| !matches!(watcher.try_next(), Ok(None))).count();
                     watcher.set_spin(Duration::ZERO);
                     let _ = watcher.wait(now);
                 }
             }
-            Act::Resync => self.watchers.iter_mut().for_each(|watcher| watcher.resync(|_| ())),
-            Act::Poll { back } => {
+            Action::Resync => self.watchers.iter_mut().for_each(|watcher| watcher.resync(|_| ())),
+            Action::Poll { back } => {
                 let epoch = store.epoch(key).unwrap_or((*back).into());
                 let _ = (store.poll(key, now), store.poll_after(key, epoch, now));
             }
-            Act::Read(orders, keys) => {
+            Action::Read(orders, keys) => {
                 let _ = store.tandem(key, &mut vec![Vec::new(); orders.count()]);
                 let keys = keys.map(|key| key.bytes());
                 store.get_many(&keys, &mut [0; 3 * 40], 40, &mut [Ok(0); 3]);
@@ -160,7 +160,7 @@ impl Exercise {
                     let _ = store.get(handle, &mut [0; 200]);
                 }
             }
-            Act::Inspect => self.look_around(),
+            Action::Inspect => self.look_around(),
             _ => {}
         }
         let surplus = self.watchers.len().saturating_sub(WATCHERS);

@@ -53,8 +53,8 @@ fn make(geometry: &Geometry) -> Specimen {
     let file = File::from(store.fd().try_clone_to_owned().expect("a descriptor"));
     file.read_exact_at(&mut bytes, 0).expect("a store's bytes");
     let word = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("a word"));
-    // The offsets that the header records (writer table, map, subscriptions, rings, index, slots, values, vectors), and those of
-    // the header's own parts: flags, counters, label subscriptions, bids, groups.
+    // The offsets that the header records (writer table, map, subscriptions, rings, index, slots, values, vectors), and
+    // those of the header's own parts: flags, counters, label subscriptions, bids, groups.
     let recorded = [72, 80, 88, 96, 112, 120, 136, 152].map(|at| word(at) as usize);
     let mut edges: Vec<_> = [256, 384, 512, 640, 768, 1024, 1536, 4096, 8192].into();
     edges.extend(recorded.into_iter().filter(|at| *at < bytes.len()));

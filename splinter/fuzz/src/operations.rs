@@ -4,7 +4,7 @@
 mod look;
 
 use crate::bids::Bids;
-use crate::case::{Act, Case, Step};
+use crate::case::{Action, Case, Step};
 use crate::listeners::Listener;
 use splinter::{Config, Error, Handle, Location, OpenOptions, Scrub, Store, StoreError, Writer};
 use splinter_testkit::model::names;
@@ -83,13 +83,15 @@ impl Run {
         let key = step.key.bytes();
         let count = self.writers.len();
         let writer = usize::from(step.writer) % count.max(1);
-        match (step.act.op(&key, &self.model.geometry), &step.act) {
-            (None, act) if !matches!(act, Act::SetAt(_) | Act::IntegerAt(_)) => self.look(act, &key),
+        match (step.action.op(&key, &self.model.geometry), &step.action) {
+            (None, action) if !matches!(action, Action::SetAt(_) | Action::IntegerAt(_)) => {
+                self.look(action, &key)
+            }
             (Some(op), _) if count == 0 => self.change_without_writer(&op),
             (None, _) if count == 0 => {}
             (Some(Op::SetMany(pairs)), _) => self.set_many(writer, &pairs),
             (Some(op), _) => self.change(writer, &key, &op),
-            (None, act) => self.change_by_handle(writer, act),
+            (None, action) => self.change_by_handle(writer, action),
         }
     }
 
@@ -171,18 +173,18 @@ impl Run {
     }
 
     /// Changes the key of the last handle, which may have been removed, and be there again in another slot.
-    fn change_by_handle(&mut self, writer: usize, act: &Act) {
+    fn change_by_handle(&mut self, writer: usize, action: &Action) {
         let Some(handle) = self.handles.last() else { return };
         let (writer, max) = (&mut self.writers[writer], self.model.geometry.max_value_len);
         let held = handle.key().as_ref().to_vec();
         let concerned = vec![(self.model.groups(&held), held.clone())];
         let lives = self.slots.get(&held) == Some(&handle.slot());
-        let (theirs, op) = match act {
-            Act::SetAt(body) => {
+        let (theirs, op) = match action {
+            Action::SetAt(body) => {
                 let body = body.bytes(max);
                 (writer.set(handle, &body).map(Reply::from), Op::Set(held, body))
             }
-            Act::IntegerAt(number) => {
+            Action::IntegerAt(number) => {
                 (writer.integer(handle, number.op()).map(Reply::from), Op::Integer(held, number.op()))
             }
             _ => unreachable!("done without a handle"),
@@ -197,25 +199,25 @@ impl Run {
     }
 
     /// Performs a step that needs no writer: looks, listens, opens, closes.
-    fn look(&mut self, act: &Act, key: &[u8]) {
+    fn look(&mut self, action: &Action, key: &[u8]) {
         let (store, model) = (&self.store, &self.model);
-        match act {
-            Act::Keep => match store.resolve(key) {
+        match action {
+            Action::Keep => match store.resolve(key) {
                 Ok(handle) => {
                     assert_eq!(Some(&handle.slot()), self.slots.get(key));
                     self.handles.push(handle);
                 }
                 Err(error) => assert_eq!(model.get(key).err(), Some(error)),
             },
-            Act::Watch(first, second) => {
+            Action::Watch(first, second) => {
                 let groups = [first % 64, second % 64];
                 self.listeners.push(Listener::to_groups(store, &groups));
                 assert!(store.watch(&[64]).is_err());
             }
-            Act::WatchAll => self.listeners.push(Listener::to_all(store)),
-            Act::Listen => self.listeners.iter_mut().for_each(Listener::listen),
-            Act::Resync => self.listeners.iter_mut().for_each(|one| one.resync(model)),
-            Act::Poll { back } => {
+            Action::WatchAll => self.listeners.push(Listener::to_all(store)),
+            Action::Listen => self.listeners.iter_mut().for_each(Listener::listen),
+            Action::Resync => self.listeners.iter_mut().for_each(|one| one.resync(model)),
+            Action::Poll { back } => {
                 let now = Some(Instant::now());
                 let epoch = store.epoch(key);
                 let old = epoch.map(|epoch| epoch.saturating_sub(u64::from(back % 3) * 2));
@@ -226,11 +228,13 @@ impl Run {
                 assert_eq!(store.poll_after(key, old.unwrap_or(0), now), expected);
                 assert_eq!(store.poll(key, now).err(), epoch.err().or(Some(Error::TimedOut)));
             }
-            Act::Read(orders, keys) => self.read_several(key, orders.count(), &keys.map(|key| key.bytes())),
-            Act::Writers(count) => self.register_writers(usize::from(*count) % 5),
-            Act::Reopen => self.reopen(),
-            Act::Bid(step) => self.bids.step(store, *step),
-            Act::Inspect => self.look_around(),
+            Action::Read(orders, keys) => {
+                self.read_several(key, orders.count(), &keys.map(|key| key.bytes()))
+            }
+            Action::Writers(count) => self.register_writers(usize::from(*count) % 5),
+            Action::Reopen => self.reopen(),
+            Action::Bid(step) => self.bids.step(store, *step),
+            Action::Inspect => self.look_around(),
             _ => unreachable!("an operation of a writer's"),
         }
     }

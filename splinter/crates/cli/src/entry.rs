@@ -120,7 +120,7 @@ impl Entry {
         })
     }
 
-    /// Sets a key in a store to exactly this entry. Whatever else the key had is removed. Readers may see intermediate
+    /// Sets a key in a store to exactly this entry. This removes all else that the key had. Readers may see intermediate
     /// states. Fails with [`Error::WrongType`] for bytes that encode no number, if they are to be a `BIGUINT` and the
     /// key is none yet. After an error of type, length or dimension the key is unchanged.
     pub(crate) fn put(&self, writer: &mut Writer) -> Result<(), Error> {

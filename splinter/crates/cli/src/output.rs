@@ -273,10 +273,7 @@ mod tests {
                 json_text(&json!(text)),
                 shown(text.as_bytes()),
             ];
-            assert!(
-                forms.iter().all(|form| !form.contains(char) && form.contains('\\')),
-                "{forms:?}"
-            );
+            assert!(forms.iter().all(|form| !form.contains(char) && form.contains('\\')), "{forms:?}");
             assert_eq!(serde_json::from_str::<String>(&forms[1]).unwrap(), text);
         }
         // Ordinary text keeps its joiners, and a pipe gets every byte.

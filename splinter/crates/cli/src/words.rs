@@ -9,7 +9,7 @@ use std::fmt;
 /// A word. It is bytes, since keys and values are.
 pub(crate) type Word = Vec<u8>;
 
-/// The error of [`split`]: what the line leaves unfinished.
+/// The error of [`split`]: the part of the line that is not finished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unfinished {
     Quote(char),

@@ -47,7 +47,8 @@ impl Model {
         }
     }
 
-    /// Asserts that the store holds the model's keys and no others, has its flags, level, labels and their groups, and is sound.
+    /// Asserts that the store holds the model's keys and no others, has its flags, level, labels and their groups, and is
+    /// sound.
     #[track_caller]
     pub fn assert_store(&self, store: &Store) {
         for key in self.entries.keys() {

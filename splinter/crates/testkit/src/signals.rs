@@ -23,7 +23,7 @@ pub fn soon() -> Option<Instant> {
     Some(Instant::now() + Duration::from_millis(5))
 }
 
-/// Takes all there is word of.
+/// Takes all signals that there are.
 pub fn drain(watcher: &mut Watcher) -> Vec<Change> {
     std::iter::from_fn(|| watcher.try_next().expect("no lag")).collect()
 }
@@ -33,7 +33,7 @@ pub fn name_of(change: &Change) -> String {
     change.key.as_ref().expect("a key").to_string()
 }
 
-/// Takes the names of all keys there is word of.
+/// Takes all signals. Returns the names of their keys.
 pub fn names(watcher: &mut Watcher) -> Vec<String> {
     drain(watcher).iter().map(name_of).collect()
 }
@@ -57,11 +57,11 @@ pub fn join_groups(writer: &mut Writer) {
     writer.label(KEY, LABEL).unwrap();
 }
 
-/// Does something to the key.
-pub type Act = fn(&mut Writer) -> Result<(), Error>;
+/// Performs an operation on the key.
+pub type Operation = fn(&mut Writer) -> Result<(), Error>;
 
 /// Every kind of change to a value that is text, by its name.
-pub const CHANGES: [(&str, Act); 20] = [
+pub const CHANGES: [(&str, Operation); 20] = [
     ("set", |w| w.set(KEY, b"other")),
     ("set to the same", |w| w.set(KEY, b"text")),
     ("set a resolved key", |w| {
@@ -92,7 +92,7 @@ pub const CHANGES: [(&str, Act); 20] = [
 ];
 
 /// Every kind of change to a value that is a number.
-pub const NUMBER_CHANGES: [(&str, Act); 7] = [
+pub const NUMBER_CHANGES: [(&str, Operation); 7] = [
     ("count", |w| w.integer(KEY, IntegerOp::Inc(1)).map(drop)),
     ("and nothing", |w| w.integer(KEY, IntegerOp::And(u64::MAX)).map(drop)),
     ("count a resolved key", |w| {

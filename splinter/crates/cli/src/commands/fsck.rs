@@ -137,8 +137,8 @@ fn beside(store: &Path) -> PathBuf {
     (1..).map(name).find(is_free).unwrap_or_else(|| name(1))
 }
 
-/// Inspects a store, and again while it seems damaged. Counts only what every inspection found: what a writer has not
-/// finished yet does not last.
+/// Inspects a store, and again while it seems damaged. Counts only damage that every inspection found: an operation that a
+/// writer has not finished yet looks like damage for a moment.
 fn inspect(store: &Store) -> Result<Inspection, StoreError> {
     let mut least = store.inspect()?;
     for _ in 0..RECHECKS {

@@ -1,4 +1,4 @@
-//! What nearly every command uses.
+//! The imports of nearly every command.
 
 pub(super) use crate::command::{Call, Command};
 pub(super) use crate::failure::Failure;
