@@ -78,8 +78,8 @@ fn raw_clone() -> libc::pid_t {
 }
 
 #[test]
-fn children_of_every_kind_are_told_that_a_writer_is_their_parents() {
-    alone("children_of_every_kind_are_told_that_a_writer_is_their_parents", || {
+fn children_of_every_kind_get_an_error_from_a_writer_of_their_parent() {
+    alone("children_of_every_kind_get_an_error_from_a_writer_of_their_parent", || {
         let store = store(geometry(8, 64, 0, 4));
         let mut writer = store.writer().unwrap();
         writer.set("k", b"parent").unwrap();

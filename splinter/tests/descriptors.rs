@@ -69,8 +69,8 @@ fn a_descriptor_is_readable_while_there_is_a_change_to_take_and_only_then() {
 }
 
 #[test]
-fn a_new_descriptor_tells_of_what_came_since_the_watch_began() {
-    alone("a_new_descriptor_tells_of_what_came_since_the_watch_began", || {
+fn a_new_descriptor_is_readable_after_changes_since_the_watch_began() {
+    alone("a_new_descriptor_is_readable_after_changes_since_the_watch_began", || {
         let (store, mut writer) = grouped(Scrub::Hybrid);
         let watcher = store.watch(&[GROUP]).unwrap();
         writer.set(KEY, b"1").unwrap();

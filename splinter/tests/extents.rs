@@ -66,9 +66,9 @@ fn inherit(store: &Store, what: &str) {
 }
 
 #[test]
-fn a_writer_that_dies_in_an_insert_of_eight_bytes_costs_nobody_any_memory() {
+fn a_writer_that_dies_in_an_insert_of_eight_bytes_costs_no_memory() {
     const STRIDE: u64 = 149;
-    alone("a_writer_that_dies_in_an_insert_of_eight_bytes_costs_nobody_any_memory", || {
+    alone("a_writer_that_dies_in_an_insert_of_eight_bytes_costs_no_memory", || {
         let Some(mounts) = Mounts::try_new() else { return };
         Forked::new(|| {
             mounts.tmpfs("/dev/shm", "size=64m");
@@ -172,7 +172,7 @@ fn leave(mounts: &Mounts, pages: u64) -> Filler {
 }
 
 #[test]
-fn what_a_writer_left_that_died_for_want_of_room_is_recovered_without_any() {
+fn a_writer_that_died_for_want_of_room_is_recovered_without_memory() {
     type Change = fn(&mut Writer) -> Result<(), Error>;
     let changes: [(&str, Change); 5] = [
         ("insert", |writer| writer.set("new", &[3; 200_000])),
@@ -181,7 +181,7 @@ fn what_a_writer_left_that_died_for_want_of_room_is_recovered_without_any() {
         ("tandem", |writer| writer.set_tandem("long", &[&[3; 200_000], &[3; 200_000]])),
         ("vector", |writer| writer.set_vector("short", &[3.0; 50_000])),
     ];
-    alone("what_a_writer_left_that_died_for_want_of_room_is_recovered_without_any", || {
+    alone("a_writer_that_died_for_want_of_room_is_recovered_without_memory", || {
         let Some(mounts) = Mounts::try_new() else { return };
         Forked::new(|| {
             mounts.tmpfs("/dev/shm", "size=4m");
@@ -239,9 +239,9 @@ fn what_a_writer_left_that_died_for_want_of_room_is_recovered_without_any() {
 }
 
 #[test]
-fn recovery_of_a_huge_value_touches_what_was_written_of_it() {
+fn recovery_of_a_huge_value_touches_only_its_written_bytes() {
     const LEN: usize = 256 * MIB;
-    alone("recovery_of_a_huge_value_touches_what_was_written_of_it", || {
+    alone("recovery_of_a_huge_value_touches_only_its_written_bytes", || {
         for scrub in Scrub::ALL {
             let store = Store::anonymous(&config(geometry(2, LEN as u64, 0, 3), scrub)).unwrap();
             store.writer().unwrap().set("huge", b"8 bytes.").unwrap();

@@ -262,8 +262,8 @@ fn on_a_read_only_file_system_stores_are_read_and_nothing_else() {
 }
 
 #[test]
-fn who_has_no_permission_is_told_and_changes_nothing() {
-    alone("who_has_no_permission_is_told_and_changes_nothing", || {
+fn calls_without_permission_fail_and_change_nothing() {
+    alone("calls_without_permission_fail_and_change_nothing", || {
         // The superuser may do everything, so it becomes somebody else first.
         Forked::new(|| {
             splinter_testkit::faults::become_nobody();

@@ -285,9 +285,9 @@ fn a_change_in_force_is_heard_of_wherever_its_writer_is_killed() {
 }
 
 #[test]
-fn who_waits_for_moments_only_looks_after_the_dead_as_well() {
+fn short_waits_recover_dead_writers_too() {
     // Invariants 7 and 14: as event loops do, and those to whom other changes come all the while.
-    alone("who_waits_for_moments_only_looks_after_the_dead_as_well", || {
+    alone("short_waits_recover_dead_writers_too", || {
         let moment = || Some(Instant::now() + Duration::from_millis(5));
         for waits in ["for a group", "for a group that is busy", "for the key"] {
             let store = store_with_key(OPERATIONS[0], true, Scrub::Hybrid);

@@ -233,7 +233,7 @@ fn every_word_of_the_header_is_checked_or_harmless() {
 }
 
 #[test]
-fn what_is_no_regular_file_is_refused() {
+fn files_that_are_not_regular_are_refused() {
     let directory = Folder::new();
     let bytes = specimen(&directory);
     std::fs::write(directory.join("store"), bytes).unwrap();

@@ -208,8 +208,8 @@ fn lock_all(path: &std::path::Path) -> File {
 }
 
 #[test]
-fn one_who_may_only_read_stops_no_writer() {
-    alone("one_who_may_only_read_stops_no_writer", || {
+fn a_process_that_may_only_read_stops_no_writer() {
+    alone("a_process_that_may_only_read_stops_no_writer", || {
         let name = Named::new();
         let store = Store::create(&name.0, &config(geometry(8, LEN as u64, 0, 4), Scrub::Hybrid)).unwrap();
         let _reader = lock_all(&name.path());
@@ -442,8 +442,8 @@ fn robust_mutex() -> Box<Mutex> {
 }
 
 #[test]
-fn descriptors_that_were_closed_cost_what_takes_one_and_nothing_else() {
-    alone("descriptors_that_were_closed_cost_what_takes_one_and_nothing_else", || {
+fn closed_descriptors_break_only_calls_that_need_one() {
+    alone("closed_descriptors_break_only_calls_that_need_one", || {
         let store = store(geometry(8, 64, 0, 4));
         let passed = store.fd().try_clone_to_owned().unwrap();
         close_from(3);
@@ -470,7 +470,7 @@ fn descriptors_that_were_closed_cost_what_takes_one_and_nothing_else() {
 }
 
 #[test]
-fn a_thread_is_told_when_it_has_as_many_writers_as_the_kernel_follows() {
+fn a_thread_gets_an_error_at_as_many_writers_as_the_kernel_follows() {
     let stores = [(); 2].map(|()| store(geometry(1, 8, 0, 1_000)));
     let mut writers = Vec::new();
     let refused = loop {

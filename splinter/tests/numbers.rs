@@ -73,7 +73,7 @@ fn decimal_text_converts_when_it_is_promoted_and_other_text_is_refused() {
 }
 
 #[test]
-fn eight_bytes_are_an_integer_whatever_they_look_like_to_who_says_so() {
+fn eight_bytes_are_an_integer_by_its_own_call_whatever_they_look_like() {
     let store = store(geometry(2, 32, 3, 2));
     let mut writer = store.writer().unwrap();
     for text in [*b"12345678", *b"eighteen", [1, 0, 0, 0, 0, 0, 0, 0]] {

@@ -33,9 +33,9 @@ fn both_openers_get_a_writer_id(location: &Location) {
 }
 
 #[test]
-fn on_an_overlay_nobody_is_robbed_and_bids_are_refused() {
+fn on_an_overlay_no_writer_loses_its_id_and_bids_are_refused() {
     let directory = Folder::new();
-    alone("on_an_overlay_nobody_is_robbed_and_bids_are_refused", || {
+    alone("on_an_overlay_no_writer_loses_its_id_and_bids_are_refused", || {
         let Some(mounts) = Mounts::try_new() else { return };
         let base = directory.join("base");
         mounts.tmpfs(&base, "size=16m");
@@ -56,8 +56,8 @@ fn on_an_overlay_nobody_is_robbed_and_bids_are_refused() {
 }
 
 #[test]
-fn a_thread_with_descriptors_of_its_own_robs_nobody() {
-    alone("a_thread_with_descriptors_of_its_own_robs_nobody", || {
+fn a_thread_with_descriptors_of_its_own_takes_no_living_writers_id() {
+    alone("a_thread_with_descriptors_of_its_own_takes_no_living_writers_id", || {
         let (name, directory) = (Named::new(), Folder::new());
         let store = Store::create(&name.0, &config(geometry(8, 64, 0, 2), Scrub::Hybrid)).unwrap();
         let _first = store.writer().unwrap();
@@ -81,7 +81,7 @@ fn a_thread_with_descriptors_of_its_own_robs_nobody() {
 }
 
 #[test]
-fn a_lock_on_the_whole_file_keeps_nobody_from_registering() {
+fn a_lock_on_the_whole_file_keeps_no_writer_from_registering() {
     let name = Named::new();
     let store = Store::create(&name.0, &config(geometry(8, 64, 0, 2), Scrub::Hybrid)).unwrap();
     drop(store);

@@ -21,7 +21,7 @@ fn small() -> Store {
 }
 
 #[test]
-fn what_is_written_is_read_back_the_same() {
+fn a_written_profile_is_read_back_the_same() {
     let full = Profile {
         tuning: Tuning {
             claim_patience: 0,
@@ -42,7 +42,7 @@ fn what_is_written_is_read_back_the_same() {
 }
 
 #[test]
-fn what_is_not_said_is_as_it_would_be_without() {
+fn a_missing_setting_keeps_the_callers_value() {
     let asked = Config { geometry: SMALL, scrub: Scrub::Full, ..Config::default() };
     assert_eq!(Profile::default().over(asked.clone()), asked);
     let text = "# words\n\n[store] # more\nmemory = \"interleave\"\nslot_factor = 0_3\n";
@@ -52,7 +52,7 @@ fn what_is_not_said_is_as_it_would_be_without() {
 }
 
 #[test]
-fn what_is_wrong_is_said_with_its_line() {
+fn an_error_names_its_line() {
     for (text, word) in [
         ("[process]\nspin = 5", "line 2: there is no 'spin'"),
         ("[process]\nspin_ns = -5", "line 2: -5 is not a whole number"),
@@ -166,7 +166,7 @@ fn the_environment_names_the_profile_of_a_process() {
 }
 
 #[test]
-fn what_a_process_asks_for_itself_wins_over_the_environment() {
+fn a_call_of_the_process_wins_over_the_environment() {
     if std::env::var_os(SEEN).is_some() {
         Tuning { claim_patience: 5, ..Tuning::default() }.apply().expect("within bounds");
         let _store = small();
@@ -175,6 +175,6 @@ fn what_a_process_asks_for_itself_wins_over_the_environment() {
     }
     let folder = Folder::new();
     let other = folder.put("profile-other", "[process]\nclaim_patience = 77\n");
-    let said = under("what_a_process_asks_for_itself_wins_over_the_environment", &other);
+    let said = under("a_call_of_the_process_wins_over_the_environment", &other);
     assert!(said.contains("claim_patience: 5,"), "{said}");
 }

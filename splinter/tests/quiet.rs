@@ -13,7 +13,7 @@ fn counts(store: &Store) -> Vec<u64> {
 }
 
 #[test]
-fn a_quiet_change_is_heard_by_no_group_and_by_whoever_watches_all_or_polls() {
+fn a_quiet_change_signals_no_group_but_the_whole_store_and_polls() {
     for scrub in [Scrub::None, Scrub::Hybrid, Scrub::Full] {
         for (is_number, changes) in [(false, &CHANGES[..]), (true, &NUMBER_CHANGES[..])] {
             for (name, change) in changes {
@@ -61,8 +61,8 @@ fn quiet_ends_with_the_call_even_if_that_panics() {
 }
 
 #[test]
-fn a_quiet_writer_tells_the_groups_what_a_dead_one_did() {
-    alone("a_quiet_writer_tells_the_groups_what_a_dead_one_did", || {
+fn a_quiet_writer_signals_the_groups_for_a_dead_one() {
+    alone("a_quiet_writer_signals_the_groups_for_a_dead_one", || {
         let quiet: [Operation; 3] = [
             |writer| writer.quietly(|writer| writer.label(KEY, 1)),
             |writer| writer.quietly(|writer| writer.unset(KEY).map(drop)),
@@ -87,7 +87,7 @@ fn a_quiet_writer_tells_the_groups_what_a_dead_one_did() {
 }
 
 #[test]
-fn whoever_watches_later_hears_of_all_since_the_mark() {
+fn later_watchers_get_all_changes_since_the_mark() {
     let named = Named::new();
     let store = Store::create(&named.0, &config(geometry(12, 100, 2, 4), Scrub::Hybrid)).unwrap();
     let mut writer = store.writer().unwrap();

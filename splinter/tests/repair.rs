@@ -179,7 +179,7 @@ fn of_two_slots_of_a_key_the_one_that_readers_find_stays() {
 }
 
 #[test]
-fn what_cannot_be_a_key_is_given_up() {
+fn slots_with_impossible_keys_are_given_up() {
     let damaged = DamagedStore::new();
     damaged.write(damaged.record("key9") + 32, 0);
     let record = damaged.record("key8");
@@ -266,7 +266,7 @@ fn stores_damaged_at_random_are_sound_afterwards() {
 }
 
 #[test]
-fn beside_a_living_writer_only_what_the_dead_left_is_mended() {
+fn beside_a_living_writer_only_claims_of_dead_ones_are_repaired() {
     let damaged = DamagedStore::new();
     let record = damaged.record("key7");
     damaged.write(damaged.entry("key3"), 0);
@@ -283,8 +283,8 @@ fn beside_a_living_writer_only_what_the_dead_left_is_mended() {
 }
 
 #[test]
-fn what_a_killed_writer_left_is_mended_and_readers_go_on_meanwhile() {
-    alone("what_a_killed_writer_left_is_mended_and_readers_go_on_meanwhile", || {
+fn claims_of_a_killed_writer_are_repaired_while_readers_go_on() {
+    alone("claims_of_a_killed_writer_are_repaired_while_readers_go_on", || {
         let name = Named::new();
         let config = config(geometry(32, 100, 0, 4), Scrub::Hybrid);
         let store = Store::create(&name.0, &config).unwrap();

@@ -58,7 +58,7 @@ fn assert_signalled(
 }
 
 #[test]
-fn every_change_is_told_to_each_group_of_its_key_once() {
+fn every_change_signals_each_group_of_its_key_once() {
     // Invariant 14.
     for scrub in Scrub::ALL {
         for (what, change) in CHANGES {
@@ -78,7 +78,7 @@ fn every_change_is_told_to_each_group_of_its_key_once() {
 }
 
 #[test]
-fn an_operation_on_what_is_not_yet_a_number_word_is_told_with_each_of_its_steps() {
+fn an_operation_that_first_makes_a_number_word_signals_each_of_its_steps() {
     // Invariant 14: such an operation first makes the slot ready, which is a change by itself.
     for scrub in Scrub::ALL {
         for (what, change) in &NUMBER_CHANGES[..4] {
@@ -101,7 +101,7 @@ fn an_operation_on_what_is_not_yet_a_number_word_is_told_with_each_of_its_steps(
 }
 
 #[test]
-fn a_tandem_is_told_once_to_each_group_and_order_by_order_to_who_watches_all() {
+fn a_tandem_signals_each_group_once_and_the_whole_store_for_each_order() {
     // Invariants 11 and 14.
     for scrub in Scrub::ALL {
         let (store, mut writer) = grouped(scrub);
@@ -189,7 +189,7 @@ fn routes_go_with_the_key() {
 }
 
 #[test]
-fn changes_are_told_in_order_and_removals_without_a_key() {
+fn changes_are_signalled_in_order_and_removals_without_a_key() {
     // Invariants 6 and 14.
     let store = store(geometry(8, 64, 0, 2));
     let mut writer = store.writer().unwrap();
@@ -221,7 +221,7 @@ fn changes_are_told_in_order_and_removals_without_a_key() {
 }
 
 #[test]
-fn what_changes_nothing_tells_nobody() {
+fn calls_that_change_nothing_signal_nothing() {
     // Invariants 13 and 14.
     for scrub in Scrub::ALL {
         let store = Store::anonymous(&config(geometry(2, 100, 2, 4), scrub)).unwrap();
@@ -274,9 +274,9 @@ fn what_changes_nothing_tells_nobody() {
 }
 
 #[test]
-fn an_attempt_on_a_key_that_another_holds_tells_nobody() {
+fn an_attempt_on_a_claimed_key_signals_nothing() {
     // Invariants 5 and 14.
-    alone("an_attempt_on_a_key_that_another_holds_tells_nobody", || {
+    alone("an_attempt_on_a_claimed_key_signals_nothing", || {
         let store = store(geometry(8, 1 << 18, 2, 4));
         let mut writer = store.writer().unwrap();
         store.register_labels(LABEL, 7).unwrap();
@@ -302,7 +302,7 @@ fn an_attempt_on_a_key_that_another_holds_tells_nobody() {
 }
 
 #[test]
-fn a_pulse_is_told_once_to_each_group_and_changes_nothing() {
+fn a_pulse_signals_each_group_once_and_changes_nothing() {
     // Invariant 14.
     let (store, mut writer) = grouped(Scrub::Hybrid);
     let (epoch, changes) = (store.epoch(KEY), store.header().epoch);
@@ -339,7 +339,7 @@ fn groups_are_numbered_from_0_to_63() {
 }
 
 #[test]
-fn who_falls_a_ring_behind_lags_and_goes_on() {
+fn a_watcher_a_ring_behind_lags_and_goes_on() {
     // Invariant 14; a ring has as many entries as there are slots, rounded up, 64 to 4,096.
     for (slots, ring) in [(1, 64), (64, 64), (65, 128), (4096, 4096), (5000, 4096)] {
         let store = store(geometry(slots, 8, 0, 1));
@@ -397,7 +397,7 @@ fn a_watch_of_the_whole_store_costs_nothing_once_nobody_reads() {
 }
 
 #[test]
-fn who_watches_all_misses_nothing_silently_when_the_watch_ends_and_is_revived() {
+fn a_watcher_of_the_whole_store_misses_nothing_silently_when_the_watch_ends() {
     // Invariant 14: the watch ends while there is still word in the ring of what came before.
     for ahead in 1..40 {
         for revived_by in ["itself", "another", "one that lags"] {
@@ -465,9 +465,9 @@ fn resync_tells_of_every_key_that_is_watched_and_of_no_other() {
 }
 
 #[test]
-fn what_a_stopped_writer_holds_during_a_resync_is_told_later() {
+fn changes_of_a_stopped_writer_during_a_resync_are_signalled_later() {
     // Invariants 8 and 14.
-    alone("what_a_stopped_writer_holds_during_a_resync_is_told_later", || {
+    alone("changes_of_a_stopped_writer_during_a_resync_are_signalled_later", || {
         let store = store(geometry(8, 1 << 18, 2, 4));
         let mut writer = store.writer().unwrap();
         writer.set(KEY, b"text").unwrap();

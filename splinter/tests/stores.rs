@@ -156,7 +156,7 @@ fn keys_and_labels_are_listed() {
 }
 
 #[test]
-fn what_is_resident_and_where_is_told() {
+fn residency_reports_how_much_memory_is_where() {
     let store = store(geometry(1 << 16, 4096, 0, 2));
     let before = store.residency().unwrap();
     let mut writer = store.writer().unwrap();

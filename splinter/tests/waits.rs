@@ -48,9 +48,9 @@ fn a_poll_ends_at_its_deadline_however_long_the_tuning_spins() {
 }
 
 #[test]
-fn who_spins_for_ever_is_told_when_the_watch_of_the_whole_store_ends() {
+fn a_spinning_watcher_learns_that_the_watch_of_the_whole_store_ended() {
     // Invariant 14: nothing is put in the ring any more, which is all that who spins looks at each time.
-    alone("who_spins_for_ever_is_told_when_the_watch_of_the_whole_store_ends", || {
+    alone("a_spinning_watcher_learns_that_the_watch_of_the_whole_store_ended", || {
         let (store, mut writer) = grouped(Scrub::Hybrid);
         let mut watcher = store.watch_all().unwrap();
         watcher.set_spin(Duration::MAX);
