@@ -10,7 +10,7 @@ struct Bid {
     id: u32,
     intent: Intent,
     priority: u8,
-    /// When it was made, if that is known; a renewed bid is younger than all bids of which that is known.
+    /// The time of the claim, as the step gives it. A renewed bid gets a later one than all others.
     claimed_at: u64,
     expired: bool,
 }
@@ -33,7 +33,7 @@ fn refusal(answer: Result<(), BidError>) -> Result<(), Refusal> {
         BidError::TableFull => Refusal::Full,
         BidError::Taken { .. } => Refusal::Taken,
         BidError::Unknown { .. } => Refusal::Unknown,
-        error => panic!("one process alone was told that {error}"),
+        error => panic!("one process alone got the error: {error}"),
     })
 }
 

@@ -74,7 +74,7 @@ impl Listener {
         let mut seen = BTreeSet::new();
         self.watcher.resync(|change| {
             let key = change.key.expect("a resync reports keys");
-            assert!(seen.insert(key.as_ref().to_vec()), "told of twice");
+            assert!(seen.insert(key.as_ref().to_vec()), "reported twice");
         });
         let watched = |key: &&Vec<u8>| self.groups.is_none_or(|mine| mine & model.groups(key) != 0);
         assert_eq!(seen, model.entries.keys().filter(watched).cloned().collect());
