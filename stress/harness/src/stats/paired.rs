@@ -26,9 +26,9 @@ pub struct Paired {
 }
 
 impl FromIterator<f64> for Paired {
-    /// Collects ratios; those that are not finite are left out.
+    /// Collects ratios; those that are not finite, or not greater than 0, are left out: they have no logarithm.
     fn from_iter<I: IntoIterator<Item = f64>>(ratios: I) -> Self {
-        Self { ratios: ratios.into_iter().filter(|ratio| ratio.is_finite()).collect() }
+        Self { ratios: ratios.into_iter().filter(|&ratio| ratio.is_finite() && ratio > 0.0).collect() }
     }
 }
 
@@ -177,7 +177,10 @@ mod tests {
         let middle = Some(Middle { q1: 2.0, median: 2.0, q3: 2.0 });
         assert_eq!(Paired::of(values, limits).middle(), middle);
         assert_eq!(Paired::of([], limits).middle(), None);
-        assert_eq!(Paired::of([Some(1.0)], [Some(0.0)]), Paired::default());
+        let nothing = [(1.0, 0.0), (0.0, 1.0), (-1.0, 1.0)];
+        for (value, limit) in nothing {
+            assert_eq!(Paired::of([Some(value)], [Some(limit)]), Paired::default());
+        }
     }
 
     #[test]
