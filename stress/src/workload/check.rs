@@ -6,7 +6,7 @@ use crate::choice::{KeyChoice, MOST_ZIPF_KEYS};
 use crate::event_log::{Event, MAX_SIZE, words_for};
 use crate::mix::Op;
 use crate::open_loop::Arrivals;
-use crate::options::{Backing, Memory, Pin, Span};
+use crate::options::{Backing, Huge, Memory, Pin, Span};
 use crate::proof::value::SHORTEST_ORDER;
 use crate::proof::{value, vector};
 use splinter::Tuning;
@@ -138,6 +138,8 @@ impl Workload {
         let keys = self.key_sets();
         let values = match self.backing {
             Backing::File(_) => 0,
+            // These pages were set aside for them: the kernel does not count them as available.
+            _ if self.huge_pages == Huge::Hugetlb => 0,
             _ => u128::from(keys.values.end) + u128::from(keys.groups.end) * u128::from(self.orders),
         };
         // At least: each key has a value, and each worker a buffer for one.
@@ -236,9 +238,12 @@ mod tests {
         workload.history = None;
         workload.value_len = "4294967232".parse().unwrap();
         assert!(refused(&workload, 1 << 40).contains("--value-len"));
-        // In a file there is room for them, but not in the workers.
-        workload.backing = "file:x".parse().unwrap();
-        assert_eq!(workload.check_memory(16 << 30), Ok(()));
-        refused(&workload, 4 << 30);
+        // In a file, and in huge pages that were set aside, there is room for them, but not in the workers.
+        let in_file = Workload { backing: "file:x".parse().unwrap(), ..workload.clone() };
+        let in_huge_pages = Workload { huge_pages: Huge::Hugetlb, ..workload };
+        for workload in [in_file, in_huge_pages] {
+            assert_eq!(workload.check_memory(16 << 30), Ok(()));
+            refused(&workload, 4 << 30);
+        }
     }
 }
