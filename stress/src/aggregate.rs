@@ -192,8 +192,7 @@ impl Evidence<'_> {
         if self.workload.rate.is_some() && self.timing.sleeps {
             return None;
         }
-        // How many processors writers and readers could have kept busy.
-        let busy = self.plan.processors.min(self.workload.operators() as usize);
+        let busy = self.plan.kept_busy(self.workload);
         let worked: Option<u64> = self.reports.iter().flatten().map(|report| report.worked_ns).sum();
         let share = worked? as f64 * 1e-9 / (window_s * busy as f64);
         share.is_finite().then(|| (share.min(1.0) * 1e3).round() / 1e3)

@@ -143,7 +143,7 @@ pub(crate) fn run_on(
     // Warm up, measure, stop.
     let mut warmup = (Duration::ZERO, "none", None);
     let (mut started, mut measured) = (SystemTime::now(), Duration::ZERO);
-    let taken = Taken::from_now();
+    let taken = Taken::from_now().keeping_busy(plan.kept_busy(workload));
     if in_place && !interrupted {
         progress.step("warming up");
         warmup = warm_up(workload, &shared, &mut workers);

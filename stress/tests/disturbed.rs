@@ -31,9 +31,19 @@ impl Drop for Burners {
 
 #[test]
 fn a_run_of_fixed_work_beside_other_load_is_labelled_and_gives_no_verdict_on_its_figures() {
+    check("--ops 400k");
+}
+
+#[test]
+fn a_run_for_a_fixed_time_beside_other_load_is_labelled_and_gives_no_verdict_on_its_figures() {
+    check("--warmup 0s --duration 1s");
+}
+
+/// Runs a span of work beside other load.
+fn check(span: &str) {
     let _burners = Burners::start(2 * splinter_harness::affinity::allowed().len());
-    let line = "run --writers 1 --readers 1 --keys 64 --scrub none --pin none --ops 400k";
-    let (code, run) = record(line);
+    let line = format!("run --writers 1 --readers 1 --keys 64 --scrub none --pin none {span}");
+    let (code, run) = record(&line);
     assert_eq!((code, &run["verdict"]), (Some(0), &"pass".into()));
     let causes = run["environment"]["disturbances"].to_string();
     assert!(causes.contains(r#""cause":"other_load""#), "{causes}");
@@ -43,6 +53,6 @@ fn a_run_of_fixed_work_beside_other_load_is_labelled_and_gives_no_verdict_on_its
     assert_eq!((code, &judged["verdict"]), (Some(4), &"inconclusive".into()));
     assert_eq!(judged["environment"]["rounds_again"], 1);
     assert!(judged["reasons"][0].as_str().unwrap().starts_with("DISTURBED because"));
-    let text = String::from_utf8(stress(line).stdout).unwrap();
+    let text = String::from_utf8(stress(&line).stdout).unwrap();
     assert!(text.contains("no verdict, DISTURBED because other processes took"), "{text}");
 }

@@ -33,9 +33,9 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// Returns the greatest share of the time that is let pass.
+    /// Returns the greatest share of the time that is tolerated.
     #[must_use]
-    pub fn most(self) -> f64 {
+    pub fn tolerated(self) -> f64 {
         match self {
             Self::Steal | Self::Quota => 0.01,
             Self::OtherLoad => 0.1,
@@ -66,7 +66,7 @@ pub struct Disturbance {
     pub cause: Cause,
     /// For how long, in milliseconds, all processors together.
     pub ms: u64,
-    /// The share of the processors' time, or of the time, that this is.
+    /// The share that this is of the time of the processors that the measurement can keep busy, or of the time.
     pub share: f64,
 }
 
@@ -78,7 +78,7 @@ pub fn disturbed(disturbances: &[Disturbance]) -> Option<String> {
             "{} {:.1} % of the time ({:.0} % at most)",
             it.cause.words(),
             it.share * 100.0,
-            it.cause.most() * 100.0
+            it.cause.tolerated() * 100.0
         )
     };
     let words: Vec<String> = disturbances.iter().map(words).collect();
@@ -89,8 +89,9 @@ pub fn disturbed(disturbances: &[Disturbance]) -> Option<String> {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Spent {
     elapsed_ms: f64,
-    /// Of all processors that may be used.
+    /// Of the processors that the measurement can keep busy.
     available_ms: f64,
+    own_ms: u64,
     steal_ms: u64,
     quota_ms: u64,
     others_ms: u64,
@@ -99,10 +100,12 @@ struct Spent {
 
 impl Spent {
     fn judge(&self) -> Vec<Disturbance> {
+        // What others had of processors that the measurement left idle took nothing from it.
+        let lacking_ms = (self.available_ms as u64).saturating_sub(self.own_ms);
         let all = [
             (Cause::Steal, self.steal_ms, self.available_ms),
             (Cause::Quota, self.quota_ms, self.available_ms),
-            (Cause::OtherLoad, self.others_ms, self.available_ms),
+            (Cause::OtherLoad, self.others_ms.min(lacking_ms), self.available_ms),
             (Cause::MemoryPressure, self.memory_ms, self.elapsed_ms),
         ];
         let all = all.into_iter().map(|(cause, ms, of)| Disturbance {
@@ -111,12 +114,13 @@ impl Spent {
             // Ticks are coarse: a little more than all there is may be counted.
             share: (ms as f64 / of.max(1.0) * 1e4).round().min(1e4) / 1e4,
         });
-        all.filter(|it| it.ms >= LEAST_MS && it.share > it.cause.most()).collect()
+        all.filter(|it| it.ms >= LEAST_MS && it.share > it.cause.tolerated()).collect()
     }
 
     fn add(&mut self, other: &Self) {
         self.elapsed_ms += other.elapsed_ms;
         self.available_ms += other.available_ms;
+        self.own_ms += other.own_ms;
         self.steal_ms += other.steal_ms;
         self.quota_ms += other.quota_ms;
         self.others_ms += other.others_ms;
@@ -129,6 +133,8 @@ impl Spent {
 pub struct Usage {
     at: Instant,
     processors: Vec<usize>,
+    /// How many of them the measurement can keep busy.
+    usable: usize,
     steal_ms: u64,
     /// Of all processors of the machine.
     machine_steal_ms: u64,
@@ -142,6 +148,15 @@ impl Usage {
     /// Reads them, for the processors that the calling thread may use: before it is pinned.
     pub fn now() -> Self {
         Self::of(affinity::allowed())
+    }
+
+    /// Judges a measurement that can keep only so many of the processors busy.
+    pub fn keeping_busy(self, processors: usize) -> Self {
+        Self { usable: processors.min(self.processors.len()), ..self }
+    }
+
+    fn again(&self) -> Self {
+        Self::of(self.processors.clone()).keeping_busy(self.usable)
     }
 
     fn of(processors: Vec<usize>) -> Self {
@@ -158,13 +173,14 @@ impl Usage {
             own_ms,
             memory_us: stalled_us(&text("/proc/pressure/memory")),
             groups: Groups::read(),
+            usable: processors.len(),
             processors,
         }
     }
 
     /// Returns what the hypervisor took of all processors since, in milliseconds, what quotas took, and the disturbances.
     pub fn since(&self) -> (u64, Option<CpuQuota>, Vec<Disturbance>) {
-        let now = Self::of(self.processors.clone());
+        let now = self.again();
         let steal_ms = now.machine_steal_ms.saturating_sub(self.machine_steal_ms);
         (steal_ms, now.groups.since(&self.groups), now.spent(self).judge())
     }
@@ -176,7 +192,8 @@ impl Usage {
         let quota = self.groups.since(&before.groups);
         Spent {
             elapsed_ms,
-            available_ms: elapsed_ms * self.processors.len() as f64,
+            available_ms: elapsed_ms * self.usable as f64,
+            own_ms: own,
             steal_ms: self.steal_ms.saturating_sub(before.steal_ms),
             quota_ms: quota.map_or(0, |quota| quota.throttled_ms),
             others_ms: busy.saturating_sub(own),
@@ -203,7 +220,7 @@ impl RoundWatch {
 
     /// Tells whether the round that has just ended counts. Round 0, the warm-up, never does, and is not taken again.
     pub fn keep(&mut self, round: u32) -> bool {
-        let now = Usage::of(self.last.processors.clone());
+        let now = self.last.again();
         let spent = now.spent(&self.last);
         self.last = now;
         round == 0 || self.take(&spent)
@@ -318,6 +335,7 @@ mod tests {
     const SECOND: Spent = Spent {
         elapsed_ms: 1000.0,
         available_ms: 2000.0,
+        own_ms: 0,
         steal_ms: 0,
         quota_ms: 0,
         others_ms: 0,
@@ -350,6 +368,27 @@ mod tests {
             assert!(of(below).is_empty(), "{cause:?}");
             assert_eq!(of(beyond), [cause]);
         }
+    }
+
+    #[test]
+    fn few_workers_on_many_processors_are_disturbed_by_what_they_lack_and_not_by_their_neighbours() {
+        let before = Usage::of((0..64).collect()).keeping_busy(2);
+        let after = |own_ms: u64, others_ms: u64| {
+            let mut after = before.clone();
+            after.at += Duration::from_secs(1);
+            after.own_ms += own_ms;
+            after.busy_ms += own_ms + others_ms;
+            causes(after.spent(&before))
+        };
+        assert_eq!(after(1000, 1000), [Cause::OtherLoad], "half of both processors is lost");
+        assert!(after(2000, 60_000).is_empty(), "others have the other processors");
+        assert!(after(1000, 100).is_empty(), "the workers rest");
+        let after = Usage {
+            at: before.at + Duration::from_secs(1),
+            steal_ms: before.steal_ms + 100,
+            ..before.clone()
+        };
+        assert_eq!(causes(after.spent(&before)), [Cause::Steal]);
     }
 
     #[test]

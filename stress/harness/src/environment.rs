@@ -171,6 +171,12 @@ impl Taken {
         Self(Usage::now())
     }
 
+    /// Judges a measurement that can keep only so many processors busy.
+    #[must_use]
+    pub fn keeping_busy(self, processors: usize) -> Self {
+        Self(self.0.keeping_busy(processors))
+    }
+
     /// Writes down what was taken since.
     pub fn note(&self, environment: &mut Environment) {
         (environment.steal_ms, environment.cpu_quota, environment.disturbances) = self.0.since();

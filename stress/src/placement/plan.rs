@@ -52,6 +52,11 @@ impl Plan {
         })
     }
 
+    /// Returns how many processors the writers and readers can keep busy.
+    pub(crate) fn kept_busy(&self, workload: &Workload) -> usize {
+        self.processors.min(workload.operators() as usize)
+    }
+
     /// Checks that every processor of the plan is one of the machine that may be used: a list names any, and the kernel
     /// lets a process leave the affinity mask that it was given.
     ///
