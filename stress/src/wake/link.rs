@@ -104,7 +104,7 @@ impl Endpoint {
                 })?;
                 let wait = move || match watcher.wait(deadline) {
                     Ok(None) => News::Never,
-                    Ok(Some(_)) if mechanism == Mechanism::SpinTold => News::Told,
+                    Ok(Some(_)) if mechanism == Mechanism::SpinTold => News::Arrived,
                     _ => News::Look,
                 };
                 exchange.run(shared, StoreLink { store, writer, keys: watched, wait })
@@ -162,7 +162,7 @@ enum News {
     /// There may be a message: the value tells.
     Look,
     /// There is one, and its value is not looked at.
-    Told,
+    Arrived,
     /// There will be none.
     Never,
 }
@@ -188,7 +188,7 @@ impl<W: FnMut() -> News> Link for StoreLink<'_, W> {
             match (self.wait)() {
                 News::Look if is_there(self.store, self.keys[1], number) => return true,
                 News::Look => {}
-                News::Told => return true,
+                News::Arrived => return true,
                 News::Never => return false,
             }
         }

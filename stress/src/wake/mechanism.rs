@@ -140,7 +140,7 @@ impl Situation {
     pub(crate) fn excludes(self, mechanism: Mechanism, processors: usize) -> Option<String> {
         match self {
             Self::Same if mechanism.spec().style == Style::Spinning => {
-                Some("who spins keeps the other from the processor".to_owned())
+                Some("a process that spins keeps the other from the processor".to_owned())
             }
             Self::Idle | Self::Busy if processors < 2 => {
                 Some("takes two processors, and there is one".to_owned())

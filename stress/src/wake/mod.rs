@@ -1,6 +1,6 @@
 //! How long until another process has the news: ping-pongs between two processes, through the store
 //! in every way there is and through what the kernel and the processor offer at best, interleaved in
-//! rounds. And one write that is to wake a waiters.
+//! rounds. And one write that is to wake all waiters.
 //!
 //! A figure is half of a round trip. Each round takes one sample of each mechanism in each situation, in an
 //! order drawn anew, so that whatever disturbs the machine disturbs all of them alike; a ratio is one of
@@ -41,8 +41,9 @@ use splinter_harness::interrupt;
 use splinter_harness::machine::sysfs;
 use splinter_harness::ping_pong::{FIRST, Side};
 use splinter_harness::progress::Progress;
-use splinter_harness::sampler::{Schedule, Series, Step, Stop, Subject, sample};
+use splinter_harness::sampler::{Schedule, Step, Stop, Subject, sample};
 pub use splinter_harness::stats::Middle;
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
@@ -151,8 +152,8 @@ impl Task {
         }
     }
 
-    /// Says in which of the tasks something broke.
-    fn told(self) -> String {
+    /// Names the task in which something broke.
+    fn describe(self) -> String {
         match self {
             Self::Exchange(situation, mechanism) => {
                 format!("{}, {}", mechanism.spec().name, situation.name())
@@ -163,20 +164,21 @@ impl Task {
 }
 
 /// What a task found.
-enum Found {
+#[derive(Debug)]
+pub(crate) enum Found {
     Sample(Situation, Mechanism, Sample),
     Call(Mechanism, FanOutSample),
 }
 
 impl Measurement<'_> {
-    /// Runs all rounds and keeps what the whole ones found. Returns what ended them before their end, and where.
+    /// Runs all rounds. Returns what ended them before their end, and where.
     fn rounds(&mut self, evidence: &mut Evidence, progress: &mut dyn Progress) -> Option<(Broken, String)> {
         let exchanges = evidence.cells().into_iter();
         let exchanges = exchanges.map(|(situation, mechanism)| Task::Exchange(situation, mechanism));
         let tasks: Vec<Task> = exchanges.chain(CALLS.map(Task::Call)).collect();
         let subjects: Vec<Subject> = tasks.iter().map(|task| task.subject()).collect();
         let schedule = Schedule { rounds: self.plan.rounds, seed: self.plan.seed, warm_up: true };
-        let (mut load, mut broken) = (None, None);
+        let (mut load, mut broken, evidence) = (None, None, RefCell::new(evidence));
         let take = &mut |step: Step<'_>| {
             step.tell(progress);
             if interrupt::requested() {
@@ -188,13 +190,17 @@ impl Measurement<'_> {
             } else if load.is_none() {
                 load = Some(Load::on(&self.cpus));
             }
-            self.take(task).map_err(|why| {
-                broken = Some((why, task.told()));
+            let found = self.take(task).map_err(|why| {
+                broken = Some((why, task.describe()));
                 Stop::Interrupted
-            })
+            })?;
+            evidence.borrow_mut().take(found);
+            Ok(())
         };
-        let sampled = sample(&subjects, &schedule, take, &mut |_| true);
-        sampled.series.iter().flat_map(Series::taken).for_each(|found| evidence.take(found));
+        sample(&subjects, &schedule, take, &mut |round| {
+            evidence.borrow_mut().end_round(round);
+            true
+        });
         broken
     }
 
@@ -228,8 +234,8 @@ impl Measurement<'_> {
     }
 }
 
-/// Ends waits that nobody would ever end. The mechanisms without a store wait without a deadline, which would cost
-/// them; so somebody else has to look whether they are stuck.
+/// A thread that ends waits which would never end. The mechanisms without a store wait without a deadline, whose cost
+/// would be measured.
 #[derive(Debug)]
 struct Watchdog {
     progressed: Arc<AtomicBool>,

@@ -194,6 +194,8 @@ pub(super) struct Evidence {
     cells: Vec<Cell>,
     calls: Vec<Calls>,
     placement: WakePlacement,
+    /// What the round that goes on has found.
+    round: Vec<Found>,
     cycle_ns: f64,
     pub(super) broken: Option<(Broken, String)>,
     pub(super) interrupted: bool,
@@ -232,6 +234,7 @@ impl Evidence {
             cells: cells.collect(),
             calls: calls.into(),
             placement: WakePlacement { processors, requested, ..WakePlacement::default() },
+            round: Vec::new(),
             cycle_ns,
             broken: None,
             interrupted: false,
@@ -244,15 +247,27 @@ impl Evidence {
         measured.map(|cell| (cell.situation, cell.mechanism)).collect()
     }
 
-    /// Takes what a round found.
-    pub(super) fn take(&mut self, found: &Found) {
-        match found {
-            Found::Sample(situation, mechanism, sample) => self.take_sample(*situation, *mechanism, sample),
-            Found::Call(mechanism, call) => self.take_call(*mechanism, call),
+    /// Takes what a task found. Where it ran counts at once, its figures at the end of the round.
+    pub(super) fn take(&mut self, found: Found) {
+        if let Found::Sample(situation, _, sample) = &found {
+            self.note_placement(*situation, sample);
+        }
+        self.round.push(found);
+    }
+
+    /// Ends a round, which was whole. The figures of round 0, the warm-up, do not count.
+    pub(super) fn end_round(&mut self, round: u32) {
+        for found in std::mem::take(&mut self.round).into_iter().filter(|_| round > 0) {
+            match found {
+                Found::Sample(situation, mechanism, sample) => {
+                    self.fold_sample(situation, mechanism, &sample)
+                }
+                Found::Call(mechanism, call) => self.fold_call(mechanism, &call),
+            }
         }
     }
 
-    fn take_sample(&mut self, situation: Situation, mechanism: Mechanism, sample: &Sample) {
+    fn note_placement(&mut self, situation: Situation, sample: &Sample) {
         let [a, b] = self.placement.requested;
         let asked = [a, if situation == Situation::Same { a } else { b }];
         for (side, (seen, asked)) in sample.observed.into_iter().zip(asked).enumerate() {
@@ -260,11 +275,15 @@ impl Evidence {
             let Some(cpu) = usize::try_from(seen).ok().and_then(|seen| seen.checked_sub(1)) else {
                 continue;
             };
-            if self.placement.observed[side].insert(cpu) && cpu != asked {
-                let what = format!("asked for processor {asked}, ran on {cpu}");
+            self.placement.observed[side].insert(cpu);
+            let what = format!("asked for processor {asked}, ran on {cpu}");
+            if cpu != asked && !self.placement.misplaced.contains(&what) {
                 self.placement.misplaced.push(what);
             }
         }
+    }
+
+    fn fold_sample(&mut self, situation: Situation, mechanism: Mechanism, sample: &Sample) {
         let found =
             self.cells.iter_mut().find(|cell| cell.situation == situation && cell.mechanism == mechanism);
         let Some(cell) = found else {
@@ -280,7 +299,7 @@ impl Evidence {
         cell.sleeps += sample.sleeps;
     }
 
-    fn take_call(&mut self, mechanism: Mechanism, call: &FanOutSample) {
+    fn fold_call(&mut self, mechanism: Mechanism, call: &FanOutSample) {
         let found = self.calls.iter_mut().find(|calls| calls.mechanism == mechanism);
         let Some(calls) = found else {
             return;
@@ -365,7 +384,7 @@ impl Evidence {
             target: spec.target,
             met: is_met(middle, spec.target),
             judgement: judgement(middle, spec.target).to_owned(),
-            // Who spins goes to sleep only when it is stopped.
+            // A process that spins goes to sleep only when it is stopped.
             asleep_share: (cell.waits > 0 && spec.style != Style::Spinning)
                 .then(|| (asleep.min(1.0) * 1e3).round() / 1e3),
             not_measured: cell.not_measured.clone(),
@@ -432,8 +451,9 @@ mod tests {
     fn a_row_stands_beside_its_limit_and_says_how_many_slept() {
         let mut evidence = evidence();
         for (futex, watcher) in [(1000, 1100), (3000, 3300), (2000, 2200)] {
-            evidence.take_sample(Situation::Idle, Mechanism::Futex, &sample(&[futex; 4], 8));
-            evidence.take_sample(Situation::Idle, Mechanism::Watcher, &sample(&[watcher; 4], 6));
+            evidence.take(Found::Sample(Situation::Idle, Mechanism::Futex, sample(&[futex; 4], 8)));
+            evidence.take(Found::Sample(Situation::Idle, Mechanism::Watcher, sample(&[watcher; 4], 6)));
+            evidence.end_round(1);
         }
         let record = evidence.into_record(Environment::read());
         let find = |name: &str| {
@@ -483,11 +503,29 @@ mod tests {
     }
 
     #[test]
-    fn whoever_ran_elsewhere_is_misplaced() {
+    fn a_process_that_ran_elsewhere_is_misplaced_though_its_round_does_not_count() {
+        // The end of the warm-up; of a round that counts; none, of a round that broke.
+        for (end, samples) in [(Some(0), 0), (Some(1), 1), (None, 0)] {
+            let mut evidence = evidence();
+            evidence.take(Found::Sample(Situation::Same, Mechanism::Futex, sample(&[1], 0)));
+            match end {
+                Some(round) => evidence.end_round(round),
+                None => evidence.broken = Some((Broken::NoResponse, "a task".to_owned())),
+            }
+            let record = evidence.into_record(Environment::read());
+            assert_eq!(record.verdict, Verdict::Fail);
+            assert!(record.reasons[0].contains("ran on 1"), "{:?}", record.reasons);
+            assert_eq!(record.rows.iter().map(|row| row.one_way_ns.samples).sum::<u64>(), samples);
+        }
+    }
+
+    #[test]
+    fn a_processor_that_one_situation_asks_for_is_another_ones_fault() {
         let mut evidence = evidence();
-        evidence.take_sample(Situation::Same, Mechanism::Futex, &sample(&[1], 0));
-        let record = evidence.into_record(Environment::read());
-        assert_eq!(record.verdict, Verdict::Fail);
-        assert!(record.reasons[0].contains("ran on 1"), "{:?}", record.reasons);
+        for situation in [Situation::Same, Situation::Idle, Situation::Idle] {
+            let sample = Sample { observed: [1, 1], ..sample(&[1], 0) };
+            evidence.take(Found::Sample(situation, Mechanism::Futex, sample));
+        }
+        assert_eq!(evidence.placement.misplaced, ["asked for processor 1, ran on 0"]);
     }
 }
