@@ -108,11 +108,20 @@ fn without_memory_a_run_says_so() {
 #[test]
 fn without_memory_a_history_is_not_read() {
     let header = "{\"schema_version\":1,\"kind\":\"history\",\"cycle_ns\":1}\n";
-    let line = "{\"invoked\":1,\"returned\":1,\"worker\":0,\"object\":\"value\",\"key\":\"k\",\"operation\":\"get\"}\n";
+    let line = |key: &str| {
+        format!(
+            "{{\"invoked\":1,\"returned\":1,\"worker\":0,\"object\":\"value\",\"key\":\"{key}\",\"operation\":\"get\"}}\n"
+        )
+    };
     let folder = Folder::new();
-    let history = folder.put("history", header.to_owned() + &line.repeat(300_000));
-    let output = shell(&format!("ulimit -v 50000; exec $0 history {history}")).output().unwrap();
-    refused(&output, 4, &["not enough memory", "ulimit -v"], "");
+    // Many operations of one key, and many keys, which are long.
+    let operations = line("k").repeat(300_000);
+    let keys: String = (0..40_000).map(|number| line(&format!("{number:01000}"))).collect();
+    for lines in [operations, keys] {
+        let history = folder.put("history", header.to_owned() + &lines);
+        let output = shell(&format!("ulimit -v 50000; exec $0 history {history}")).output().unwrap();
+        refused(&output, 4, &["not enough memory", "ulimit -v"], "");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use splinter_harness::error::RunError;
 use splinter_harness::files::{self, cannot_write};
 use splinter_harness::input;
 use splinter_harness::verdict::SCHEMA_VERSION;
-use std::collections::HashMap;
+use std::collections::{HashMap, TryReserveError};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read as _, Write as _};
 use std::path::Path;
@@ -15,8 +15,26 @@ use std::path::Path;
 /// Bytes of the longest line that is taken: far more than an operation has.
 const LONGEST_LINE: u64 = 4 << 20;
 
-/// Why a history is not read that is larger than what the kernel gives.
-const NO_MEMORY: &str = "there is not enough memory for it; raise the limit on memory (ulimit -v)";
+/// Why a history is not read.
+#[derive(Debug)]
+enum Unread {
+    /// The kernel gives no memory for it.
+    NoMemory,
+    /// It is no history, for this reason.
+    Wrong(String),
+}
+
+impl From<String> for Unread {
+    fn from(why: String) -> Self {
+        Self::Wrong(why)
+    }
+}
+
+impl From<TryReserveError> for Unread {
+    fn from(_: TryReserveError) -> Self {
+        Self::NoMemory
+    }
+}
 
 /// The first line.
 #[derive(Debug, Serialize, Deserialize)]
@@ -37,6 +55,7 @@ struct Line<'a> {
     returned: u64,
     worker: u32,
     object: ObjectKind,
+    #[serde(borrow)]
     key: std::borrow::Cow<'a, str>,
     operation: OpKind,
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -108,9 +127,11 @@ pub(crate) fn load(path: &Path) -> Result<History, RunError> {
     let file = input::open(path).map_err(|error| wrong(error.to_string()))?;
     let mut text = BufReader::new(file);
     input::skip_mark(&mut text).map_err(|error| wrong(error.to_string()))?;
-    read(text).map_err(|why| match why.as_str() {
-        NO_MEMORY => RunError::Failed(format!("{name}: {NO_MEMORY}")),
-        _ => wrong(why),
+    read(text).map_err(|unread| match unread {
+        Unread::NoMemory => RunError::Failed(format!(
+            "{name}: there is not enough memory for it; raise the limit on memory (ulimit -v)"
+        )),
+        Unread::Wrong(why) => wrong(why),
     })
 }
 
@@ -125,10 +146,18 @@ fn printable(text: &str) -> String {
     })
 }
 
-fn read(mut text: impl BufRead) -> Result<History, String> {
+/// Copies a text, or says that there is no memory for it.
+fn copy(text: &str) -> Result<String, TryReserveError> {
+    let mut copy = String::new();
+    copy.try_reserve_exact(text.len())?;
+    copy.push_str(text);
+    Ok(copy)
+}
+
+fn read(mut text: impl BufRead) -> Result<History, Unread> {
     let mut line = String::new();
     if !next_line(&mut text, &mut line).map_err(|why| format!("line 1: {why}"))? {
-        return Err("it is empty".to_owned());
+        return Err("it is empty".to_owned().into());
     }
     let header: Header =
         serde_json::from_str(&line).map_err(|error| format!("line 1 is no header: {error}"))?;
@@ -136,13 +165,13 @@ fn read(mut text: impl BufRead) -> Result<History, String> {
         return Err(format!(
             "it is a {} of version {}, not a history of version {SCHEMA_VERSION}",
             header.kind, header.schema_version
-        ));
+        )
+        .into());
     }
     if !(header.cycle_ns.is_finite() && header.cycle_ns > 0.0) {
-        return Err("line 1: a cycle takes no time".to_owned());
+        return Err("line 1: a cycle takes no time".to_owned().into());
     }
-    let no_room = |_| NO_MEMORY.to_owned();
-    let mut numbers: HashMap<(ObjectKind, String), u32> = HashMap::new();
+    let mut numbers: HashMap<ObjectKind, HashMap<String, u32>> = HashMap::new();
     let mut objects = Vec::new();
     let mut events = Vec::new();
     for number in 2_u64.. {
@@ -155,14 +184,18 @@ fn read(mut text: impl BufRead) -> Result<History, String> {
         }
         let line: Line<'_> = serde_json::from_str(&line).map_err(|error| at(error.to_string()))?;
         check_line(&line).map_err(at)?;
-        numbers.try_reserve(1).map_err(no_room)?;
-        objects.try_reserve(1).map_err(no_room)?;
-        events.try_reserve(1).map_err(no_room)?;
-        let object = (line.object, line.key.into_owned());
-        let key = *numbers.entry(object).or_insert_with_key(|object| {
-            objects.push(object.clone());
-            u32::try_from(objects.len() - 1).unwrap_or(u32::MAX)
-        });
+        let numbers = numbers.entry(line.object).or_default();
+        let key = if let Some(number) = numbers.get(&*line.key) {
+            *number
+        } else {
+            let number = u32::try_from(objects.len()).unwrap_or(u32::MAX);
+            numbers.try_reserve(1)?;
+            numbers.insert(copy(&line.key)?, number);
+            objects.try_reserve(1)?;
+            objects.push((line.object, copy(&line.key)?));
+            number
+        };
+        events.try_reserve(1)?;
         events.push(Event {
             invoked: line.invoked,
             returned: line.returned,
@@ -179,10 +212,11 @@ fn read(mut text: impl BufRead) -> Result<History, String> {
     if let Some(said) = header.operations
         && events.len() as u64 != said
     {
-        return Err(format!("it has {} operations, and line 1 says {said}: a part is missing", events.len()));
+        let found = events.len();
+        return Err(format!("it has {found} operations, and line 1 says {said}: a part is missing").into());
     }
     drop(numbers);
-    History::try_new(objects, header.cycle_ns, events.iter().copied()).map_err(no_room)
+    Ok(History::try_new(objects, header.cycle_ns, events.iter().copied())?)
 }
 
 /// Reads the next line into a text, in place of the last. Tells whether there was one.
@@ -273,6 +307,7 @@ mod tests {
             ),
         ] {
             let error = read(text.as_bytes()).unwrap_err();
+            let Unread::Wrong(error) = error else { panic!("{error:?}") };
             assert!(error.contains(why) && !error.contains('\n'), "{error}");
         }
     }
