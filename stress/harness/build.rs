@@ -6,7 +6,23 @@ fn main() {
     // Which commit it is, and whether the sources are that commit's. Git's index tells neither: `git status` alone
     // writes it.
     let commit = ["HEAD", "logs/HEAD"].map(|file| output("git", &["rev-parse", "--git-path", file]));
-    let sources = ["build.rs", "src", "../src", "../../perf/src", "../../Cargo.lock", "../../splinter/src"];
+    let sources = [
+        "build.rs",
+        "Cargo.toml",
+        "src",
+        "../Cargo.toml",
+        "../src",
+        "../../Cargo.lock",
+        "../../Cargo.toml",
+        "../../perf/Cargo.toml",
+        "../../perf/peers/Cargo.toml",
+        "../../perf/peers/src",
+        "../../perf/src",
+        "../../splinter/Cargo.toml",
+        "../../splinter/crates/testkit/Cargo.toml",
+        "../../splinter/crates/testkit/src",
+        "../../splinter/src",
+    ];
     let sources = sources.map(|path| Some(path.to_owned()));
     for path in commit.into_iter().chain(sources).flatten() {
         // One that is not there would have everything built each time.

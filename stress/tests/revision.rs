@@ -2,9 +2,26 @@
 
 use splinter_testkit::{Folder, skipped};
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
+
+/// All other files that the programs are built from, each of another folder.
+const SOURCES: [&str; 12] = [
+    "Cargo.lock",
+    "Cargo.toml",
+    "perf/Cargo.toml",
+    "perf/peers/Cargo.toml",
+    "perf/peers/src/main.rs",
+    "perf/src/lib.rs",
+    "splinter/Cargo.toml",
+    "splinter/crates/testkit/Cargo.toml",
+    "splinter/crates/testkit/src/lib.rs",
+    "splinter/src/lib.rs",
+    "stress/Cargo.toml",
+    "stress/src/lib.rs",
+];
 
 /// A tree with a program that prints its revision.
 struct Tree(Folder);
@@ -12,10 +29,10 @@ struct Tree(Folder);
 impl Tree {
     fn new() -> Self {
         let root = Folder::new();
-        for (name, text) in [
-            ("splinter/src/lib.rs", ""),
+        let sources = SOURCES.map(|name| (name, ""));
+        let own = [
             ("notes", "text\n"),
-            (".gitignore", "target\nCargo.lock\n"),
+            (".gitignore", "target\nstress/harness/Cargo.lock\n"),
             (
                 "stress/harness/Cargo.toml",
                 "[package]\nname = \"revision\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[workspace]\n",
@@ -28,7 +45,8 @@ impl Tree {
                 "stress/harness/build.rs",
                 include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/harness/build.rs")),
             ),
-        ] {
+        ];
+        for (name, text) in sources.into_iter().chain(own) {
             let path = root.join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
@@ -101,8 +119,14 @@ fn a_build_is_of_its_commit_and_git_status_has_nothing_built_again() {
     assert_ne!(first, second);
     assert_eq!(tree.run(), (second.clone(), true));
 
-    let source = tree.0.join("splinter/src/lib.rs");
-    fs::write(&source, "// Changed.\n").unwrap();
-    touch(&source);
-    assert_eq!(tree.run(), (format!("{second}-dirty"), true));
+    for (name, comment) in SOURCES.map(|name| (name, "# Changed.\n")).into_iter().chain([
+        ("stress/harness/Cargo.toml", "# Changed.\n"),
+        ("stress/harness/build.rs", "// Changed.\n"),
+        ("stress/harness/src/main.rs", "// Changed.\n"),
+    ]) {
+        assert!(!tree.run().1, "before {name} is changed");
+        let mut file = File::options().append(true).open(tree.0.join(name)).unwrap();
+        file.write_all(comment.as_bytes()).unwrap();
+        assert_eq!(tree.run(), (format!("{second}-dirty"), true), "{name}");
+    }
 }
