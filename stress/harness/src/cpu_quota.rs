@@ -162,23 +162,20 @@ mod tests {
 
     #[test]
     fn a_quota_of_version_2_is_found_in_the_own_group_and_in_those_above() {
-        let tree = Tree::new(
-            "quota-second",
-            &[
-                ("proc/self/cgroup", "0::/jobs/one\n"),
-                (
-                    "proc/self/mountinfo",
-                    "31 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n",
-                ),
-                ("sys/fs/cgroup/jobs/one/cpu.max", "max 100000\n"),
-                ("sys/fs/cgroup/jobs/cpu.max", "150000 100000\n"),
-                (
-                    "sys/fs/cgroup/jobs/cpu.stat",
-                    "usage_usec 9\nnr_periods 7\nnr_throttled 2\nthrottled_usec 5000\n",
-                ),
-            ],
-        );
-        let before = Groups::below(&tree.0);
+        let tree = Tree::new(&[
+            ("proc/self/cgroup", "0::/jobs/one\n"),
+            (
+                "proc/self/mountinfo",
+                "31 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n",
+            ),
+            ("sys/fs/cgroup/jobs/one/cpu.max", "max 100000\n"),
+            ("sys/fs/cgroup/jobs/cpu.max", "150000 100000\n"),
+            (
+                "sys/fs/cgroup/jobs/cpu.stat",
+                "usage_usec 9\nnr_periods 7\nnr_throttled 2\nthrottled_usec 5000\n",
+            ),
+        ]);
+        let before = Groups::below(tree.root());
         tree.write("sys/fs/cgroup/jobs/cpu.stat", "nr_throttled 6\nthrottled_usec 305000\n");
         let expected = CpuQuota {
             group: "/sys/fs/cgroup/jobs".to_owned(),
@@ -186,11 +183,11 @@ mod tests {
             throttled_periods: 4,
             throttled_ms: 300,
         };
-        let after = Groups::below(&tree.0);
+        let after = Groups::below(tree.root());
         assert_eq!(after.since(&before), Some(expected.clone()));
         // The least of all, as long as none did anything.
         tree.write("sys/fs/cgroup/jobs/one/cpu.max", "50000 100000\n");
-        let both = Groups::below(&tree.0);
+        let both = Groups::below(tree.root());
         assert_eq!(both.since(&both).unwrap().processors, 0.5);
         assert_eq!(both.since(&before), Some(expected));
     }
@@ -198,26 +195,23 @@ mod tests {
     #[test]
     fn a_quota_of_version_1_is_found_in_a_container_too() {
         let at = "sys/fs/cgroup/cpu,cpuacct";
-        let tree = Tree::new(
-            "quota-first",
-            &[
-                ("proc/self/cgroup", "5:memory:/docker/ab\n4:cpuset:/\n3:cpu,cpuacct:/docker/ab\n0::/\n"),
-                (
-                    "proc/self/mountinfo",
-                    "40 31 0:29 / /sys/fs/cgroup/cpuset ro - cgroup cgroup rw,cpuset\n\
+        let tree = Tree::new(&[
+            ("proc/self/cgroup", "5:memory:/docker/ab\n4:cpuset:/\n3:cpu,cpuacct:/docker/ab\n0::/\n"),
+            (
+                "proc/self/mountinfo",
+                "40 31 0:29 / /sys/fs/cgroup/cpuset ro - cgroup cgroup rw,cpuset\n\
                      41 31 0:30 /docker/ab /sys/fs/cgroup/cpu,cpuacct ro - cgroup cgroup rw,cpu,cpuacct\n\
                      42 31 0:31 / /sys/fs/cgroup/unified ro - cgroup2 cgroup2 rw\n",
-                ),
-                (&format!("{at}/cpu.cfs_quota_us"), "20000\n"),
-                (&format!("{at}/cpu.cfs_period_us"), "100000\n"),
-                (&format!("{at}/cpu.stat"), "nr_periods 3\nnr_throttled 1\nthrottled_time 7000000\n"),
-            ],
-        );
-        let quota = Groups::below(&tree.0).since(&Groups::default()).unwrap();
+            ),
+            (&format!("{at}/cpu.cfs_quota_us"), "20000\n"),
+            (&format!("{at}/cpu.cfs_period_us"), "100000\n"),
+            (&format!("{at}/cpu.stat"), "nr_periods 3\nnr_throttled 1\nthrottled_time 7000000\n"),
+        ]);
+        let quota = Groups::below(tree.root()).since(&Groups::default()).unwrap();
         assert_eq!((quota.processors, quota.throttled_ms), (0.2, 7));
         assert_eq!(quota.group, format!("/{at}"));
         tree.write(&format!("{at}/cpu.cfs_quota_us"), "-1\n");
-        assert!(Groups::below(&tree.0).0.is_empty());
+        assert!(Groups::below(tree.root()).0.is_empty());
     }
 
     #[test]

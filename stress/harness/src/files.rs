@@ -184,43 +184,13 @@ pub fn as_json(record: &impl Serialize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use splinter_testkit::Folder;
     use std::os::unix::fs::{PermissionsExt, symlink};
-
-    /// A folder that is gone with the test.
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("splinter-{name}-{}", std::process::id()));
-            fs::create_dir_all(&path).unwrap();
-            Self(path)
-        }
-
-        fn file(&self, name: &str, text: &[u8]) -> PathBuf {
-            let path = self.0.join(name);
-            fs::write(&path, text).unwrap();
-            path
-        }
-
-        fn names(&self) -> Vec<String> {
-            let entries = fs::read_dir(&self.0).unwrap();
-            let name = |entry: io::Result<fs::DirEntry>| entry.unwrap().file_name();
-            let mut names: Vec<String> = entries.map(|entry| name(entry).into_string().unwrap()).collect();
-            names.sort_unstable();
-            names
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
 
     #[test]
     fn a_file_is_replaced_whole_or_not_at_all() {
-        let folder = Folder::new("replace");
-        let file = folder.file("old", b"what was there");
+        let folder = Folder::new();
+        let file = PathBuf::from(folder.put("old", "what was there"));
         fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
         let failed = replace(&file, |file| {
             file.write_all(b"half")?;
@@ -237,9 +207,9 @@ mod tests {
 
     #[test]
     fn a_link_stays_and_what_it_leads_to_is_replaced() {
-        let folder = Folder::new("links");
-        let file = folder.file("file", b"old");
-        let link = folder.0.join("link");
+        let folder = Folder::new();
+        let file = PathBuf::from(folder.put("file", "old"));
+        let link = folder.join("link");
         symlink("file", &link).unwrap();
         write_file(&link, "new").unwrap();
         assert!(link.is_symlink());
@@ -247,8 +217,8 @@ mod tests {
         fs::remove_file(&file).unwrap();
         write_file(&link, "again").unwrap();
         assert_eq!(fs::read(&file).unwrap(), b"again");
-        symlink("circle", folder.0.join("circle")).unwrap();
-        let error = write_file(&folder.0.join("circle"), "").unwrap_err();
+        symlink("circle", folder.join("circle")).unwrap();
+        let error = write_file(&folder.join("circle"), "").unwrap_err();
         assert!(error.contains("symbolic links"), "{error}");
     }
 
@@ -268,13 +238,13 @@ mod tests {
 
     #[test]
     fn a_file_that_is_tried_is_left_as_it_was() {
-        let folder = Folder::new("tried");
-        let there = folder.file("there", b"text");
-        let absent = folder.0.join("absent");
+        let folder = Folder::new();
+        let there = PathBuf::from(folder.put("there", "text"));
+        let absent = folder.join("absent");
         assert_eq!(try_files(&[Some(&there), None, Some(&absent)], &[]), Ok(()));
         assert_eq!(fs::read(&there).unwrap(), b"text");
         assert_eq!(folder.names(), ["there"]);
-        for path in [&folder.0, &folder.0.join("no/folder"), Path::new("/"), Path::new("")] {
+        for path in [folder.as_ref(), &folder.join("no/folder"), Path::new("/"), Path::new("")] {
             let error = try_files(&[Some(path)], &[]).unwrap_err();
             assert!(error.contains("give a path"), "{error}");
         }
@@ -282,19 +252,19 @@ mod tests {
 
     #[test]
     fn a_result_is_written_over_no_input_and_no_other_result() {
-        let folder = Folder::new("same");
-        let input = folder.file("input", b"text");
-        let link = folder.0.join("link");
+        let folder = Folder::new();
+        let input = PathBuf::from(folder.put("input", "text"));
+        let link = folder.join("link");
         symlink(&input, &link).unwrap();
-        let hard = folder.0.join("hard");
+        let hard = folder.join("hard");
         fs::hard_link(&input, &hard).unwrap();
-        let roundabout = folder.0.join("../").join(folder.0.file_name().unwrap()).join("input");
+        let roundabout = folder.join("../").join(folder.as_ref().file_name().unwrap()).join("input");
         for output in [&input, &link, &hard, &roundabout] {
             let error = try_files(&[Some(output)], &[None, Some(&input)]).unwrap_err();
             assert!(error.contains("this command reads it"), "{error}");
         }
-        let new = folder.0.join("new");
-        let error = try_files(&[Some(&new), Some(&folder.0.join("./new"))], &[]).unwrap_err();
+        let new = folder.join("new");
+        let error = try_files(&[Some(&new), Some(&folder.join("./new"))], &[]).unwrap_err();
         assert!(error.contains("another result"), "{error}");
         assert_eq!(fs::read(&input).unwrap(), b"text");
     }

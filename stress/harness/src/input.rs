@@ -87,40 +87,31 @@ fn mark_len(bytes: &[u8]) -> io::Result<usize> {
 mod tests {
     use super::*;
     use nix::sys::stat::Mode;
+    use splinter_testkit::Folder;
     use std::io::Write as _;
     use std::path::PathBuf;
 
-    /// A pipe with a name; removed when dropped.
-    struct Pipe(PathBuf);
-
-    impl Pipe {
-        fn new(name: &str) -> Self {
-            let name = format!("splinter-input-{name}-{}", std::process::id());
-            let path = std::env::temp_dir().join(name);
-            let _ = std::fs::remove_file(&path);
-            nix::unistd::mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
-            Self(path)
-        }
-    }
-
-    impl Drop for Pipe {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_file(&self.0);
-        }
+    /// Makes a pipe in a folder.
+    fn pipe(folder: &Folder) -> PathBuf {
+        let path = folder.join("pipe");
+        nix::unistd::mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
+        path
     }
 
     #[test]
     fn a_pipe_that_nobody_writes_to_is_refused() {
-        let refused = read_text(&Pipe::new("alone").0).unwrap_err();
+        let folder = Folder::new();
+        let refused = read_text(&pipe(&folder)).unwrap_err();
         assert!(refused.to_string().contains("nobody writes"), "{refused}");
     }
 
     #[test]
     fn a_pipe_is_read_to_its_end_however_late_its_writer_writes() {
-        let pipe = Pipe::new("late");
+        let folder = Folder::new();
+        let pipe = pipe(&folder);
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                let mut writer = File::options().write(true).open(&pipe.0).unwrap();
+                let mut writer = File::options().write(true).open(&pipe).unwrap();
                 // Longer than a pipe without a writer is waited for.
                 let late = std::time::Duration::from_millis(u64::from(PATIENCE_MS) + 500);
                 std::thread::sleep(late);
@@ -128,7 +119,7 @@ mod tests {
                     writer.write_all(&[b'x'; 100]).unwrap();
                 }
             });
-            assert_eq!(read_text(&pipe.0).unwrap(), "x".repeat(100_000));
+            assert_eq!(read_text(&pipe).unwrap(), "x".repeat(100_000));
         });
     }
 
@@ -141,7 +132,8 @@ mod tests {
 
     #[test]
     fn a_byte_order_mark_is_left_out_or_named() {
-        let path = std::env::temp_dir().join(format!("splinter-marks-{}", std::process::id()));
+        let folder = Folder::new();
+        let path = folder.join("text");
         let read = |bytes: &[u8]| {
             std::fs::write(&path, bytes).unwrap();
             read_text(&path).map_err(|error| error.to_string())
@@ -153,7 +145,6 @@ mod tests {
             assert!(read(bytes).unwrap_err().contains("save it as UTF-8"));
         }
         assert!(read(b"abc\xff").unwrap_err().contains("from byte 3"));
-        std::fs::remove_file(&path).unwrap();
         let mut lines = &b"\xef\xbb\xbfone\n"[..];
         skip_mark(&mut lines).unwrap();
         assert_eq!(lines, b"one\n");

@@ -170,8 +170,8 @@ mod tests {
     use crate::test_tree::Tree;
 
     /// Makes a tree of files of `/sys/devices/system`.
-    fn system(name: &str, files: &[(&str, &str)]) -> Tree {
-        let tree = Tree::new(&format!("sysfs-{name}"), &[]);
+    fn system(files: &[(&str, &str)]) -> Tree {
+        let tree = Tree::new(&[]);
         for (path, text) in files {
             tree.write(&format!("sys/devices/system/{path}"), text);
         }
@@ -199,24 +199,21 @@ mod tests {
 
     /// Nodes 1 (processors 0, 4 and 1, 5), 3 (processors 2, 6 and 3, 7, without memory) and 4 (memory only);
     /// one cache for each of the first two.
-    fn odd(name: &str) -> Tree {
-        let tree = system(
-            name,
-            &[
-                ("cpu/online", "0-7"),
-                ("node/online", "1,3-4"),
-                ("node/has_memory", "1,4"),
-                ("node/node1/cpulist", "0-1,4-5"),
-                ("node/node1/distance", "10 21 31"),
-                ("node/node1/meminfo", "Node 1 MemTotal:       1024 kB"),
-                ("node/node3/cpulist", "2-3,6-7"),
-                ("node/node3/distance", "21 10 31"),
-                ("node/node3/meminfo", "Node 3 MemTotal:       0 kB"),
-                ("node/node4/cpulist", ""),
-                ("node/node4/distance", "31 31 10"),
-                ("node/node4/meminfo", "Node 4 MemTotal:       2048 kB"),
-            ],
-        );
+    fn odd() -> Tree {
+        let tree = system(&[
+            ("cpu/online", "0-7"),
+            ("node/online", "1,3-4"),
+            ("node/has_memory", "1,4"),
+            ("node/node1/cpulist", "0-1,4-5"),
+            ("node/node1/distance", "10 21 31"),
+            ("node/node1/meminfo", "Node 1 MemTotal:       1024 kB"),
+            ("node/node3/cpulist", "2-3,6-7"),
+            ("node/node3/distance", "21 10 31"),
+            ("node/node3/meminfo", "Node 3 MemTotal:       0 kB"),
+            ("node/node4/cpulist", ""),
+            ("node/node4/distance", "31 31 10"),
+            ("node/node4/meminfo", "Node 4 MemTotal:       2048 kB"),
+        ]);
         for id in 0..8 {
             let core = id % 4;
             let cache = if core < 2 { "0-1,4-5" } else { "2-3,6-7" };
@@ -228,7 +225,7 @@ mod tests {
 
     #[test]
     fn nodes_that_start_at_1_have_holes_no_memory_or_no_processors_are_read_as_they_are() {
-        let machine = read(&odd("odd").0, &[0, 1, 2, 3, 4, 5, 6, 7]);
+        let machine = read(odd().root(), &[0, 1, 2, 3, 4, 5, 6, 7]);
         let nodes = machine.nodes.iter();
         let nodes: Vec<_> =
             nodes.map(|node| (node.id, &node.processors[..], node.memory, node.memory_bytes)).collect();
@@ -247,7 +244,7 @@ mod tests {
 
     #[test]
     fn a_cpuset_leaves_the_machine_whole_and_some_of_it_usable() {
-        let machine = read(&odd("cpuset").0, &[3, 5]);
+        let machine = read(odd().root(), &[3, 5]);
         assert_eq!(machine.processors.len(), 8);
         assert_eq!(machine.usable().map(|cpu| cpu.id).collect::<Vec<_>>(), [3, 5]);
         let usable = |at: usize| &machine.nodes[at].usable[..];
@@ -256,8 +253,8 @@ mod tests {
 
     #[test]
     fn without_sys_the_usable_processors_are_one_node() {
-        let tree = system("empty", &[]);
-        let machine = read(&tree.0, &[2, 5]);
+        let tree = system(&[]);
+        let machine = read(tree.root(), &[2, 5]);
         assert_eq!(machine.nodes.len(), 1);
         assert_eq!((machine.nodes[0].id, machine.nodes[0].memory), (0, true));
         assert_eq!(machine.nodes[0].usable, [2, 5]);
@@ -268,17 +265,14 @@ mod tests {
 
     #[test]
     fn a_sys_without_nodes_or_caches_still_tells_of_cores() {
-        let tree = system(
-            "poor",
-            &[
-                ("cpu/online", "0-3"),
-                ("cpu/cpu0/topology/core_cpus_list", "0-1"),
-                ("cpu/cpu1/topology/core_cpus_list", "0-1"),
-                ("cpu/cpu1/topology/physical_package_id", "-1"),
-                ("cpu/cpu2/cache/index0/type", "Data"),
-            ],
-        );
-        let machine = read(&tree.0, &[0, 1, 2, 3]);
+        let tree = system(&[
+            ("cpu/online", "0-3"),
+            ("cpu/cpu0/topology/core_cpus_list", "0-1"),
+            ("cpu/cpu1/topology/core_cpus_list", "0-1"),
+            ("cpu/cpu1/topology/physical_package_id", "-1"),
+            ("cpu/cpu2/cache/index0/type", "Data"),
+        ]);
+        let machine = read(tree.root(), &[0, 1, 2, 3]);
         let cores = machine.processors.iter().map(|cpu| cpu.core);
         assert_eq!(cores.collect::<Vec<_>>(), [0, 0, 2, 3]);
         assert_eq!(machine.nodes[0].processors, [0, 1, 2, 3]);
@@ -288,10 +282,10 @@ mod tests {
 
     #[test]
     fn an_instruction_cache_is_never_the_last_level() {
-        let tree = system("level", &[("cpu/online", "0")]);
+        let tree = system(&[("cpu/online", "0")]);
         processor(&tree, 0, "0", "0", "0");
         tree.write("sys/devices/system/cpu/cpu0/cache/index1/level", "4");
-        assert_eq!(read(&tree.0, &[0]).caches[0].level, 3);
+        assert_eq!(read(tree.root(), &[0]).caches[0].level, 3);
     }
 
     #[test]
