@@ -144,10 +144,7 @@ impl Evidence<'_> {
                 interrupted: self.timing.interrupted,
             },
             operations: operations(&counts, &merged, window_s),
-            per_operation: per_operation(
-                self.reports.iter().flatten().filter(|it| it.window.1 > it.window.0).map(|it| &it.events),
-                totals.counts.successes,
-            ),
+            per_operation: per_operation(self.reports.iter().flatten()),
             totals,
             open_loop,
             notifications: self.notifications(&merged, window_s),
@@ -429,17 +426,21 @@ pub(crate) fn totals(counts: &BTreeMap<Op, Counts>, window_s: f64) -> Totals {
     totals
 }
 
-/// Returns the means, over all successes, of those events that each worker counted.
-fn per_operation<'a>(
-    workers: impl Iterator<Item = &'a BTreeMap<String, u64>>,
-    successes: u64,
-) -> BTreeMap<String, f64> {
-    let sums = workers.cloned().reduce(|mut sums, events| {
-        sums.retain(|name, sum| events.get(name).map(|count| *sum += count).is_some());
-        sums
-    });
+/// Returns the means, over the successes of the workers that reported, of those events that each of them counted. Watchers do
+/// no operations: what they take is in none.
+fn per_operation<'a>(reports: impl Iterator<Item = &'a Report>) -> BTreeMap<String, f64> {
+    let mut sums: Option<BTreeMap<&str, u64>> = None;
+    let mut successes = 0;
+    for report in reports.filter(|it| it.role != Role::Watcher && it.window.1 > it.window.0) {
+        successes += report.counts.values().map(|counts| counts.successes).sum::<u64>();
+        let mut events: BTreeMap<&str, u64> = report.events.iter().map(|(name, &it)| (&**name, it)).collect();
+        if let Some(sums) = &sums {
+            events.retain(|name, count| sums.get(name).map(|sum| *count += sum).is_some());
+        }
+        sums = Some(events);
+    }
     let sums = sums.filter(|_| successes > 0).unwrap_or_default();
-    sums.into_iter().map(|(name, sum)| (name, counters::mean(sum, successes))).collect()
+    sums.into_iter().map(|(name, sum)| (name.to_owned(), counters::mean(sum, successes))).collect()
 }
 
 fn per_second(count: u64, window_s: f64) -> f64 {
@@ -449,13 +450,40 @@ fn per_second(count: u64, window_s: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::placement::Affinity;
+
+    fn report(role: Role, successes: u64, events: &[(&str, u64)]) -> Report {
+        let counts = Counts { attempts: successes, successes, ..Counts::default() };
+        Report {
+            worker: 0,
+            role,
+            affinity: Affinity::default(),
+            counts: BTreeMap::from([("set".to_owned(), counts)]),
+            histograms: Vec::new(),
+            faults: Faults::default(),
+            window: (1, 2),
+            worked_ns: None,
+            events: events.iter().map(|&(name, count)| (name.to_owned(), count)).collect(),
+            notices: None,
+            paced: None,
+        }
+    }
 
     #[test]
     fn events_are_means_of_what_every_worker_counted() {
-        let events = |of: &[(&str, u64)]| of.iter().map(|&(name, count)| (name.to_owned(), count)).collect();
-        let workers = [events(&[("cycles", 9), ("page_faults", 2)]), events(&[("page_faults", 3)])];
-        assert_eq!(per_operation(workers.iter(), 10), BTreeMap::from([("page_faults".to_owned(), 0.5)]));
-        assert!(per_operation(workers.iter(), 0).is_empty());
-        assert!(per_operation(std::iter::empty(), 10).is_empty());
+        let known = [("cycles", 9), ("page_faults", 2)];
+        let workers = [report(Role::Writer, 4, &known), report(Role::Reader, 6, &[("page_faults", 3)])];
+        assert_eq!(per_operation(workers.iter()), BTreeMap::from([("page_faults".to_owned(), 0.5)]));
+        assert!(per_operation([report(Role::Writer, 0, &known)].iter()).is_empty());
+        assert!(per_operation(std::iter::empty()).is_empty());
+    }
+
+    #[test]
+    fn events_of_watchers_and_of_workers_without_a_window_are_in_no_operation() {
+        let writer = report(Role::Writer, 10, &[("page_faults", 5)]);
+        let watcher = report(Role::Watcher, 0, &[("page_faults", 100)]);
+        let late = Report { window: (2, 2), ..report(Role::Writer, 0, &[]) };
+        let expected = BTreeMap::from([("page_faults".to_owned(), 0.5)]);
+        assert_eq!(per_operation([writer, watcher, late].iter()), expected);
     }
 }

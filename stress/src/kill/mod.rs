@@ -18,7 +18,7 @@ use crate::proof::{value, vector};
 use crate::raw::Raw;
 use hdrhistogram::Histogram;
 use ops::{DIM, HOT, KEYS_PER_WRITER, MIXED, ORDERS, Op, OwnKey, SHARED_KEYS, SUM, fill, hot, order_name};
-use record::{Claimed, Counts};
+use record::{Claimed, KillTotals};
 use shared_state::{Fault, KillState, WriterState};
 use splinter::{Config, Error, Geometry, Scrub, Store, Writer, hash_key};
 use splinter_harness::environment::{Environment, Taken};
@@ -51,7 +51,7 @@ pub fn kill(plan: &KillPlan, progress: &mut dyn Progress) -> Result<KillRecord, 
     plan.validate().map_err(RunError::Usage)?;
     let mut environment = Environment::read();
     let (started, clock, taken) = (SystemTime::now(), Instant::now(), Taken::from_now());
-    let mut counts = Counts::new();
+    let mut counts = KillTotals::new();
     let total = plan.kills + plan.aimed;
     let rounds = total.div_ceil(ROUND).max(Scrub::ALL.len() as u64);
     let mut rng = Rng::new(plan.seed, u64::MAX);
@@ -151,7 +151,7 @@ impl<'p> Round<'p> {
         done: &mut u64,
         until: u64,
         rng: &mut Rng,
-        counts: &mut Counts,
+        counts: &mut KillTotals,
         progress: &mut dyn Progress,
     ) -> Result<KillLevel, RunError> {
         let before = (*done, counts.kills.in_claim());
@@ -281,7 +281,7 @@ impl<'p> Round<'p> {
         aimed: bool,
         rescuer: &mut Writer,
         verifier: &mut Verifier<'_>,
-        counts: &mut Counts,
+        counts: &mut KillTotals,
     ) {
         let state = self.state.writer(dead.writer);
         let mut claimed = Claimed::default();

@@ -213,7 +213,7 @@ const ENOUGH_AIMED: u64 = 100;
 const AIMED_IN_CLAIM: u64 = 10;
 
 /// What was counted so far.
-pub(super) struct Counts {
+pub(super) struct KillTotals {
     pub kills: Kills,
     pub levels: Vec<KillLevel>,
     pub detection: Histogram<u64>,
@@ -225,7 +225,7 @@ pub(super) struct Counts {
     fault_texts: Vec<String>,
 }
 
-impl Counts {
+impl KillTotals {
     pub(super) fn new() -> Self {
         Self {
             kills: Kills::default(),
@@ -447,7 +447,7 @@ mod tests {
 
     /// Returns the record of a test without a fault, of so many kills.
     fn record(kills: Kills, samples: [u64; 2], done: Done) -> KillRecord {
-        let mut counts = Counts::new();
+        let mut counts = KillTotals::new();
         counts.kills = kills;
         (counts.operations, counts.reads) = done;
         for (histogram, count) in [&mut counts.detection, &mut counts.recovery].into_iter().zip(samples) {
