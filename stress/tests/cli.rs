@@ -6,7 +6,7 @@ mod common;
 use common::{children, count, held, is_gone, passes, program, refuses, signal, stress};
 use nix::sys::signal::Signal;
 use serde_json::Value;
-use splinter_testkit::{Folder, refused, wait_for, wait_until};
+use splinter_testkit::{Folder, refused, skipped, wait_for, wait_until};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -256,8 +256,9 @@ fn a_run_counts_the_events_of_its_workers_where_the_kernel_lets_it() {
     for workers in ["threads", "processes"] {
         let record = passes(&format!("{SMALL} --workers {workers}"));
         let events = &record["per_operation"];
-        if splinter_harness::counters::software().is_err() {
+        if let Err(why) = splinter_harness::counters::software() {
             assert!(events["page_faults"].is_null(), "{events}");
+            skipped(&format!("software counters of {workers}: {why}"));
             continue;
         }
         for event in ["page_faults", "context_switches", "task_clock_ns"] {
@@ -267,6 +268,15 @@ fn a_run_counts_the_events_of_its_workers_where_the_kernel_lets_it() {
     }
     let text = String::from_utf8(stress(SMALL).stdout).unwrap();
     assert!(text.contains("\n  events     per operation: instructions "), "{text}");
+}
+
+#[test]
+fn the_environment_turns_the_counters_of_a_run_off() {
+    let line = format!("{SMALL} --json");
+    let output = program().args(line.split(' ')).env("SPLINTER_COUNTERS", "off").output().unwrap();
+    let record: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(record["per_operation"].is_null(), "{record}");
+    assert_eq!(record["environment"]["hardware_counters"], "unavailable: SPLINTER_COUNTERS=off");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! workload. Reads `/proc` and `/sys`, never fails; what cannot be read is "unavailable".
 
 use crate::affinity;
+use crate::counters;
 use crate::cpu_quota::{CpuQuota, Groups};
 use crate::cpulist;
 use crate::disturbance::{Disturbance, Usage, disturbed};
@@ -58,7 +59,7 @@ pub struct Environment {
     pub rounds_again: u32,
     /// Rate of the time-stamp counter, measured.
     pub tsc_ghz: f64,
-    /// `"unavailable"`: not read here; see `per_operation`.
+    /// `"available"`, or `"unavailable"` and why: the kernel refused them, or `SPLINTER_COUNTERS=off`.
     pub hardware_counters: String,
     /// What was built.
     pub build: Build,
@@ -125,7 +126,10 @@ impl Environment {
             disturbances: Vec::new(),
             rounds_again: 0,
             tsc_ghz: 0.0,
-            hardware_counters: UNAVAILABLE.to_owned(),
+            hardware_counters: match counters::hardware() {
+                Ok(()) => "available".to_owned(),
+                Err(why) => format!("{UNAVAILABLE}: {why}"),
+            },
             build: Build::this(),
         }
     }
@@ -299,6 +303,7 @@ mod tests {
         let has_memory = |node: &Node| node.memory_bytes > 0;
         assert!(environment.nodes.is_empty() || environment.nodes.iter().any(has_memory));
         assert_ne!(environment.kernel, UNAVAILABLE);
+        assert_eq!(environment.hardware_counters == "available", counters::hardware().is_ok());
         assert!(!environment.build.rustc.is_empty());
         let text = serde_json::to_string(&environment).unwrap();
         assert_eq!(serde_json::from_str::<Environment>(&text).unwrap(), environment);
