@@ -304,7 +304,7 @@ impl Checker {
             (found.stuck_claims + found.live_claims, "claims left over (7)"),
             (found.leaked_slots, "slots that are marked wrongly (9)"),
             (found.dangling_entries, "index entries that lead nowhere (9)"),
-            (found.wrong_notify_flags, "slots with another's routes (14)"),
+            (found.wrong_notify_flags, "slots whose notify flags are another key's (14)"),
             (found.stale_bytes, "stale bytes (12)"),
             (found.keys.abs_diff(keys as u64), "keys too many or too few (2, 3)"),
         ];
@@ -446,7 +446,7 @@ fn difference(expected: &Contents, found: &Contents) -> String {
     format!("{name} is {}, where {} is expected", say(found.get(key)), say(expected.get(key)))
 }
 
-/// Describes a key as it was read: how many bytes are whose, its labels, its vector.
+/// Describes all that was read of a key: how many bytes are whose, its type, flags, labels, times and vector.
 fn describe(seen: &Seen) -> String {
     let mut runs: Vec<(u8, usize)> = Vec::new();
     for byte in &seen.value {
@@ -457,11 +457,54 @@ fn describe(seen: &Seen) -> String {
         }
     }
     let runs: Vec<String> = runs.iter().map(|(tag, count)| format!("{count} of {tag}")).collect();
-    let text = format!("{} bytes [{}] labels {:#x}", seen.value.len(), runs.join(", "), seen.labels);
+    let text = format!(
+        "{} bytes [{}] type {} flags {:#x} labels {:#x} ctime {} atime {}",
+        seen.value.len(),
+        runs.join(", "),
+        seen.kind,
+        seen.flags,
+        seen.labels,
+        seen.ctime,
+        seen.atime
+    );
     match seen.vector.as_deref() {
         // A torn vector reads as one that no operation writes.
         Some(vector) if vector.iter().any(|part| *part != vector[0]) => format!("{text} vector inf"),
         Some(vector) => format!("{text} vector {}", vector[0]),
         None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use splinter::Type;
+
+    #[test]
+    fn a_difference_in_anything_that_can_be_read_is_described() {
+        let seen = Seen {
+            value: vec![0x10, 0x11, 0x20],
+            kind: Type::Void,
+            flags: 0,
+            labels: 0,
+            ctime: 0,
+            atime: 0,
+            vector: None,
+        };
+        let contents = |seen: &Seen| Contents::from([(b"k".to_vec(), seen.clone())]);
+        assert_eq!(difference(&contents(&seen), &contents(&seen)), "as expected");
+        for other in [
+            Seen { value: vec![0x10, 0x21, 0x20], ..seen.clone() },
+            Seen { kind: Type::Json, ..seen.clone() },
+            Seen { flags: 1, ..seen.clone() },
+            Seen { labels: 1, ..seen.clone() },
+            Seen { ctime: 1, ..seen.clone() },
+            Seen { atime: 1, ..seen.clone() },
+            Seen { vector: Some(vec![1.0]), ..seen.clone() },
+        ] {
+            assert_ne!(describe(&seen), describe(&other));
+            let text = difference(&contents(&seen), &contents(&other));
+            assert!(text.contains(&describe(&seen)) && text.contains(&describe(&other)), "{text}");
+        }
     }
 }
