@@ -13,6 +13,7 @@ use crate::record::{Operation, Totals};
 use crate::setup::fill_part;
 use crate::shared_state::{Phase, SharedState, State};
 use crate::target::{Reads, Version, Writes};
+use crate::threads::start_in;
 use crate::worker::{Assignment, Report};
 use crate::workload::Workload;
 use serde::{Deserialize, Serialize};
@@ -117,21 +118,25 @@ pub fn drive<P: Peer>(workload: &Workload, peer: &P) -> Result<Drive, RunError> 
     let shared = SharedState::create(workload)
         .map_err(|error| RunError::Failed(format!("no shared state: {}", refusal(error))))?;
     shared.set_clock(Tsc { cycle_ns: cycle_ns(clock), sleeps: plan.oversubscribed });
-    let (measured, reports) = std::thread::scope(|scope| {
-        let handles: Vec<_> = (0..)
-            .zip(&plan.cpus)
-            .map(|(worker, &cpu)| {
-                let assignment = Assignment { workload, shared: &shared, worker, cpu };
-                scope.spawn(move || work(&assignment, peer))
-            })
-            .collect();
+    let ran: Result<_, String> = std::thread::scope(|scope| {
+        let start = |(worker, &cpu)| {
+            let assignment = Assignment { workload, shared: &shared, worker, cpu };
+            start_in(scope, move || work(&assignment, peer))
+        };
+        let handles: Result<Vec<_>, String> = (0..).zip(&plan.cpus).map(start).collect();
+        if handles.is_err() {
+            // Those that have started wait for the others.
+            shared.enter(Phase::Leave);
+        }
+        let handles = handles?;
         let measured = warm_up_and_measure(&shared, &handles, spans);
         let reports: Vec<Result<Report, String>> = handles
             .into_iter()
             .map(|handle| handle.join().unwrap_or_else(|_| Err("panicked".to_owned())))
             .collect();
-        (measured, reports)
+        Ok((measured, reports))
     });
+    let (measured, reports) = ran.map_err(RunError::Failed)?;
     let measured = measured.ok_or_else(|| RunError::Failed("a worker ended too soon".to_owned()));
     let reports: Result<Vec<Report>, String> = reports.into_iter().collect();
     let reports = reports.map_err(|why| RunError::Failed(format!("a worker {why}")))?;

@@ -4,7 +4,7 @@
 use std::error::Error as _;
 use std::io;
 use std::sync::OnceLock;
-use std::thread::{Builder, Scope, ScopedJoinHandle};
+use std::thread::{Builder, JoinHandle, Scope, ScopedJoinHandle};
 
 /// Starts the threads that all parallel checks of this process share, unless they run already.
 ///
@@ -18,6 +18,16 @@ pub(crate) fn start_shared() -> Result<(), String> {
         _ => Ok(()),
     };
     STARTED.get_or_init(start).clone()
+}
+
+/// Starts a thread.
+///
+/// # Errors
+/// One line if the kernel does not give it.
+pub(crate) fn start<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, String> {
+    Builder::new().spawn(work).map_err(|error: io::Error| not_started(&error))
 }
 
 /// Starts a thread that ends before its scope does.

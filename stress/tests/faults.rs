@@ -90,7 +90,9 @@ fn without_descriptors_a_run_says_so() {
 fn without_threads_a_verb_says_so() {
     let folder = Folder::new();
     let history = folder.put("history", "{\"schema_version\":1,\"kind\":\"history\",\"cycle_ns\":0.5}\n");
-    for verb in [LOAD, &format!("history {history}"), "numa", "matrix --writers 1 --readers 0 --ops 5"] {
+    let history = format!("history {history}");
+    let matrix = "matrix --writers 1 --readers 0 --ops 5";
+    for verb in [LOAD, &history, "numa", matrix, "sweep --quick", "wake --quick"] {
         // As with a limit on processes: no thread has room for its stack.
         let script = format!("export RUST_MIN_STACK=100000000000000; exec $0 {verb}");
         let output = shell(&script).output().unwrap();

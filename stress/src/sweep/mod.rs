@@ -36,6 +36,7 @@ pub use plan::SweepPlan;
 pub use record::{Pair, SweepRecord, Violation, sweep_summary};
 pub use scenario::{Interruption, KeyLayout, Scenario, ScrubLevel};
 
+use crate::threads;
 use code_location::ProgramImage;
 use creation_run::CreationRun;
 use party::Channel;
@@ -101,29 +102,33 @@ pub fn sweep(plan: &SweepPlan, progress: &mut dyn Progress) -> Result<SweepRecor
         workers.push(worker.map_err(|error| failed("no worker process", &error))?);
         ends.push(reader);
     }
-    let mut results = collect(ends, scenarios.len(), progress);
+    let results = collect(ends, scenarios.len(), progress);
     progress.done();
-    if interrupt::requested() {
-        results.reasons.push("interrupted".to_owned());
-    } else if results.reasons.is_empty() && results.pairs.len() < scenarios.len() {
-        let left = scenarios.len() - results.pairs.len();
-        results.reasons.push(format!("{left} scenarios were not run: a worker ended"));
-    }
     for worker in workers {
         // A worker that is killed while it creates a store leaves the store's name.
         let name = process::name_of(worker.pid());
         drop(worker);
         let _ = splinter::Location::shared(name).and_then(|location| location.unlink());
     }
+    let mut results = results.map_err(RunError::Failed)?;
+    if interrupt::requested() {
+        results.reasons.push("interrupted".to_owned());
+    } else if results.reasons.is_empty() && results.pairs.len() < scenarios.len() {
+        let left = scenarios.len() - results.pairs.len();
+        results.reasons.push(format!("{left} scenarios were not run: a worker ended"));
+    }
     Ok(results.into_record(plan.seed, plan.quick, begin.elapsed().as_secs_f64()))
 }
 
 /// Collects the workers' reports, until all of them are done.
-fn collect(ends: Vec<OwnedFd>, scenarios: usize, progress: &mut dyn Progress) -> Results {
+///
+/// # Errors
+/// One line if the kernel does not give the threads that read them.
+fn collect(ends: Vec<OwnedFd>, scenarios: usize, progress: &mut dyn Progress) -> Result<Results, String> {
     let (sender, receiver) = mpsc::channel::<ScenarioReport>();
     for end in ends {
         let sender = sender.clone();
-        std::thread::spawn(move || {
+        threads::start(move || {
             for line in BufReader::new(File::from(end)).lines().map_while(Result::ok) {
                 let report = serde_json::from_str(&line).unwrap_or_else(|error| ScenarioReport {
                     failure: Some(format!("a worker's report cannot be read: {error}")),
@@ -133,7 +138,7 @@ fn collect(ends: Vec<OwnedFd>, scenarios: usize, progress: &mut dyn Progress) ->
                     return;
                 }
             }
-        });
+        })?;
     }
     drop(sender);
     let mut results = Results::default();
@@ -152,7 +157,7 @@ fn collect(ends: Vec<OwnedFd>, scenarios: usize, progress: &mut dyn Progress) ->
             break;
         }
     }
-    results
+    Ok(results)
 }
 
 /// Starts a scenario's processes and fills its store.

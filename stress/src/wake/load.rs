@@ -1,5 +1,6 @@
 //! Other work for the processors: a thread each, at ordinary priority, that never has enough.
 
+use crate::threads;
 use splinter_harness::affinity;
 use splinter_harness::rng::splitmix64;
 use std::sync::Arc;
@@ -16,12 +17,14 @@ pub(crate) struct Load {
 
 impl Load {
     /// Keeps some processors busy.
-    #[must_use]
-    pub(crate) fn on(cpus: &[usize]) -> Self {
-        let over = Arc::new(AtomicBool::new(false));
-        let threads = cpus.iter().map(|&cpu| {
-            let over = Arc::clone(&over);
-            std::thread::spawn(move || {
+    ///
+    /// # Errors
+    /// One line if the kernel does not give a thread.
+    pub(crate) fn on(cpus: &[usize]) -> Result<Self, String> {
+        let mut load = Self { over: Arc::default(), threads: Vec::new() };
+        for &cpu in cpus {
+            let over = Arc::clone(&load.over);
+            load.threads.push(threads::start(move || {
                 // One that runs elsewhere is a load all the same.
                 let _ = affinity::pin(cpu);
                 // Arithmetic, not pauses: those would tell a hypervisor that there is nothing to do.
@@ -29,9 +32,9 @@ impl Load {
                 while !over.load(Relaxed) {
                     std::hint::black_box(splitmix64(&mut number));
                 }
-            })
-        });
-        Self { threads: threads.collect(), over }
+            })?);
+        }
+        Ok(load)
     }
 }
 

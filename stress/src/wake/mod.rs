@@ -23,6 +23,7 @@ pub use record::{FanOut, Row, WakePlan, WakeRecord};
 pub use report::wake_summary;
 
 use crate::placement::policy;
+use crate::threads;
 use exchange::{Broken, Ping, Sample};
 use fan_out::{FanOutSample, Waiters};
 use link::Endpoint;
@@ -43,6 +44,7 @@ use splinter_harness::ping_pong::{FIRST, Side};
 use splinter_harness::progress::Progress;
 use splinter_harness::sampler::{Schedule, Step, Stop, Subject, sample};
 pub use splinter_harness::stats::Middle;
+use splinter_harness::text::refusal;
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -69,12 +71,12 @@ pub fn wake(plan: &WakePlan, progress: &mut dyn Progress) -> Result<WakeRecord, 
     progress.step("starting processes");
     // Before this process is pinned: children inherit that.
     let mut endpoint = make_endpoint().map_err(|error| failed("no store to measure", &error))?;
+    let watchdog = Watchdog::over(&endpoint).map_err(|error| failed("no watchdog", &error))?;
     let responder = HelperProcess::start(&endpoint, None).map_err(RunError::Failed)?;
     let waiters = Waiters::start(&endpoint, &available).map_err(RunError::Failed)?;
     if !affinity::pin(cpus[0]) {
         return Err(RunError::Usage(format!("processor {} cannot be had: change --cpu-a", cpus[0])));
     }
-    let watchdog = Watchdog::over(&endpoint).map_err(|error| failed("no watchdog", &error))?;
     let cycle_ns = cycle_ns(clock);
     let unavailable = |mechanism: Mechanism| mechanism.unavailable(&endpoint.store);
     let mut evidence = Evidence::new(plan, cpus, available.len(), cycle_ns, unavailable);
@@ -88,7 +90,7 @@ pub fn wake(plan: &WakePlan, progress: &mut dyn Progress) -> Result<WakeRecord, 
         command: 0,
         number: FIRST,
     };
-    evidence.broken = measurement.rounds(&mut evidence, progress);
+    evidence.broken = measurement.rounds(&mut evidence, progress).map_err(RunError::Failed)?;
     evidence.interrupted = interrupt::requested();
     drop(responder);
     taken.note(&mut environment);
@@ -172,13 +174,20 @@ pub(crate) enum Found {
 
 impl Measurement<'_> {
     /// Runs all rounds. Returns what ended them before their end, and where.
-    fn rounds(&mut self, evidence: &mut Evidence, progress: &mut dyn Progress) -> Option<(Broken, String)> {
+    ///
+    /// # Errors
+    /// One line if the kernel does not give the threads of other work.
+    fn rounds(
+        &mut self,
+        evidence: &mut Evidence,
+        progress: &mut dyn Progress,
+    ) -> Result<Option<(Broken, String)>, String> {
         let exchanges = evidence.cells().into_iter();
         let exchanges = exchanges.map(|(situation, mechanism)| Task::Exchange(situation, mechanism));
         let tasks: Vec<Task> = exchanges.chain(CALLS.map(Task::Call)).collect();
         let subjects: Vec<Subject> = tasks.iter().map(|task| task.subject()).collect();
         let schedule = Schedule { rounds: self.plan.rounds, seed: self.plan.seed, warm_up: true };
-        let (mut load, mut broken, evidence) = (None, None, RefCell::new(evidence));
+        let (mut load, mut broken, evidence) = (None, Ok(None), RefCell::new(evidence));
         let take = &mut |step: Step<'_>| {
             step.tell(progress);
             if interrupt::requested() {
@@ -188,10 +197,14 @@ impl Measurement<'_> {
             if !matches!(task, Task::Exchange(Situation::Busy, _)) {
                 load = None;
             } else if load.is_none() {
-                load = Some(Load::on(&self.cpus));
+                let started = Load::on(&self.cpus).map_err(|why| {
+                    broken = Err(why);
+                    Stop::Interrupted
+                });
+                load = Some(started?);
             }
             let found = self.take(task).map_err(|why| {
-                broken = Some((why, task.describe()));
+                broken = Ok(Some((why, task.describe())));
                 Stop::Interrupted
             })?;
             evidence.borrow_mut().take(found);
@@ -244,11 +257,15 @@ struct Watchdog {
 }
 
 impl Watchdog {
-    fn over(endpoint: &Endpoint) -> std::io::Result<Self> {
-        let shared = SharedState::from_fd(endpoint.shared.fd().try_clone_to_owned()?)?;
-        let eventfds = [endpoint.eventfds[0].try_clone()?, endpoint.eventfds[1].try_clone()?];
+    fn over(endpoint: &Endpoint) -> Result<Self, String> {
+        let [one, other] = &endpoint.eventfds;
+        let copies = || -> std::io::Result<_> {
+            let shared = SharedState::from_fd(endpoint.shared.fd().try_clone_to_owned()?)?;
+            Ok((shared, [one.try_clone()?, other.try_clone()?]))
+        };
+        let (shared, eventfds) = copies().map_err(refusal)?;
         let (progressed, over) = <(Arc<AtomicBool>, Arc<AtomicBool>)>::default();
-        let thread = std::thread::Builder::new().spawn({
+        let thread = threads::start({
             let (progressed, over) = (Arc::clone(&progressed), Arc::clone(&over));
             move || {
                 while !over.load(Relaxed) {

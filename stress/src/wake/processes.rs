@@ -6,6 +6,7 @@ use super::link::{Endpoint, KEYS, WAITERS_GROUP, is_there};
 use super::mechanism::Mechanism;
 use super::shared_state::{PATIENCE, SharedState, WAITER_PROCESSES, WAITERS, WaiterWord, Word};
 use crate::child;
+use crate::threads::start_in;
 use splinter::{Store, Watcher};
 use splinter_harness::affinity;
 use splinter_harness::futex::sleep_on;
@@ -122,7 +123,7 @@ fn answer(mut endpoint: Endpoint) -> Result<(), String> {
     Ok(())
 }
 
-/// Returns the waiters_of of one of the waiters' processes.
+/// Returns the numbers of the waiters of one of the waiters' processes.
 fn waiters_of(process: usize) -> impl Iterator<Item = usize> {
     (process..WAITERS).step_by(WAITER_PROCESSES)
 }
@@ -140,10 +141,12 @@ fn waiters(shared: &SharedState, store: &Store, process: usize, cpu: Option<usiz
     let watchers: Vec<Watcher> = waiters_of(process).map(watch).collect::<Result<_, String>>()?;
     std::thread::scope(|scope| {
         for (waiter, watcher) in waiters_of(process).zip(watchers) {
-            scope.spawn(move || wait_and_note(shared, store, waiter, watcher));
+            let started = start_in(scope, move || wait_and_note(shared, store, waiter, watcher));
+            // Those that have started wait for commands.
+            started.inspect_err(|_| shared.abandon())?;
         }
-    });
-    Ok(())
+        Ok(())
+    })
 }
 
 /// Is one waiter: waits in the way it is told to, and notes when it was woken.
