@@ -2,6 +2,7 @@
 //! and of all that group is in, of version 1 or 2. Reads below any root folder, never fails; where nothing limits or
 //! nothing can be read, there is no quota.
 
+use crate::control_group;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -50,13 +51,10 @@ impl Groups {
     }
 
     fn below(root: &Path) -> Self {
-        let groups = place(root).map(|place| {
-            let levels = place.own.ancestors();
-            let levels = levels.take_while(|level| level.starts_with(&place.top));
-            let groups = levels.filter_map(|level| Group::read(level, place.version, root));
-            Self(groups.collect())
-        });
-        groups.unwrap_or_default()
+        let groups = control_group::Groups::with("cpu", root);
+        let groups =
+            groups.iter().flat_map(|it| it.folders().filter_map(|at| Group::read(at, it.version, root)));
+        Self(groups.collect())
     }
 
     /// Returns the quota that did most to this process since an earlier moment; before it did anything, the least.
@@ -109,50 +107,6 @@ impl Group {
             throttled_ns: count("throttled_time").or_else(micros).unwrap_or(0),
         })
     }
-}
-
-/// Where the groups of this process are.
-struct Place {
-    version: u8,
-    /// Folder of its own group.
-    own: PathBuf,
-    /// Folder where the tree of groups is mounted.
-    top: PathBuf,
-}
-
-/// Finds the tree of groups that has the processors, and the own group in it.
-fn place(root: &Path) -> Option<Place> {
-    let has_cpu = |list: &str| list.split(',').any(|name| name == "cpu");
-    let groups = fs::read_to_string(root.join("proc/self/cgroup")).ok()?;
-    let mounts = fs::read_to_string(root.join("proc/self/mountinfo")).ok()?;
-    let group = |controls: &dyn Fn(&str) -> bool| {
-        // 4:cpu,cpuacct:/the/group
-        let mut lines = groups.lines().map(|line| line.splitn(3, ':'));
-        lines.find_map(|mut line| {
-            let (_, controllers, path) = (line.next()?, line.next()?, line.next()?);
-            controls(controllers).then_some(path)
-        })
-    };
-    let mount = |kind: &str, options: &dyn Fn(&str) -> bool| {
-        // 31 23 0:26 /its/root /where/it/is rw shared:4 - cgroup2 cgroup2 rw,nsdelegate
-        mounts.lines().find_map(|line| {
-            let (mount, system) = line.split_once(" - ")?;
-            let mut system = system.split(' ');
-            let is_it = system.next()? == kind && options(system.nth(1)?);
-            let mut mount = mount.split(' ').skip(3);
-            is_it.then_some((mount.next()?, mount.next()?))
-        })
-    };
-    let first = group(&has_cpu).zip(mount("cgroup", &has_cpu));
-    let second = || group(&str::is_empty).zip(mount("cgroup2", &|_| true));
-    let first = first.map(|found| (1, found));
-    let (version, (path, (mounted, at))) = first.or_else(|| second().map(|found| (2, found)))?;
-    let top = root.join(at.trim_start_matches('/'));
-    // In a container the tree is mounted from some group on; one above that cannot be seen.
-    let inner = Path::new(path).strip_prefix(mounted).unwrap_or(Path::new(""));
-    let inner = inner.strip_prefix("/").unwrap_or(inner);
-    let own = top.join(inner);
-    Some(Place { version, own, top })
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use crate::cpulist;
 use crate::disturbance::{Disturbance, Usage, disturbed};
 use crate::machine::MachineNode;
 use crate::machine::sysfs;
+use crate::memory;
 use crate::valgrind;
 use crate::verdict::Verdict;
 use serde::{Deserialize, Serialize};
@@ -263,10 +264,10 @@ pub fn caches() -> Vec<Cache> {
         .collect()
 }
 
-/// Returns the memory that could be had now without swapping, in bytes.
+/// Returns the memory that could be had now without swapping, in bytes, under the limits of control groups too.
 #[must_use]
 pub fn available_memory() -> Option<u64> {
-    sysfs::bytes_of(&text("/proc/meminfo"), "MemAvailable")
+    memory::available(Path::new("/"))
 }
 
 /// Returns the memory that this process has resident, in bytes.

@@ -10,6 +10,7 @@
 pub mod affinity;
 pub mod clock_cost;
 pub mod console;
+mod control_group;
 pub mod counters;
 pub mod cpu_quota;
 pub mod cpulist;
@@ -24,6 +25,7 @@ pub mod futex;
 pub mod input;
 pub mod interrupt;
 pub mod machine;
+mod memory;
 mod named;
 pub mod ping_pong;
 pub mod program;
