@@ -140,10 +140,23 @@ mod tests {
         let nothing = Workload { oracle: false, histogram: false, ..Workload::default() };
         assert_eq!(Observer::measure(&nothing), Observer::default());
         let all = Observer::measure(&Workload::default());
-        assert!(all.per_write_ns >= all.fill_ns && all.timed_one_of == 1);
-        assert_eq!(all.pacer_ns, 0.0, "a closed loop has none");
+        assert_eq!((all.timed_one_of, all.pacer_ns), (1, 0.0), "a closed loop has no pacer");
+        for cost in [all.clock_ns, all.histogram_ns, all.fill_ns, all.check_ns] {
+            assert!(cost > 0.0, "{all:?}");
+        }
+        let timed = all.clock_ns + all.histogram_ns;
+        assert_eq!((all.per_write_ns, all.per_read_ns), (all.fill_ns + timed, all.check_ns + timed));
         let paced = Observer::measure(&Workload { rate: Some(1_000), ..nothing });
         assert!(paced.pacer_ns > 0.0 && paced.per_read_ns == paced.pacer_ns);
+    }
+
+    #[test]
+    fn values_are_made_and_checked_byte_by_byte_when_that_is_timed() {
+        let of = |len: &str| Workload { value_len: len.parse().unwrap(), ..Workload::default() };
+        let (short, long) = (Observer::measure(&of("64")), Observer::measure(&of("1048576")));
+        // Of 16384 times as many bytes.
+        assert!(long.fill_ns > 16.0 * short.fill_ns, "{short:?} {long:?}");
+        assert!(long.check_ns > 16.0 * short.check_ns, "{short:?} {long:?}");
     }
 
     #[test]
