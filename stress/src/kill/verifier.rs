@@ -340,7 +340,56 @@ fn generation(base: &str, orders: &[Vec<u8>]) -> Result<Stamp, Wrong> {
 mod tests {
     use super::*;
     use crate::kill::ops::number_of;
-    use splinter::Config;
+    use splinter::{Config, Geometry};
+
+    #[test]
+    fn bytes_of_no_write_are_torn_in_every_key_that_holds_proofs() {
+        let geometry = Geometry { vector_dim: DIM, ..Geometry::default() };
+        let store = Store::anonymous(&Config { geometry, ..Config::default() }).unwrap();
+        let (raw, state) = (Raw::new(&store).unwrap(), KillState::new(1, 1).unwrap());
+        let mut verifier = Verifier::new(&store, &raw, &state, 0);
+        let mut writer = store.writer().unwrap();
+        let proof = |key: &str, seq: u64| {
+            let mut bytes = [0; 48];
+            value::fill(&mut bytes, hash_key(key.as_bytes()), 0, seq);
+            bytes
+        };
+        for step in 1..3 {
+            for own in [OwnKey::Value, OwnKey::Comes, OwnKey::Log, OwnKey::Group, OwnKey::Vector] {
+                let key = own.key(0);
+                let orders = [0, 1, 2].map(|order| proof(&order_name(&key, order), step));
+                let mut vector = [0.0; DIM as usize];
+                vector::fill(&mut vector, hash_key(key.as_bytes()), 0, step);
+                let mut write =
+                    |bytes: [u8; 48], orders: [[u8; 48]; ORDERS], vector: [f32; DIM as usize]| match own {
+                        OwnKey::Group => {
+                            writer.set_tandem(&key, &orders.each_ref().map(|order| &order[..])).unwrap()
+                        }
+                        OwnKey::Vector => {
+                            writer.set(&key, &bytes).unwrap();
+                            writer.set_vector(&key, &vector).unwrap();
+                        }
+                        _ => writer.set(&key, &bytes).unwrap(),
+                    };
+                write(proof(&key, step), orders, vector);
+                assert_eq!(verifier.observed(0, own), Ok(Observed::Step(step)), "{own}");
+                let mut older = orders;
+                older[2] = proof(&order_name(&key, 2), step - 1);
+                vector[1] += 1.0;
+                write(proof("another", step), older, vector);
+                assert!(matches!(verifier.observed(0, own), Err((Fault::Torn, _))), "{own}");
+            }
+        }
+        let torn = || state.faults()[Fault::Torn as usize];
+        for (reported, key) in (1..).zip([hot(0), churn(0)]) {
+            writer.set(&key, &proof("another", 1)).unwrap();
+            verifier.check_shared(&key, false);
+            assert_eq!(torn(), reported, "{key}");
+        }
+        writer.set_tandem(PAIR, &[&proof(PAIR, 1)[..]; ORDERS]).unwrap();
+        verifier.check_pair();
+        assert_eq!(torn(), 3);
+    }
 
     #[test]
     fn a_value_that_no_writer_sets_is_a_fault() {
