@@ -181,7 +181,7 @@ fn warm_up_and_measure<T>(
     measured
 }
 
-/// Sleeps, but not on when somebody wants to end it.
+/// Sleeps; a request to stop ends it.
 fn sleep(span: Duration) {
     const LOOK: Duration = Duration::from_millis(50);
     let end = Instant::now() + span;

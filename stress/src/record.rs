@@ -31,31 +31,32 @@ pub struct Record {
     pub config: Workload,
     /// Probability that draws of two writers take the same key.
     pub collision_rate: f64,
-    /// See its section.
+    /// Its section below lists the fields.
     pub window: Window,
-    /// ● See its section.
+    /// ● Its section below lists the fields.
     pub operations: BTreeMap<String, Operation>,
     /// All operations; of writes and reads, goodput.
     pub totals: Totals,
-    /// Events of the kernel's counters per operation that did its work, over all workers; absent where none could be read.
+    /// Events of the kernel's counters per operation that did its work, over all writers and readers that reported; absent
+    /// where none could be read.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub per_operation: BTreeMap<String, f64>,
-    /// See its section; only with `--rate`, watchers, `--history`.
+    /// Its section below lists the fields; present only with `--rate`, watchers, `--history`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open_loop: Option<OpenLoop>,
-    /// See its section; only with `--rate`, watchers, `--history`.
+    /// Its section below lists the fields; present only with `--rate`, watchers, `--history`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notifications: Option<Notifications>,
-    /// ● See its section.
+    /// ● Its section below lists the fields.
     pub invariants: Invariants,
-    /// See its section; only with `--rate`, watchers, `--history`.
+    /// Its section below lists the fields; present only with `--rate`, watchers, `--history`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<HistoryRecord>,
-    /// ● See its section.
+    /// ● Its section below lists the fields.
     pub placement: Placement,
-    /// See its section.
+    /// Its section below lists the fields.
     pub store: StoreFacts,
-    /// See its section.
+    /// Its section below lists the fields.
     pub observer: Observer,
     pub environment: Environment,
     /// Tags: operations, `set-planned` (from planned starts), watchers' `notification`, `wake`.

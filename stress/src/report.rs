@@ -37,7 +37,7 @@ pub fn summary(record: &Record) -> String {
     line("placement", placement(record));
     let quota = record.environment.cpu_quota.as_ref();
     if let Some(quota) = quota.filter(|quota| quota.throttled_ms > 0) {
-        line("quota", quota.told());
+        line("quota", quota.describe());
     }
     line("events", events(record));
     line("store", store(record));
@@ -88,8 +88,8 @@ pub fn comparison(records: &[Record]) -> String {
             rate(totals.attempts_per_s),
             percent(totals.counts.again, totals.counts.attempts),
             record.window.processor_share.map_or("-".to_owned(), |share| format!("{:.0}", share * 100.0)),
-            main.map_or("-".to_owned(), |main| told(record, main, |at| at.p50)),
-            main.map_or("-".to_owned(), |main| told(record, main, |at| at.p999)),
+            main.map_or("-".to_owned(), |main| caller_latency(record, main, |at| at.p50)),
+            main.map_or("-".to_owned(), |main| caller_latency(record, main, |at| at.p999)),
             record.verdict.word().to_owned(),
         ]);
     }
@@ -113,7 +113,7 @@ pub(crate) fn main_operation(record: &Record) -> Option<&Operation> {
 }
 
 /// Shows the latency that a caller would have waited for: from the planned start, where there is one.
-pub(crate) fn told(record: &Record, operation: &Operation, at: fn(&Percentiles) -> u64) -> String {
+pub(crate) fn caller_latency(record: &Record, operation: &Operation, at: fn(&Percentiles) -> u64) -> String {
     match &operation.latency_from_planned_ns {
         Some(from_plan) => span(at(from_plan)),
         None => latency(record, operation, at(&operation.latency_ns)),

@@ -71,7 +71,7 @@ fn named_and_file_stores_are_removed_afterwards() {
 }
 
 #[test]
-fn a_profile_of_the_environment_that_cannot_be_read_is_told() {
+fn a_profile_of_the_environment_that_cannot_be_read_is_reported() {
     let line = "run --ops 5 --writers 1 --readers 1 --no-histogram --json";
     let output = program().args(line.split(' ')).env("SPLINTER_PROFILE", "/nowhere/at/all").output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -288,7 +288,7 @@ fn a_fixed_time_is_measured_after_a_warm_up() {
 }
 
 #[test]
-fn a_killed_worker_is_told_of_and_nobody_waits_for_it() {
+fn a_killed_worker_is_reported_and_nothing_waits_for_it() {
     let child = program()
         .args("run --workers processes --writers 4 --readers 0 --keys 64 --scrub none --duration 2s --warmup 0s --json".split(' '))
         .stdout(Stdio::piped())
@@ -333,7 +333,7 @@ fn watchers_lose_nothing() {
 }
 
 #[test]
-fn watchers_time_what_they_are_told_of_where_values_tell_the_time() {
+fn watchers_time_changes_where_values_hold_the_time() {
     // Long enough for a watcher to get its turn; how much it takes in it does not matter.
     let load = "run --writers 1 --watchers 1 --readers 0 --keys 64 --scrub none --warmup 0s";
     for (more, timed) in [("", true), ("--value-len 39", false), ("--no-oracle", false)] {

@@ -127,7 +127,7 @@ fn without_memory_a_history_is_not_read() {
 }
 
 #[test]
-fn a_result_that_cannot_be_written_is_told_and_not_taken_for_a_pass() {
+fn a_result_that_cannot_be_written_is_reported_and_not_taken_for_a_pass() {
     let full = || std::fs::File::options().write(true).open("/dev/full");
     for line in
         ["run --scrub none --writers 1 --readers 0 --ops 100 --json", "topology --json", "completions bash"]

@@ -21,7 +21,7 @@ fn scripts(folder: &Path) -> Vec<PathBuf> {
 fn every_script_says_at_once_what_it_is_for() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let stubs = Folder::new();
-    // Whatever builds or installs is told on.
+    // Each program that builds or installs notes that it was called.
     let called = stubs.join("called");
     for name in ["cargo", "rustc", "rustup", "apt-get", "sudo", "git", "nproc"] {
         let stub = stubs.join(name);

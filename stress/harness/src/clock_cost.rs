@@ -46,7 +46,7 @@ impl ClockCost {
     }
 
     /// Shows a latency: as it is where the clock's share is small, without that share and with its error where it is not,
-    /// and as no more than the clock's own where nothing else can be told.
+    /// and as no more than the clock's own where nothing else is known.
     #[must_use]
     pub fn show(&self, raw_ns: u64) -> String {
         let raw = raw_ns as f64;

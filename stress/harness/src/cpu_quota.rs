@@ -21,9 +21,9 @@ pub struct CpuQuota {
 }
 
 impl CpuQuota {
-    /// Says what it did.
+    /// Describes what it did, in words.
     #[must_use]
-    pub fn told(&self) -> String {
+    pub fn describe(&self) -> String {
         format!(
             "{} grants {:.2} processors, and stopped the run for {} ms in {} periods",
             self.group, self.processors, self.throttled_ms, self.throttled_periods

@@ -76,7 +76,7 @@ pub struct Node {
     pub processors: String,
     /// Its distances to all nodes, as the firmware tells them.
     pub distances: String,
-    /// Its memory; 0 for one with processors only, or where nobody tells.
+    /// Its memory; 0 for one with processors only, or where the kernel does not tell.
     pub memory_bytes: u64,
 }
 

@@ -1,5 +1,5 @@
-//! Reads files that a user names. They may be pipes: one that somebody writes to is read to its end, and one that nobody
-//! writes to is not waited for.
+//! Reads files that a user names. They may be pipes: one that has a writer is read to its end, and one that has none
+//! is not waited for.
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -29,7 +29,7 @@ pub fn open(path: &Path) -> io::Result<impl Read> {
     Ok(io::Cursor::new(first).chain(file))
 }
 
-/// Waits until a pipe has bytes or somebody who may still write some. Returns what had to be read to know that.
+/// Waits until a pipe has bytes, or a writer that may still write some. Returns what had to be read to know that.
 fn wait_for_writer(pipe: &mut File) -> io::Result<Vec<u8>> {
     let mut readable = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
     let timeout = PollTimeout::from(PATIENCE_MS);

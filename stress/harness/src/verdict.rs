@@ -17,7 +17,7 @@ pub const USAGE: u8 = 2;
 pub enum Verdict {
     /// Everything held.
     Pass,
-    /// It cannot be told.
+    /// It is unknown.
     Inconclusive,
     /// Something was broken.
     Fail,

@@ -34,7 +34,7 @@ impl TopologyArguments {
     }
 }
 
-/// Looks and prints. Ctrl-C ends it at once while it looks: hwloc cannot be told to stop, and nothing is to be cleaned up.
+/// Looks and prints. Ctrl-C ends it at once while it looks: hwloc offers no way to stop, and nothing is to be cleaned up.
 pub(super) fn run(arguments: &TopologyArguments) -> Outcome {
     let file = match &arguments.topology {
         Some(MachineSource::File(path)) => Some(path.as_path()),

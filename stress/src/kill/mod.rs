@@ -408,7 +408,7 @@ impl<'p> Round<'p> {
         })
     }
 
-    /// Waits for a reader that was told to end.
+    /// Waits for a reader that was asked to end.
     fn join_reader(&self, reader: &mut Forked) {
         let deadline = Instant::now() + PATIENCE;
         while reader.ended().is_none() && Instant::now() < deadline {

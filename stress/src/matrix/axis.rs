@@ -8,7 +8,7 @@ use splinter::Scrub;
 use std::fmt;
 use std::str::FromStr;
 
-/// What is varied where nobody says: what scrubbing costs depends on the size of values.
+/// The axes by default: the cost of scrubbing depends on the size of values.
 pub(crate) const DEFAULT: [(&str, &str); 2] = [("scrub", "all"), ("value_len", "16,64,256,1024,4096")];
 
 /// A field of a workload that a matrix can vary.

@@ -3,7 +3,7 @@
 use super::axis::Axis;
 use super::record::{AxisSettings, MatrixRecord};
 use crate::record::Record;
-use crate::report::{main_operation, told};
+use crate::report::{caller_latency, main_operation};
 use splinter_harness::stats;
 use splinter_harness::table::{align, grouped, percent, rate};
 use splinter_harness::verdict::Verdict;
@@ -29,7 +29,7 @@ pub fn matrix_summary(record: &MatrixRecord, rows: Option<Axis>, columns: Option
     let dirty = |cell: &Record| cell.environment.build.git_revision.ends_with("-dirty");
     if record.kept > 0 && record.cells.iter().any(dirty) {
         text.push_str(
-            "  kept       by a build from changed sources: whether they have changed since cannot be told\n",
+            "  kept       by a build from changed sources: whether they have changed since is unknown\n",
         );
     }
     if ran > 0 {
@@ -65,7 +65,7 @@ fn table(record: &MatrixRecord) -> String {
         row.extend([totals.writes_per_s, totals.reads_per_s, totals.goodput_per_s].map(rate));
         row.push(percent(totals.counts.again, totals.counts.attempts));
         row.extend(match main_operation(cell) {
-            Some(main) => [told(cell, main, |at| at.p50), told(cell, main, |at| at.p999)],
+            Some(main) => [caller_latency(cell, main, |at| at.p50), caller_latency(cell, main, |at| at.p999)],
             None => ["-", "-"].map(str::to_owned),
         });
         row.push(cell.verdict.word().to_owned());

@@ -80,8 +80,8 @@ impl Executor for Engine {
     }
 }
 
-/// Runs the cells of a matrix that are not there yet. A cell that this machine, or any, cannot run is told of and left
-/// out.
+/// Runs the cells of a matrix that are not there yet. A cell that this machine, or any, cannot run is reported and
+/// left out.
 ///
 /// # Errors
 /// [`RunError::Usage`]: the folder cannot be used, or holds records of something else, or no cell at all can be run.

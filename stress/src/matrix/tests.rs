@@ -230,7 +230,7 @@ fn records_of_something_else_are_neither_taken_nor_lost() {
 }
 
 #[test]
-fn cells_that_cannot_be_run_are_told_of_with_the_reason() {
+fn cells_that_cannot_be_run_are_reported_with_the_reason() {
     // 64 keys cannot be shared by 100 writers, and the machine has its own opinion on four.
     let axes = [("writers", "1,4,100"), ("key_choice", "lanes,uniform")];
     let mut mock = Mock {

@@ -23,7 +23,7 @@ use std::time::Duration;
 /// How long the workers work, and so how long there is to move; again, and longer, where that was not
 /// enough for every move to be made once.
 const DURATIONS_MS: [u64; 3] = [4_000, 16_000, 60_000];
-/// How often a move is made, with a pause between that grows: the kernel leaves a page that somebody is just
+/// How often a move is made, with a pause between that grows: the kernel leaves a page that a process is just
 /// faulting in where it is, and an emulated processor may be stopped in the middle of that, for long where the
 /// machine that emulates it is busy.
 const ATTEMPTS: u32 = 20;

@@ -112,10 +112,10 @@ fn in_order(policy: &Pin, machine: &Machine, positions: &[Position]) -> Option<S
     None
 }
 
-/// Says who is not inside a part of the machine, or crowded there.
+/// Names a worker that is not inside a part of the machine, or is crowded there.
 fn inside(machine: &Machine, positions: &[Position], part: impl Fn(&Processor) -> bool) -> Option<String> {
     let outside = positions.iter().find(|position| !part(&position.at));
-    let outside = outside.map(|position| format!("somebody is on processor {}", position.at.id));
+    let outside = outside.map(|position| format!("a worker is on processor {}", position.at.id));
     outside.or_else(|| crowded(machine.usable().filter(|cpu| part(cpu)).count(), positions))
 }
 

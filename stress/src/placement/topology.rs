@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_machine_is_told_of_without_a_placement_unless_one_is_asked_for() {
+    fn this_machine_is_described_without_a_placement_unless_one_is_asked_for() {
         let record = topology(&TopologyPlan::default()).unwrap();
         assert_eq!((record.kind.as_str(), &record.placement), ("topology", &None));
         let workload = Workload {

@@ -23,7 +23,7 @@ fn sleeps() -> u64 {
     getrusage(UsageWho::RUSAGE_THREAD).map_or(0, |usage| usage.voluntary_context_switches().unsigned_abs())
 }
 
-/// The processor that the caller runs on, plus one; 0 where that is not told.
+/// The processor that the caller runs on, plus one; 0 where the kernel does not tell.
 fn here() -> u64 {
     sched_getcpu().map_or(0, |cpu| cpu as u64 + 1)
 }
@@ -69,9 +69,9 @@ pub(crate) struct Sample {
 /// Why there is no sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Broken {
-    /// A message that was sent has woken nobody.
+    /// A message was sent, and its receiver did not wake.
     Lost,
-    /// The responder did not do as told.
+    /// The responder did not act on a command.
     NoResponse,
 }
 

@@ -1,5 +1,4 @@
-//! One write, and everybody is to be woken: threads of several processes that sleep for the same
-//! news, through the store and on a bare futex.
+//! Measures one write that wakes threads of several processes, which all wait for it: by the store, and by a bare futex.
 
 use super::exchange::Broken;
 use super::link::{Endpoint, KEYS, send};
@@ -10,8 +9,7 @@ use splinter_harness::task;
 use std::sync::atomic::Ordering::Acquire;
 use std::time::{Duration, Instant};
 
-/// Between two looks whether all are where they are to be. Whoever looks must not take the processor
-/// from those who are to be woken.
+/// Time between two looks whether all waiters sleep or are awake. The looks must leave the processors to the waiters.
 const LOOK: Duration = Duration::from_micros(500);
 
 /// The waiters.
@@ -32,7 +30,7 @@ pub(crate) struct FanOutSample {
 }
 
 impl Waiters {
-    /// Starts it, dealt over some processors.
+    /// Starts them, dealt over some processors.
     ///
     /// # Errors
     /// One line that says why it could not.
@@ -43,10 +41,10 @@ impl Waiters {
         Ok(Self { processes, command: 0 })
     }
 
-    /// Has all of it fall asleep, and wakes it with one write.
+    /// Lets all of them fall asleep, and wakes them with one write.
     ///
     /// # Errors
-    /// [`Broken::Lost`] if somebody was not woken, [`Broken::NoResponse`] if somebody did not fall asleep.
+    /// [`Broken::Lost`] if a waiter was not woken, [`Broken::NoResponse`] if one did not fall asleep.
     pub(crate) fn call(
         &mut self,
         endpoint: &mut Endpoint,
@@ -60,7 +58,7 @@ impl Waiters {
         let all = |waiter_word| {
             (0..WAITERS).all(|waiter| shared.waiter_word(waiter, waiter_word).load(Acquire) == command)
         };
-        wait_until(|| all(WaiterWord::Waits) && self.is_asleep(endpoint)).ok_or(Broken::NoResponse)?;
+        wait_until(|| all(WaiterWord::Waits) && self.all_sleep(endpoint)).ok_or(Broken::NoResponse)?;
 
         let start = splinter::cycles_fenced();
         if mechanism == Mechanism::Futex {
@@ -82,7 +80,7 @@ impl Waiters {
     }
 
     /// Asks the kernel whether every waiter sleeps.
-    fn is_asleep(&self, endpoint: &Endpoint) -> bool {
+    fn all_sleep(&self, endpoint: &Endpoint) -> bool {
         (0..WAITERS).all(|waiter| {
             let process = self.processes[waiter % WAITER_PROCESSES].id();
             let thread = endpoint.shared.waiter_word(waiter, WaiterWord::Thread).load(Acquire);

@@ -1,4 +1,4 @@
-//! What is said of a ratio and its target. Pure.
+//! Judges a ratio by its target. Pure.
 
 use splinter_harness::stats::Middle;
 use splinter_harness::stats::paired::{Bound, Judgement};
@@ -13,13 +13,13 @@ fn is_too_fast(ratio: Option<Middle>) -> bool {
     ratio.is_some_and(|ratio| Bound::AtMost.is_beyond_limit(ratio.q3))
 }
 
-/// Tells whether a target is met; `None` where that cannot be told.
+/// Tells whether a target is met; `None` where that is unknown.
 #[must_use]
 pub(crate) fn is_met(ratio: Option<Middle>, target: Option<f64>) -> Option<bool> {
     judge(ratio, target).filter(|_| !is_too_fast(ratio)).map(|judged| judged.met)
 }
 
-/// Returns what is to be said of a ratio and its target.
+/// Returns the judgement on a ratio and its target, in words.
 #[must_use]
 pub(crate) fn judgement(ratio: Option<Middle>, target: Option<f64>) -> &'static str {
     match judge(ratio, target) {

@@ -18,7 +18,7 @@ pub(crate) struct Endpoint {
     pub shared: SharedState,
     /// The store.
     pub store: Store,
-    /// The process's lane in it.
+    /// The process's writer of it.
     pub writer: Writer,
     /// Eventfds: the one that ping writes, the one that pong writes.
     pub eventfds: [OwnedFd; 2],
@@ -96,16 +96,16 @@ impl Endpoint {
                 exchange.run(shared, Eventfd { out, into, wait })
             }
             Mechanism::Line => exchange.run(shared, Line { word: shared.word(Word::Line), side, given_up }),
-            Mechanism::Watcher | Mechanism::SpinWatcher | Mechanism::SpinTold => {
+            Mechanism::Watcher | Mechanism::SpinWatcher | Mechanism::SpinUnread => {
                 let mut watcher = watcher(match mechanism {
                     Mechanism::Watcher => Duration::ZERO,
                     // For as long as there is any sense in it: a spin without end would outlast a deadline.
                     _ => PATIENCE,
                 })?;
                 let wait = move || match watcher.wait(deadline) {
-                    Ok(None) => News::Never,
-                    Ok(Some(_)) if mechanism == Mechanism::SpinTold => News::Arrived,
-                    _ => News::Look,
+                    Ok(None) => Waited::Never,
+                    Ok(Some(_)) if mechanism == Mechanism::SpinUnread => Waited::Arrived,
+                    _ => Waited::Read,
                 };
                 exchange.run(shared, StoreLink { store, writer, keys: watched, wait })
             }
@@ -120,11 +120,11 @@ impl Endpoint {
                     match watcher.try_next() {
                         Ok(None) => {
                             if wait_on(&epoll, patience) == Ok(0) || given_up() {
-                                return News::Never;
+                                return Waited::Never;
                             }
                         }
-                        Err(WatchError::Descriptor(_)) => return News::Never,
-                        _ => return News::Look,
+                        Err(WatchError::Descriptor(_)) => return Waited::Never,
+                        _ => return Waited::Read,
                     }
                 };
                 exchange.run(shared, StoreLink { store, writer, keys: watched, wait })
@@ -135,9 +135,9 @@ impl Endpoint {
                 let wait = move || match store.poll_after(into, epoch, deadline) {
                     Ok(next) => {
                         epoch = next;
-                        News::Look
+                        Waited::Read
                     }
-                    Err(_) => News::Never,
+                    Err(_) => Waited::Never,
                 };
                 exchange.run(shared, StoreLink { store, writer, keys: polled, wait })
             }
@@ -157,11 +157,11 @@ fn wait_on(epoll: &Epoll, patience: EpollTimeout) -> nix::Result<usize> {
     epoll.wait(&mut [EpollEvent::empty()], patience)
 }
 
-/// What a wait came to.
-enum News {
-    /// There may be a message: the value tells.
-    Look,
-    /// There is one, and its value is not looked at.
+/// The result of a wait.
+enum Waited {
+    /// There may be a message: its value must be read.
+    Read,
+    /// There is one, and its value is not read.
     Arrived,
     /// There will be none.
     Never,
@@ -176,7 +176,7 @@ struct StoreLink<'a, W> {
     wait: W,
 }
 
-impl<W: FnMut() -> News> Link for StoreLink<'_, W> {
+impl<W: FnMut() -> Waited> Link for StoreLink<'_, W> {
     #[inline]
     fn send(&mut self, number: u64) {
         send(self.writer, self.keys[0], number);
@@ -186,10 +186,10 @@ impl<W: FnMut() -> News> Link for StoreLink<'_, W> {
     fn receive(&mut self, number: u64) -> bool {
         loop {
             match (self.wait)() {
-                News::Look if is_there(self.store, self.keys[1], number) => return true,
-                News::Look => {}
-                News::Arrived => return true,
-                News::Never => return false,
+                Waited::Read if is_there(self.store, self.keys[1], number) => return true,
+                Waited::Read => {}
+                Waited::Arrived => return true,
+                Waited::Never => return false,
             }
         }
     }

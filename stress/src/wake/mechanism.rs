@@ -5,7 +5,7 @@ use splinter_harness::named_enum;
 
 use splinter::{Notifier, Store};
 
-/// A way of telling another process that there is news.
+/// A way to notify another process of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Mechanism {
@@ -29,8 +29,8 @@ pub(crate) enum Mechanism {
     PollPaused,
     /// `set`, and a watcher that spins.
     SpinWatcher,
-    /// The same, without reading the value that the news is of.
-    SpinTold,
+    /// The same, without a read of the value.
+    SpinUnread,
     /// `set`, and `poll_after`, answered within the spin before its sleep.
     SpinPoll,
 }
@@ -72,7 +72,7 @@ impl Mechanism {
         Self::Helper,
         Self::PollPaused,
         Self::SpinWatcher,
-        Self::SpinTold,
+        Self::SpinUnread,
         Self::SpinPoll,
     ];
 
@@ -97,7 +97,7 @@ impl Mechanism {
             Self::Helper => ("descriptor, thread", Asleep, Some(Self::Eventfd), Some(1.6)),
             Self::PollPaused => ("poll, asleep", Paused, Some(Self::FutexPaused), None),
             Self::SpinWatcher => ("watcher, spinning", Spinning, Some(Self::Line), Some(2.0)),
-            Self::SpinTold => ("  told, value unread", Spinning, Some(Self::Line), None),
+            Self::SpinUnread => ("  told, value unread", Spinning, Some(Self::Line), None),
             Self::SpinPoll => ("poll, spinning", Spinning, Some(Self::Line), None),
         };
         Spec { name, style, limit, target }
@@ -140,10 +140,10 @@ impl Situation {
     pub(crate) fn excludes(self, mechanism: Mechanism, processors: usize) -> Option<String> {
         match self {
             Self::Same if mechanism.spec().style == Style::Spinning => {
-                Some("a process that spins keeps the other from the processor".to_owned())
+                Some("a process that spins leaves the other no processor time".to_owned())
             }
             Self::Idle | Self::Busy if processors < 2 => {
-                Some("takes two processors, and there is one".to_owned())
+                Some("it needs two processors, and there is one".to_owned())
             }
             _ => None,
         }

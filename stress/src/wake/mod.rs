@@ -1,9 +1,9 @@
-//! How long until another process has the news: ping-pongs between two processes, through the store
-//! in every way there is and through what the kernel and the processor offer at best, interleaved in
-//! rounds. And one write that is to wake all waiters.
+//! Measures how soon another process learns of a write: ping-pongs between two processes by each way that the store has, and
+//! by the fastest that the kernel and the processor have, in turn within each round. Also measures one write that wakes many
+//! waiters.
 //!
 //! A figure is half of a round trip. Each round takes one sample of each mechanism in each situation, in an
-//! order drawn anew, so that whatever disturbs the machine disturbs all of them alike; a ratio is one of
+//! order drawn anew, so that a disturbance of the machine disturbs all of them alike; a ratio is one of
 //! the same round.
 
 mod exchange;
@@ -58,7 +58,7 @@ const QUICK_COUNT: u64 = 8;
 /// Measures, and returns the record.
 ///
 /// # Errors
-/// [`RunError`]: what kept it from measuring. A message that woke nobody is no error: the record says so.
+/// [`RunError`]: what kept it from measuring. A lost message is no error; it is in the record.
 pub fn wake(plan: &WakePlan, progress: &mut dyn Progress) -> Result<WakeRecord, RunError> {
     let failed = |what: &str, error: &dyn std::fmt::Display| RunError::Failed(format!("{what}: {error}"));
     let clock = (splinter::cycles(), Instant::now());
@@ -247,8 +247,8 @@ impl Measurement<'_> {
     }
 }
 
-/// A thread that ends waits which would never end. The mechanisms without a store wait without a deadline, whose cost
-/// would be measured.
+/// A thread that ends all waits when a message is lost. The mechanisms without a store wait without a deadline, because its
+/// cost would be measured.
 #[derive(Debug)]
 struct Watchdog {
     progressed: Arc<AtomicBool>,
@@ -282,7 +282,7 @@ impl Watchdog {
         Ok(Self { progressed, over, thread: Some(thread) })
     }
 
-    /// Says that things go on.
+    /// Notes that the measurement goes on.
     fn report_progress(&self) {
         self.progressed.store(true, Relaxed);
     }

@@ -1,5 +1,5 @@
-//! The other processes of a measurement: the responder, who answers, and the waiters, who all wait for
-//! one write. Each is this program again, with a hidden verb.
+//! The other processes of a measurement: the responder, which answers, and the waiters, which all wait for one write. Each is
+//! this program again, with a hidden verb.
 
 use super::exchange::Pong;
 use super::link::{Endpoint, KEYS, WAITERS_GROUP, is_there};
@@ -83,7 +83,7 @@ impl Drop for HelperProcess {
     }
 }
 
-/// Is the other process, from start to end.
+/// Runs the other process, from start to end.
 ///
 /// # Errors
 /// One line that says what kept it from working.
@@ -128,7 +128,7 @@ fn waiters_of(process: usize) -> impl Iterator<Item = usize> {
     (process..WAITERS).step_by(WAITER_PROCESSES)
 }
 
-/// Is one of the waiters' processes: a thread for each waiter.
+/// Runs one of the waiters' processes: a thread for each waiter.
 fn waiters(shared: &SharedState, store: &Store, process: usize, cpu: Option<usize>) -> Result<(), String> {
     if cpu.is_some_and(|cpu| !affinity::pin(cpu)) {
         return Err(format!("the waiters cannot have processor {cpu:?}"));
@@ -149,7 +149,7 @@ fn waiters(shared: &SharedState, store: &Store, process: usize, cpu: Option<usiz
     })
 }
 
-/// Is one waiter: waits in the way it is told to, and notes when it was woken.
+/// Runs one waiter: waits as each command says, and notes when it was woken.
 fn wait_and_note(shared: &SharedState, store: &Store, waiter: usize, mut watcher: Watcher) {
     let waiter_word = |waiter_word, value| {
         shared.waiter_word(waiter, waiter_word).store(value, Release);

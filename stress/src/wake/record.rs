@@ -324,7 +324,7 @@ impl Evidence {
             }
             Some((Broken::NoResponse, whose)) => {
                 verdict = verdict.max(Verdict::Inconclusive);
-                reasons.push(format!("the other side did not do as it was told: {whose}"));
+                reasons.push(format!("the other process did not act on a command: {whose}"));
             }
             None if self.interrupted => {
                 verdict = verdict.max(Verdict::Inconclusive);
@@ -479,7 +479,7 @@ mod tests {
             let record = evidence.into_record(Environment::read());
             (record.verdict, record.invariants.lost_wakes)
         };
-        let whose = || "somebody".to_owned();
+        let whose = || "a task".to_owned();
         assert_eq!(verdict(Some((Broken::Lost, whose())), false), (Verdict::Fail, 1));
         assert_eq!(verdict(Some((Broken::NoResponse, whose())), false), (Verdict::Inconclusive, 0));
         assert_eq!(verdict(None, true), (Verdict::Inconclusive, 0));

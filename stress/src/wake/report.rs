@@ -157,7 +157,7 @@ fn text_lines(record: &WakeRecord, line: &mut impl FnMut(&str, String)) {
         ),
     );
     if let Some(quota) = environment.cpu_quota.as_ref().filter(|it| it.throttled_ms > 0) {
-        line("quota", quota.told());
+        line("quota", quota.describe());
     }
     if !record.labels.is_empty() {
         line("labels", record.labels.join("; "));

@@ -141,7 +141,7 @@ impl SharedState {
         wait_for_change(self.word(word), seen, || self.is_abandoned() || late())
     }
 
-    /// Has everybody give up.
+    /// Makes all processes give up.
     pub(crate) fn abandon(&self) {
         self.set(Word::Abandoned, 1);
         for word in [
@@ -157,7 +157,7 @@ impl SharedState {
         }
     }
 
-    /// Tells whether everybody is to give up.
+    /// Tells whether all processes are to give up.
     #[inline]
     #[must_use]
     pub(crate) fn is_abandoned(&self) -> bool {

@@ -1,5 +1,5 @@
 //! The workers of a run as a whole: started together, watched, brought home. A worker that dies is
-//! noticed and named; nobody waits for it.
+//! noticed and named; nothing waits for it.
 
 mod processes;
 
@@ -111,7 +111,7 @@ impl RunningWorkers {
 }
 
 impl Drop for RunningWorkers {
-    /// Leaves nobody behind when a run ends early.
+    /// Ends all workers when a run ends early.
     fn drop(&mut self) {
         if self.members.is_empty() {
             return;

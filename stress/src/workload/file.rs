@@ -343,7 +343,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_mistake_is_told_of_in_one_line_with_its_number() {
+    fn a_mistake_is_reported_in_one_line_with_its_number() {
         for (text, line, word) in [
             ("keys = 1\nwriter = 3\n", 2, "'writer'"),
             ("\n\nkeys = \"many\"", 3, "'keys' takes a whole number, 1 to 268435456, not string \"many\""),

@@ -12,7 +12,7 @@ use crate::target::MOST_BATCHED;
 use serde::{Deserialize, Serialize};
 use splinter::Scrub;
 
-/// Operations that a history has room for where nobody says.
+/// Operations that a history has room for by default.
 pub(crate) const HISTORY_LIMIT: u64 = 4_000_000;
 
 const WORKLOAD: &str = "Workload";

@@ -39,9 +39,9 @@ pub struct MachineNode {
     pub usable: Vec<usize>,
     /// Whether it has memory.
     pub memory: bool,
-    /// Its memory, in bytes; 0 where there is none, or nobody tells.
+    /// Its memory, in bytes; 0 where there is none or it is unknown.
     pub memory_bytes: u64,
-    /// Its distances to all nodes, in their order; none where nobody tells.
+    /// Its distances to all nodes, in their order; none where they are unknown.
     pub distances: Vec<u32>,
 }
 
@@ -52,7 +52,7 @@ pub struct MachineCache {
     pub id: usize,
     /// Its level, 3 for most.
     pub level: u32,
-    /// Its size, in bytes; 0 where nobody tells.
+    /// Its size, in bytes; 0 where it is unknown.
     pub bytes: u64,
     /// The processors that share it.
     pub processors: Vec<usize>,
