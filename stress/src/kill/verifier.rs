@@ -363,7 +363,7 @@ mod tests {
                 let mut write =
                     |bytes: [u8; 48], orders: [[u8; 48]; ORDERS], vector: [f32; DIM as usize]| match own {
                         OwnKey::Group => {
-                            writer.set_tandem(&key, &orders.each_ref().map(|order| &order[..])).unwrap()
+                            writer.set_tandem(&key, &orders.each_ref().map(|order| &order[..])).unwrap();
                         }
                         OwnKey::Vector => {
                             writer.set(&key, &bytes).unwrap();

@@ -260,7 +260,7 @@ impl Evidence {
         for found in std::mem::take(&mut self.round).into_iter().filter(|_| round > 0) {
             match found {
                 Found::Sample(situation, mechanism, sample) => {
-                    self.fold_sample(situation, mechanism, &sample)
+                    self.fold_sample(situation, mechanism, &sample);
                 }
                 Found::Call(mechanism, call) => self.fold_call(mechanism, &call),
             }
