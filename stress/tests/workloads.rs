@@ -83,12 +83,12 @@ fn an_open_loop_starts_what_was_planned() {
         let (_, run) = open_loop(&format!(
             "{SMALL} --rate 2000 --arrivals {arrivals} --workers {workers} --duration 500ms"
         ));
-        let planned = run["open_loop"]["planned"].as_u64().unwrap();
-        // Half a second of two thousand, and a few that began before a worker saw the end.
-        assert!(
-            (990..=2_500).contains(&planned) || (arrivals == "poisson" && planned > 850),
-            "{arrivals}: {planned}"
-        );
+        let planned = run["open_loop"]["planned"].as_f64().unwrap();
+        // On a busy machine the window may end later than asked.
+        let measured_s = run["window"]["measured_s"].as_f64().unwrap();
+        let share = planned / (2000.0 * measured_s);
+        let least = if arrivals == "poisson" { 0.85 } else { 0.99 };
+        assert!((least..1.2).contains(&share), "{arrivals}: {planned} in {measured_s} s");
         let done = count(&run, "set", "successes") + count(&run, "get", "successes");
         assert!(done <= run["open_loop"]["started"].as_u64().unwrap());
         assert_eq!(run["config"]["arrivals"], arrivals);
