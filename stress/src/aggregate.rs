@@ -1,5 +1,4 @@
-//! Sums up: from what the workers report and what was looked up afterwards to the record and its
-//! verdict. Pure.
+//! Makes the record and its verdict from the reports of the workers and from the checks after the run. Pure.
 
 use crate::history::record::HistoryRecord;
 use crate::latency::{Merged, PLANNED};
@@ -32,7 +31,7 @@ use std::time::{Duration, SystemTime};
 /// Descriptions of faults and misplaced workers that a record takes.
 const MOST_NOTES: usize = 20;
 
-/// When what happened.
+/// The times of a run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timing {
     /// How long the warm-up took, what ended it, and how steady goodput was then.
@@ -41,7 +40,7 @@ pub(crate) struct Timing {
     pub started: SystemTime,
     /// How long it went on.
     pub measured: Duration,
-    /// Whether someone wanted to stop.
+    /// Whether the user stopped it.
     pub interrupted: bool,
     /// Length of a cycle of the time-stamp counter.
     pub cycle_ns: f64,

@@ -123,7 +123,7 @@ pub(crate) enum Sampler {
 }
 
 impl Sampler {
-    /// Builds the sampler for everyone who shares `keys`; under [`KeyChoice::Lanes`] that is a
+    /// Builds the sampler of all workers that share `keys`; under [`KeyChoice::Lanes`] that is a
     /// reader.
     #[must_use]
     pub(crate) fn shared(choice: KeyChoice, keys: u64) -> Self {
@@ -159,8 +159,8 @@ impl Sampler {
 /// distributions", ACM TOMS 3 (1977), built in linear time after Vose, IEEE TSE 17 (1991).
 #[derive(Debug)]
 pub(crate) struct Alias {
-    /// Per column the threshold below which the column itself is drawn (in 2^-32), and who is drawn
-    /// otherwise.
+    /// Per column the threshold below which the column itself is drawn (in 2^-32), and the column that is
+    /// drawn otherwise.
     columns: Box<[(u32, u32)]>,
 }
 

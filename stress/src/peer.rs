@@ -1,5 +1,5 @@
 //! Stores of other makes under the same load: the workers, their loops and their oracle are those of a run, and what
-//! they drive is whatever implements [`Link`]. A drive proves nothing of a store beyond what its reads show; it is
+//! they drive implements [`Link`]. A drive proves nothing of a store beyond what its reads show; it is
 //! there for its goodput to be held against that of another.
 
 use crate::aggregate::{add_up, operations, totals};
@@ -52,7 +52,7 @@ pub trait Link {
     /// # Errors
     /// Why it was not written.
     fn set(&mut self, key: &[u8], value: &[u8]) -> Result<(), Miss>;
-    /// Has done whatever was asked of it before. Stores that answer each call by itself have nothing to do.
+    /// Completes all calls before this one. Stores that complete each call before they answer have nothing to do.
     ///
     /// # Errors
     /// What kept it from being done.

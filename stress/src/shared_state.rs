@@ -164,7 +164,7 @@ impl SharedState {
     #[inline]
     #[must_use]
     pub(crate) fn phase(&self) -> Phase {
-        // Acquire: who sees that the writers have ended sees all that they did.
+        // Acquire: a worker that sees the end of the writers sees all that they did.
         match self.words()[0].load(Acquire) {
             0 => Phase::Gather,
             1 => Phase::Warm,
@@ -174,7 +174,7 @@ impl SharedState {
         }
     }
 
-    /// Moves everyone to a phase and wakes those who wait. Returns the moment just before.
+    /// Moves all workers to a phase and wakes those that wait. Returns the moment just before.
     pub(crate) fn enter(&self, phase: Phase) -> Instant {
         match phase {
             Phase::Measure => self.words()[3].store(splinter::cycles(), Relaxed),
@@ -195,14 +195,14 @@ impl SharedState {
     /// Returns the clock of an open loop.
     #[must_use]
     pub(crate) fn clock(&self) -> Tsc {
-        // Relaxed: who is started later sees it.
+        // Relaxed: a worker that is started later sees it.
         Tsc {
             cycle_ns: f64::from_bits(self.words()[1].load(Relaxed)),
             sleeps: self.words()[2].load(Relaxed) != 0,
         }
     }
 
-    /// Returns the time-stamp counter at the start of the measured window, for those who have seen it begin.
+    /// Returns the time-stamp counter at the start of the measured window, for workers that have seen it begin.
     #[must_use]
     pub(crate) fn measured_since(&self) -> u64 {
         self.words()[3].load(Relaxed)

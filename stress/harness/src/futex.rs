@@ -1,12 +1,12 @@
-//! Sleeping until a word changes, and waking who sleeps on it: the kernel's futex, by itself. Shared between
-//! processes where the word is.
+//! Sleeps until a word changes, and wakes the threads that sleep on it: the kernel's futex, shared between processes where the
+//! word is.
 #![allow(unsafe_code)] // A futex has no safe interface.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::time::Duration;
 
-/// Sleeps until somebody wakes those who sleep on `word`, if its lower half still reads as that of
+/// Sleeps until another thread wakes the sleepers on `word`, if its lower half still reads as that of
 /// `seen`; for `patience` at most, where there is one. May return for no reason.
 pub fn sleep_on(word: &AtomicU64, seen: u64, patience: Option<Duration>) {
     let patience = patience.map(|patience| libc::timespec {
@@ -19,13 +19,13 @@ pub fn sleep_on(word: &AtomicU64, seen: u64, patience: Option<Duration>) {
     unsafe { libc::syscall(libc::SYS_futex, lower_half(word), libc::FUTEX_WAIT, seen as u32, patience) };
 }
 
-/// Wakes `most` of those who sleep on `word`, in whichever process.
+/// Wakes `most` of the threads that sleep on `word`, of any process.
 pub fn wake_sleepers(word: &AtomicU64, most: i32) {
     // SAFETY: the address only names the sleepers.
     unsafe { libc::syscall(libc::SYS_futex, lower_half(word), libc::FUTEX_WAKE, most) };
 }
 
-/// Stores a value (release), and wakes all who sleep on the word.
+/// Stores a value (release), and wakes all threads that sleep on the word.
 pub fn store_and_wake(word: &AtomicU64, value: u64) {
     word.store(value, Release);
     wake_sleepers(word, i32::MAX);

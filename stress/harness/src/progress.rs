@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// The least time between two drawings of rounds, some of which take a few milliseconds.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// Someone who watches a run.
+/// Shows how far a run is.
 pub trait Progress {
     /// A step of the run begins.
     fn step(&mut self, what: &str);

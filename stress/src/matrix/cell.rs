@@ -37,7 +37,7 @@ impl Cell {
         Self { workload: setting.over(&self.workload), settings }
     }
 
-    /// Says what it is, by the axes that were given.
+    /// Names it by the axes that were given.
     #[must_use]
     pub(super) fn title(&self) -> String {
         let words = self.settings.iter();

@@ -128,7 +128,7 @@ fn run_cells(
             rest: rest_of(took, number, order.len(), guess(&cell.workload)),
         };
         let outcome = match executor.run(&cell.workload, &mut line) {
-            // Whatever it has is not what was asked for.
+            // It is shorter than the run that was asked for.
             Ok(record) if record.window.interrupted => Outcome::ToDo,
             Ok(record) => {
                 if let Some(folder) = &folder {

@@ -29,7 +29,7 @@ pub(super) fn may_move_all() -> bool {
     has_capability(&status, CAP_SYS_NICE)
 }
 
-/// Tells whether the kernel moves pages to those who use them, on its own.
+/// Tells whether the kernel moves pages by itself to the threads that use them.
 pub(super) fn balancing() -> &'static str {
     let switch = fs::read_to_string("/proc/sys/kernel/numa_balancing").unwrap_or_default();
     match switch.trim() {

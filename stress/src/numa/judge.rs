@@ -34,7 +34,7 @@ pub(super) enum Wanted {
 }
 
 impl Accounts {
-    /// Says what is wrong: accounts that differ, pages elsewhere, a policy other than the one asked for.
+    /// Describes what is wrong: accounts that differ, pages elsewhere, a policy other than the one asked for.
     pub(super) fn faults(&self, wanted: &Wanted, policy: Option<&str>) -> Vec<String> {
         let mut faults = Vec::new();
         if self.store != self.asked {
@@ -57,7 +57,7 @@ impl Accounts {
     }
 }
 
-/// Says what of some pages is not where it was to be. No pages at all show nothing, and are a fault.
+/// Describes pages that are not where they were to be. No pages at all show nothing, and are a fault.
 pub(super) fn misplaced(pages: &BTreeMap<u32, u64>, wanted: &Wanted) -> Option<String> {
     let all: u64 = pages.values().sum();
     let nodes: BTreeSet<u32> = match wanted {

@@ -99,7 +99,7 @@ fn workload(plan: &NumaPlan, name: &str, duration_ms: u64) -> Workload {
         backing: Backing::Shared(name.to_owned()),
         seed: plan.seed,
         histogram: false,
-        // Not the subject here, and on a machine with fewer processors not to be had.
+        // Placement is not tested here, and impossible on a machine with fewer processors.
         allow_misplacement: true,
         ..Workload::default()
     }

@@ -14,7 +14,7 @@ struct Position {
     writes: bool,
 }
 
-/// Says what is wrong with where workers ran: elsewhere than on their processors, on another node than
+/// Describes what is wrong with the positions of workers: elsewhere than on their processors, on another node than
 /// those are of, or not as the policy has it.
 pub(super) fn pinned(policy: &Pin, machine: &Machine, workers: &[WorkerPlacement]) -> Vec<String> {
     let mut faults = Vec::new();
@@ -46,7 +46,7 @@ pub(super) fn pinned(policy: &Pin, machine: &Machine, workers: &[WorkerPlacement
     faults
 }
 
-/// Says what is wrong with what a policy gave away.
+/// Describes what is wrong with the processors that a policy gave away.
 fn as_policy(policy: &Pin, machine: &Machine, positions: &[Position]) -> Option<String> {
     match policy {
         Pin::None => None,
@@ -74,7 +74,7 @@ fn as_policy(policy: &Pin, machine: &Machine, positions: &[Position]) -> Option<
     }
 }
 
-/// Says who of compact or scattered workers came too early to a node, or to a processor.
+/// Names a compact or scattered worker that came too early to a node, or to a processor.
 fn in_order(policy: &Pin, machine: &Machine, positions: &[Position]) -> Option<String> {
     let room = |node: u32| {
         let node = machine.nodes.iter().find(|known| known.id == node);

@@ -145,7 +145,7 @@ mod tests {
         assert!(behind.saturated);
         assert!(behind.why.unwrap().contains("500 of 1000"));
         assert!((behind.late_at_end_ms - 500.0).abs() < 1e-9);
-        // One of many who starves does not show in the sum.
+        // One starved worker of many does not show in the sum.
         let mut workers = vec![(1_000, 1_000, 0); 99];
         workers.push((1_000, 900, 100));
         let starving = judged(&workers);

@@ -111,7 +111,7 @@ fn count(
     Ok(counted.collect())
 }
 
-/// Says what of the writers' pages is not where they run, and which share of them is. A writer without a
+/// Describes the writers' pages that are not where they run, and the share that is. A writer without a
 /// page of its own, or whose pages are unknown, shows nothing and counts as misplaced.
 #[must_use]
 pub(crate) fn judge(writers: &[WriterPages]) -> (f64, Option<String>) {

@@ -34,13 +34,13 @@ pub(crate) trait Exchange {
     fn run(self, shared: &SharedState, link: impl Link) -> Self::Output;
 }
 
-/// The keys of the messages: written by ping and by pong, for watchers and for those who poll, and what
-/// the waiters watch. The first two are in the groups 0 and 1, the last in group 2.
+/// The keys of the messages: written by ping and by pong, for watchers and for pollers, and the
+/// key that the waiters watch. The first two are in the groups 0 and 1, the last in group 2.
 pub(crate) const KEYS: [&str; 5] = ["ping", "pong", "poll-ping", "poll-pong", "waiters"];
 /// The group that the waiters watch.
 pub(crate) const WAITERS_GROUP: u8 = 2;
 
-/// Puts all keys there.
+/// Writes all keys.
 ///
 /// # Errors
 /// What the store says.

@@ -11,7 +11,7 @@ use splinter::{Notifier, Store};
 pub(crate) enum Mechanism {
     /// A word of shared memory and a futex on it.
     Futex,
-    /// The same, sleeping for a second at most: what anybody pays who looks after the dead.
+    /// The same, asleep for a second at most: the cost of a deadline, at which a waiter looks for dead writers.
     FutexDeadline,
     /// The same as the first, each message held back until the other has long been asleep.
     FutexPaused,
@@ -46,7 +46,7 @@ pub(crate) enum Style {
     Spinning,
 }
 
-/// What is known of a mechanism.
+/// The properties of a mechanism.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Spec {
     /// Its name in tables and records.
@@ -82,7 +82,7 @@ impl Mechanism {
         Self::ALL.into_iter().find(|&mechanism| mechanism as u64 == number)
     }
 
-    /// Says what is known of it.
+    /// Returns its properties.
     #[must_use]
     pub(crate) fn spec(self) -> Spec {
         use Style::{Asleep, Paused, Spinning};

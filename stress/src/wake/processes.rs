@@ -77,7 +77,7 @@ impl HelperProcess {
 
 impl Drop for HelperProcess {
     fn drop(&mut self) {
-        // Whatever it does: it holds nothing that would have to be put in order.
+        // It holds nothing that must be released in order.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

@@ -22,7 +22,7 @@ const BATCH: u32 = 256;
 /// Batches between two looks at the processor.
 const LOOKS: u32 = 16;
 
-/// A worker's counters, clock and view of the run. What only a pace needs is compiled for those who have one.
+/// A worker's counters, clock and view of the run. The parts for a pace are compiled only where there is one.
 #[derive(Debug)]
 pub(crate) struct Recorder<'a, P = Closed> {
     assignment: Assignment<'a>,

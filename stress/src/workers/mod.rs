@@ -1,4 +1,4 @@
-//! The workers of a run as a whole: started together, watched, brought home. A worker that dies is
+//! The workers of a run as a whole: started together, watched and joined. A worker that dies is
 //! noticed and named; nothing waits for it.
 
 mod processes;

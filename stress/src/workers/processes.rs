@@ -61,7 +61,7 @@ pub(super) fn start(
     command.spawn().map_err(|error| failed(&refusal(error)))
 }
 
-/// Is a worker process, from start to end.
+/// Runs a worker process, from start to end.
 ///
 /// # Errors
 /// One line that says what kept it from working.

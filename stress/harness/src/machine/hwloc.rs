@@ -121,7 +121,7 @@ fn described_processors(words: &str) -> Option<u64> {
 
 fn build(builder: TopologyBuilder) -> Result<Topology, String> {
     let builder = builder
-        // Whatever this process may use: all is to be seen.
+        // Also what this process may not use.
         .with_flags(BuildFlags::INCLUDE_DISALLOWED)
         .map_err(|error| error.to_string())?;
     builder.build().map_err(|error| match error.errno {

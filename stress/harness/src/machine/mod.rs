@@ -78,7 +78,7 @@ pub struct Processor {
 /// What a reader found of a last-level cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FoundCache {
-    /// Whatever tells it from the others.
+    /// Differs from that of each other cache.
     pub key: u64,
     /// Its level.
     pub level: u32,

@@ -35,7 +35,7 @@ pub fn read(root: &Path, usable: &[usize]) -> Machine {
         }
     }
     let mut online = list(&system.join("cpu/online"));
-    // Whatever `/sys` says, what can be used is there.
+    // Usable processors are online, even if `/sys` lacks them.
     online.extend(usable);
     online.sort_unstable();
     online.dedup();

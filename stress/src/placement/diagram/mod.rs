@@ -74,7 +74,7 @@ fn size(machine: &Machine) -> String {
     counted.join(", ") + &some
 }
 
-/// Says who is placed, and how.
+/// Describes how many workers of each role are placed, and by which policy.
 fn words(placement: &PlannedPlacement) -> String {
     let count = |role| placement.workers.iter().filter(|worker| worker.role == role).count();
     let pin_readers = placement.pin_readers.as_ref().unwrap_or(&placement.pin);
