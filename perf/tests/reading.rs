@@ -160,7 +160,10 @@ fn the_index_is_written_between_its_marks_and_checked() {
     assert_eq!(written.lines().count(), 9, "a folder has one row: {written}");
     assert!(written.contains("[cells/, 7 files](cells)"), "{written}");
     let page = folder.0.join("schema.md");
-    fs::write(&page, "# Fields\n").unwrap();
+    fs::write(&page, "# Tables of my database\n").unwrap();
+    assert_eq!((index(true), index(false)), (Some(2), Some(2)), "it is a page of somebody else");
+    assert_eq!(folder.get("schema.md"), "# Tables of my database\n");
+    fs::write(&page, "# Fields of the records\n").unwrap();
     assert_eq!(index(true), Some(1), "the page has not the fields of the types");
     assert_eq!(index(false), Some(0));
     assert!(fs::read_to_string(&page).unwrap().contains("`collision_rate`"));

@@ -22,7 +22,7 @@ const STALE: u8 = 1;
 ///
 /// A row has the date, the kind, the machine, what was run, the key figures and the verdict of a file. The exit code is
 /// 1 with --check where the table is not that of the records or the fields are not those of this program, and 2 for a
-/// file that cannot be read, or a README.md without the marks.
+/// file that cannot be read, a README.md without the marks, or a schema.md that is another page.
 #[derive(Debug, Args)]
 #[command(max_term_width = 100)]
 pub(super) struct Options {
@@ -49,8 +49,13 @@ pub(super) fn run(options: &Options) -> Outcome {
     let page = folder.join("schema.md");
     let mut made = vec![(readme, old, new, format!(", {}", counted(found.files.len(), "file")))];
     if page.exists() {
-        let old = read_text(&page).map_err(|error| format!("{}: {error}", page.display()))?;
-        made.push((page, old, schema::page(), String::new()));
+        let refuse = |why: String| format!("{}: {why}", page.display());
+        let (old, new) = (read_text(&page).map_err(|error| refuse(error.to_string()))?, schema::page());
+        let head = new.lines().next().unwrap_or_default();
+        if old.lines().next() != Some(head) {
+            return Err(refuse(format!("it is no page of fields: that begins with '{head}'")).into());
+        }
+        made.push((page, old, new, String::new()));
     }
     for (path, old, new, of) in made {
         if old == new {
