@@ -82,7 +82,7 @@ pub fn rate(claim: &Rate, goodput: Option<Summary>, curve: &[Point], has: Has) -
     let finding = if lacks.is_empty() { Finding::NotReproduced } else { Finding::NotComparable };
     let each = goodput / has.processors.max(1) as f64;
     let needed = scaling::needed(figure, each, curve).map(|[least, as_here]| {
-        let last = curve.last().map_or(1.0, |point| point.efficiency);
+        let last = curve.last().and_then(|point| point.efficiency).unwrap_or(1.0);
         format!(
             "it would take {as_here:.0} such processors if each did what each did here, {least:.0} if the efficiency were 1 \
              and not {last:.2}"

@@ -142,7 +142,7 @@ impl<E: Executor> Trials<'_, E> {
         let mut figures = Figures::of_rate(rate.figure_per_s, &runs, self.bound(&runs, &workload));
         let goodput = Summary::of(runs.iter().map(|run| run.goodput_per_s));
         figures.per_processor_per_s = goodput.map(|summary| summary.median / processors.max(1) as f64);
-        figures.scaling_efficiency = curve.last().map(|point| point.efficiency);
+        figures.scaling_efficiency = curve.last().and_then(|point| point.efficiency);
         figures.processors_needed =
             figures.per_processor_per_s.and_then(|each| scaling::needed(rate.figure_per_s, each, &curve));
         figures.scaling = curve;

@@ -11,7 +11,7 @@ pub struct Point {
     /// Median goodput over the repetitions.
     pub goodput_per_s: f64,
     /// Goodput of one processor here, as a share of what one alone reaches.
-    pub efficiency: f64,
+    pub efficiency: Option<f64>,
 }
 
 /// Returns the numbers of processors to try: doubling from one, and all of them.
@@ -36,7 +36,7 @@ pub fn curve(measured: &[(usize, f64)]) -> Vec<Point> {
         .map(|&(processors, goodput_per_s)| Point {
             processors,
             goodput_per_s,
-            efficiency: goodput_per_s / (alone * processors as f64),
+            efficiency: Some(goodput_per_s / (alone * processors as f64)),
         })
         .collect()
 }
@@ -47,7 +47,7 @@ pub fn curve(measured: &[(usize, f64)]) -> Vec<Point> {
 /// efficiency shows.
 #[must_use]
 pub fn needed(figure_per_s: f64, measured_each_per_s: f64, curve: &[Point]) -> Option<[f64; 2]> {
-    let efficiency = curve.last()?.efficiency.min(1.0);
+    let efficiency = curve.last()?.efficiency?.min(1.0);
     let as_here = figure_per_s / measured_each_per_s;
     (measured_each_per_s > 0.0).then(|| [(as_here * efficiency).ceil(), as_here.ceil()])
 }
@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn efficiency_is_relative_to_one_processor_alone() {
         let curve = curve(&[(1, 10.0), (2, 18.0), (4, 20.0)]);
-        let efficiency: Vec<f64> = curve.iter().map(|point| point.efficiency).collect();
+        let efficiency: Vec<f64> = curve.iter().filter_map(|point| point.efficiency).collect();
         assert_eq!(efficiency, [1.0, 0.9, 0.5]);
     }
 
@@ -85,6 +85,13 @@ mod tests {
     fn no_processor_is_counted_as_faster_beside_others_than_alone() {
         let rising = curve(&[(1, 10.0), (2, 30.0)]);
         assert_eq!(needed(100.0, 15.0, &rising), Some([7.0, 7.0]));
+    }
+
+    #[test]
+    fn a_point_of_an_older_record_has_no_efficiency_rather_than_none_at_all() {
+        let point: super::Point = serde_json::from_str(r#"{"processors": 2, "goodput_per_s": 9.0}"#).unwrap();
+        assert_eq!(point.efficiency, None);
+        assert_eq!(needed(100.0, 5.0, &[point]), None);
     }
 
     #[test]

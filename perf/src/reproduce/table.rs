@@ -65,7 +65,8 @@ fn details(cell: &Cell) -> Vec<String> {
     if !figures.scaling.is_empty() {
         let point = |point: &Point| {
             let Point { processors, goodput_per_s, efficiency } = point;
-            format!("{processors}: {} ({efficiency:.2})", rate(*goodput_per_s))
+            let efficiency = efficiency.map_or("-".to_owned(), |share| format!("{share:.2}"));
+            format!("{processors}: {} ({efficiency})", rate(*goodput_per_s))
         };
         let points: Vec<String> = figures.scaling.iter().map(point).collect();
         lines.push(format!("by processors, with efficiency: {}", points.join(", ")));

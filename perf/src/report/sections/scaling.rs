@@ -57,7 +57,7 @@ fn of_claims(section: &mut Section, record: &Record) {
                 claim.claim.clone().into(),
                 point.processors.to_string().into(),
                 Unit::PerSecond.show(point.goodput_per_s).into(),
-                format!("{:.0}", point.efficiency * 100.0).into(),
+                point.efficiency.map_or("-".to_owned(), |share| format!("{:.0}", share * 100.0)).into(),
             ]);
         }
         let points = claim.figures.scaling.iter().map(|it| (it.processors as f64, it.goodput_per_s));
