@@ -261,6 +261,10 @@ fn climb<E: Executor>(
                 faulty.push((at, trial));
                 return Err(Stop::Failed(why));
             }
+            (Some(&at), Ok(trial)) if rules.objective.gain(&trial, &trial).is_none() => {
+                faulty.push((at, trial));
+                return Err(Stop::Failed(format!("it has no {} to compare", rules.objective)));
+            }
             (_, trial) => return trial,
         }
         Err(Stop::Interrupted)

@@ -128,6 +128,24 @@ fn choices_that_help_are_found_together_and_shown_on_fresh_runs() {
 }
 
 #[test]
+fn a_candidate_without_a_figure_for_the_objective_runs_once() {
+    let silent = |candidate: &Candidate| candidate.to_string() == "pin=none";
+    let mut executor = made(|candidate: &Candidate, run| {
+        let trial = run_of(1.0, run);
+        // It has no figure from its second run on, which is the first of three of its rung.
+        let p99_ns = trial.p99_ns.filter(|_| !silent(candidate) || run < 28);
+        let faster = if silent(candidate) { 0.5 } else { 1.0 };
+        Ok(Trial { p99_ns: p99_ns.map(|ns| ns * faster), ..trial })
+    });
+    let plan = Plan { objective: Objective::P99, ..plan() };
+    let tuned = tune(&plan, &space(), &mut executor);
+    let runs = executor.steps.iter().filter(|(_, candidate, _)| candidate == "pin=none").count();
+    assert_eq!(runs, 2, "one on each of two rungs");
+    let row = tuned.candidates.iter().find(|tried| tried.candidate == "pin=none").unwrap();
+    assert_eq!(row.out.as_deref(), Some("it has no p99 to compare"));
+}
+
+#[test]
 fn among_equal_candidates_nothing_beats_the_default() {
     let mut winners = 0;
     for seed in 1..=40 {
