@@ -5,7 +5,6 @@ use crate::clock;
 use crate::pinning;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use splinter_harness::ping_pong::{Eventfd, FIRST, Futex, Line, Link, RoundTrips, Side, answer};
-use std::convert::Infallible;
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::thread;
@@ -14,6 +13,9 @@ use std::time::Duration;
 /// Turns of a spinning ping-pong between two looks at the clock, and of one that sleeps.
 const SPINNING_LAP: u64 = 256;
 const SLEEPING_LAP: u64 = 1;
+
+/// Why a ping-pong has no time.
+const LOST: &str = "a message never came";
 
 /// By what the two sides reach each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,21 +81,18 @@ fn play<L: Link>(
         thread::scope(|scope| {
             let answering = pinning::spawn(scope, || {
                 let placed = placed(processors[1]);
-                answer(&mut link(Side::Pong), FIRST, |_| over.load(Acquire));
-                placed
+                let answered = answer(&mut link(Side::Pong), FIRST, |_| over.load(Acquire));
+                placed.map(|()| answered)
             })?;
             let placed = placed(processors[0]);
             let mut trips = RoundTrips::new(link(Side::Ping), FIRST);
-            let turns = clock::ns_per_op(budget, lap, || {
-                (0..lap).for_each(|_| {
-                    trips.hop();
-                });
-                Ok::<(), Infallible>(())
-            });
+            let mut hop = || if trips.hop() { Ok(()) } else { Err(LOST) };
+            let turns = clock::ns_per_op(budget, lap, || (0..lap).try_for_each(|_| hop()));
             over.store(true, Release);
-            trips.hop();
-            answering.join().map_err(|_| "a side panicked".to_owned())??;
-            placed.map(|()| clock::infallible(turns) / 2.0)
+            let last = hop();
+            let answered = answering.join().map_err(|_| "a side panicked".to_owned())??;
+            placed?;
+            last.and(if answered { Ok(turns? / 2.0) } else { Err(LOST) }).map_err(str::to_owned)
         })
     };
     pinning::apart(both)?
@@ -101,8 +100,27 @@ fn play<L: Link>(
 
 #[cfg(test)]
 mod tests {
-    use super::{Channel, sample};
+    use super::{Channel, Link, SLEEPING_LAP, Side, play, sample};
     use std::time::Duration;
+
+    /// Delivers every message, except to one side.
+    struct Deaf(bool);
+
+    impl Link for Deaf {
+        fn send(&mut self, _: u64) {}
+
+        fn receive(&mut self, _: u64) -> bool {
+            !self.0
+        }
+    }
+
+    #[test]
+    fn a_message_that_never_came_is_an_error_and_no_limit() {
+        for deaf in [Side::Ping, Side::Pong] {
+            let played = play([0, 1], Duration::ZERO, SLEEPING_LAP, |side| Deaf(side == deaf));
+            assert_eq!(played, Err("a message never came".to_owned()), "{deaf:?}");
+        }
+    }
 
     #[test]
     fn every_channel_can_be_sampled() {
