@@ -1,11 +1,10 @@
 //! `splinter-perf compare`: two sides of records beside each other.
 
-use super::write_result;
 use crate::compare::compare;
 use crate::records;
 use crate::report::{markdown::markdown, plain::plain};
 use clap::Args;
-use splinter_harness::files::try_files;
+use splinter_harness::files::{try_files, write_file};
 use splinter_harness::program::{Outcome, complain, print_record};
 use splinter_harness::verdict::Verdict;
 use std::path::PathBuf;
@@ -45,7 +44,7 @@ pub(super) fn run(options: &Options) -> Outcome {
     let comparison = compare(names, [&a, &b]);
     let document = comparison.document();
     if let Some(file) = &options.markdown {
-        write_result(file, &markdown(&document))?;
+        write_file(file, &markdown(&document))?;
     }
     print_record(options.json, &comparison.record(), || plain(&document))?;
     for note in a.notes.iter().chain(&b.notes) {

@@ -1,12 +1,12 @@
 //! `splinter-perf gate`: is this tree worse than another, or than a stored baseline?
 
-use super::{ANY, count, processor, write_result};
+use super::{ANY, count, processor};
 use crate::gate::baseline::Baseline;
 use crate::gate::build_directory::Source;
 use crate::gate::child::Stop;
 use crate::gate::{self, Base, Plan, TierName};
 use clap::Args;
-use splinter_harness::files::try_files;
+use splinter_harness::files::{try_files, write_file};
 use splinter_harness::interrupt;
 use splinter_harness::program::{Outcome, print, print_record};
 use splinter_harness::progress::Line;
@@ -110,10 +110,10 @@ pub(super) fn run(options: &Options) -> Outcome {
     let record = gate::gate(&plan, &mut line)?;
     drop(line);
     if let Some(file) = &options.markdown {
-        write_result(file, &gate::markdown(&record))?;
+        write_file(file, &gate::markdown(&record))?;
     }
     if let Some(file) = &options.junit {
-        write_result(file, &gate::junit(&record))?;
+        write_file(file, &gate::junit(&record))?;
     }
     print_record(options.json, &record, || gate::text(&record))?;
     Ok(record.exit_code())

@@ -18,14 +18,11 @@ use crate::only;
 use crate::pinning;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use splinter_harness::documentation::Documentation;
-use splinter_harness::files::{cannot_write, replace};
 use splinter_harness::program::{self, Failure, Outcome, print};
 use splinter_harness::sampler::Schedule;
 use splinter_harness::text::parse_count;
 use splinter_harness::verdict::Verdict;
-use std::io::{ErrorKind, Write as _};
 use std::ops::RangeInclusive;
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -159,14 +156,6 @@ fn count<T: TryFrom<u64>>(
             let most = (u64::MAX >> (64 - 8 * size_of::<T>())).min(*range.end());
             format!("'{text}' is out of range: give a number from {} to {most}", range.start())
         })
-    }
-}
-
-/// Writes a result to a file, or to a stream: a reader of that who has had enough is no error.
-fn write_result(path: &Path, text: &str) -> Result<(), String> {
-    match replace(path, |file| file.write_all(text.as_bytes())) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        written => written.map_err(|error| cannot_write(path, error)),
     }
 }
 

@@ -1,10 +1,9 @@
 //! `splinter-perf report`: any records as one page.
 
-use super::write_result;
 use crate::records;
 use crate::report::{self, html::html, markdown::markdown, plain::shown};
 use clap::Args;
-use splinter_harness::files::try_files;
+use splinter_harness::files::{try_files, write_file};
 use splinter_harness::program::{Outcome, complain, print};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -43,10 +42,10 @@ pub(super) fn run(options: &Options) -> Outcome {
     try_files(&outputs, &found.inputs())?;
     let build = |file: &Path| report::build(&found, &options.title, folder_of(file));
     let page = build(&options.out);
-    write_result(&options.out, &html(&page))?;
+    write_file(&options.out, &html(&page))?;
     let mut files = options.out.display().to_string();
     if let Some(file) = &options.markdown {
-        write_result(file, &markdown(&build(file)))?;
+        write_file(file, &markdown(&build(file)))?;
         files = format!("{files} and {}", file.display());
     }
     for note in &found.notes {

@@ -1,6 +1,6 @@
 //! `splinter-perf tune`: the settings that suit this machine and a load best.
 
-use super::{ANY, count, write_result};
+use super::{ANY, count};
 use crate::environment::EnvironmentWatch;
 use crate::tune::objective::{Bound, Objective};
 use crate::tune::record::Tuned;
@@ -11,7 +11,7 @@ use clap::Args;
 use splinter::Scrub;
 use splinter_harness::disturbance::disturbed;
 use splinter_harness::environment::settle;
-use splinter_harness::files::try_files;
+use splinter_harness::files::{try_files, write_file};
 use splinter_harness::interrupt;
 use splinter_harness::program::{Outcome, OutputArguments, complain};
 use splinter_stress::cli::WorkloadFlags;
@@ -158,7 +158,7 @@ pub(super) fn run(options: &Options) -> Outcome {
     tuned.environment = Some(environment);
     options.output.hand_out(&tuned, || table::text(&tuned))?;
     if let (Some(path), Some(profile)) = (&options.out, &tuned.profile) {
-        write_result(path, &(head(&tuned) + profile))?;
+        write_file(path, &(head(&tuned) + profile))?;
         complain(&format!("the profile is in {}", path.display()));
     } else if options.out.is_some() {
         complain("no profile is written: the search came to no end that counts");

@@ -164,12 +164,15 @@ pub fn cannot_write(path: &Path, error: impl Into<io::Error>) -> String {
     format!("cannot write {}: {why}", path.display())
 }
 
-/// Writes results to a file, as [`replace`] does.
+/// Writes results to a file, as [`replace`] does, or to a stream: a reader of that who has had enough is no error.
 ///
 /// # Errors
 /// One line that says what is wrong and what to do.
 pub fn write_file(path: &Path, text: &str) -> Result<(), String> {
-    replace(path, |file| file.write_all(text.as_bytes())).map_err(|error| cannot_write(path, error))
+    match replace(path, |file| file.write_all(text.as_bytes())) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(|error| cannot_write(path, error)),
+    }
 }
 
 /// Returns the text of a record: JSON, indented, with the end of its last line.
