@@ -26,7 +26,7 @@ use build_directory::{BuildDirectory, Side, Source, WorkTree};
 use child::Stop;
 use instructions::Count;
 use processes::{Probe, Processes};
-use record::{Record, SCHEMA_VERSION, Subject, Tier, Tiers};
+use record::{Config, Record, SCHEMA_VERSION, Subject, Tier, Tiers};
 use splinter_harness::progress::Progress;
 use splinter_harness::verdict::Verdict;
 use std::path::PathBuf;
@@ -296,24 +296,23 @@ pub fn baseline_of(plan: &Plan, progress: &mut dyn Progress) -> Result<Baseline,
     Ok(Baseline::of(&counts, &builds.compiler()?, &valgrind, plan.seed))
 }
 
-fn config(plan: &Plan) -> serde_json::Value {
-    let tiers: Vec<String> = plan.tiers.iter().map(|tier| format!("{tier:?}").to_lowercase()).collect();
+fn config(plan: &Plan) -> Config {
     let lines = |variables: &[(String, String)]| -> Vec<String> {
         let line = |(name, value): &(String, String)| format!("{name}={value}");
         variables.iter().map(line).collect()
     };
-    serde_json::json!({
-        "tiers": tiers,
-        "build_flags": plan.flags,
-        "base_environment": lines(&plan.base_environment),
-        "head_environment": lines(&plan.head_environment),
-        "repeats": plan.repeats,
-        "only": plan.only,
-        "blocks": plan.blocks,
-        "sample_ms": plan.sample.as_millis() as u64,
-        "goodput_threshold_percent": plan.goodput_percent,
-        "p99_threshold_percent": plan.p99_percent,
-        "processor": plan.processor,
-        "seed": plan.seed,
-    })
+    Config {
+        tiers: plan.tiers.iter().map(|tier| format!("{tier:?}").to_lowercase()).collect(),
+        build_flags: plan.flags.clone(),
+        base_environment: lines(&plan.base_environment),
+        head_environment: lines(&plan.head_environment),
+        repeats: plan.repeats,
+        only: plan.only.clone(),
+        blocks: plan.blocks,
+        sample_ms: plan.sample.as_millis() as u64,
+        goodput_threshold_percent: plan.goodput_percent,
+        p99_threshold_percent: plan.p99_percent,
+        processor: plan.processor,
+        seed: plan.seed,
+    }
 }

@@ -2,7 +2,6 @@
 //! these types. Knows nothing of how it was found out.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use splinter_harness::environment::Environment;
 use splinter_harness::verdict::Verdict;
 use std::collections::BTreeMap;
@@ -24,12 +23,29 @@ pub struct Record {
     pub base: Option<Subject>,
     /// Both sides; a revision mentions changes; `base` null: only invariants asked for.
     pub head: Subject,
-    /// `{tiers,build_flags,base_environment,head_environment,repeats,only}`;
-    /// `{blocks,sample_ms,goodput_threshold_percent,p99_threshold_percent,processor,seed}`.
-    pub config: Value,
+    /// The flags; from `blocks` on those of tier `time`.
+    pub config: Config,
     pub tiers: Tiers,
     /// `build` is this program's own.
     pub environment: Environment,
+}
+
+/// What the gate was asked for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, schemars::JsonSchema)]
+#[allow(missing_docs)]
+pub struct Config {
+    pub tiers: Vec<String>,
+    pub build_flags: String,
+    pub base_environment: Vec<String>,
+    pub head_environment: Vec<String>,
+    pub repeats: u32,
+    pub only: Option<String>,
+    pub blocks: usize,
+    pub sample_ms: u64,
+    pub goodput_threshold_percent: f64,
+    pub p99_threshold_percent: f64,
+    pub processor: usize,
+    pub seed: u64,
 }
 
 /// A side of the comparison.
@@ -280,7 +296,7 @@ pub(super) mod samples {
             interrupted: false,
             base: Some(Subject { name: "main".to_owned(), revision: "0123456".to_owned() }),
             head: Subject { name: "working tree".to_owned(), revision: "89abcde and changes".to_owned() },
-            config: serde_json::json!({"seed": 1}),
+            config: Config { seed: 1, ..Config::default() },
             tiers,
             environment: Environment::read(),
         }

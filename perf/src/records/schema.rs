@@ -109,6 +109,10 @@ impl Type {
             let name = name.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned();
             return Self { name, ..read };
         }
+        if let Some(variants) = schema["oneOf"].as_array() {
+            let fields = variants.iter().flat_map(|variant| Self::read(root, variant).fields);
+            return Self { fields: fields.collect(), ..Self::default() };
+        }
         if let Some(options) = schema["anyOf"].as_array() {
             let read = options.iter().map(|option| Self::read(root, option));
             return read.max_by_key(|read| read.fields.len()).unwrap_or_default();
@@ -189,7 +193,7 @@ fn walk(of: &Type, value: &Value, prefix: &str, depth: usize, found: &mut BTreeS
             found.insert(path);
             continue;
         };
-        if depth > 1 && !field.of.fields.is_empty() {
+        if depth > 1 {
             let mut values = vec![value];
             for sign in &field.of.within {
                 values = values.into_iter().flat_map(|value| elements(value, sign)).collect();
@@ -339,11 +343,25 @@ mod tests {
     #[test]
     fn what_a_kind_does_not_have_is_found_at_any_depth() {
         let value = json!({"schema_version": 1, "kind": "run", "novel": 1, "NAME": 2,
-            "operations": {"get": {"attempts": 1, "odd": 2}}, "config": {"writers": 1, "strange": {}},
+            "operations": {"get": {"attempts": 1, "odd": {"deep": 2}}},
+            "config": {"writers": {"of": 1}, "strange": {}, "span": {"ops": 2, "years": 3}},
             "placement": {"workers": [{"worker": 1, "hat": 2}], "memory": {"before": {"nodes": {"0": 5}}}}});
         assert_eq!(undocumented("run", &value, 1), ["NAME", "novel"]);
         let all = undocumented("run", &value, usize::MAX);
-        assert_eq!(all, ["NAME", "config.strange", "novel", "operations.odd", "placement.workers.hat"]);
+        assert_eq!(
+            all,
+            [
+                "NAME",
+                "config.span.years",
+                "config.strange",
+                "config.writers.of",
+                "novel",
+                "operations.odd",
+                "placement.workers.hat"
+            ]
+        );
+        let gate = json!({"kind": "gate", "config": {"seed": 1, "luck": 2}});
+        assert_eq!(undocumented("gate", &gate, usize::MAX), ["config.luck"]);
         assert!(undocumented("unheard-of", &value, 1).is_empty());
         assert!(!is_kind("unheard-of") && is_kind("run") && is_kind("gate-baseline"));
     }
