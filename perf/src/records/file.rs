@@ -1,7 +1,9 @@
 //! Files and folders of records: what can be read of them, and what cannot, in words. A file holds one record, or
 //! several as cells; cells that are records themselves become records here, and what else a file says stays with it.
 
+use super::peers::Load;
 use super::record::{Record, Source, verdict};
+use super::rows::{Claim, Row};
 use super::schema;
 use serde_json::Value;
 use splinter_harness::input::read_text;
@@ -196,6 +198,14 @@ fn parse(path: &Path, text: &str) -> Result<Parsed, Refusal> {
     }
     let (records, reasons) = split(path, &kind, &value)?;
     for record in &records {
+        let (list, dropped) = match record.kind.as_str() {
+            "peers" => ("cells", record.dropped::<Load>("cells")),
+            "reproduce" => ("cells", record.dropped::<Claim>("cells")),
+            _ => ("rows", record.dropped::<Row>("rows")),
+        };
+        if dropped > 0 {
+            notes.push(format!("{shown} has what cannot be read, and is left out: {dropped} of {list}"));
+        }
         if !record.unknown_fields.is_empty() {
             let fields = record.unknown_fields.join(", ");
             let note =
@@ -334,6 +344,14 @@ pub(crate) mod tests {
         let Ok((_, records, notes)) = parse(Path::new("a.json"), text) else { panic!("refused") };
         assert_eq!(records[0].unknown_fields, ["flavour"]);
         assert!(notes[0].contains("flavour"), "{notes:?}");
+    }
+
+    #[test]
+    fn parts_of_a_list_that_cannot_be_read_are_noted() {
+        let text = r#"{"schema_version": 1, "kind": "peers", "cells": [{"load": "one gets"}, {"load": 3}]}"#;
+        let Ok((_, records, notes)) = parse(Path::new("a.json"), text) else { panic!("refused") };
+        assert_eq!(records[0].loads().len(), 1);
+        assert_eq!(notes, ["a.json has what cannot be read, and is left out: 1 of cells"]);
     }
 
     #[test]

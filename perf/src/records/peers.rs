@@ -53,9 +53,11 @@ pub struct Comparison {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs)]
 pub struct Load {
-    /// ● Its name; its workload as in a run.
+    /// ● Its name.
     pub load: String,
-    #[serde(default)]
+    /// ● Its workload, as in a run.
+    // Not read back: a workload refuses the fields of newer builds, and the whole load would be lost with it.
+    #[serde(skip_deserializing)]
     pub config: Workload,
     #[serde(default)]
     pub entrants: Vec<Entrant>,
@@ -66,16 +68,19 @@ pub struct Load {
 #[serde(default)]
 #[allow(missing_docs)]
 pub struct Entrant {
-    /// ● The store; a caution; why it is absent or stopped.
+    /// ● The store.
     pub name: String,
+    /// ● Its version.
     pub version: String,
+    /// ● A caution for readers of its figures.
     pub note: Option<String>,
+    /// ● Why it is absent or stopped.
     pub problem: Option<String>,
-    /// ● Median goodput, and by round.
+    /// ● Median goodput.
     pub goodput_per_s: Option<f64>,
-    pub ratio: Option<Ratio>,
-    /// ● Median goodput, and by round.
+    /// ● Goodput by round.
     pub rounds: Vec<f64>,
+    pub ratio: Option<Ratio>,
     /// By operation: last round, one attempt of 64.
     pub latency_ns: BTreeMap<String, Percentiles>,
     /// Values that no single write made, in a checked run before; null for pipelined clients.
@@ -116,9 +121,7 @@ impl Entrant {
 }
 
 impl Comparison {
-    /// Decides the verdict: torn reads or errors of ours fail, without figures of ours nothing was compared, and of
-    /// disturbed
-    /// rounds nothing follows.
+    /// Decides the verdict: torn reads or errors of Splinter fail; an interrupted or disturbed comparison is inconclusive.
     pub fn conclude(&mut self, interrupted: bool) {
         let ours = self.cells.iter().flat_map(|cell| &cell.entrants);
         let ours = ours.filter(|entrant| entrant.is_splinter());
@@ -151,5 +154,20 @@ impl Record {
             return Vec::new();
         }
         self.list("cells")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::records::file::tests::record;
+    use serde_json::json;
+
+    #[test]
+    fn a_load_of_a_newer_build_is_read_whatever_its_workload_has() {
+        let entrant = json!({"name": "splinter", "rounds": [1.0]});
+        let load = json!({"load": "one gets", "config": {"writers": 1, "novel": 2}, "entrants": [entrant]});
+        let loads = record(json!({"schema_version": 1, "kind": "peers", "cells": [load]})).loads();
+        assert_eq!(loads.len(), 1);
+        assert_eq!((loads[0].load.as_str(), loads[0].entrants[0].name.as_str()), ("one gets", "splinter"));
     }
 }

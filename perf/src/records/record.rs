@@ -128,12 +128,19 @@ impl Record {
         T::deserialize(self.at(path)?).ok()
     }
 
-    /// Reads a list; what of it is of another type is left out.
+    /// Reads a list; what of it is of another type is left out, and [`dropped`](Self::dropped) counts it.
     #[must_use]
     pub fn list<T: DeserializeOwned>(&self, name: &str) -> Vec<T> {
         let list = self.at(&[name]).and_then(Value::as_array);
         let list = list.into_iter().flatten();
         list.filter_map(|one| T::deserialize(one).ok()).collect()
+    }
+
+    /// Counts what [`list`](Self::list) leaves out.
+    #[must_use]
+    pub fn dropped<T: DeserializeOwned>(&self, name: &str) -> usize {
+        let list = self.at(&[name]).and_then(Value::as_array);
+        list.map_or(0, Vec::len) - self.list::<T>(name).len()
     }
 
     /// Finds a number.
