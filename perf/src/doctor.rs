@@ -27,15 +27,15 @@ const DEAREST_CLOCK_NS: f64 = 100.0;
 /// The greatest share of the last ten seconds in which threads may have waited for a processor, in percent.
 const MOST_PRESSURE_PERCENT: f64 = 10.0;
 
-/// How something is, as measurements need it.
+/// Whether a part of the machine is fit for measuring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// It is.
+    /// Fit for measuring.
     Good,
-    /// It is not.
+    /// Not fit.
     Bad,
-    /// The kernel does not tell.
+    /// Unknown: the kernel does not tell.
     Unknown,
 }
 

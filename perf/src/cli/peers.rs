@@ -16,7 +16,7 @@ const PROGRAM: &str = "splinter-peers";
 /// The loads, from the simplest on.
 pub const LOADS: [&str; 4] = ["one gets", "one sets", "one sets, others get", "all get and set"];
 
-/// Everybody who can take part, in the order of the table.
+/// The stores that can take part, in the order of the table.
 pub const ENTRANTS: [&str; 11] = [
     "splinter",
     "splinter, by handle",
@@ -48,7 +48,7 @@ pub const ENTRANTS: [&str; 11] = [
 #[derive(Debug, Args)]
 #[command(max_term_width = 100)]
 pub struct PeersOptions {
-    /// Rounds: each takes one sample of everybody [default: 15, or 3 with --quick]
+    /// Rounds: each takes one sample of each store [default: 15, or 3 with --quick]
     #[arg(long, value_name = "N", value_parser = count::<u32>(1..=u64::MAX))]
     pub rounds: Option<u32>,
     /// Take shorter samples in fewer rounds, for a first look
@@ -90,7 +90,7 @@ impl PeersOptions {
         only::wants(self.load.as_deref(), name)
     }
 
-    /// Tells whether somebody is asked for.
+    /// Tells whether a store is asked for.
     #[must_use]
     pub fn wants(&self, name: &str) -> bool {
         only::wants(self.only.as_deref(), name)
@@ -105,7 +105,7 @@ impl PeersOptions {
             return Err(format!("--load matches none; the loads are: {}", LOADS.join("; ")));
         }
         if !ENTRANTS.iter().any(|name| self.wants(name)) {
-            return Err(format!("--only matches nobody; there are: {}", ENTRANTS.join("; ")));
+            return Err(format!("--only matches no store; the stores are: {}", ENTRANTS.join("; ")));
         }
         let library = self.peer_library.as_deref();
         if let Some(path) = library.filter(|path| !path.exists()) {

@@ -229,7 +229,7 @@ fn row(finding: &Finding<'_>, p_holm: f64, control: f64, rows: usize, design: &D
     let [low, high] = if sign > 0.0 { [change.low, change.high] } else { [-change.high, -change.low] };
     // The first of Holm's steps is the strictest: what passes it, all of them find.
     let detectable = change.detectable(ALPHA / rows as f64);
-    let untold = match detectable {
+    let reason = match detectable {
         _ if low > threshold && p_holm < ALPHA => None,
         None => Some(format!("{} blocks are too few to find anything", change.rounds)),
         Some(effect) if effect > threshold => {
@@ -243,7 +243,7 @@ fn row(finding: &Finding<'_>, p_holm: f64, control: f64, rows: usize, design: &D
     TimeRow {
         name: series.name.clone(),
         measure: *measure,
-        verdict: match &untold {
+        verdict: match &reason {
             Some(_) => Verdict::Inconclusive,
             None if low > threshold => Verdict::Fail,
             None => Verdict::Pass,
@@ -254,6 +254,6 @@ fn row(finding: &Finding<'_>, p_holm: f64, control: f64, rows: usize, design: &D
         control: effect(&finding.control, control),
         threshold_percent: design.percent(*measure),
         detectable_percent: detectable.map(|effect| sign * percent(sign * effect)),
-        reason: untold,
+        reason,
     }
 }

@@ -14,7 +14,7 @@ use crate::stats::Summary;
 pub enum Stop {
     /// The subject could not be sampled, in words for the user. It takes part in no further round; the others go on.
     Failed(String),
-    /// All of it is to end.
+    /// The user interrupted it.
     Interrupted,
 }
 
@@ -110,7 +110,7 @@ pub struct Series<S = f64> {
     pub name: String,
     /// One entry a round; `None` where the subject took no part, or had failed.
     pub samples: Vec<Option<S>>,
-    /// The error that ended it, or why its figures bound nothing. A subject is not sampled again after an error.
+    /// The error that ended it, or why its figures are implausible and serve as no limit. A subject is not sampled again after an error.
     pub error: Option<String>,
     /// What a reader of its figures should know.
     pub note: Option<String>,
