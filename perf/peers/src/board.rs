@@ -12,31 +12,31 @@ use splinter_stress::peer::{Link, Miss, Peer, key_number};
 use std::fmt::Debug;
 
 /// Makes the contender, for the sizes of value that are compiled in: a value has a type.
-pub(crate) fn board(workload: &Workload) -> Result<Contender, String> {
+pub(crate) fn board(name: &str, workload: &Workload) -> Result<Contender, String> {
     let len = workload.value_len.longest();
     if workload.writers > 1 {
         return Err(format!("a blackboard has one writer, this load has {}", workload.writers));
     }
     match (workload.value_len.shortest() == len, len) {
-        (true, 8) => make::<8>(workload),
-        (true, 16) => make::<16>(workload),
-        (true, 64) => make::<64>(workload),
-        (true, 256) => make::<256>(workload),
-        (true, 1024) => make::<1024>(workload),
-        (true, 4096) => make::<4096>(workload),
+        (true, 8) => make::<8>(name, workload),
+        (true, 16) => make::<16>(name, workload),
+        (true, 64) => make::<64>(name, workload),
+        (true, 256) => make::<256>(name, workload),
+        (true, 1024) => make::<1024>(name, workload),
+        (true, 4096) => make::<4096>(name, workload),
         _ => Err("its values are of one size; here of 8, 16, 64, 256, 1024 or 4096 bytes".to_owned()),
     }
 }
 
-fn make<const LEN: usize>(workload: &Workload) -> Result<Contender, String> {
+fn make<const LEN: usize>(name: &str, workload: &Workload) -> Result<Contender, String> {
     set_log_level(LogLevel::Fatal);
     let text = format!("splinter-peers-board-{}-", std::process::id());
-    let name: ServiceName = text.as_str().try_into().map_err(words)?;
+    let service: ServiceName = text.as_str().try_into().map_err(words)?;
     let scratch = Scratch::new("board").map_err(|error| format!("no folder for it: {error}"))?;
     let config = config(&scratch, &text)?;
     let node = node(&config)?;
     let mut creator = node
-        .service_builder(&name)
+        .service_builder(&service)
         .blackboard_creator::<u64>()
         .max_readers(workload.operators() as usize + 2)
         .max_nodes(workload.operators() as usize + 3);
@@ -44,8 +44,8 @@ fn make<const LEN: usize>(workload: &Workload) -> Result<Contender, String> {
         creator = creator.add::<[u8; LEN]>(key, [0; LEN]);
     }
     let factory = creator.create().map_err(words)?;
-    let peer = Board::<LEN> { name, config, keys: workload.keys };
-    let contender = Contender::new("iceoryx2, by handle", "iceoryx2 0.9", workload, peer)?;
+    let peer = Board::<LEN> { name: service, config, keys: workload.keys };
+    let contender = Contender::new(name, "iceoryx2 0.9", workload, peer)?;
     let contender =
         contender.note("its blackboard: one writer, values of one size, keys fixed when it is made");
     // The service is there for as long as somebody has it open.

@@ -22,19 +22,19 @@ use std::process::ExitCode;
 /// The program, as messages call it.
 const PROGRAM: &str = "splinter-peers";
 
-/// How each of [`ENTRANTS`] is made.
-const MAKES: [Make; ENTRANTS.len()] = [
-    splinters::by_key,
-    splinters::by_handle,
-    library::original,
-    maps::mutex,
-    maps::dashmap,
-    maps::papaya,
-    lmdb::lmdb,
-    board::board,
-    servers::redis,
-    servers::redis_pipelined,
-    servers::memcached,
+/// How each of [`ENTRANTS`] is made, by name.
+const MAKES: [(&str, Make); ENTRANTS.len()] = [
+    ("splinter", splinters::by_key),
+    ("splinter, by handle", splinters::by_handle),
+    ("libsplinter (C)", library::original),
+    ("Mutex<HashMap>", maps::mutex),
+    ("DashMap", maps::dashmap),
+    ("papaya", maps::papaya),
+    ("LMDB on /dev/shm", lmdb::lmdb),
+    ("iceoryx2, by handle", board::board),
+    ("Redis", servers::redis),
+    ("Redis, pipelined", servers::redis_pipelined),
+    ("memcached", servers::memcached),
 ];
 
 /// The program's own command line: that of `splinter-perf peers`, which has its help without building this.
@@ -59,7 +59,7 @@ fn plan(options: &PeersOptions) -> Plan {
 
 fn makes(options: &PeersOptions) -> Vec<(&'static str, Make)> {
     let wanted = |(name, _): &(&str, Make)| name.starts_with("splinter") || options.wants(name);
-    ENTRANTS.into_iter().zip(MAKES).filter(wanted).collect()
+    MAKES.into_iter().filter(wanted).collect()
 }
 
 /// Parses the command line, does what it says and returns the exit code.
@@ -119,4 +119,15 @@ fn run(options: &PeersOptions) -> Result<ExitCode, String> {
     }
     let text = if options.json { json } else { table::text(&found) };
     Ok(console::end_with(PROGRAM, &text, found.verdict.exit_code()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ENTRANTS, LOADS, MAKES};
+
+    #[test]
+    fn stores_and_loads_have_the_names_that_the_help_gives() {
+        assert_eq!(MAKES.map(|(name, _)| name), ENTRANTS);
+        assert_eq!(LOADS.map(|load| load.name), splinter_perf::cli::LOADS);
+    }
 }

@@ -25,8 +25,8 @@ pub(crate) struct Contender {
 /// Drives one store.
 pub(crate) type Driver = Box<dyn Fn(&Workload) -> Result<Drive, RunError>>;
 
-/// How a contender is made for a workload; an error says in one line why it cannot take part.
-pub(crate) type Make = fn(&Workload) -> Result<Contender, String>;
+/// How a contender is made of a name for a workload; an error says in one line why it cannot take part.
+pub(crate) type Make = fn(&str, &Workload) -> Result<Contender, String>;
 
 impl Contender {
     /// Fills a store and makes a contender of it.

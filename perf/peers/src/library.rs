@@ -27,8 +27,8 @@ const SHARED_MEMORY: &str = "/dev/shm";
 const KEY_LEN: usize = 64;
 
 /// Makes the contender of the C original.
-pub(crate) fn original(workload: &Workload) -> Result<Contender, String> {
-    contender("libsplinter (C)", "1.2.1", Calls::linked(), workload)
+pub(crate) fn original(name: &str, workload: &Workload) -> Result<Contender, String> {
+    contender(name, "1.2.1", Calls::linked(), workload)
 }
 
 /// Makes the contender of a shared library.

@@ -11,7 +11,7 @@ use splinter_stress::peer::{Link, Miss, Peer};
 use std::fmt::Display;
 
 /// Makes the contender.
-pub(crate) fn lmdb(workload: &Workload) -> Result<Contender, String> {
+pub(crate) fn lmdb(name: &str, workload: &Workload) -> Result<Contender, String> {
     let scratch = Scratch::new("lmdb").map_err(|error| format!("no folder for it: {error}"))?;
     let cannot = |error: heed::Error| error.to_string();
     let mut options = EnvOpenOptions::new().read_txn_without_tls();
@@ -29,7 +29,7 @@ pub(crate) fn lmdb(workload: &Workload) -> Result<Contender, String> {
     let version = heed::lmdb_version();
     let version = format!("LMDB {}.{}.{}", version.major, version.minor, version.patch);
     let peer = Lmdb { link: LmdbLink { env, database }, _scratch: scratch };
-    let contender = Contender::new("LMDB on /dev/shm", version, workload, peer)?;
+    let contender = Contender::new(name, version, workload, peer)?;
     Ok(contender.note("ordered and transactional; a transaction for each operation, not flushed"))
 }
 

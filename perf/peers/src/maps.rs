@@ -10,21 +10,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 const ONE_PROCESS: &str = "of one process only";
 
 /// Makes the contender that is `Mutex<HashMap>`.
-pub(crate) fn mutex(workload: &Workload) -> Result<Contender, String> {
+pub(crate) fn mutex(name: &str, workload: &Workload) -> Result<Contender, String> {
     let map = Shared::<Mutex<HashMap<Box<[u8]>, Box<[u8]>>>>::default();
-    Ok(Contender::new("Mutex<HashMap>", "std", workload, map)?.note(ONE_PROCESS))
+    Ok(Contender::new(name, "std", workload, map)?.note(ONE_PROCESS))
 }
 
 /// Makes the contender that is `DashMap`.
-pub(crate) fn dashmap(workload: &Workload) -> Result<Contender, String> {
+pub(crate) fn dashmap(name: &str, workload: &Workload) -> Result<Contender, String> {
     let map = Shared::<DashMap<Box<[u8]>, Box<[u8]>>>::default();
-    Ok(Contender::new("DashMap", "dashmap 6", workload, map)?.note(ONE_PROCESS))
+    Ok(Contender::new(name, "dashmap 6", workload, map)?.note(ONE_PROCESS))
 }
 
 /// Makes the contender that is papaya's map.
-pub(crate) fn papaya(workload: &Workload) -> Result<Contender, String> {
+pub(crate) fn papaya(name: &str, workload: &Workload) -> Result<Contender, String> {
     let map = Shared::<papaya::HashMap<Box<[u8]>, Box<[u8]>>>::default();
-    Ok(Contender::new("papaya", "papaya 0.2", workload, map)?.note(ONE_PROCESS))
+    Ok(Contender::new(name, "papaya 0.2", workload, map)?.note(ONE_PROCESS))
 }
 
 /// A map that every link has a share of.

@@ -12,29 +12,29 @@ use std::fmt::Display;
 const PIPELINED: usize = 16;
 
 /// Makes the contender that waits for each answer.
-pub(crate) fn redis(workload: &Workload) -> Result<Contender, String> {
+pub(crate) fn redis(name: &str, workload: &Workload) -> Result<Contender, String> {
     let server = start_redis()?;
     let version = server.version().to_owned();
-    let contender = Contender::new("Redis", version, workload, Redis { server, depth: 1 })?;
+    let contender = Contender::new(name, version, workload, Redis { server, depth: 1 })?;
     Ok(contender.note("over a Unix socket, a connection for each worker"))
 }
 
 /// Makes the contender that sends many operations before it reads the answers.
-pub(crate) fn redis_pipelined(workload: &Workload) -> Result<Contender, String> {
+pub(crate) fn redis_pipelined(name: &str, workload: &Workload) -> Result<Contender, String> {
     let server = start_redis()?;
     let version = server.version().to_owned();
     let peer = Redis { server, depth: PIPELINED };
-    let contender = Contender::new("Redis, pipelined", version, workload, peer)?.unchecked();
+    let contender = Contender::new(name, version, workload, peer)?.unchecked();
     Ok(contender.note("16 operations at a time; latencies are those of a batch's last, and say nothing"))
 }
 
 /// Makes the contender that is memcached.
-pub(crate) fn memcached(workload: &Workload) -> Result<Contender, String> {
+pub(crate) fn memcached(name: &str, workload: &Workload) -> Result<Contender, String> {
     let megabytes = (workload.keys * (workload.longest_value() + 512)).div_ceil(1 << 20) * 2 + 64;
     let arguments = ["-s", "{socket}", "-a", "0600", "-u", "root", "-m", &megabytes.to_string()];
     let server = Server::start("memcached", "memcached", &arguments)?;
     let version = server.version().to_owned();
-    let contender = Contender::new("memcached", version, workload, Memcached(server))?;
+    let contender = Contender::new(name, version, workload, Memcached(server))?;
     Ok(contender.note("over a Unix socket, a connection for each worker"))
 }
 

@@ -6,14 +6,14 @@ use splinter_stress::Workload;
 use splinter_stress::peer::{Link, Miss, Peer, key_number, key_of};
 
 /// Makes the contender that is asked by key.
-pub(crate) fn by_key(workload: &Workload) -> Result<Contender, String> {
-    Contender::new("splinter", env!("CARGO_PKG_VERSION"), workload, Keyed(store(workload)?))
+pub(crate) fn by_key(name: &str, workload: &Workload) -> Result<Contender, String> {
+    Contender::new(name, env!("CARGO_PKG_VERSION"), workload, Keyed(store(workload)?))
 }
 
 /// Makes the contender that is asked by handle.
-pub(crate) fn by_handle(workload: &Workload) -> Result<Contender, String> {
+pub(crate) fn by_handle(name: &str, workload: &Workload) -> Result<Contender, String> {
     let by_handle = Handled { store: store(workload)?, keys: workload.keys };
-    Contender::new("splinter, by handle", env!("CARGO_PKG_VERSION"), workload, by_handle)
+    Contender::new(name, env!("CARGO_PKG_VERSION"), workload, by_handle)
 }
 
 fn store(workload: &Workload) -> Result<Store, String> {

@@ -28,10 +28,10 @@ pub(crate) struct Load {
 
 /// The loads, from the simplest on.
 pub(crate) const LOADS: [Load; cli::LOADS.len()] = [
-    Load { name: cli::LOADS[0], workers: |_| [0, 1] },
-    Load { name: cli::LOADS[1], workers: |_| [1, 0] },
-    Load { name: cli::LOADS[2], workers: |processors| [1, processors.saturating_sub(1).max(1)] },
-    Load { name: cli::LOADS[3], workers: |processors| [processors.max(2), 0] },
+    Load { name: "one gets", workers: |_| [0, 1] },
+    Load { name: "one sets", workers: |_| [1, 0] },
+    Load { name: "one sets, others get", workers: |processors| [1, processors.saturating_sub(1).max(1)] },
+    Load { name: "all get and set", workers: |processors| [processors.max(2), 0] },
 ];
 
 impl Load {
@@ -82,7 +82,7 @@ pub(crate) fn compare(
     let mut contenders = Vec::new();
     let made = makes.iter().map(|(name, make)| {
         progress.step(&format!("{}: preparing {name}", load.name));
-        (*name, make(&workload))
+        (*name, make(name, &workload))
     });
     let made: Vec<_> = made.collect();
     for (name, made) in made.into_iter().chain(more.into_iter().map(|made| ("library", made))) {
@@ -204,22 +204,30 @@ mod tests {
     use std::cell::RefCell;
     use std::time::Duration;
 
-    /// Answers everything, or nothing.
-    struct Fake {
-        broken: bool,
+    /// What a store does with a request.
+    #[derive(Clone, Copy)]
+    enum Fake {
+        Answers,
+        AnswersSlowly,
+        Misses,
     }
 
     impl Peer for Fake {
         type Link = Self;
 
         fn link(&self, _: bool) -> Result<Self, String> {
-            Ok(Self { broken: self.broken })
+            Ok(*self)
         }
     }
 
     impl Link for Fake {
         fn get(&mut self, _: &[u8], buf: &mut [u8]) -> Result<usize, Miss> {
-            if self.broken { Err(Miss::NotFound) } else { Ok(buf.len().min(64)) }
+            match self {
+                Self::Answers => {}
+                Self::AnswersSlowly => std::thread::sleep(Duration::from_micros(500)),
+                Self::Misses => return Err(Miss::NotFound),
+            }
+            Ok(buf.len().min(64))
         }
 
         fn set(&mut self, _: &[u8], _: &[u8]) -> Result<(), Miss> {
@@ -227,15 +235,15 @@ mod tests {
         }
     }
 
-    fn fake(name: &str, broken: bool, workload: &Workload) -> Result<Contender, String> {
-        Ok(Contender::new(name, "1", workload, Fake { broken })?.unchecked())
+    fn fake(name: &str, fake: Fake, workload: &Workload) -> Result<Contender, String> {
+        Ok(Contender::new(name, "1", workload, fake)?.unchecked())
     }
 
     const MAKES: [(&str, Make); 4] = [
-        ("splinter", |workload| fake("splinter", false, workload)),
-        ("absent", |_| Err("it is not there".to_owned())),
-        ("broken", |workload| fake("broken", true, workload)),
-        ("other", |workload| fake("other", false, workload)),
+        ("splinter", |name, workload| fake(name, Fake::Answers, workload)),
+        ("absent", |_, _| Err("it is not there".to_owned())),
+        ("broken", |name, workload| fake(name, Fake::Misses, workload)),
+        ("slow", |name, workload| fake(name, Fake::AnswersSlowly, workload)),
     ];
 
     fn plan() -> Plan {
@@ -279,11 +287,11 @@ mod tests {
         assert_eq!(entrant("splinter").rounds.len(), 3);
         let second = |step: &&String| step.contains("round 2 of 3") && step.ends_with("splinter");
         assert_eq!(steps.borrow().iter().filter(second).count(), 2);
-        let other = entrant("other");
-        assert_eq!(other.rounds.len(), 3);
-        let ratio = other.ratio.as_ref().unwrap();
+        let slow = entrant("slow");
+        assert_eq!(slow.rounds.len(), 3);
+        let ratio = slow.ratio.as_ref().unwrap();
         assert_eq!(ratio.of, "splinter");
-        assert!(ratio.low <= ratio.median && ratio.median <= ratio.high, "{ratio:?}");
+        assert!(1.0 < ratio.low && ratio.low <= ratio.median && ratio.median <= ratio.high, "{ratio:?}");
         assert!(entrant("splinter").ratio.is_none());
         assert_eq!(entrant("absent").problem.as_deref(), Some("it is not there"));
         assert!(entrant("broken").problem.as_deref().unwrap().contains("failed"));
