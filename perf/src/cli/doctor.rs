@@ -1,10 +1,10 @@
 //! `splinter-perf doctor`: is this machine fit for measuring?
 
 use crate::doctor::Doctor;
-use crate::micro::record::SCHEMA_VERSION;
 use clap::Args;
 use serde_json::json;
 use splinter_harness::program::{Outcome, print_record};
+use splinter_harness::verdict::SCHEMA_VERSION;
 
 /// Says whether this machine is fit for measuring, and what to change where it is not.
 ///

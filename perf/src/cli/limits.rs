@@ -6,11 +6,11 @@ use crate::environment::EnvironmentWatch;
 use crate::limits::nodes::{self, Matrices};
 use crate::limits::pairs::{self, Matrix};
 use crate::limits::{Limit, Setup, plausible};
-use crate::micro::record::{self, Measured};
+use crate::micro::record::Measured;
 use crate::micro::table;
 use crate::pinning;
+use crate::records::rows::LimitsRecord;
 use clap::Args;
-use serde_json::json;
 use splinter_harness::disturbance::RoundWatch;
 use splinter_harness::environment::settle;
 use splinter_harness::interrupt;
@@ -18,7 +18,7 @@ use splinter_harness::machine::source::this_machine;
 use splinter_harness::program::{Outcome, print_record};
 use splinter_harness::progress::{Line, Progress};
 use splinter_harness::sampler::{self, Schedule, Series};
-use splinter_harness::verdict::Verdict;
+use splinter_harness::verdict::{SCHEMA_VERSION, Verdict};
 
 /// Measures what the machine's caches, memory, copies, atomic instructions, system calls and wakes cost, and a line's
 /// way from each processor to each other one.
@@ -57,8 +57,6 @@ pub(super) fn run(options: &Options) -> Outcome {
     let schedule = &method.schedule;
     let found = measure(&wanted, &machine, &setup, schedule, &mut watch, &mut line);
     drop(line);
-    let cores = Matrix::of(&processors, &found.cores);
-    let nodes = Matrices::of(&machine, &found.nodes);
     let doctor = environment.doctor();
     let environment = environment.complete_rounds(&watch);
     let mut verdict = Verdict::Pass;
@@ -70,24 +68,25 @@ pub(super) fn run(options: &Options) -> Outcome {
         verdict = Verdict::Inconclusive;
     }
     settle(&mut verdict, &mut reasons, &environment);
-    let record = json!({
-        "schema_version": record::SCHEMA_VERSION,
-        "kind": "limits",
-        "verdict": verdict,
-        "reasons": reasons,
-        "environment": environment,
-        "doctor": doctor,
-        "config": method.record(),
-        "rows": found.limits.iter().map(Measured::record).collect::<Vec<_>>(),
-        "core_to_core": cores.record(),
-        "node_to_node": nodes.record(),
-    });
+    let record = LimitsRecord {
+        schema_version: SCHEMA_VERSION,
+        kind: "limits".to_owned(),
+        verdict,
+        reasons,
+        config: method.record(),
+        rows: found.limits.iter().map(Measured::record).collect(),
+        core_to_core: Matrix::of(&processors, &found.cores),
+        node_to_node: Matrices::of(&machine, &found.nodes),
+        doctor,
+        environment,
+    };
     print_record(options.json, &record, || {
+        let (cores, nodes) = (record.core_to_core.text(), record.node_to_node.text());
         let parts = [
             (found.limits.is_empty(), table::limits_text(&found.limits)),
-            (found.cores.is_empty(), format!("from processor to processor, one way\n{}", cores.text())),
-            (found.nodes.is_empty(), format!("from node to node\n{}", nodes.text())),
-            (false, verdict_text(verdict, &reasons)),
+            (found.cores.is_empty(), format!("from processor to processor, one way\n{cores}")),
+            (found.nodes.is_empty(), format!("from node to node\n{nodes}")),
+            (false, verdict_text(verdict, &record.reasons)),
         ];
         let shown = parts.into_iter().filter(|(is_empty, _)| !is_empty);
         shown.map(|(_, part)| part).collect::<Vec<_>>().join("\n")

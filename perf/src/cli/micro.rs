@@ -5,18 +5,20 @@ use crate::caches::Caches;
 use crate::environment::EnvironmentWatch;
 use crate::limits::Setup;
 use crate::micro::goal::Claim;
+use crate::micro::judge::{self, Row};
+use crate::micro::record::Measured;
 use crate::micro::rows::{self, Scope, TenMillion};
-use crate::micro::{self, judge, record, table};
+use crate::micro::{self, table};
 use crate::pinning;
+use crate::records::rows::MicroRecord;
 use clap::Args;
-use serde_json::json;
 use splinter::Profile;
 use splinter_harness::disturbance::RoundWatch;
 use splinter_harness::environment::load_average;
 use splinter_harness::interrupt;
 use splinter_harness::program::{Outcome, print_record};
 use splinter_harness::progress::Line;
-use splinter_harness::verdict::Verdict;
+use splinter_harness::verdict::{SCHEMA_VERSION, Verdict};
 use std::path::PathBuf;
 
 /// Measures a store's operations, and holds each against the limit of the machine that binds it.
@@ -90,14 +92,21 @@ pub(super) fn run(options: &Options) -> Outcome {
         verdict = Verdict::Inconclusive;
         reasons.insert(0, ENDED_EARLY.to_owned());
     }
-    let mut record = record::record(&environment, &method, &rows, &limits);
-    record["verdict"] = verdict.word().into();
-    record["reasons"] = json!(reasons);
-    record["doctor"] = json!(doctor);
+    let record = MicroRecord {
+        schema_version: SCHEMA_VERSION,
+        kind: "micro".to_owned(),
+        verdict,
+        reasons,
+        config: method.record(),
+        rows: rows.iter().map(Row::record).collect(),
+        limits: limits.iter().map(Measured::record).collect(),
+        doctor,
+        environment,
+    };
     print_record(rounds.json, &record, || {
         let rows_text = table::rows_text(&rows) + &table::counters_text(&rows);
         let limits_text = table::limits_text(&limits);
-        format!("{rows_text}\n{limits_text}\n{}", verdict_text(verdict, &reasons))
+        format!("{rows_text}\n{limits_text}\n{}", verdict_text(verdict, &record.reasons))
     })?;
     Ok(verdict.exit_code())
 }

@@ -8,7 +8,6 @@ use super::pages::{PageKind, Pages};
 use crate::clock;
 use crate::pinning;
 use crate::unit::Unit;
-use serde_json::{Value, json};
 use splinter_harness::environment::available_memory;
 use splinter_harness::machine::Machine;
 use splinter_harness::machine::kernel::nodes_of;
@@ -210,34 +209,17 @@ impl Matrices {
     #[must_use]
     pub fn of(machine: &Machine, series: &[(Pair, Series)]) -> Self {
         let (from, to) = ends(machine);
-        let median = |kind, from, to| {
-            let pair = Pair { kind, from, to };
+        let median = |pair: Pair| {
             let (_, series) = series.iter().find(|(it, _)| *it == pair)?;
             series.summary().map(|summary| summary.median)
         };
-        let cells = |kind| -> Vec<Vec<Option<f64>>> {
-            let row = |&from: &u32| to.iter().map(|&to| median(kind, from, to)).collect();
-            from.iter().map(row).collect()
+        let cells = |kind, unit: Unit| -> Vec<Vec<Option<f64>>> {
+            let cell = |from, to| Some(unit.round(median(Pair { kind, from, to })?));
+            from.iter().map(|&from| to.iter().map(|&to| cell(from, to)).collect()).collect()
         };
-        let (load_ns, read_bytes_per_s) = (cells(Kind::Load), cells(Kind::Read));
+        let load_ns = cells(Kind::Load, Unit::Nanoseconds);
+        let read_bytes_per_s = cells(Kind::Read, Unit::BytesPerSecond);
         Self { from, to, load_ns, read_bytes_per_s }
-    }
-
-    /// Returns them as part of a record.
-    #[must_use]
-    pub fn record(&self) -> Value {
-        let rounded = |cells: &[Vec<Option<f64>>], unit: Unit| -> Vec<Vec<Option<f64>>> {
-            let row = |row: &Vec<Option<f64>>| {
-                row.iter().map(|value| value.map(|value| unit.round(value))).collect()
-            };
-            cells.iter().map(row).collect()
-        };
-        json!({
-            "from": self.from,
-            "to": self.to,
-            "load_ns": rounded(&self.load_ns, Unit::Nanoseconds),
-            "read_bytes_per_s": rounded(&self.read_bytes_per_s, Unit::BytesPerSecond),
-        })
     }
 
     /// Lays them out as text, a table each.
@@ -316,7 +298,6 @@ mod tests {
         assert_eq!(matrices.load_ns[0], [None, None, Some(100.0)]);
         assert_eq!(matrices.load_ns[2], [None, None, None]);
         assert_eq!(matrices.read_bytes_per_s[1], [None, Some(2e9), None]);
-        assert_eq!(matrices.record()["load_ns"][0][2], 100.0);
         let text = matrices.text();
         assert!(text.contains("processors 5"), "{text}");
     }

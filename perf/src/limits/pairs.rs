@@ -5,7 +5,6 @@
 use super::ping_pong::{self, Channel};
 use crate::pinning;
 use crate::unit::Unit;
-use serde_json::{Value, json};
 use splinter_harness::sampler::{Probe, Series, Subject};
 use splinter_harness::table::{Flush, columns};
 use std::time::Duration;
@@ -63,19 +62,11 @@ impl Matrix {
     pub fn of(processors: &[usize], series: &[(Pair, Series)]) -> Self {
         let mut ns = vec![vec![None; processors.len()]; processors.len()];
         for ([first, second], series) in series {
-            let median = series.summary().map(|summary| summary.median);
+            let median = series.summary().map(|summary| Unit::Nanoseconds.round(summary.median));
             ns[*first][*second] = median;
             ns[*second][*first] = median;
         }
         Self { processors: processors.to_vec(), ns }
-    }
-
-    /// Returns it as part of a record.
-    #[must_use]
-    pub fn record(&self) -> Value {
-        let round = |ns: &Option<f64>| ns.map(|ns| Unit::Nanoseconds.round(ns));
-        let rows: Vec<Vec<_>> = self.ns.iter().map(|row| row.iter().map(round).collect()).collect();
-        json!({ "processors": self.processors, "ns": rows })
     }
 
     /// Lays it out as text.
@@ -112,8 +103,7 @@ mod tests {
         let matrix = Matrix::of(&[4, 6, 7], &series);
         let expected = [[None, Some(40.0), None], [Some(40.0), None, Some(90.0)], [None, Some(90.0), None]];
         assert_eq!(matrix.ns, expected);
-        assert_eq!(matrix.record()["processors"], serde_json::json!([4, 6, 7]));
-        assert_eq!(matrix.record()["ns"][1][2], 90.0);
+        assert_eq!(matrix.processors, [4, 6, 7]);
         assert_eq!(matrix.text(), "ns   4   6   7\n 4   -  40   -\n 6  40   -  90\n 7   -  90   -\n");
     }
 }

@@ -1,17 +1,12 @@
-//! The judged rows as a record for scripts. Its fields are stable from schema version 1 on.
+//! Measured limits and judged rows as the rows of records.
 
-use super::judge::{Row, verdict};
+use super::judge::Row;
 use crate::limits::Limit;
+use crate::records::rows::{self, InUnit, LimitRow, MicroRow};
 use crate::unit::Unit;
-use serde_json::{Map, Value, json};
 use splinter::Tuning;
-use splinter_harness::environment::Environment;
 use splinter_harness::sampler::{Schedule, Series};
-use splinter_stress::TuningFacts;
 use std::time::Duration;
-
-/// Version of the record's schema.
-pub const SCHEMA_VERSION: u32 = 1;
 
 /// How the samples were taken.
 #[derive(Clone, Debug)]
@@ -27,14 +22,14 @@ pub struct Method {
 impl Method {
     /// Returns it as part of a record.
     #[must_use]
-    pub fn record(&self) -> Value {
-        json!({
-            "rounds": self.schedule.rounds,
-            "seed": self.schedule.seed,
-            "sample_ms": self.sample.as_secs_f64() * 1e3,
-            "pinned_to": self.pinned_to,
-            "tuning": TuningFacts::from(Tuning::current()),
-        })
+    pub fn record(&self) -> rows::Method {
+        rows::Method {
+            rounds: self.schedule.rounds,
+            seed: self.schedule.seed,
+            sample_ms: self.sample.as_secs_f64() * 1e3,
+            tuning: Tuning::current().into(),
+            pinned_to: self.pinned_to,
+        }
     }
 }
 
@@ -47,47 +42,31 @@ pub struct Measured {
     pub series: Series,
 }
 
-/// Returns the whole record of a run.
-#[must_use]
-pub fn record(environment: &Environment, method: &Method, rows: &[Row], limits: &[Measured]) -> Value {
-    json!({
-        "schema_version": SCHEMA_VERSION,
-        "kind": "micro",
-        "verdict": verdict(rows).word(),
-        "environment": environment,
-        "config": method.record(),
-        "rows": rows.iter().map(row_record).collect::<Vec<_>>(),
-        "limits": limits.iter().map(Measured::record).collect::<Vec<_>>(),
-    })
-}
-
-fn row_record(row: &Row) -> Value {
-    let unit = row.claim.unit;
-    let ratio = |ratio: f64| (ratio * 1e4).round() / 1e4;
-    let mut record = Map::new();
-    record.insert("name".to_owned(), json!(row.claim.name));
-    record.insert(unit.field().to_owned(), json!(row.value.map(|value| unit.round(value.median))));
-    record.insert("limit_name".to_owned(), json!(row.claim.goal.against.name()));
-    record.insert("limit".to_owned(), json!(row.limit.map(|limit| unit.round(limit))));
-    record.insert("ratio".to_owned(), json!(row.ratio.map(ratio)));
-    record.insert("target".to_owned(), json!(ratio(row.claim.goal.target)));
-    record.insert("bound".to_owned(), json!(row.claim.goal.bound.name()));
-    record.insert("met".to_owned(), json!(row.met));
-    record.insert("clear".to_owned(), json!(row.judgement().is_none_or(|judged| judged.clear)));
-    record.insert(
-        "ratio_quartiles".to_owned(),
-        json!(row.ratio_quartiles.map(|middle| [ratio(middle.q1), ratio(middle.q3)])),
-    );
-    record.insert("min".to_owned(), json!(row.value.map(|value| unit.round(value.min))));
-    record.insert(
-        "quartiles".to_owned(),
-        json!(row.value.map(|value| [unit.round(value.q1), unit.round(value.q3)])),
-    );
-    record.insert("samples".to_owned(), json!(row.value.map_or(0, |value| value.samples)));
-    record.insert("per_operation".to_owned(), json!(row.per_operation));
-    record.insert("note".to_owned(), json!(row.claim.note));
-    record.insert("problem".to_owned(), json!(row.problem));
-    Value::Object(record)
+impl Row {
+    /// Returns it as part of a record.
+    #[must_use]
+    pub fn record(&self) -> MicroRow {
+        let (claim, unit) = (&self.claim, self.claim.unit);
+        let ratio = |ratio: f64| (ratio * 1e4).round() / 1e4;
+        MicroRow {
+            name: claim.name.clone(),
+            value: InUnit::of(unit, self.value.map(|value| value.median)),
+            limit_name: claim.goal.against.name(),
+            limit: self.limit.map(|limit| unit.round(limit)),
+            ratio: self.ratio.map(ratio),
+            ratio_quartiles: self.ratio_quartiles.map(|middle| [ratio(middle.q1), ratio(middle.q3)]),
+            target: ratio(claim.goal.target),
+            bound: claim.goal.bound.name().to_owned(),
+            met: self.met,
+            clear: self.judgement().is_none_or(|judged| judged.clear),
+            min: self.value.map(|value| unit.round(value.min)),
+            quartiles: self.value.map(|value| [unit.round(value.q1), unit.round(value.q3)]),
+            samples: self.value.map_or(0, |value| value.samples),
+            note: claim.note.clone(),
+            problem: self.problem.clone(),
+            per_operation: self.per_operation.iter().map(|(&name, &mean)| (name.to_owned(), mean)).collect(),
+        }
+    }
 }
 
 impl Measured {
@@ -103,49 +82,41 @@ impl Measured {
 
     /// Returns it as part of a record.
     #[must_use]
-    pub fn record(&self) -> Value {
+    pub fn record(&self) -> LimitRow {
         let (unit, summary) = (self.unit, self.series.summary());
-        let mut record = Map::new();
-        record.insert("name".to_owned(), json!(self.series.name));
-        record.insert(unit.field().to_owned(), json!(summary.map(|summary| unit.round(summary.median))));
-        record.insert("min".to_owned(), json!(summary.map(|summary| unit.round(summary.min))));
-        record.insert("quartiles".to_owned(), json!(summary.map(|s| [unit.round(s.q1), unit.round(s.q3)])));
-        record.insert("samples".to_owned(), json!(summary.map_or(0, |summary| summary.samples)));
-        record.insert("note".to_owned(), json!(self.series.note));
-        record.insert("problem".to_owned(), json!(self.series.error));
-        Value::Object(record)
+        LimitRow {
+            name: self.series.name.clone(),
+            value: InUnit::of(unit, summary.map(|summary| summary.median)),
+            min: summary.map(|summary| unit.round(summary.min)),
+            quartiles: summary.map(|summary| [unit.round(summary.q1), unit.round(summary.q3)]),
+            samples: summary.map_or(0, |summary| summary.samples),
+            note: self.series.note.clone(),
+            problem: self.series.error.clone(),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::judge::samples;
-    use super::{Measured, Method, Schedule, Series, record};
+    use super::{Measured, Series};
     use crate::unit::Unit;
-    use splinter_harness::environment::Environment;
-    use std::time::Duration;
-
-    fn method() -> Method {
-        let schedule = Schedule { rounds: 2, seed: 1, warm_up: true };
-        Method { schedule, sample: Duration::from_millis(15), pinned_to: Some(1) }
-    }
+    use serde_json::to_value;
 
     #[test]
-    fn the_record_has_the_fields_scripts_rely_on() {
-        let limits = [Measured { unit: Unit::Nanoseconds, series: Series::of("L2 chase", [4.0]) }];
-        let record = record(&Environment::read(), &method(), &samples::rows(), &limits);
-        assert_eq!((&record["schema_version"], &record["kind"]), (&1.into(), &"micro".into()));
-        assert_eq!(record["verdict"], "inconclusive");
-        assert!(record["environment"].is_object());
-        let get = &record["rows"][0];
+    fn rows_have_the_fields_scripts_rely_on() {
+        let rows: Vec<_> = samples::rows().iter().map(|row| to_value(row.record()).unwrap()).collect();
+        let get = &rows[0];
         assert_eq!(get["name"], "get 64 B");
         assert_eq!(get["value_ns"], 9.5);
         assert_eq!((&get["limit_name"], &get["limit"]), (&"L2 chase".into(), &4.0.into()));
         assert_eq!((&get["ratio"], &get["target"], &get["met"]), (&2.375.into(), &3.0.into(), &true.into()));
-        let missing = &record["rows"][1];
-        assert!(missing["value_ns"].is_null() && missing["ratio"].is_null() && missing["met"].is_null());
-        assert_eq!(record["rows"][2]["value_per_s"], 30e6);
-        assert!(record["rows"][2].get("value_ns").is_none());
-        assert_eq!(record["limits"][0]["value_ns"], 4.0);
+        let missing = &rows[1];
+        assert!(missing.get("value_ns").is_some_and(|value| value.is_null()));
+        assert!(missing["ratio"].is_null() && missing["met"].is_null());
+        assert_eq!(rows[2]["value_per_s"], 30e6);
+        assert!(rows[2].get("value_ns").is_none());
+        let limit = Measured { unit: Unit::Nanoseconds, series: Series::of("L2 chase", [4.0]) };
+        assert_eq!(to_value(limit.record()).unwrap()["value_ns"], 4.0);
     }
 }

@@ -43,25 +43,42 @@ pub struct Method {
     pub pinned_to: Option<usize>,
 }
 
-/// A value in one of these units.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+/// A value in one of these units: null where there is none, and absent in the others.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs)]
 pub struct InUnit {
     /// ● Median, in nanoseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub value_ns: Option<f64>,
+    pub value_ns: Option<Option<f64>>,
     /// Median, in the unit that the name ends with.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub value_per_s: Option<f64>,
+    pub value_per_s: Option<Option<f64>>,
     /// Median, in the unit that the name ends with.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub value_bytes: Option<f64>,
+    pub value_bytes: Option<Option<f64>>,
     /// Median, in the unit that the name ends with.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub value_bytes_per_s: Option<f64>,
+    pub value_bytes_per_s: Option<Option<f64>>,
     /// Median, in the unit that the name ends with.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub value_share: Option<f64>,
+    pub value_share: Option<Option<f64>>,
+}
+
+impl InUnit {
+    /// Rounds a value to the digits that its unit has in records.
+    #[must_use]
+    pub fn of(unit: Unit, value: Option<f64>) -> Self {
+        let mut all = Self::default();
+        let field = match unit {
+            Unit::Nanoseconds => &mut all.value_ns,
+            Unit::PerSecond => &mut all.value_per_s,
+            Unit::Bytes => &mut all.value_bytes,
+            Unit::BytesPerSecond => &mut all.value_bytes_per_s,
+            Unit::Share => &mut all.value_share,
+        };
+        *field = Some(value.map(|value| unit.round(value)));
+        all
+    }
 }
 
 /// One operation beside its limit.

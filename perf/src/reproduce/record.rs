@@ -5,11 +5,10 @@ use super::judge::{Finding, Judgement, Way};
 use super::scaling::Point;
 use super::{Costs, Implausible, Plan};
 use crate::doctor::Doctor;
-use crate::micro::record::SCHEMA_VERSION;
 use serde::{Deserialize, Serialize};
 use splinter_harness::environment::Environment;
 use splinter_harness::stats::Summary;
-use splinter_harness::verdict::Verdict;
+use splinter_harness::verdict::{SCHEMA_VERSION, Verdict};
 use splinter_stress::{Record, Workload};
 
 /// The record of one reproduction.

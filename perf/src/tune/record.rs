@@ -4,11 +4,10 @@ use super::objective::{Objective, Trial};
 use super::space::{Candidate, Choices, Space};
 use super::{Finding, Outcome, Plan, Rung};
 use crate::doctor::Doctor;
-use crate::micro::record::SCHEMA_VERSION;
 use serde::Serialize;
 use splinter_harness::environment::Environment;
 use splinter_harness::stats::Summary;
-use splinter_harness::verdict::Verdict;
+use splinter_harness::verdict::{SCHEMA_VERSION, Verdict};
 
 /// The record of one search.
 #[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
