@@ -46,7 +46,7 @@ pub(super) fn run(options: &Options) -> Outcome {
     if let Some(file) = &options.markdown {
         write_file(file, &markdown(&document))?;
     }
-    print_record(options.json, &comparison.record(), || plain(&document))?;
+    print_record(options.json, &comparison, || plain(&document))?;
     for note in a.notes.iter().chain(&b.notes) {
         complain(note);
     }

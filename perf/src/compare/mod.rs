@@ -10,7 +10,7 @@ use crate::records::group::{Group, groups, labels};
 use crate::records::spread::Spread;
 use crate::records::{Collection, Record};
 use serde::{Serialize, Serializer};
-use serde_json::{Value, json};
+use splinter_harness::verdict::SCHEMA_VERSION;
 use std::collections::BTreeSet;
 
 /// A difference in machine or build, with what it means for figures.
@@ -54,6 +54,8 @@ pub struct Row {
 #[derive(Clone, Debug, Default, Serialize, schemars::JsonSchema)]
 #[allow(missing_docs)]
 pub struct Comparison {
+    pub schema_version: u32,
+    pub kind: &'static str,
     /// Both sides: argument, number of records.
     pub names: [String; 2],
     pub records: [usize; 2],
@@ -97,6 +99,8 @@ impl Row {
 pub fn compare(names: [String; 2], [a, b]: [&Collection; 2]) -> Comparison {
     let sides = [groups(&a.records), groups(&b.records)];
     let mut comparison = Comparison {
+        schema_version: SCHEMA_VERSION,
+        kind: "compare",
         names,
         records: [a.records.len(), b.records.len()],
         environment: environment([a, b]),
@@ -127,15 +131,6 @@ impl Comparison {
     #[must_use]
     pub fn has_figures(&self) -> bool {
         self.pairs.iter().any(|pair| !pair.rows.is_empty())
-    }
-
-    /// Returns all of it as a record for scripts.
-    #[must_use]
-    pub fn record(&self) -> Value {
-        let mut record = json!(self);
-        record["schema_version"] = splinter_harness::verdict::SCHEMA_VERSION.into();
-        record["kind"] = "compare".into();
-        record
     }
 }
 
@@ -274,6 +269,7 @@ fn rows(a: &[&Record], b: &[&Record]) -> Vec<Row> {
 mod tests {
     use super::*;
     use crate::records::file::tests::records;
+    use serde_json::{Value, json};
 
     fn run(scrub: &str, len: &str, goodput: f64, kernel: &str) -> Value {
         json!({"schema_version": 1, "kind": "run", "verdict": "pass",
