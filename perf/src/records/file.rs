@@ -2,7 +2,7 @@
 //! several as cells; cells that are records themselves become records here, and what else a file says stays with it.
 
 use super::peers::Load;
-use super::record::{Record, Source, verdict};
+use super::record::{Record, Source, texts, verdict};
 use super::rows::{Claim, Row};
 use super::schema;
 use serde_json::Value;
@@ -272,14 +272,7 @@ fn split(path: &Path, kind: &str, value: &Value) -> Result<(Vec<Record>, Vec<Str
     } else {
         whole.insert("cells".to_owned(), Value::Array(rest));
     }
-    let reasons = whole
-        .get("reasons")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .map(str::to_owned)
-        .collect();
+    let reasons = texts(whole.get("reasons")).into_iter().map(str::to_owned).collect();
     let more = |(_, value): (_, &Value)| value.as_array().is_some_and(|list| !list.is_empty());
     let lists = whole.iter().filter(|(name, _)| !["reasons", "labels"].contains(&name.as_str()));
     if lists.into_iter().any(more) {

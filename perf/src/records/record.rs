@@ -298,7 +298,8 @@ pub(super) fn verdict(value: &Value) -> Option<Verdict> {
     serde_json::from_value(value.get("verdict")?.clone()).ok()
 }
 
-fn texts(value: Option<&Value>) -> Vec<&str> {
+/// Reads a list of texts; empty where there is none.
+pub(super) fn texts(value: Option<&Value>) -> Vec<&str> {
     let list = value.and_then(Value::as_array);
     list.map_or(Vec::new(), |list| list.iter().filter_map(Value::as_str).collect())
 }

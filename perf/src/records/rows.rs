@@ -44,7 +44,7 @@ pub struct Method {
 }
 
 /// A value in one of these units: null where there is none, and absent in the others.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs)]
 pub struct InUnit {
     /// ● Median, in nanoseconds.
@@ -155,11 +155,8 @@ pub struct Row {
     #[serde(alias = "check")]
     pub name: String,
     pub situation: Option<String>,
-    pub value_ns: Option<f64>,
-    pub value_per_s: Option<f64>,
-    pub value_bytes: Option<f64>,
-    pub value_bytes_per_s: Option<f64>,
-    pub value_share: Option<f64>,
+    #[serde(flatten)]
+    pub value: InUnit,
     pub limit_name: Option<String>,
     pub limit: Option<f64>,
     pub ratio: Option<f64>,
@@ -217,15 +214,16 @@ impl Row {
 
     /// Returns all values with what they count.
     pub fn values(&self) -> impl Iterator<Item = (Unit, f64)> + use<> {
+        let InUnit { value_ns, value_per_s, value_bytes, value_bytes_per_s, value_share } = self.value;
         [
-            (Unit::Nanoseconds, self.value_ns),
-            (Unit::PerSecond, self.value_per_s),
-            (Unit::Bytes, self.value_bytes),
-            (Unit::BytesPerSecond, self.value_bytes_per_s),
-            (Unit::Share, self.value_share),
+            (Unit::Nanoseconds, value_ns),
+            (Unit::PerSecond, value_per_s),
+            (Unit::Bytes, value_bytes),
+            (Unit::BytesPerSecond, value_bytes_per_s),
+            (Unit::Share, value_share),
         ]
         .into_iter()
-        .filter_map(|(unit, value)| Some((unit, value?)))
+        .filter_map(|(unit, value)| Some((unit, value??)))
     }
 
     /// Returns the first value.

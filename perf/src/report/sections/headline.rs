@@ -99,7 +99,7 @@ fn wake(records: &[Record]) -> Option<Tile> {
         let rows = Record::rows(record).into_iter();
         let mut rows = rows.filter(|row| row.name == "watcher, asleep");
         let row = rows.find(|row| row.situation.as_deref().is_none_or(|it| it == "idle"))?;
-        Some((record, row.value_ns?, row))
+        Some((record, row.value.value_ns??, row))
     };
     let (record, ns, row) = records.iter().filter(|it| it.kind == "wake").find_map(of)?;
     let beside = row.limit_name.zip(row.ratio).map(|(name, ratio)| format!("{} of {name}", times(ratio)));
