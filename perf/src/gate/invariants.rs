@@ -3,6 +3,7 @@
 
 use super::child::{self, Stop};
 use super::record::{InvariantRow, Tier, gravest};
+use serde::Deserialize;
 use serde_json::Value;
 use splinter_harness::verdict::Verdict;
 use std::collections::BTreeMap;
@@ -56,22 +57,21 @@ pub fn run(
                 judge(name, &left.out, left.status.code(), &said)
             }
             Err(Stop::Interrupted) => return Err(Stop::Interrupted),
-            Err(Stop::Failed(why)) => untold(name, why),
+            Err(Stop::Failed(why)) => inconclusive(name, why),
         });
     }
-    let told = |row: &InvariantRow| row.verdict != Verdict::Pass;
     Ok(Tier {
         verdict: gravest(rows.iter().map(|row| row.verdict)),
         reasons: rows
             .iter()
-            .filter(|row| told(row))
+            .filter(|row| row.verdict != Verdict::Pass)
             .map(|row| format!("{}: {}", row.name, row.reasons.join("; ")))
             .collect(),
         rows,
     })
 }
 
-fn untold(name: &str, why: String) -> InvariantRow {
+fn inconclusive(name: &str, why: String) -> InvariantRow {
     InvariantRow {
         name: name.to_owned(),
         verdict: Verdict::Inconclusive,
@@ -84,21 +84,17 @@ fn untold(name: &str, why: String) -> InvariantRow {
 /// Makes a row of what a run printed: one record, or several as cells.
 fn judge(name: &str, out: &str, code: Option<i32>, said: &str) -> InvariantRow {
     let Ok(record) = serde_json::from_str::<Value>(out) else {
-        return untold(name, format!("no record, exit code {code:?}: {said}"));
+        return inconclusive(name, format!("no record, exit code {code:?}: {said}"));
     };
     let cells = match record["cells"].as_array() {
         Some(cells) => cells.clone(),
         None => vec![record],
     };
-    let mut row = untold(name, String::new());
+    let mut row = inconclusive(name, String::new());
     row.reasons.clear();
     let mut verdicts = Vec::new();
     for cell in &cells {
-        verdicts.push(match cell["verdict"].as_str() {
-            Some("pass") => Verdict::Pass,
-            Some("fail") => Verdict::Fail,
-            _ => Verdict::Inconclusive,
-        });
+        verdicts.push(Verdict::deserialize(&cell["verdict"]).unwrap_or(Verdict::Inconclusive));
         let reasons = cell["reasons"].as_array().into_iter().flatten();
         row.reasons.extend(reasons.filter_map(Value::as_str).map(str::to_owned));
         row.successes += cell["totals"]["successes"].as_u64().unwrap_or(0);

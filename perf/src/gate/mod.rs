@@ -212,14 +212,14 @@ fn count(
     progress: &mut dyn Progress,
 ) -> Result<Tier<record::InstructionRow>, Stop> {
     if builds.version_of("valgrind").is_none() {
-        return Ok(Tier::untold(
+        return Ok(Tier::inconclusive(
             "valgrind is missing; install it, as 'apt-get install valgrind libc6-dbg' does on Debian",
         ));
     }
     let before = match (&plan.base, base) {
         (Some(Base::Stored(stored, _)), _) => {
             if let Some(why) = stored.foreign(&builds.compiler()?, plan.seed) {
-                return Ok(Tier::untold(why));
+                return Ok(Tier::inconclusive(why));
             }
             stored.counts()
         }
@@ -228,13 +228,13 @@ fn count(
             counts(plan, builds, base)?
         }
         (_, None) => {
-            return Ok(Tier::untold("there is no base to compare with: give --base"));
+            return Ok(Tier::inconclusive("there is no base to compare with: give --base"));
         }
     };
     progress.step("counting the head's instructions");
     match counts(plan, builds, head) {
         Ok(after) => Ok(instructions::judge(&before, &after)),
-        Err(Stop::Failed(why)) => Ok(Tier::untold(why)),
+        Err(Stop::Failed(why)) => Ok(Tier::inconclusive(why)),
         Err(Stop::Interrupted) => Err(Stop::Interrupted),
     }
 }

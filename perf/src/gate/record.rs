@@ -69,7 +69,7 @@ pub struct Tiers {
     pub time: Option<Tier<TimeRow>>,
 }
 
-/// One tier: its verdict is the gravest of its rows', unless the whole of it could not be told.
+/// One tier: its verdict is the gravest of its rows', unless nothing of it could be measured.
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 #[allow(missing_docs)]
 pub struct Tier<R> {
@@ -81,9 +81,9 @@ pub struct Tier<R> {
 }
 
 impl<R> Tier<R> {
-    /// Creates the tier of which nothing can be told.
+    /// Creates a tier without rows, with the reason why nothing was measured.
     #[must_use]
-    pub fn untold(why: impl Into<String>) -> Self {
+    pub fn inconclusive(why: impl Into<String>) -> Self {
         Self { verdict: Verdict::Inconclusive, reasons: vec![why.into()], rows: Vec::new() }
     }
 }
