@@ -4,7 +4,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use splinter_perf::records::rows::{LimitsRecord, MicroRecord};
+use splinter_perf::micro::record::{LimitsRecord, MicroRecord};
 use splinter_perf::records::{self, schema};
 use std::process::Command;
 

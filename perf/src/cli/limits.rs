@@ -6,10 +6,9 @@ use crate::environment::EnvironmentWatch;
 use crate::limits::nodes::{self, Matrices};
 use crate::limits::pairs::{self, Matrix};
 use crate::limits::{Limit, Setup, plausible};
-use crate::micro::record::Measured;
+use crate::micro::record::{LimitsRecord, Measured};
 use crate::micro::table;
 use crate::pinning;
-use crate::records::rows::LimitsRecord;
 use clap::Args;
 use splinter_harness::disturbance::RoundWatch;
 use splinter_harness::environment::settle;
@@ -51,11 +50,10 @@ pub(super) fn run(options: &Options) -> Outcome {
     let environment = EnvironmentWatch::start();
     let mut watch = RoundWatch::start(options.again);
     let method = options.method()?;
-    let setup = Setup { caches: Caches::read(), budget: method.sample, seed: options.seed };
+    let setup = Setup { caches: Caches::read(), budget: method.sample(), seed: options.seed };
 
     let mut line = Line::new("limits");
-    let schedule = &method.schedule;
-    let found = measure(&wanted, &machine, &setup, schedule, &mut watch, &mut line);
+    let found = measure(&wanted, &machine, &setup, &method.schedule(), &mut watch, &mut line);
     drop(line);
     let doctor = environment.doctor();
     let environment = environment.complete_rounds(&watch);
@@ -73,7 +71,7 @@ pub(super) fn run(options: &Options) -> Outcome {
         kind: "limits".to_owned(),
         verdict,
         reasons,
-        config: method.record(),
+        config: method,
         rows: found.limits.iter().map(Measured::record).collect(),
         core_to_core: Matrix::of(&processors, &found.cores),
         node_to_node: Matrices::of(&machine, &found.nodes),

@@ -6,11 +6,10 @@ use crate::environment::EnvironmentWatch;
 use crate::limits::Setup;
 use crate::micro::goal::Claim;
 use crate::micro::judge::{self, Row};
-use crate::micro::record::Measured;
+use crate::micro::record::{Measured, MicroRecord};
 use crate::micro::rows::{self, Scope, TenMillion};
 use crate::micro::{self, table};
 use crate::pinning;
-use crate::records::rows::MicroRecord;
 use clap::Args;
 use splinter::Profile;
 use splinter_harness::disturbance::RoundWatch;
@@ -58,7 +57,7 @@ pub(super) fn run(options: &Options) -> Outcome {
     let mut watch = RoundWatch::start(rounds.again);
     let method = rounds.method()?;
     let scope = Scope {
-        budget: method.sample,
+        budget: method.sample(),
         seed: rounds.seed,
         processors: pinning::processors().len(),
         load: load_average(),
@@ -80,10 +79,10 @@ pub(super) fn run(options: &Options) -> Outcome {
         let name = &row.claim.name;
         asked.iter().any(|claim| claim.name == *name || claim.goal.against.takes(name))
     });
-    let setup = Setup { caches: Caches::read(), budget: method.sample, seed: rounds.seed };
+    let setup = Setup { caches: Caches::read(), budget: method.sample(), seed: rounds.seed };
 
     let mut line = Line::new("micro");
-    let (rows, limits) = micro::run(rows, &setup, &method.schedule, &mut watch, &mut line);
+    let (rows, limits) = micro::run(rows, &setup, &method.schedule(), &mut watch, &mut line);
     drop(line);
     let doctor = environment.doctor();
     let environment = environment.complete_rounds(&watch);
@@ -97,7 +96,7 @@ pub(super) fn run(options: &Options) -> Outcome {
         kind: "micro".to_owned(),
         verdict,
         reasons,
-        config: method.record(),
+        config: method,
         rows: rows.iter().map(Row::record).collect(),
         limits: limits.iter().map(Measured::record).collect(),
         doctor,

@@ -17,14 +17,13 @@ use crate::micro::record::Method;
 use crate::only;
 use crate::pinning;
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use splinter::Tuning;
 use splinter_harness::documentation::Documentation;
 use splinter_harness::program::{self, Failure, Outcome, print};
-use splinter_harness::sampler::Schedule;
 use splinter_harness::text::parse_count;
 use splinter_harness::verdict::Verdict;
 use std::ops::RangeInclusive;
 use std::process::ExitCode;
-use std::time::Duration;
 
 /// The program, as it is called.
 const PROGRAM: &str = "splinter-perf";
@@ -117,10 +116,13 @@ impl Rounds {
     /// Pins the calling thread and says how the samples are to be taken.
     fn method(&self) -> Result<Method, String> {
         let index = processor(self.processor)?;
-        let rounds = self.rounds.unwrap_or(if self.quick { 5 } else { 31 });
-        let sample = Duration::from_millis(if self.quick { 4 } else { 15 });
-        let schedule = Schedule { rounds, seed: self.seed, warm_up: true };
-        Ok(Method { schedule, sample, pinned_to: pinning::pin(index) })
+        Ok(Method {
+            rounds: self.rounds.unwrap_or(if self.quick { 5 } else { 31 }),
+            seed: self.seed,
+            sample_ms: if self.quick { Method::QUICK_SAMPLE_MS } else { 15.0 },
+            tuning: Tuning::current().into(),
+            pinned_to: pinning::pin(index),
+        })
     }
 
     /// Says whether a row is asked for.

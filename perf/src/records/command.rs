@@ -2,6 +2,7 @@
 
 use super::config::text;
 use super::record::Record;
+use crate::micro::record::Method;
 use serde_json::Value;
 use splinter_stress::Workload;
 
@@ -17,9 +18,6 @@ const COMMANDS: [(&str, &str, &[&str]); 8] = [
     ("tune", "splinter-perf tune", &["objective", "p99", "least_scrub", "candidates", "rounds", "seed"]),
 ];
 
-/// Length of the samples that `micro` and `limits` take with --quick, which their records do not name.
-const QUICK_SAMPLE_MS: f64 = 4.0;
-
 impl Record {
     /// Returns the command line that measures the same again; `None` where the record does not hold all of it.
     #[must_use]
@@ -30,7 +28,8 @@ impl Record {
         }
         let (_, program, fields) = COMMANDS.into_iter().find(|(kind, ..)| *kind == self.kind)?;
         let sample = config.get("sample_ms").and_then(Value::as_f64);
-        let is_quick = config.get("quick") == Some(&Value::Bool(true)) || sample == Some(QUICK_SAMPLE_MS);
+        let is_quick =
+            config.get("quick") == Some(&Value::Bool(true)) || sample == Some(Method::QUICK_SAMPLE_MS);
         let mut command = program.to_owned();
         if let Some(workload) = config.get("workload").and_then(Value::as_object) {
             command.push_str(&run_flags(workload)?);

@@ -5,7 +5,7 @@
 //! without a comment shares the one above it, or is described by the fields of its own type; one with ● alone does both.
 
 use super::peers;
-use super::rows::{LimitsRecord, MicroRecord};
+use crate::micro::record::{LimitsRecord, MicroRecord};
 use crate::{compare, gate, reproduce, tune};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
