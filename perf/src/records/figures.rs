@@ -4,7 +4,6 @@
 use super::peers::{Entrant, Load};
 use super::record::{PERCENTILES, Record};
 use crate::unit::Unit;
-use splinter_stress::Percentiles;
 
 /// One figure.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,14 +52,8 @@ impl Record {
         if operations.len() > 1 {
             add("all", "goodput", Unit::PerSecond, self.goodput_per_s());
         }
-        for (subject, path) in [
-            ("notification", &["notifications", "latency_ns"][..]),
-            ("wake", &["notifications", "wake_latency_ns"]),
-            ("detection", &["detection_ns"]),
-            ("recovery", &["recovery_ns"]),
-            ("rescue", &["rescue_ns"]),
-        ] {
-            let latency: Percentiles = self.part(path).unwrap_or_default();
+        for subject in ["notification", "wake", "detection", "recovery", "rescue"] {
+            let latency = self.latency(subject).unwrap_or_default();
             for percentile in PERCENTILES {
                 add(subject, percentile.label, Unit::Nanoseconds, percentile.of(&latency));
             }

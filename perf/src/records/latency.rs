@@ -26,6 +26,26 @@ pub struct Curve {
     pub sparse: bool,
 }
 
+/// The end of an operation's name in a log where its latency is taken from the planned start.
+pub const PLANNED: &str = "-planned";
+
+impl Record {
+    /// Returns a latency by its name in logs: an operation, maybe from the planned start, or what else its kind times.
+    #[must_use]
+    pub fn latency(&self, name: &str) -> Option<Percentiles> {
+        let operation = |name: &str| self.operations().into_iter().find(|it| it.name == name);
+        match (name, name.strip_suffix(PLANNED)) {
+            (_, Some(name)) => operation(name)?.latency_from_planned_ns,
+            ("notification", _) => self.part(&["notifications", "latency_ns"]),
+            ("wake", _) => self.part(&["notifications", "wake_latency_ns"]),
+            _ => {
+                let own = operation(name).map(|it| it.latency_ns);
+                own.or_else(|| self.part(&[&format!("{name}_ns")]))
+            }
+        }
+    }
+}
+
 /// Returns the curves of records that were made alike, by name: their histograms added up. Where none of them has a
 /// log, the percentiles of the first are the points.
 #[must_use]
@@ -103,8 +123,7 @@ fn sparse(record: &Record) -> Vec<Curve> {
     let operations = record.operations().into_iter();
     let mut timed: Vec<(String, Percentiles)> = operations.map(|it| (it.name, it.of.latency_ns)).collect();
     for name in ["detection", "recovery", "rescue"] {
-        let latency = record.part(&[&format!("{name}_ns")]);
-        timed.extend(latency.map(|latency| (name.to_owned(), latency)));
+        timed.extend(record.latency(name).map(|latency| (name.to_owned(), latency)));
     }
     let curve = |(name, latency): (String, Percentiles)| {
         let below_all = PERCENTILES.iter().filter(|percentile| percentile.share < 1.0);

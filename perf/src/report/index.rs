@@ -10,6 +10,7 @@ use crate::records::peers::Entrant;
 use crate::records::record::date_and_time;
 use crate::records::rows::Row;
 use crate::records::{Collection, File, Record};
+use crate::tune::Outcome;
 use crate::unit::Unit;
 use splinter_harness::verdict::Verdict;
 use std::collections::BTreeMap;
@@ -142,20 +143,13 @@ fn of_peers(record: &Record) -> String {
 
 /// Tells what a search came to.
 fn of_tuning(record: &Record) -> String {
-    let percent = |name: &str| {
-        let value = record.number(&["outcome", name]);
-        value.map_or("?".to_owned(), |value| format!("{value:+.1} %"))
-    };
     let best = record.rows().into_iter().nth(1);
-    match (record.text(&["finding"]), best) {
-        (Some("winner"), Some(best)) => format!(
-            "{}: {} ({} to {})",
-            best.name,
-            percent("gain_percent"),
-            percent("low_percent"),
-            percent("high_percent")
-        ),
-        (Some(finding), _) => finding.replace('_', " "),
+    match (record.text(&["finding"]), best, record.part(&["outcome"])) {
+        (Some("winner"), Some(best), Some(Outcome { gain_percent, low_percent, high_percent, .. })) => {
+            let name = best.name;
+            format!("{name}: {gain_percent:+.1} % ({low_percent:+.1} % to {high_percent:+.1} %)")
+        }
+        (Some(finding), ..) => finding.replace('_', " "),
         _ => "-".to_owned(),
     }
 }
@@ -227,7 +221,8 @@ mod tests {
         let tuned = |finding: &str| {
             json!({"schema_version": 1, "kind": "tune", "finding": finding,
                 "rows": [{"name": "default", "value_per_s": 1e6}, {"name": "pin=none", "value_per_s": 2e6}],
-                "outcome": {"gain_percent": 100.0, "low_percent": 90.04, "high_percent": 110.0}})
+                "outcome": {"rounds": 15, "gain_percent": 100.0, "low_percent": 90.04, "high_percent": 110.0, "p": 0.01,
+                    "beats": true}})
         };
         assert_eq!(figures(tuned("winner")), "pin=none: +100.0 % (+90.0 % to +110.0 %)");
         let nothing = figures(tuned("nothing_beats_the_default"));

@@ -19,7 +19,7 @@ pub(super) struct FinalComparison {
 }
 
 /// What they say.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[allow(missing_docs)] // A field without a comment shares the one above.
 pub struct Outcome {
     /// ● Median gain in these rounds, its interval, and p.

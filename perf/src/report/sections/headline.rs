@@ -71,7 +71,7 @@ fn latency(records: &[Record], operation: &str) -> Option<Tile> {
             all.extend(found.map(|it| (load.starts_with("one"), it, detail, by)));
         }
         if record.kind == "run" {
-            let found = record.part(&["operations", operation, "latency_ns"]);
+            let found = record.latency(operation);
             let by = record.latencies_disturbed_by().unwrap_or_default();
             all.extend(found.map(|it| (false, it, record.what(), by)));
         }

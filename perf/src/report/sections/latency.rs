@@ -6,16 +6,12 @@ use super::super::{distinct, place_in};
 use super::{Input, evenly, spread};
 use crate::records::Record;
 use crate::records::group::{Group, groups, labels};
-use crate::records::latency::{Curve, curves};
-use crate::records::record::{PERCENTILES, Percentile};
+use crate::records::latency::{Curve, PLANNED, curves};
+use crate::records::record::PERCENTILES;
 use crate::unit::Unit;
-use splinter_stress::Percentiles;
 
 /// Lines of one chart.
 const MOST_LINES: usize = 5;
-
-/// The end of an operation's name in a log where its latency is taken from the planned start.
-const PLANNED: &str = "-planned";
 
 /// Labels of runs whose latencies say little of the store, and what to say of them.
 const LABELS: [(&str, &str); 2] = [
@@ -73,7 +69,7 @@ fn kind_of_record(section: &mut Section, groups: &[Group<'_>], kind: &str) {
             let Some(curve) = find(curves) else { continue };
             let mut row = vec![operation.into(), name.clone().into(), curve.samples.to_string().into()];
             row.extend(PERCENTILES.map(|percentile| {
-                let median = spread(group, |record| latency(record, operation, percentile));
+                let median = spread(group, |record| percentile.of(&record.latency(operation)?));
                 Cell::or_dash(median.map(|it| Unit::Nanoseconds.show(it.median)))
             }));
             table.row(row);
@@ -146,20 +142,4 @@ fn title_of(operation: &str) -> String {
 
 fn join(text: &str, kind: &str) -> String {
     if kind.is_empty() { text.to_owned() } else { format!("{text} ({kind})") }
-}
-
-/// Finds a percentile of what was timed, wherever its kind of record has it.
-fn latency(record: &Record, operation: &str, percentile: Percentile) -> Option<f64> {
-    let field = format!("{operation}_ns");
-    let mut paths: Vec<Vec<&str>> = vec![vec!["operations", operation, "latency_ns"], vec![&field]];
-    if let Some(name) = operation.strip_suffix(PLANNED) {
-        paths = vec![vec!["operations", name, "latency_from_planned_ns"]];
-    }
-    match operation {
-        "notification" => paths.push(vec!["notifications", "latency_ns"]),
-        "wake" => paths.push(vec!["notifications", "wake_latency_ns"]),
-        _ => {}
-    }
-    let latency: Percentiles = paths.iter().find_map(|path| record.part(path))?;
-    percentile.of(&latency)
 }
