@@ -3,6 +3,7 @@
 
 use super::record::Record;
 use serde_json::Value;
+use splinter_harness::environment::Node;
 use splinter_stress::Workload;
 use std::collections::BTreeMap;
 
@@ -54,12 +55,9 @@ impl Record {
         flatten("", environment, &mut fields);
         // Older records say nothing of Valgrind, and nothing of the memory of a node.
         fields.entry("valgrind".to_owned()).or_insert_with(|| "false".to_owned());
-        if let Some(nodes) = self.part::<Vec<Value>>(&["environment", "nodes"]) {
-            let field = |node: &Value, name: &str| node.get(name).map_or_else(String::new, text);
-            let said = nodes.iter().map(|node| {
-                let [id, processors, distances] = ["id", "processors", "distances"].map(|it| field(node, it));
-                format!("{id}: {processors} ({distances})")
-            });
+        if let Some(nodes) = self.part::<Vec<Node>>(&["environment", "nodes"]) {
+            let said =
+                nodes.iter().map(|node| format!("{}: {} ({})", node.id, node.processors, node.distances));
             fields.insert("nodes".to_owned(), said.collect::<Vec<_>>().join("; "));
         }
         fields
