@@ -42,7 +42,7 @@ fn records_have_no_field_that_their_types_lack() {
             "claim_patience": 8, "back_off_pauses": 8, "spin_ns": 8, "prefetch_depth": 8}"#,
         ),
         full_run(
-            r#"{"writers": 1, "readers": 1, "keys": 64, "span": {"ops": 2000}, "history": 10000, "memory": "per-lane"}"#,
+            r#"{"writers": 1, "readers": 1, "keys": 64, "span": {"ops": 2000}, "history": 10000, "memory": "per-writer"}"#,
         ),
         rewritten::<LimitsRecord>(limits),
         rewritten::<MicroRecord>(micro),

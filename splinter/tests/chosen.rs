@@ -208,7 +208,7 @@ fn searches_are_short_again_once_the_keys_that_made_them_long_are_gone() {
 /// Removers meet claims of each other and of the writers of the neighbours: the owner of a claim in the way does their
 /// work for them.
 #[test]
-fn searches_are_short_again_whoever_was_in_the_way() {
+fn searches_are_short_again_after_any_writer_was_in_the_way() {
     for round in 0..rounds(4) {
         let store = store(geometry(SLOTS, 16, 0, 8));
         let (pile, keys) = (pile(&store), neighbours(&store, "after"));

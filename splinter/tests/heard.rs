@@ -161,9 +161,9 @@ fn committed_changes_of_killed_writers_are_signalled() {
         }
         let mut rng = Rng(7);
         for batch in 0..6 {
-            for crew in 0..30 {
+            for family in 0..30 {
                 let start =
-                    |n| Forked::new(|| write(&store, rng.clone().next() ^ batch << 40 ^ crew << 8 ^ n));
+                    |n| Forked::new(|| write(&store, rng.clone().next() ^ batch << 40 ^ family << 8 ^ n));
                 for child in [0, 1, 2].map(start) {
                     spin(rng.below(700));
                     child.kill();
@@ -236,10 +236,10 @@ fn store_with_key(operation: Operation, grouped: bool, scrub: Scrub) -> Store {
 }
 
 #[test]
-fn a_change_in_force_is_heard_of_wherever_its_writer_is_killed() {
+fn a_current_change_is_signalled_wherever_its_writer_is_killed() {
     // Invariants 7 and 14. The bytes of a store are copied at an instruction of the writer; no process owns a
     // writer id of the copy, so the copy is as if the writer were killed there.
-    alone("a_change_in_force_is_heard_of_wherever_its_writer_is_killed", || {
+    alone("a_current_change_is_signalled_wherever_its_writer_is_killed", || {
         let (done, name) = (&shared_words(1)[0], Named::new());
         for operation in OPERATIONS {
             for (grouped, scrub) in [(true, Scrub::Full), (true, Scrub::None), (false, Scrub::None)] {

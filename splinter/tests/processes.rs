@@ -225,9 +225,9 @@ fn a_writer_does_not_survive_a_fork_and_its_writer_id_does() {
 }
 
 #[test]
-fn lanes_of_the_dead_are_used_again() {
+fn writer_ids_of_the_dead_are_used_again() {
     // Invariant 7.
-    alone("lanes_of_the_dead_are_used_again", || {
+    alone("writer_ids_of_the_dead_are_used_again", || {
         let store = store(geometry(8, 64, 0, 3));
         let mut rng = Rng(3);
         for round in 0..100 {

@@ -19,7 +19,7 @@ pub(crate) const MOST_ZIPF_KEYS: u64 = 1 << 24;
 #[serde(try_from = "String", into = "String")]
 pub enum KeyChoice {
     /// Every writer has keys of its own, readers read all of them: writers never meet.
-    Lanes,
+    Own,
     /// Everyone takes any key, all equally likely.
     Uniform,
     /// Key `i` (from 1) is taken in proportion to `i^-theta`.
@@ -37,7 +37,7 @@ impl KeyChoice {
     pub fn collision_rate(self, keys: u64) -> f64 {
         let count = keys.max(1) as f64;
         match self {
-            Self::Lanes => 0.0,
+            Self::Own => 0.0,
             Self::Uniform => 1.0 / count,
             Self::Single => 1.0,
             Self::Hot(hot) if hot >= keys => 1.0 / count,
@@ -61,7 +61,7 @@ impl KeyChoice {
 impl fmt::Display for KeyChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Lanes => f.write_str("lanes"),
+            Self::Own => f.write_str("own"),
             Self::Uniform => f.write_str("uniform"),
             Self::Zipf(theta) => write!(f, "zipf:{theta}"),
             Self::Hot(hot) => write!(f, "hot:{hot}"),
@@ -76,7 +76,7 @@ impl FromStr for KeyChoice {
     fn from_str(text: &str) -> Result<Self, String> {
         let (name, argument) = text.split_once(':').map_or((text, None), |(name, rest)| (name, Some(rest)));
         match (name, argument) {
-            ("lanes", None) => Ok(Self::Lanes),
+            ("own" | "lanes", None) => Ok(Self::Own),
             ("uniform", None) => Ok(Self::Uniform),
             ("single", None) => Ok(Self::Single),
             ("zipf", Some(theta)) => match theta.parse::<f64>() {
@@ -89,7 +89,7 @@ impl FromStr for KeyChoice {
                 Ok(hot) if hot > 0 => Ok(Self::Hot(hot)),
                 _ => Err(format!("'{hot}' is no number of hot keys: give 1 or more, as in hot:16")),
             },
-            _ => Err(format!("'{text}' is no key choice: use lanes, uniform, zipf:THETA, hot:K or single")),
+            _ => Err(format!("'{text}' is no key choice: use own, uniform, zipf:THETA, hot:K or single")),
         }
     }
 }
@@ -123,12 +123,12 @@ pub(crate) enum Sampler {
 }
 
 impl Sampler {
-    /// Builds the sampler of all workers that share `keys`; under [`KeyChoice::Lanes`] that is a
+    /// Builds the sampler of all workers that share `keys`; under [`KeyChoice::Own`] that is a
     /// reader.
     #[must_use]
     pub(crate) fn shared(choice: KeyChoice, keys: u64) -> Self {
         match choice {
-            KeyChoice::Lanes | KeyChoice::Uniform => Self::Range(0..keys),
+            KeyChoice::Own | KeyChoice::Uniform => Self::Range(0..keys),
             KeyChoice::Single => Self::Range(0..1),
             KeyChoice::Hot(hot) if hot >= keys => Self::Range(0..keys),
             KeyChoice::Hot(hot) => Self::Hot { hot, keys },
@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn text_and_choice_round_trip() {
-        for text in ["lanes", "uniform", "zipf:0.99", "hot:16", "single"] {
+        for text in ["own", "uniform", "zipf:0.99", "hot:16", "single"] {
             assert_eq!(text.parse::<KeyChoice>().unwrap().to_string(), text);
         }
         for text in ["", "zipf", "zipf:0", "zipf:x", "hot:0", "hot", "single:1", "pareto"] {
@@ -271,7 +271,7 @@ mod tests {
             let declared = choice.collision_rate(50);
             assert!((rate - declared).abs() < 0.05 * declared + 0.001, "{choice}: {rate} for {declared}");
         }
-        assert!(KeyChoice::Lanes.collision_rate(50) == 0.0);
+        assert!(KeyChoice::Own.collision_rate(50) == 0.0);
     }
 
     #[test]

@@ -89,7 +89,7 @@ pub enum Memory {
     /// All of them in turn, page by page.
     Interleave,
     /// Each writer's keys on the node that it runs on: it gives them their first values itself.
-    PerLane,
+    PerWriter,
 }
 
 named_enum! {
@@ -231,7 +231,7 @@ impl fmt::Display for Memory {
             Self::Local => f.write_str("local"),
             Self::Node(node) => write!(f, "node:{node}"),
             Self::Interleave => f.write_str("interleave"),
-            Self::PerLane => f.write_str("per-lane"),
+            Self::PerWriter => f.write_str("per-writer"),
         }
     }
 }
@@ -243,9 +243,9 @@ impl FromStr for Memory {
         match (text, text.strip_prefix("node:").map(str::parse)) {
             ("local", _) => Ok(Self::Local),
             ("interleave", _) => Ok(Self::Interleave),
-            ("per-lane", _) => Ok(Self::PerLane),
+            ("per-writer" | "per-lane", _) => Ok(Self::PerWriter),
             (_, Some(Ok(node))) => Ok(Self::Node(node)),
-            _ => Err(format!("'{text}' is no memory placement: use local, node:N, interleave or per-lane")),
+            _ => Err(format!("'{text}' is no memory placement: use local, node:N, interleave or per-writer")),
         }
     }
 }
@@ -315,7 +315,7 @@ mod tests {
             &["none", "compact", "scatter", "node:2", "llc:7", "per-node", "per-llc", "per-core", "0-3,8"],
             &["", "0-", "tight", "node:", "node:x", "llc:", "llc:-1", "per-socket"],
         );
-        round_trip::<Memory>(&["local", "node:3", "interleave", "per-lane"], &["", "node:", "far"]);
+        round_trip::<Memory>(&["local", "node:3", "interleave", "per-writer"], &["", "node:", "far"]);
         round_trip::<Huge>(&["off", "advise", "collapse", "hugetlb"], &["", "on"]);
         round_trip::<Backing>(&["anonymous", "shared:demo", "file:/tmp/a:b"], &["", "shared:", "tape"]);
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// The names that section `workers` of a profile may have.
 const PIN: &str = "pin";
 const PIN_READERS: &str = "pin_readers";
-const PER_LANE: &str = "per_lane";
+const PER_LANE: &str = "per_writer";
 
 /// Applies the tuning of a workload to this process; when dropped, restores the one before.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ impl Workload {
         for (name, text) in &profile.workers {
             match (name.as_str(), text.as_str()) {
                 (PIN | PIN_READERS, _) => self = self.with_field(name, text)?,
-                (PER_LANE, "yes") => self.memory = Memory::PerLane,
+                (PER_LANE, "yes") => self.memory = Memory::PerWriter,
                 (PER_LANE, "no") => {}
                 (PER_LANE, _) => {
                     return Err(format!("'{text}' is not yes or no, as {PER_LANE} is"));
@@ -100,7 +100,7 @@ impl Workload {
     pub fn profile(&self, slot_factor: u64) -> Profile {
         let mut workers = vec![(PIN.to_owned(), self.pin.to_string())];
         workers.extend(self.pin_readers.iter().map(|pin| (PIN_READERS.to_owned(), pin.to_string())));
-        if self.memory == Memory::PerLane {
+        if self.memory == Memory::PerWriter {
             workers.push((PER_LANE.to_owned(), "yes".to_owned()));
         }
         Profile {
@@ -108,7 +108,7 @@ impl Workload {
             scrub: Some(self.scrub),
             huge_pages: Some(self.huge_pages.into()),
             placement: Some(match self.memory {
-                Memory::Local | Memory::PerLane => Placement::Local,
+                Memory::Local | Memory::PerWriter => Placement::Local,
                 Memory::Node(node) => Placement::Bind(node),
                 Memory::Interleave => Placement::Interleave(Vec::new()),
             }),
@@ -140,7 +140,7 @@ mod tests {
         let tuned = Workload {
             pin: "0-1".parse().unwrap(),
             pin_readers: Some(Pin::None),
-            memory: Memory::PerLane,
+            memory: Memory::PerWriter,
             scrub: Scrub::None,
             huge_pages: Huge::Advise,
             claim_patience: Some(0),
@@ -176,7 +176,7 @@ mod tests {
         for (text, word) in [
             ("[workers]\npins = \"none\"", "'pins'"),
             ("[workers]\npin = \"tight\"", "'tight'"),
-            ("[workers]\nper_lane = \"maybe\"", "'maybe'"),
+            ("[workers]\nper_writer = \"maybe\"", "'maybe'"),
         ] {
             let profile: Profile = text.parse().unwrap();
             let error = Workload::default().under(&profile).unwrap_err();

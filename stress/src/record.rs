@@ -238,8 +238,8 @@ pub struct MemoryPlacement {
     pub after: Pages,
     /// Touched pages on the right node; `interleave`: the emptiest; `local`: null.
     pub resident_share: Option<f64>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub lanes: Vec<WriterPages>,
+    #[serde(default, alias = "lanes", skip_serializing_if = "Vec::is_empty")]
+    pub writers: Vec<WriterPages>,
 }
 
 /// Pages by node.
@@ -256,11 +256,12 @@ pub struct Pages {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[allow(missing_docs)]
 pub struct StoreFacts {
-    /// Geometry; `lanes`: writer table entries.
+    /// Geometry; `max_writers`: writer table entries.
     pub slots: u64,
     pub max_value_len: u64,
     pub vector_dim: u32,
-    pub lanes: u32,
+    #[serde(alias = "lanes")]
+    pub max_writers: u32,
     /// Size; part on huge pages.
     pub arena_bytes: u64,
     pub huge_page_bytes: u64,
@@ -270,7 +271,8 @@ pub struct StoreFacts {
     pub keys_at_end: u64,
     pub live_claims_at_end: u64,
     /// Recovered claims of dead writers.
-    pub takeovers: u64,
+    #[serde(alias = "takeovers")]
+    pub recoveries: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tuning: Option<TuningFacts>,
 }

@@ -168,8 +168,8 @@ pub(crate) fn run_on(
     let inspection =
         setup.store.inspect().map_err(|error| failed("the store cannot be inspected", &error))?;
     (_, memory.after) = setup.pages().map_err(|error| failed("residency is unknown", &error))?;
-    if workload.memory == Memory::PerLane {
-        memory.lanes = writer_memory::look(workload, &plan, machine, &setup.store, memory.page_bytes)
+    if workload.memory == Memory::PerWriter {
+        memory.writers = writer_memory::look(workload, &plan, machine, &setup.store, memory.page_bytes)
             .map_err(|error| failed("residency is unknown", &error))?;
     }
     for report in reports.iter().flatten() {

@@ -73,7 +73,7 @@ impl Setup {
             scrub: workload.scrub,
             placement: match workload.memory {
                 // A writer's keys are touched first by that writer.
-                Memory::Local | Memory::PerLane => Placement::Local,
+                Memory::Local | Memory::PerWriter => Placement::Local,
                 Memory::Node(node) => Placement::Bind(node),
                 Memory::Interleave => Placement::Interleave(splinter::numa_nodes()),
             },
@@ -99,7 +99,7 @@ impl Setup {
     /// # Errors
     /// One line if the store does not take them.
     pub(crate) fn fill(&self, workload: &Workload, plan: &Plan) -> Result<(), RunError> {
-        if workload.memory == Memory::PerLane {
+        if workload.memory == Memory::PerWriter {
             return self.fill_by_writer(workload, plan);
         }
         let keys = workload.key_sets();
@@ -164,13 +164,13 @@ impl Setup {
             slots: geometry.slots,
             max_value_len: geometry.max_value_len,
             vector_dim: geometry.vector_dim,
-            lanes: geometry.max_writers,
+            max_writers: geometry.max_writers,
             arena_bytes: self.store.arena_len(),
             huge_page_bytes: self.store.huge_page_bytes(),
             notes: self.store.notes().to_vec(),
             keys_at_end: self.store.len(),
             live_claims_at_end: 0,
-            takeovers: self.store.header().recoveries,
+            recoveries: self.store.header().recoveries,
             tuning: Some(Tuning::current().into()),
         }
     }
@@ -301,8 +301,8 @@ pub(crate) fn judge_memory(memory: Memory, nodes: usize, placement: &mut MemoryP
     };
     match memory {
         Memory::Local => None,
-        Memory::PerLane => {
-            let (resident, fault) = writer_memory::judge(&placement.lanes);
+        Memory::PerWriter => {
+            let (resident, fault) = writer_memory::judge(&placement.writers);
             placement.resident_share = Some(resident);
             fault
         }

@@ -15,7 +15,7 @@ const SMALL: &str = "run --writers 3 --readers 2 --keys 64 --ops 4000 --scrub hy
 
 #[test]
 fn every_key_choice_holds() {
-    for choice in ["lanes", "uniform", "zipf:0.99", "hot:4", "single"] {
+    for choice in ["own", "uniform", "zipf:0.99", "hot:4", "single"] {
         let record = passes(&format!("{SMALL} --key-choice {choice}"));
         assert_eq!(record["config"]["key_choice"], choice);
         assert_eq!(count(&record, "set", "successes"), 2400);
@@ -26,7 +26,7 @@ fn every_key_choice_holds() {
 #[test]
 fn every_operation_holds_at_every_scrub_level() {
     for op in ["get", "set", "append", "int", "tandem", "vector", "label", "unset"] {
-        for choice in ["lanes", "hot:4"] {
+        for choice in ["own", "lanes", "hot:4"] {
             let cells =
                 passes(&format!("{SMALL} --scrub all --dim 16 --mix set=1,{op}=4 --key-choice {choice}"));
             for cell in cells["cells"].as_array().unwrap() {

@@ -34,7 +34,7 @@ fn a_machine_passes_only_if_it_has_several_nodes_and_all_was_checked() {
     let expected = if unchecked == 0 { (Some(0), "pass") } else { (Some(4), "inconclusive") };
     assert_eq!((code, found["verdict"].as_str().unwrap()), expected);
     // What can be checked was: every page has an account.
-    for check in ["bind", "interleave", "local", "stress", "per-lane"] {
+    for check in ["bind", "interleave", "local", "stress", "per-writer"] {
         for row in rows(&found, check) {
             let pages: u64 =
                 row["pages"].as_object().unwrap().values().map(|pages| pages.as_u64().unwrap()).sum();
@@ -63,18 +63,19 @@ fn mistakes_made_on_purpose_are_found_on_any_machine() {
 
 #[test]
 fn values_of_a_lane_lie_where_their_writer_runs() {
-    let (code, found) =
-        record("run --per-lane --writers 2 --readers 1 --keys 64 --value-len 3000 --ops 3000 --scrub hybrid");
+    let (code, found) = record(
+        "run --per-writer --writers 2 --readers 1 --keys 64 --value-len 3000 --ops 3000 --scrub hybrid",
+    );
     assert_eq!(code, Some(0), "{}", found["reasons"]);
     let memory = &found["placement"]["memory"];
-    assert_eq!((&memory["requested"], &memory["resident_share"]), (&"per-lane".into(), &1.0.into()));
-    let lanes = memory["lanes"].as_array().unwrap();
-    assert_eq!(lanes.len(), 2);
-    for lane in lanes {
-        let own = lane["nodes"][lane["node"].to_string()].as_u64().unwrap_or(0);
+    assert_eq!((&memory["requested"], &memory["resident_share"]), (&"per-writer".into(), &1.0.into()));
+    let writers = memory["writers"].as_array().unwrap();
+    assert_eq!(writers.len(), 2);
+    for writer in writers {
+        let own = writer["nodes"][writer["node"].to_string()].as_u64().unwrap_or(0);
         // Some pages of the 96 KiB are shared with the neighbour.
-        assert!(own + lane["shared"].as_u64().unwrap() >= 24, "{lane}");
-        assert_eq!(lane["unknown"], 0);
+        assert!(own + writer["shared"].as_u64().unwrap() >= 24, "{writer}");
+        assert_eq!(writer["unknown"], 0);
     }
     for worker in found["placement"]["workers"].as_array().unwrap() {
         assert!(worker["observed_node"].is_u64(), "{worker}");
@@ -87,9 +88,9 @@ fn what_makes_no_sense_is_refused_in_one_line() {
     refuses(
         "run",
         &[
-            ("--per-lane --mix set,unset", "--per-lane"),
-            ("--per-lane --pin none", "--pin"),
-            ("--per-lane --node 0", "--per-lane"),
+            ("--per-writer --mix set,unset", "--per-writer"),
+            ("--per-writer --pin none", "--pin"),
+            ("--per-writer --node 0", "--per-writer"),
             ("--pin node:999 --ops 100", "--pin"),
         ],
     );

@@ -244,7 +244,7 @@ mod tests {
     fn what_was_run_is_said_in_a_few_words() {
         let value = json!({"schema_version": 1, "kind": "run", "config": {"scrub": "full", "writers": 4,
             "readers": 0, "value_len": "64", "mix": "set=1", "key_choice": "lanes"}});
-        assert_eq!(record(value).what(), "scrub full, 4 writers, 64 B, set=1, lanes");
+        assert_eq!(record(value).what(), "scrub full, 4 writers, 64 B, set=1, own");
         let value = json!({"schema_version": 1, "kind": "reproduce", "cells": [1, 2]});
         assert_eq!(record(value).what(), "2 cells");
     }

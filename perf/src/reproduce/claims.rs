@@ -157,7 +157,7 @@ fn throttled(_: usize) -> Workload {
 }
 
 fn writers(_: usize) -> Workload {
-    Workload { writers: 32, readers: 32, key_choice: KeyChoice::Lanes, ..geometry() }
+    Workload { writers: 32, readers: 32, key_choice: KeyChoice::Own, ..geometry() }
 }
 
 /// Each with as many keys as a writer of the claim has, however many there are.
@@ -167,7 +167,7 @@ fn writers_alone(writers: usize) -> Workload {
         readers: 0,
         keys: KEYS / 32 * u64::from(count(writers)),
         slots: Some(SLOTS.max(KEYS / 32 * u64::from(count(writers)))),
-        key_choice: KeyChoice::Lanes,
+        key_choice: KeyChoice::Own,
         pin: Pin::Scatter,
         ..geometry()
     }
@@ -178,11 +178,11 @@ fn pinned(processors: usize) -> Workload {
         writers: count(processors),
         readers: 0,
         keys: 128 * processors.max(1) as u64,
-        key_choice: KeyChoice::Lanes,
+        key_choice: KeyChoice::Own,
         value_len: ValueLen::Fixed(16),
         scrub: Scrub::None,
         pin: Pin::Scatter,
-        memory: Memory::PerLane,
+        memory: Memory::PerWriter,
         ..unobserved()
     }
 }

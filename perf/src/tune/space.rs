@@ -247,7 +247,7 @@ impl Space {
 fn alternatives(axis: Axis, base: &Workload, least_scrub: Scrub, site: &Site) -> Vec<String> {
     let texts = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
     let several = site.nodes.len() > 1;
-    let shared = base.writers > 1 && base.key_choice != KeyChoice::Lanes;
+    let shared = base.writers > 1 && base.key_choice != KeyChoice::Own;
     match axis {
         Axis::PinReaders if base.writers == 0 || base.readers + base.watchers == 0 => Vec::new(),
         Axis::Pin | Axis::PinReaders => {
@@ -263,7 +263,7 @@ fn alternatives(axis: Axis, base: &Workload, least_scrub: Scrub, site: &Site) ->
         }
         Axis::Memory if several => {
             let with_memory = site.nodes.iter().filter(|(_, memory)| *memory);
-            let mut all = vec![Memory::Local, Memory::Interleave, Memory::PerLane];
+            let mut all = vec![Memory::Local, Memory::Interleave, Memory::PerWriter];
             all.extend(with_memory.map(|(node, _)| Memory::Node(*node)));
             all.iter().map(ToString::to_string).collect()
         }
@@ -332,7 +332,7 @@ mod tests {
             let seat = workload.pin.to_string().len() + workload.memory.to_string().len();
             Some(vec![Some(seat)])
         });
-        assert_eq!(others(&space, Axis::Memory), ["interleave", "per-lane", "node:0"]);
+        assert_eq!(others(&space, Axis::Memory), ["interleave", "per-writer", "node:0"]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub(super) struct HostileArguments {
     /// For how long, as in 500ms, 20s or 2m
     #[arg(long, value_name = "SPAN", default_value = "20s", value_parser = parse_duration)]
     duration: Duration,
-    /// Parts that are damaged: header, routes, bids, groups, lanes, map, rings, index, slots, values,
+    /// Parts that are damaged: header, subscriptions, bids, groups, writers, map, rings, index, slots, values,
     /// vectors [default: all]
     #[arg(long, value_name = "PARTS", value_delimiter = ',')]
     target: Vec<Target>,

@@ -152,7 +152,7 @@ impl<'a> FaultInjector<'a> {
             },
             Target::Rings => set(0, ((random >> 32 & 3) << 32) | (random % (slots + 2))),
             // Intents of a writer that died everywhere at once, and a commit that never ends.
-            Target::Lanes => match random >> 8 & 3 {
+            Target::Writers => match random >> 8 & 3 {
                 0 => set(1, u64::MAX),
                 1 => set(2, (random >> 16) % (slots + 2)),
                 2 => set(3, (random >> 16) % (slots + 2)),
@@ -211,10 +211,10 @@ fn ranges(raw: &Raw, target: Target) -> Vec<Range<usize>> {
     let end = raw.words().len();
     let places = match target {
         Target::Header => vec![words(0..LABEL_ROUTES.start)],
-        Target::Routes => vec![words(LABEL_ROUTES), between(Field::RoutesAt, Field::RingsAt)],
+        Target::Subscriptions => vec![words(LABEL_ROUTES), between(Field::RoutesAt, Field::RingsAt)],
         Target::Bids => vec![words(BIDS)],
         Target::Groups => vec![words(GROUPS)],
-        Target::Lanes => one(LANES_AT / 8..raw.at(Field::MapAt)),
+        Target::Writers => one(LANES_AT / 8..raw.at(Field::MapAt)),
         Target::Map => vec![between(Field::MapAt, Field::RoutesAt)],
         Target::Rings => vec![between(Field::RingsAt, Field::BucketsAt)],
         Target::Index => vec![between(Field::BucketsAt, Field::SlotsAt)],

@@ -9,13 +9,13 @@ named_enum! {
         /// Magic, geometry, flags, counters and the wake words.
         Header = "header",
         /// The signal groups of labels and slots.
-        Routes = "routes",
+        Subscriptions = "subscriptions",
         /// The table of bids.
         Bids = "bids",
         /// The signal groups' counters.
         Groups = "groups",
         /// The writer table's records.
-        Lanes = "lanes",
+        Writers = "writers",
         /// The map of slots in use.
         Map = "map",
         /// The rings of changed slots.
@@ -36,7 +36,7 @@ impl Target {
     pub(super) fn record(self) -> usize {
         match self {
             Self::Bids | Self::Groups | Self::Index => 8,
-            Self::Lanes | Self::Slots => 16,
+            Self::Writers | Self::Slots => 16,
             Self::Map => 2,
             _ => 1,
         }

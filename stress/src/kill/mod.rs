@@ -223,7 +223,7 @@ impl<'p> Round<'p> {
             scrub: self.store.scrub().to_string(),
             kills: *done - before.0,
             in_claim: counts.kills.in_claim() - before.1,
-            takeovers: self.store.header().recoveries,
+            recoveries: self.store.header().recoveries,
         })
     }
 

@@ -144,7 +144,8 @@ pub struct KillLevel {
     pub scrub: String,
     pub kills: u64,
     pub in_claim: u64,
-    pub takeovers: u64,
+    #[serde(alias = "takeovers")]
+    pub recoveries: u64,
 }
 
 /// What must be 0.
@@ -374,7 +375,7 @@ pub(crate) fn kill_summary(record: &KillRecord) -> String {
         let _ = writeln!(
             text,
             "  scrub {:8} {:6} kills, {:6} inside a claim, {:6} claims recovered",
-            level.scrub, level.kills, level.in_claim, level.takeovers
+            level.scrub, level.kills, level.in_claim, level.recoveries
         );
     }
     let _ = writeln!(

@@ -166,7 +166,7 @@ mod tests {
         assert_eq!(texts("value_len", "64,4096/"), ["64,4096"]);
         assert_eq!(texts("pin", "none,scatter"), ["none", "scatter"]);
         assert_eq!(texts("pin", "0-3,8/none"), ["0-3,8", "none"]);
-        assert_eq!(texts("key_choice", "lanes,zipf:0.99"), ["lanes", "zipf:0.99"]);
+        assert_eq!(texts("key_choice", "own,zipf:0.99"), ["own", "zipf:0.99"]);
     }
 
     #[test]

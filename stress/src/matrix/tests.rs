@@ -232,7 +232,7 @@ fn records_of_something_else_are_neither_taken_nor_lost() {
 #[test]
 fn cells_that_cannot_be_run_are_reported_with_the_reason() {
     // 64 keys cannot be shared by 100 writers, and the machine has its own opinion on four.
-    let axes = [("writers", "1,4,100"), ("key_choice", "lanes,uniform")];
+    let axes = [("writers", "1,4,100"), ("key_choice", "own,uniform")];
     let mut mock = Mock {
         trouble: Some((4, RunError::Usage("no processor of 'node:9'".to_owned()))),
         ..Mock::default()
@@ -241,12 +241,12 @@ fn cells_that_cannot_be_run_are_reported_with_the_reason() {
     let refused: Vec<&str> = record.refused.iter().map(|refused| refused.cell.as_str()).collect();
     assert_eq!(
         refused,
-        ["writers 4, key_choice lanes", "writers 4, key_choice uniform", "writers 100, key_choice lanes"]
+        ["writers 4, key_choice own", "writers 4, key_choice uniform", "writers 100, key_choice own"]
     );
     assert!(record.refused[2].reason.contains("--keys"));
     assert_eq!((record.measured, record.verdict), (3, Verdict::Pass));
     let text = matrix_summary(&record, None, None);
-    assert!(text.contains("refused    writers 100, key_choice lanes: 64 keys cannot"), "{text}");
+    assert!(text.contains("refused    writers 100, key_choice own: 64 keys cannot"), "{text}");
 
     let mut mock = Mock { trouble: Some((4, RunError::Failed("no memory".to_owned()))), ..Mock::default() };
     let record = run_cells_by(&plan(&axes, None), &mut mock);

@@ -110,7 +110,7 @@ pub(super) fn stress(plan: &NumaPlan, machine: &Machine, progress: &mut dyn Prog
         let asked = format!("memory {memory}, workers {}, scrub {scrub}", workload.pin);
         rows.push(stress_row(&workload, asked, progress));
     }
-    rows.push(per_lane(plan, machine, progress));
+    rows.push(per_writer(plan, machine, progress));
     rows
 }
 
@@ -137,7 +137,7 @@ fn stress_row(workload: &Workload, asked: String, progress: &mut dyn Progress) -
     }
 }
 
-fn per_lane(plan: &NumaPlan, machine: &Machine, progress: &mut dyn Progress) -> NumaRow {
+fn per_writer(plan: &NumaPlan, machine: &Machine, progress: &mut dyn Progress) -> NumaRow {
     // Two writers on each node that memory can be local to, nodes in turn.
     let nodes = || machine.with_processors().filter(|node| node.memory);
     let second = nodes().filter_map(|node| node.usable.get(1));
@@ -154,7 +154,7 @@ fn per_lane(plan: &NumaPlan, machine: &Machine, progress: &mut dyn Progress) -> 
             Some(Plant::Unpinned) => Pin::List(cpus[..1.min(cpus.len())].to_vec()),
             _ => Pin::List(cpus),
         },
-        memory: Memory::PerLane,
+        memory: Memory::PerWriter,
         histogram: false,
         seed: plan.seed,
         ..Workload::default()
@@ -163,14 +163,14 @@ fn per_lane(plan: &NumaPlan, machine: &Machine, progress: &mut dyn Progress) -> 
     progress.step(asked);
     let record = match run(&workload, &mut Silent) {
         Ok(record) => record,
-        Err(error) => return NumaRow::failed("per-lane", asked, error.to_string()),
+        Err(error) => return NumaRow::failed("per-writer", asked, error.to_string()),
     };
-    let writers = &record.placement.memory.lanes;
+    let writers = &record.placement.memory.writers;
     let mut pages: BTreeMap<u32, u64> = BTreeMap::new();
     for (&node, &count) in writers.iter().flat_map(|writer| &writer.nodes) {
         *pages.entry(node).or_default() += count;
     }
-    let mut row = row_of("per-lane", asked, &record).with_pages(pages);
+    let mut row = row_of("per-writer", asked, &record).with_pages(pages);
     let shared: u64 = writers.iter().map(|writer| writer.shared).sum();
     let own = writers.iter().filter(|writer| writer.nodes.keys().eq([&writer.node]));
     row.found = format!(

@@ -114,7 +114,7 @@ impl Checks {
     #[must_use]
     pub(crate) fn new(workload: &Workload) -> Self {
         let keys = workload.key_sets().count();
-        let writers = if workload.key_choice == crate::choice::KeyChoice::Lanes {
+        let writers = if workload.key_choice == crate::choice::KeyChoice::Own {
             1
         } else {
             u64::from(workload.writers)

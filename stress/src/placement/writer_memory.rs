@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[allow(missing_docs)]
 pub struct WriterPages {
-    /// `per-lane` only: pages of a writer's values.
+    /// `per-writer` only: pages of a writer's values.
     pub writer: u32,
     pub node: u32,
     pub nodes: BTreeMap<u32, u64>,

@@ -446,7 +446,7 @@ fn difference(expected: &Contents, found: &Contents) -> String {
     format!("{name} is {}, where {} is expected", say(found.get(key)), say(expected.get(key)))
 }
 
-/// Describes all that was read of a key: how many bytes are whose, its type, flags, labels, times and vector.
+/// Describes all that was read of a key: how many bytes are whose, its type, flags, labels, groups, times and vector.
 fn describe(seen: &Seen) -> String {
     let mut runs: Vec<(u8, usize)> = Vec::new();
     for byte in &seen.value {
@@ -458,12 +458,13 @@ fn describe(seen: &Seen) -> String {
     }
     let runs: Vec<String> = runs.iter().map(|(tag, count)| format!("{count} of {tag}")).collect();
     let text = format!(
-        "{} bytes [{}] type {} flags {:#x} labels {:#x} ctime {} atime {}",
+        "{} bytes [{}] type {} flags {:#x} labels {:#x} groups {:#x} ctime {} atime {}",
         seen.value.len(),
         runs.join(", "),
         seen.kind,
         seen.flags,
         seen.labels,
+        seen.registered,
         seen.ctime,
         seen.atime
     );
@@ -487,6 +488,7 @@ mod tests {
             kind: Type::Void,
             flags: 0,
             labels: 0,
+            registered: 0,
             ctime: 0,
             atime: 0,
             vector: None,
@@ -498,6 +500,7 @@ mod tests {
             Seen { kind: Type::Json, ..seen.clone() },
             Seen { flags: 1, ..seen.clone() },
             Seen { labels: 1, ..seen.clone() },
+            Seen { registered: 1, ..seen.clone() },
             Seen { ctime: 1, ..seen.clone() },
             Seen { atime: 1, ..seen.clone() },
             Seen { vector: Some(vec![1.0]), ..seen.clone() },

@@ -46,7 +46,7 @@ impl Samplers {
     /// Makes those of a worker.
     pub(super) fn new(assignment: &Assignment<'_>) -> Self {
         let choice = assignment.workload.key_choice;
-        let own = choice == crate::choice::KeyChoice::Lanes && assignment.role() == super::Role::Writer;
+        let own = choice == crate::choice::KeyChoice::Own && assignment.role() == super::Role::Writer;
         let keys = if own {
             assignment.workload.writer_keys(assignment.worker)
         } else {

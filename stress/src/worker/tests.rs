@@ -96,7 +96,7 @@ fn a_sound_store_is_never_blamed() {
     ];
     for mix in mixes {
         for choice in
-            [KeyChoice::Lanes, KeyChoice::Uniform, KeyChoice::Zipf(1.1), KeyChoice::Hot(2), KeyChoice::Single]
+            [KeyChoice::Own, KeyChoice::Uniform, KeyChoice::Zipf(1.1), KeyChoice::Hot(2), KeyChoice::Single]
         {
             let (_, faults) = drive(&workload(mix, choice), Broken::Sound);
             assert_eq!(faults, Faults::default(), "{mix} by {choice}");
@@ -131,7 +131,7 @@ fn an_open_loop_does_the_same_work_by_its_plan() {
             }
         }
     }
-    let (reports, _) = drive(&workload("set", KeyChoice::Lanes), Broken::Sound);
+    let (reports, _) = drive(&workload("set", KeyChoice::Own), Broken::Sound);
     assert!(reports.iter().all(|report| report.paced.is_none()));
 }
 
@@ -189,7 +189,7 @@ fn every_break_is_caught_by_its_own_count() {
     ];
     for (broken, mix, count) in cases {
         // With one writer per key the end of the run is exact to the last write.
-        let workload = Workload { keys: 300, ..workload(mix, KeyChoice::Lanes) };
+        let workload = Workload { keys: 300, ..workload(mix, KeyChoice::Own) };
         let (_, faults) = drive(&workload, broken);
         assert!(count(&faults) > 0, "{broken:?} under {mix}: {faults:?}");
         assert!(!faults.notes.is_empty());
@@ -222,7 +222,7 @@ fn attempts_are_the_sum_of_what_became_of_them() {
 
 #[test]
 fn every_worker_counts_its_own_events_where_the_kernel_lets_it() {
-    let workload = Workload { watchers: 1, ..workload("set", KeyChoice::Lanes) };
+    let workload = Workload { watchers: 1, ..workload("set", KeyChoice::Own) };
     let (reports, _) = drive(&workload, Broken::Sound);
     if let Err(why) = counters::software() {
         assert!(reports.iter().all(|report| !report.events.contains_key("page_faults")));
@@ -242,7 +242,7 @@ fn watched(oracle: bool, broken: Broken) -> (Vec<Notices>, Faults) {
         oracle,
         // Many keys: a change without a signal is noticed where it was the last of its key.
         keys: 300,
-        ..workload("get=1,set=1", KeyChoice::Lanes)
+        ..workload("get=1,set=1", KeyChoice::Own)
     };
     let (reports, faults) = drive(&workload, broken);
     let notices = reports.iter().filter_map(|report| report.notices);
@@ -310,7 +310,7 @@ fn the_history_of_a_sound_store_is_linearizable() {
         "set=4,append=6,unset=1,get=3",
         "get=5,set=5,append=5,int=5,tandem=5,vector=5,label=5,unset=5",
     ] {
-        for choice in [KeyChoice::Lanes, KeyChoice::Hot(2), KeyChoice::Single] {
+        for choice in [KeyChoice::Own, KeyChoice::Hot(2), KeyChoice::Single] {
             let record = explain(mix, choice, Broken::Sound);
             assert_eq!(record.violations, 0, "{mix} by {choice}: {record:?}");
             assert!(record.operations > 3_000, "{record:?}");

@@ -72,7 +72,7 @@ impl<'a> WriterLoop<'a> {
             value_len: workload.value_len.clone(),
             ledger: assignment.shared.ledger(assignment.worker),
             checks: Checks::new(workload),
-            alone: workload.key_choice == KeyChoice::Lanes || workload.writers == 1,
+            alone: workload.key_choice == KeyChoice::Own || workload.writers == 1,
             may_miss: workload.may_miss(),
             oracle: workload.oracle,
             stamps_time: workload.stamps_time(),

@@ -37,7 +37,7 @@ impl Workload {
                 .to_owned(),
         )?;
         refuse(
-            self.key_choice == KeyChoice::Lanes && keys < u64::from(self.writers),
+            self.key_choice == KeyChoice::Own && keys < u64::from(self.writers),
             format!(
                 "{keys} keys cannot give {} writers one each: raise --keys or choose \
                  --key-choice uniform",
@@ -51,17 +51,17 @@ impl Workload {
         if let KeyChoice::Hot(hot) = self.key_choice {
             refuse(hot > keys, format!("hot:{hot} wants more keys than the {keys} there are: raise --keys"))?;
         }
-        let pinned_own = self.key_choice == KeyChoice::Lanes && self.pin != Pin::None;
+        let pinned_own = self.key_choice == KeyChoice::Own && self.pin != Pin::None;
         refuse(
-            self.memory == Memory::PerLane && (self.writers == 0 || !pinned_own),
-            "memory of a writer's keys lies where it runs: give --per-lane together with --writers, \
-             --key-choice lanes and a --pin other than none"
+            self.memory == Memory::PerWriter && (self.writers == 0 || !pinned_own),
+            "memory of a writer's keys lies where it runs: give --per-writer together with --writers, \
+             --key-choice own and a --pin other than none"
                 .to_owned(),
         )?;
         refuse(
-            self.memory == Memory::PerLane && self.may_miss(),
+            self.memory == Memory::PerWriter && self.may_miss(),
             "a key that is removed leaves its place, and a new one may lie in another's: leave unset \
-             out of --mix, or --per-lane"
+             out of --mix, or --per-writer"
                 .to_owned(),
         )?;
         let needed = self.slots_needed();
@@ -111,7 +111,7 @@ impl Workload {
             format!(
                 "the oracle would take {} GiB to remember what {} writers wrote to {keys} keys: \
                  lower --keys or --writers, choose \
-                 --key-choice lanes, or give --no-oracle",
+                 --key-choice own, or give --no-oracle",
                 ledgers >> 30,
                 self.writers
             ),
@@ -191,9 +191,9 @@ mod tests {
             "watch_groups=65",
             "watchers=1 mix=set,unset",
             "keys=31",
-            "memory=per-lane pin=none",
-            "memory=per-lane key_choice=uniform",
-            "memory=per-lane mix=set,unset",
+            "memory=per-writer pin=none",
+            "memory=per-writer key_choice=uniform",
+            "memory=per-writer mix=set,unset",
             "key_choice=hot:5000",
             "keys=16777217 key_choice=zipf:0.99",
             "max_value_len=32",

@@ -112,11 +112,11 @@ impl Workload {
         }
     }
 
-    /// Returns the keys that one writer writes: its own with [`KeyChoice::Lanes`], else all.
+    /// Returns the keys that one writer writes: its own with [`KeyChoice::Own`], else all.
     #[must_use]
     pub fn writer_keys(&self, writer: u32) -> KeySets {
         let all = self.key_sets();
-        if self.key_choice == KeyChoice::Lanes { all.share(writer, self.writers) } else { all }
+        if self.key_choice == KeyChoice::Own { all.share(writer, self.writers) } else { all }
     }
 
     /// Returns how many operations each worker has room for in a history, where there is to be one: no more than it does,

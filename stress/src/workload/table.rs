@@ -93,9 +93,9 @@ fields! {
     value_len: ValueLen = ValueLen::Fixed(64), WORKLOAD, takes: Value("LEN"),
         list: Some("Value sizes, as in 64,16..256; with slashes where one has commas: 64,4096/1024");
 
-    /// How keys are chosen: lanes (each writer its own), uniform, zipf:THETA, hot:K or single.
-    key_choice: KeyChoice = KeyChoice::Lanes, WORKLOAD, takes: Value("CHOICE"),
-        list: Some("Key choices, as in lanes,uniform,zipf:0.99,hot:16,single");
+    /// How keys are chosen: own (each writer its own), uniform, zipf:THETA, hot:K or single.
+    key_choice: KeyChoice = KeyChoice::Own, WORKLOAD, takes: Value("CHOICE"),
+        list: Some("Key choices, as in own,uniform,zipf:0.99,hot:16,single");
 
     /// What writers do, with weights: get, set, append, int, tandem, vector, label, unset, as in
     /// set=90,get=10.
@@ -148,7 +148,7 @@ fields! {
     /// Where readers and watchers run.
     pin_readers: Option<Pin> = None, PLACEMENT, takes: Value("WHERE"), unset: Some("behind the writers");
 
-    /// Where the store's memory is: local, node:N, interleave or per-lane.
+    /// Where the store's memory is: local, node:N, interleave or per-writer.
     memory: Memory = Memory::Local, PLACEMENT, flags: Some(&[
         Flag {
             conflicts: &["interleave"],
@@ -161,7 +161,7 @@ fields! {
             )
         },
         switch!("interleave", "Spreads the store's memory over all NUMA nodes", memory = Memory::Interleave),
-        switch!("per_lane", "Has each writer's keys on the node that it runs on", memory = Memory::PerLane, conflicts ["node", "interleave"]),
+        switch!("per_writer", "Has each writer's keys on the node that it runs on", memory = Memory::PerWriter, conflicts ["node", "interleave"]),
     ]);
 
     /// Asks for huge pages: advise, collapse, hugetlb or off.
