@@ -10,6 +10,9 @@ use std::process::Command;
 
 const RESULTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../results");
 
+/// Fields that older records have by other names, under which their types read them as well.
+const OLD_NAMES: [&str; 3] = ["run: placement.memory.lanes[]", "run: store.lanes", "run: store.takeovers"];
+
 /// Reads what a command prints as JSON.
 fn printed(arguments: &[&str]) -> Value {
     let mut command = Command::new(env!("CARGO_BIN_EXE_splinter-perf"));
@@ -60,6 +63,7 @@ fn records_have_no_field_that_their_types_lack() {
     }
     wrong.sort();
     wrong.dedup();
+    wrong.retain(|field| !OLD_NAMES.contains(&field.as_str()));
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 

@@ -169,7 +169,7 @@ fn an_interrupted_matrix_goes_on_where_it_was() {
     let names = scratch.names();
     assert_eq!(names.len(), 6, "{names:?}");
     assert!(names.contains(
-        &"scrub-full_writers-2_readers-1_value-len-64_key-choice-lanes_pin-scatter.json".to_owned()
+        &"scrub-full_writers-2_readers-1_value-len-64_key-choice-own_pin-scatter.json".to_owned()
     ));
 
     let mut third = Mock::default();
