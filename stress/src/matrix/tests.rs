@@ -168,9 +168,11 @@ fn an_interrupted_matrix_goes_on_where_it_was() {
     assert!(first.ran[..2].iter().all(|ran| !second.ran.contains(ran)));
     let names = scratch.names();
     assert_eq!(names.len(), 6, "{names:?}");
-    assert!(names.contains(
-        &"scrub-full_writers-2_readers-1_value-len-64_key-choice-own_pin-scatter.json".to_owned()
-    ));
+    assert!(
+        names.contains(
+            &"scrub-full_writers-2_readers-1_value-len-64_key-choice-own_pin-scatter.json".to_owned()
+        )
+    );
 
     let mut third = Mock::default();
     assert_eq!(run_cells_by(&plan, &mut third).kept, 6);
