@@ -25,19 +25,21 @@ die() {
 
 # Ends a job that cannot run here. The table of ci/test shows the reason.
 skip() {
-    echo "SKIPPED: $*" >&2
-    [ -z "${CI_SKIPPED:-}" ] || echo "$*" >>"$CI_SKIPPED"
+    skip_part "$@"
     exit 77
 }
 
 # Says why a part of a job cannot run here, and goes on. The table shows the reason beside the result of the rest.
-partly() {
+skip_part() {
+    is_partial=1
     echo "SKIPPED: $*" >&2
     [ -z "${CI_SKIPPED:-}" ] || echo "$*" >>"$CI_SKIPPED"
 }
+is_partial=
 
-# Ends a job that passed before with the same inputs: the files and folders named, its own script, the compiler. For jobs
-# whose outcome depends on nothing else. ci/passed.txt lists what passed; CI_AGAIN=1 runs a job anyway.
+# Ends a job if ci/passed.txt notes that it passed with the same inputs: the files and folders named, its own script, the
+# compiler. A note says that every part of the job passed on one machine. The tools, the kernel and the speed of that
+# machine are not among the inputs, though some jobs depend on them. CI_AGAIN=1 runs a job anyway.
 only_if_changed() {
     inputs=$({
         cd "$root"
@@ -47,14 +49,16 @@ only_if_changed() {
     } | sha256sum | cut -c 1-32)
     [ -z "${CI_AGAIN:-}" ] || return 0
     if grep -qx "${0##*/} $inputs" "$root/ci/passed.txt"; then
-        echo "nothing that ${0##*/} depends on has changed since it passed; CI_AGAIN=1 runs it all the same"
+        echo "no source that ${0##*/} depends on has changed since it passed; CI_AGAIN=1 runs it all the same"
         exit 76
     fi
 }
 
-# Notes in ci/passed.txt, with CI_RECORD=1, that a job which began with only_if_changed passed. Commit that change.
+# Notes in ci/passed.txt, with CI_RECORD=1, that a job which began with only_if_changed passed, unless it skipped a part.
+# Commit that change.
 note_passed() {
     [ -n "${CI_RECORD:-}" ] || return 0
+    [ -z "$is_partial" ] || { echo "not noted as passed: a part was skipped" >&2; return 0; }
     local list=$root/ci/passed.txt
     (
         # Another job may end at the same moment.
@@ -66,6 +70,16 @@ note_passed() {
         mv "$list.new" "$list"
     ) 9<"$root/ci/common.sh"
 }
+
+# Rules of awk that leave out the test modules of Rust files. After them, held is 1 if the line before was an attribute
+# #[cfg(test)] of something else, and the program has to set it to 0.
+without_tests='
+    FNR == 1 { held = in_tests = 0 }
+    in_tests { if ($0 == "}") in_tests = 0; next }
+    /^#\[cfg\((all\()?test[,)]/ { held = 1; next }
+    held && /^(pub(\([a-z]+\))? )?mod [a-z_]+;$/ { held = 0; next }
+    held && /^mod [a-z_]+ \{$/ { held = 0; in_tests = 1; next }
+'
 
 # Runs a command as root.
 as_root() {
@@ -213,8 +227,8 @@ need_libclang() {
 }
 
 # Prepares for a tool of Valgrind's, with options of its own: `valgrind` is how it is called, and `watched` cargo for what
-# runs under it, which is built as a release is, in a fraction of the time. One thread runs at a time, and in turn: who
-# spins must not starve whom it waits for.
+# runs under it, which is built as a release is, in a fraction of the time. One thread runs at a time, and in turn: a
+# spinning thread must not starve the thread it waits for.
 under_valgrind() {
     valgrind=(valgrind --tool="$1" -q --fair-sched=yes --trace-children=yes --error-exitcode=99
         --suppressions="$root/ci/valgrind.supp" "${@:2}")
