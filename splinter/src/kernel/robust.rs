@@ -68,7 +68,7 @@ struct Thread {
     tid: u32,
     head: NonNull<Head>,
     /// The address of its serial number.
-    address: MarkAddress,
+    address: SerialAddress,
     front: EndNode,
     /// The kernel marks this node's word after it has walked everything before it.
     back: EndNode,
@@ -96,14 +96,14 @@ struct Link {
 /// The address of a list entry: a word that contains the next entry's address.
 type Entry = NonNull<AtomicUsize>;
 /// The address of a thread's serial number, in a page that is never unmapped.
-type MarkAddress = NonNull<AtomicU64>;
+type SerialAddress = NonNull<AtomicU64>;
 
 /// All threads of this process that own words, by their serial numbers.
 #[derive(Default)]
 struct Threads {
     by_serial: BTreeMap<u64, Box<Thread>>,
     /// Addresses for serial numbers that no live thread uses.
-    free: Vec<MarkAddress>,
+    free: Vec<SerialAddress>,
 }
 
 // SAFETY: only its own thread uses a head. Entries are atomics that stay mapped while they are linked. Marks are
@@ -156,7 +156,7 @@ fn threads() -> MutexGuard<'static, Threads> {
 }
 
 /// Links the `index`-th word of these pages into the calling thread's list. `exchange` tries to put the thread's id
-/// into the word. If it returns `false`, the answer is `None`.
+/// into the word. If it returns `false`, this function returns `None`.
 ///
 /// # Errors
 /// The kernel's error, when it keeps no list for this thread or has no memory. An error in words, when the thread owns
@@ -170,8 +170,8 @@ pub(crate) fn link(
 }
 
 /// Moves a word from the list of another thread of this process to that of the calling one, by other pages with the
-/// word. `exchange` tries to put this thread's id into it. If it returns `false`, no thread of this process owns the
-/// word, and so does this function.
+/// word. `exchange` tries to put this thread's id into it. If it returns `false`, the word is in no list of this process,
+/// and this function returns `false`. Otherwise it returns `true`.
 ///
 /// # Errors
 /// As [`link`].
@@ -248,7 +248,7 @@ impl Threads {
     }
 
     /// Returns the last free address for a serial number. Maps another page of them if there is none.
-    fn free_address(&mut self) -> io::Result<MarkAddress> {
+    fn free_address(&mut self) -> io::Result<SerialAddress> {
         if self.free.is_empty() {
             let first = NonNull::new(wiped_page()?).ok_or(io::ErrorKind::OutOfMemory)?;
             let count = sys::page_bytes() / size_of::<AtomicU64>();
@@ -281,7 +281,7 @@ impl Threads {
 
 impl Thread {
     /// Puts front and back into the calling thread's list.
-    fn attach(address: MarkAddress) -> io::Result<Box<Self>> {
+    fn attach(address: SerialAddress) -> io::Result<Box<Self>> {
         // SAFETY: gettid takes no pointer.
         let tid = unsafe { libc::gettid() }.cast_unsigned();
         let own = OwnHead { previous: AtomicUsize::new(0), head: Head::empty() };
