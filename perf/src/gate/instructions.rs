@@ -1,5 +1,5 @@
-//! The instruction tier's judgement: counts of the base and of the head, operation by operation. Pure; who counted, and how,
-//! is nothing to it.
+//! The instruction tier's judgement: counts of the base and of the head, operation by operation. Pure: it does not know which
+//! tool counted.
 
 use super::record::{InstructionRow, Tier, gravest};
 use splinter_harness::verdict::Verdict;

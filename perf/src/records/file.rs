@@ -19,9 +19,9 @@ pub struct File {
     pub path: PathBuf,
     /// What made it.
     pub kind: String,
-    /// What all of it came to.
+    /// The overall verdict.
     pub verdict: Option<Verdict>,
-    /// What the verdict of the whole rests on, as far as no record of it says so.
+    /// The reasons of the overall verdict, unless a record states them.
     pub reasons: Vec<String>,
     /// How many records it holds.
     pub records: usize,
@@ -37,7 +37,7 @@ pub struct Collection {
     /// What was found and could not be read as a record, or not all of it, in words.
     pub notes: Vec<String>,
     /// How many records were in a file before theirs as well.
-    pub twice: usize,
+    pub duplicates: usize,
     /// Every file that was read, whatever it holds.
     pub read: Vec<PathBuf>,
 }
@@ -65,8 +65,8 @@ pub fn read_without(paths: &[PathBuf], left_out: Option<&Path>) -> Result<Collec
             found.add(path, true)?;
         }
     }
-    if found.twice > 0 {
-        let note = format!("{} records are in two files, and are counted once", found.twice);
+    if found.duplicates > 0 {
+        let note = format!("{} records are in two files, and are counted once", found.duplicates);
         found.notes.push(note);
     }
     if found.records.is_empty() {
@@ -146,10 +146,10 @@ impl Collection {
                 };
                 records.retain(|record| !known(record));
                 self.notes.extend(notes);
-                let twice = file.records - records.len();
-                self.twice += twice;
+                let duplicates = file.records - records.len();
+                self.duplicates += duplicates;
                 file.records = records.len();
-                if twice == 0 || file.records > 0 {
+                if duplicates == 0 || file.records > 0 {
                     self.files.push(file);
                 }
                 self.records.extend(records);

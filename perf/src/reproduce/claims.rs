@@ -1,6 +1,6 @@
 //! The published figures, each with the exact configuration in which it is tried, what its publication counted, and
 //! the hardware that it was claimed for. Where a publication leaves something open, what is chosen here stands in the
-//! claim's own words. Pure data; who runs it and who judges it are elsewhere.
+//! claim's own words. Pure data; other modules run and judge it.
 
 use splinter::Scrub;
 use splinter_stress::{KeyChoice, Memory, Pin, ValueLen, Workload};

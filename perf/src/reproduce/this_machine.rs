@@ -48,7 +48,7 @@ pub struct ThisMachine<'a> {
 }
 
 impl<'a> ThisMachine<'a> {
-    /// Prepares to run a plan; `environment` says what the machine has. At most `again` disturbed runs and rounds are taken again.
+    /// Prepares to run a plan; `environment` says what the machine has. At most `again` disturbed runs and rounds are repeated.
     #[must_use]
     pub fn new(plan: &'a Plan, environment: &Environment, again: u32) -> Self {
         let nodes = environment.nodes.iter().filter(|node| !node.processors.is_empty());

@@ -1,4 +1,4 @@
-//! The whole of tuning, with figures that are made up: who wins, who is given up and why, and what is said of it.
+//! The whole of tuning, with figures that are made up: the winner, the candidates given up and why, and the report.
 
 use super::objective::{Bound, Objective, Trial};
 use super::record::Tuned;
