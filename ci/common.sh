@@ -200,7 +200,7 @@ checked() {
 }
 
 # Runs a planted mistake, which must end in a report that says so: a tool that lets it pass shows nothing. Takes what the
-# report says, the function that runs tests with the tool, and what that is given.
+# report says, the function that runs tests with the tool, and its arguments.
 must_report() {
     local output
     output=$("$2" test "${@:3}" 2>&1) || true

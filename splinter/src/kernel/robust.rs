@@ -106,8 +106,8 @@ struct Threads {
     free: Vec<SerialAddress>,
 }
 
-// SAFETY: only its own thread uses a head. Entries are atomics that stay mapped while they are linked. Marks are
-// atomics that are never unmapped.
+// SAFETY: only its own thread uses a head. Entries are atomics that stay mapped while they are linked. Serial
+// numbers are atomics that are never unmapped.
 unsafe impl Send for Threads {}
 
 static THREADS: PerProcess<Mutex<Threads>> = PerProcess::new();
