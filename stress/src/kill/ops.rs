@@ -9,7 +9,7 @@ use splinter_harness::rng::Rng;
 /// How many keys all writers share: those that stay, and those that come and go.
 pub(crate) const HOT: u64 = 4;
 pub(crate) const CHURN: u64 = 6;
-/// The integer that all writers add to, the tandem that all write, and a key that is set in every way.
+/// The integer that all writers add to, the tandem that all write, and a key that every operation can set.
 pub(crate) const SUM: &str = "sum";
 pub(crate) const PAIR: &str = "pair";
 pub(crate) const MIXED: &str = "mixed";
@@ -20,7 +20,9 @@ pub(crate) const DIM: u32 = 9;
 /// The most keys that all writers share, and that each writer may have beside them.
 pub(crate) const SHARED_KEYS: u64 = HOT + CHURN + 2 + ORDERS as u64;
 pub(crate) const KEYS_PER_WRITER: u64 = OWN_KEYS as u64 + ORDERS as u64 - 1 + 1;
-/// The text that the key of every way is set to.
+/// Steps after which a key's labels, and whether it is missing, repeat.
+pub(crate) const CYCLE: usize = 128;
+/// The text that the key set by every operation can hold.
 pub(crate) const TEXT: &str = "12345";
 
 named_enum! {
@@ -203,6 +205,15 @@ mod tests {
             assert_ne!(labels_after(step), labels_after(step - 1));
             assert_ne!(OwnKey::Comes.is_gone(step), OwnKey::Comes.is_gone(step - 1));
             assert!(!(OwnKey::Group.is_gone(step) && OwnKey::Group.is_gone(step - 1)));
+        }
+    }
+
+    #[test]
+    fn labels_and_missing_keys_repeat_after_a_cycle() {
+        for step in 0..300 {
+            let later = step + CYCLE as u64;
+            assert_eq!(labels_after(step), labels_after(later));
+            assert!(OwnKey::ALL.into_iter().all(|own| own.is_gone(step) == own.is_gone(later)), "{step}");
         }
     }
 }

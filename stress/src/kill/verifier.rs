@@ -2,7 +2,7 @@
 //! Readers do it all the while, and the coordinator does it after each death.
 
 use super::ops::{
-    CHURN, DIM, HOT, MIXED, ORDERS, OwnKey, PAIR, SUM, churn, hot, is_mixed, labels_after, order_name,
+    CHURN, CYCLE, DIM, HOT, MIXED, ORDERS, OwnKey, PAIR, SUM, churn, hot, is_mixed, labels_after, order_name,
 };
 use super::shared_state::{Fault, KillState, WriterState};
 use crate::proof::value::{self, Stamp};
@@ -133,10 +133,9 @@ impl<'a> Verifier<'a> {
             }
         };
         let high = high();
-        // A reader that did not run for long may see any of many steps; after a turn of the labels, all of them fit.
         let found = match observed {
             Observed::Step(step) => (low..=high).contains(&step) && !own.is_gone(step),
-            _ => high - low > 200 || (low..=high).any(|step| fits(own, &Ok(observed), step)),
+            _ => (low..=high).take(CYCLE).any(|step| fits(own, &Ok(observed), step)),
         };
         if !found {
             let fault = match observed {
@@ -389,6 +388,31 @@ mod tests {
         writer.set_tandem(PAIR, &[&proof(PAIR, 1)[..]; ORDERS]).unwrap();
         verifier.check_pair();
         assert_eq!(torn(), 3);
+    }
+
+    #[test]
+    fn a_reader_that_was_long_delayed_accepts_only_what_a_step_leaves() {
+        let store = Store::anonymous(&Config::default()).unwrap();
+        let (raw, state) = (Raw::new(&store).unwrap(), KillState::new(1, 1).unwrap());
+        let mut verifier = Verifier::new(&store, &raw, &state, 0);
+        let writer = state.writers().next().unwrap();
+        let mut accepts = |own: OwnKey, observed: Observed, low: u64, high: u64| {
+            let faults = |state: &KillState| state.faults().iter().sum::<u64>();
+            let before = faults(&state);
+            verifier.compare(writer, own, Ok(observed), low, || high);
+            faults(&state) == before
+        };
+        for (low, high) in [(1, 202), (3, 1_000_000)] {
+            for own in OwnKey::ALL {
+                let may_be_gone = matches!(own, OwnKey::Group | OwnKey::Comes);
+                assert_eq!(accepts(own, Observed::Gone, low, high), may_be_gone, "{own}: {low} to {high}");
+            }
+            for (labels, is_left) in [(0, true), (1, true), (1 << 63, true), (3, false), (u64::MAX, false)] {
+                let accepted = accepts(OwnKey::Mark, Observed::Labels(labels), low, high);
+                assert_eq!(accepted, is_left, "{labels:x}: {low} to {high}");
+            }
+        }
+        assert!(!accepts(OwnKey::Mark, Observed::Labels(1), 3, 100), "the step before is over");
     }
 
     #[test]
