@@ -5,7 +5,7 @@ use super::answer::Answer;
 use super::ops::{Arguments, Op};
 use super::scenario::{Interruption, KEY_GROUP, KeyLayout, LABEL_GROUP, Scenario};
 use super::snapshot::ArenaSnapshot;
-use splinter::{Error, Scrub, Store, Watcher, Writer};
+use splinter::{Error, Scrub, Store, Watcher, Writer, hash_key};
 use splinter_testkit::{Model, Seen};
 use std::collections::BTreeMap;
 
@@ -287,10 +287,7 @@ impl Checker {
         let contents = self.read_all(store)?;
         if matching(states.clone(), &contents).is_empty() {
             let expected = contents_of(&states[0].1);
-            return Err(format!(
-                "looking after the dead changed what is read: {} (7)",
-                difference(&expected, &contents)
-            ));
+            return Err(format!("recovery changed what is read: {} (7)", difference(&expected, &contents)));
         }
         Ok(())
     }
@@ -446,7 +443,8 @@ fn difference(expected: &Contents, found: &Contents) -> String {
     format!("{name} is {}, where {} is expected", say(found.get(key)), say(expected.get(key)))
 }
 
-/// Describes all that was read of a key: how many bytes are whose, its type, flags, labels, groups, times and vector.
+/// Describes all that was read of a key: how many bytes each writer wrote, a hash of all bytes, and the key's type, flags,
+/// labels, groups, times and vector.
 fn describe(seen: &Seen) -> String {
     let mut runs: Vec<(u8, usize)> = Vec::new();
     for byte in &seen.value {
@@ -458,9 +456,10 @@ fn describe(seen: &Seen) -> String {
     }
     let runs: Vec<String> = runs.iter().map(|(tag, count)| format!("{count} of {tag}")).collect();
     let text = format!(
-        "{} bytes [{}] type {} flags {:#x} labels {:#x} groups {:#x} ctime {} atime {}",
+        "{} bytes [{}] hash {:x} type {} flags {:#x} labels {:#x} groups {:#x} ctime {} atime {}",
         seen.value.len(),
         runs.join(", "),
+        hash_key(&seen.value),
         seen.kind,
         seen.flags,
         seen.labels,
@@ -469,8 +468,8 @@ fn describe(seen: &Seen) -> String {
         seen.atime
     );
     match seen.vector.as_deref() {
-        // A torn vector reads as one that no operation writes.
-        Some(vector) if vector.iter().any(|part| *part != vector[0]) => format!("{text} vector inf"),
+        // Every operation writes equal parts.
+        Some(vector) if vector.iter().any(|part| *part != vector[0]) => format!("{text} vector {vector:?}"),
         Some(vector) => format!("{text} vector {}", vector[0]),
         None => text,
     }
@@ -495,8 +494,14 @@ mod tests {
         };
         let contents = |seen: &Seen| Contents::from([(b"k".to_vec(), seen.clone())]);
         assert_eq!(difference(&contents(&seen), &contents(&seen)), "as expected");
+        let torn = |parts: [f32; 2]| Seen { vector: Some(parts.to_vec()), ..seen.clone() };
+        for (one, other) in [([1.0, 2.0], [1.0, 3.0]), ([1.0, 2.0], [2.0, 1.0]), ([1.0, 2.0], [1.0, 1.0])] {
+            assert_ne!(describe(&torn(one)), describe(&torn(other)));
+        }
         for other in [
             Seen { value: vec![0x10, 0x21, 0x20], ..seen.clone() },
+            Seen { value: vec![0x10, 0x12, 0x20], ..seen.clone() },
+            Seen { value: vec![0x11, 0x10, 0x20], ..seen.clone() },
             Seen { kind: Type::Json, ..seen.clone() },
             Seen { flags: 1, ..seen.clone() },
             Seen { labels: 1, ..seen.clone() },
