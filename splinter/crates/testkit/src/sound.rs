@@ -1,17 +1,16 @@
 //! Whether a store is sound, and all of its slots can be used.
 
+use crate::wait::LIMIT;
 use splinter::{Error, Store};
 
-/// Repeats what answers [`Error::Again`], for a long time but not for ever.
-pub fn retry<T>(mut attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
-    for round in 0..20_000_000_u64 {
-        match attempt() {
-            Err(Error::Again) if round % 64 == 63 => std::thread::yield_now(),
-            Err(Error::Again) => {}
-            result => return result,
-        }
-    }
-    panic!("the key stayed busy");
+/// Retries `attempt` while it returns [`Error::Again`].
+///
+/// # Panics
+/// If it still does after [`LIMIT`].
+pub fn retry<T>(attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    let result = splinter::retry(LIMIT, attempt);
+    assert!(!matches!(result, Err(Error::Again)), "the key stayed busy");
+    result
 }
 
 /// Asserts that the store is sound, at rest, and holds `keys` keys. Its scrub level was never raised over what lay
