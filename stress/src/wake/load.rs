@@ -1,4 +1,4 @@
-//! Other work for the processors: a thread each, at ordinary priority, that never has enough.
+//! Other work for the processors: a thread each, at ordinary priority, that never sleeps.
 
 use crate::threads;
 use splinter_harness::affinity;
@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 /// Work that goes on until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Load {
-    over: Arc<AtomicBool>,
+    stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -21,15 +21,15 @@ impl Load {
     /// # Errors
     /// One line if the kernel does not give a thread.
     pub(crate) fn on(cpus: &[usize]) -> Result<Self, String> {
-        let mut load = Self { over: Arc::default(), threads: Vec::new() };
+        let mut load = Self { stop: Arc::default(), threads: Vec::new() };
         for &cpu in cpus {
-            let over = Arc::clone(&load.over);
+            let stop = Arc::clone(&load.stop);
             load.threads.push(threads::start(move || {
                 // One that runs elsewhere is a load all the same.
                 let _ = affinity::pin(cpu);
                 // Arithmetic, not pauses: those would tell a hypervisor that there is nothing to do.
                 let mut number = 0;
-                while !over.load(Relaxed) {
+                while !stop.load(Relaxed) {
                     std::hint::black_box(splitmix64(&mut number));
                 }
             })?);
@@ -40,7 +40,7 @@ impl Load {
 
 impl Drop for Load {
     fn drop(&mut self) {
-        self.over.store(true, Relaxed);
+        self.stop.store(true, Relaxed);
         for thread in self.threads.drain(..) {
             // It does nothing that could have panicked.
             let _ = thread.join();

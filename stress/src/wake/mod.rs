@@ -71,7 +71,7 @@ pub fn wake(plan: &WakePlan, progress: &mut dyn Progress) -> Result<WakeRecord, 
     progress.step("starting processes");
     // Before this process is pinned: children inherit that.
     let mut endpoint = make_endpoint().map_err(|error| failed("no store to measure", &error))?;
-    let watchdog = Watchdog::over(&endpoint).map_err(|error| failed("no watchdog", &error))?;
+    let watchdog = Watchdog::start(&endpoint).map_err(|error| failed("no watchdog", &error))?;
     let responder = HelperProcess::start(&endpoint, None).map_err(RunError::Failed)?;
     let waiters = Waiters::start(&endpoint, &available).map_err(RunError::Failed)?;
     if !affinity::pin(cpus[0]) {
@@ -90,7 +90,11 @@ pub fn wake(plan: &WakePlan, progress: &mut dyn Progress) -> Result<WakeRecord, 
         command: 0,
         number: FIRST,
     };
-    evidence.broken = measurement.rounds(&mut evidence, progress).map_err(RunError::Failed)?;
+    match measurement.rounds(&mut evidence, progress) {
+        Ok(()) => {}
+        Err(Failure::Broken(why, task)) => evidence.broken = Some((why, task)),
+        Err(Failure::NoLoad(why)) => return Err(RunError::Failed(why)),
+    }
     evidence.interrupted = interrupt::requested();
     drop(responder);
     taken.note(&mut environment);
@@ -172,62 +176,68 @@ pub(crate) enum Found {
     Call(Mechanism, FanOutSample),
 }
 
+/// What ended the rounds early.
+#[derive(Debug)]
+enum Failure {
+    /// A message was lost, or the responder did not act, in this task.
+    Broken(Broken, String),
+    /// The kernel does not give the threads of other work.
+    NoLoad(String),
+}
+
 impl Measurement<'_> {
-    /// Runs all rounds. Returns what ended them before their end, and where.
+    /// Runs all rounds, unless the user interrupts them.
     ///
     /// # Errors
-    /// One line if the kernel does not give the threads of other work.
-    fn rounds(
-        &mut self,
-        evidence: &mut Evidence,
-        progress: &mut dyn Progress,
-    ) -> Result<Option<(Broken, String)>, String> {
+    /// What ended them early.
+    fn rounds(&mut self, evidence: &mut Evidence, progress: &mut dyn Progress) -> Result<(), Failure> {
         let exchanges = evidence.cells().into_iter();
         let exchanges = exchanges.map(|(situation, mechanism)| Task::Exchange(situation, mechanism));
         let tasks: Vec<Task> = exchanges.chain(CALLS.map(Task::Call)).collect();
         let subjects: Vec<Subject> = tasks.iter().map(|task| task.subject()).collect();
         let schedule = Schedule { rounds: self.plan.rounds, seed: self.plan.seed, warm_up: true };
-        let (mut load, mut broken, evidence) = (None, Ok(None), RefCell::new(evidence));
-        let take = &mut |step: Step<'_>| {
+        let (mut load, mut outcome, evidence) = (None, Ok(()), RefCell::new(evidence));
+        let run_step = &mut |step: Step<'_>| {
             step.tell(progress);
             if interrupt::requested() {
                 return Err(Stop::Interrupted);
             }
-            let task = tasks[step.subject];
-            if !matches!(task, Task::Exchange(Situation::Busy, _)) {
-                load = None;
-            } else if load.is_none() {
-                let started = Load::on(&self.cpus).map_err(|why| {
-                    broken = Err(why);
-                    Stop::Interrupted
-                });
-                load = Some(started?);
-            }
-            let found = self.take(task).map_err(|why| {
-                broken = Ok(Some((why, task.describe())));
+            let found = self.measure(tasks[step.subject], &mut load).map_err(|failure| {
+                outcome = Err(failure);
                 Stop::Interrupted
             })?;
-            evidence.borrow_mut().take(found);
+            evidence.borrow_mut().add(found);
             Ok(())
         };
-        sample(&subjects, &schedule, take, &mut |round| {
+        sample(&subjects, &schedule, run_step, &mut |round| {
             evidence.borrow_mut().end_round(round);
             true
         });
-        broken
+        outcome
     }
 
-    fn take(&mut self, task: Task) -> Result<Found, Broken> {
+    /// Runs one task. `load` is the other work, which runs during the tasks of [`Situation::Busy`] only.
+    fn measure(&mut self, task: Task, load: &mut Option<Load>) -> Result<Found, Failure> {
+        if !matches!(task, Task::Exchange(Situation::Busy, _)) {
+            *load = None;
+        } else if load.is_none() {
+            *load = Some(Load::on(&self.cpus).map_err(Failure::NoLoad)?);
+        }
         self.watchdog.report_progress();
-        Ok(match task {
+        let found = match task {
             Task::Exchange(situation, mechanism) => {
-                Found::Sample(situation, mechanism, self.sample(mechanism, situation)?)
+                let sample = self.exchange(mechanism, situation);
+                sample.map(|sample| Found::Sample(situation, mechanism, sample))
             }
-            Task::Call(mechanism) => Found::Call(mechanism, self.waiters.call(self.endpoint, mechanism)?),
-        })
+            Task::Call(mechanism) => {
+                let sample = self.waiters.call(self.endpoint, mechanism);
+                sample.map(|sample| Found::Call(mechanism, sample))
+            }
+        };
+        found.map_err(|why| Failure::Broken(why, task.describe()))
     }
 
-    fn sample(&mut self, mechanism: Mechanism, situation: Situation) -> Result<Sample, Broken> {
+    fn exchange(&mut self, mechanism: Mechanism, situation: Situation) -> Result<Sample, Broken> {
         self.command += 1;
         let count = if self.plan.quick { QUICK_COUNT } else { COUNT };
         let ping = Ping {
@@ -252,25 +262,25 @@ impl Measurement<'_> {
 #[derive(Debug)]
 struct Watchdog {
     progressed: Arc<AtomicBool>,
-    over: Arc<AtomicBool>,
+    stop: Arc<AtomicBool>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Watchdog {
-    fn over(endpoint: &Endpoint) -> Result<Self, String> {
+    fn start(endpoint: &Endpoint) -> Result<Self, String> {
         let [one, other] = &endpoint.eventfds;
         let copies = || -> std::io::Result<_> {
             let shared = SharedState::from_fd(endpoint.shared.fd().try_clone_to_owned()?)?;
             Ok((shared, [one.try_clone()?, other.try_clone()?]))
         };
         let (shared, eventfds) = copies().map_err(refusal)?;
-        let (progressed, over) = <(Arc<AtomicBool>, Arc<AtomicBool>)>::default();
+        let (progressed, stop) = <(Arc<AtomicBool>, Arc<AtomicBool>)>::default();
         let thread = threads::start({
-            let (progressed, over) = (Arc::clone(&progressed), Arc::clone(&over));
+            let (progressed, stop) = (Arc::clone(&progressed), Arc::clone(&stop));
             move || {
-                while !over.load(Relaxed) {
+                while !stop.load(Relaxed) {
                     std::thread::park_timeout(2 * PATIENCE);
-                    if !progressed.swap(false, Relaxed) && !over.load(Relaxed) {
+                    if !progressed.swap(false, Relaxed) && !stop.load(Relaxed) {
                         shared.abandon();
                         for eventfd in &eventfds {
                             let _ = nix::unistd::write(eventfd, &1u64.to_ne_bytes());
@@ -279,7 +289,7 @@ impl Watchdog {
                 }
             }
         })?;
-        Ok(Self { progressed, over, thread: Some(thread) })
+        Ok(Self { progressed, stop, thread: Some(thread) })
     }
 
     /// Notes that the measurement goes on.
@@ -290,7 +300,7 @@ impl Watchdog {
 
 impl Drop for Watchdog {
     fn drop(&mut self) {
-        self.over.store(true, Relaxed);
+        self.stop.store(true, Relaxed);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
             // It does nothing that could have panicked.

@@ -247,8 +247,8 @@ impl Evidence {
         measured.map(|cell| (cell.situation, cell.mechanism)).collect()
     }
 
-    /// Takes what a task found. Where it ran counts at once, its figures at the end of the round.
-    pub(super) fn take(&mut self, found: Found) {
+    /// Adds what a task found. Where it ran counts at once, its figures at the end of the round.
+    pub(super) fn add(&mut self, found: Found) {
         if let Found::Sample(situation, _, sample) = &found {
             self.note_placement(*situation, sample);
         }
@@ -451,8 +451,8 @@ mod tests {
     fn a_row_stands_beside_its_limit_and_says_how_many_slept() {
         let mut evidence = evidence();
         for (futex, watcher) in [(1000, 1100), (3000, 3300), (2000, 2200)] {
-            evidence.take(Found::Sample(Situation::Idle, Mechanism::Futex, sample(&[futex; 4], 8)));
-            evidence.take(Found::Sample(Situation::Idle, Mechanism::Watcher, sample(&[watcher; 4], 6)));
+            evidence.add(Found::Sample(Situation::Idle, Mechanism::Futex, sample(&[futex; 4], 8)));
+            evidence.add(Found::Sample(Situation::Idle, Mechanism::Watcher, sample(&[watcher; 4], 6)));
             evidence.end_round(1);
         }
         let record = evidence.into_record(Environment::read());
@@ -507,7 +507,7 @@ mod tests {
         // The end of the warm-up; of a round that counts; none, of a round that broke.
         for (end, samples) in [(Some(0), 0), (Some(1), 1), (None, 0)] {
             let mut evidence = evidence();
-            evidence.take(Found::Sample(Situation::Same, Mechanism::Futex, sample(&[1], 0)));
+            evidence.add(Found::Sample(Situation::Same, Mechanism::Futex, sample(&[1], 0)));
             match end {
                 Some(round) => evidence.end_round(round),
                 None => evidence.broken = Some((Broken::NoResponse, "a task".to_owned())),
@@ -524,7 +524,7 @@ mod tests {
         let mut evidence = evidence();
         for situation in [Situation::Same, Situation::Idle, Situation::Idle] {
             let sample = Sample { observed: [1, 1], ..sample(&[1], 0) };
-            evidence.take(Found::Sample(situation, Mechanism::Futex, sample));
+            evidence.add(Found::Sample(situation, Mechanism::Futex, sample));
         }
         assert_eq!(evidence.placement.misplaced, ["asked for processor 1, ran on 0"]);
     }
