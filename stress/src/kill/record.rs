@@ -86,22 +86,25 @@ pub struct KillRecord {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[allow(missing_docs)]
 pub struct Kills {
-    /// ● Kills; an aim that found nobody counts as random.
+    /// ● Kills; an aim that found no writer counts as random.
     pub random: u64,
     /// ● Those that left a claim.
     pub random_in_claim: u64,
-    /// ● Kills; an aim that found nobody counts as random.
+    /// ● Kills; an aim that found no writer counts as random.
     pub aimed: u64,
     /// ● Those that left a claim.
     pub aimed_in_claim: u64,
     /// ● The writer had no writer id yet.
-    pub before_a_lane: u64,
+    #[serde(alias = "before_a_lane")]
+    pub without_writer_id: u64,
     /// ● A starting writer may already have had the id.
-    pub not_looked_into: u64,
-    /// ● Claims left (chunk: index bucket).
+    #[serde(alias = "not_looked_into")]
+    pub undetermined: u64,
+    /// ● Claims left (bucket: of the index).
     pub holding_slots: u64,
     pub holding_several_slots: u64,
-    pub holding_a_chunk: u64,
+    #[serde(alias = "holding_a_chunk")]
+    pub holding_a_bucket: u64,
 }
 
 /// What a dead writer held.
@@ -122,11 +125,11 @@ impl Kills {
         };
         *all += 1;
         *hit += in_claim;
-        self.before_a_lane += u64::from(!had_id);
-        self.not_looked_into += u64::from(had_id && !looked);
+        self.without_writer_id += u64::from(!had_id);
+        self.undetermined += u64::from(had_id && !looked);
         self.holding_slots += u64::from(!claimed.slots.is_empty());
         self.holding_several_slots += u64::from(claimed.slots.len() > 1);
-        self.holding_a_chunk += u64::from(claimed.bucket);
+        self.holding_a_bucket += u64::from(claimed.bucket);
     }
 
     /// Returns how many fell inside a claim.
@@ -363,13 +366,13 @@ pub(crate) fn kill_summary(record: &KillRecord) -> String {
     }
     let _ = writeln!(
         text,
-        "  holding a slot {}, several {}, a bucket {}; {} before they had a writer id; {} not looked into, since \
-         another writer was coming up\n",
+        "  holding a slot {}, several {}, a bucket {}; {} before they had a writer id; {} undetermined, since \
+         another writer was starting\n",
         kills.holding_slots,
         kills.holding_several_slots,
-        kills.holding_a_chunk,
-        kills.before_a_lane,
-        kills.not_looked_into
+        kills.holding_a_bucket,
+        kills.without_writer_id,
+        kills.undetermined
     );
     for level in &record.levels {
         let _ = writeln!(
@@ -487,6 +490,21 @@ mod tests {
             assert_eq!(record.verdict, Verdict::Inconclusive);
             assert_eq!(record.reasons, [format!("{idle} did nothing")]);
         }
+    }
+
+    #[test]
+    fn kills_are_read_by_their_old_names_too() {
+        let kills = Kills { without_writer_id: 1, undetermined: 2, holding_a_bucket: 3, ..Kills::default() };
+        let mut text = serde_json::to_string(&kills).unwrap();
+        for (new, old) in [
+            ("without_writer_id", "before_a_lane"),
+            ("undetermined", "not_looked_into"),
+            ("holding_a_bucket", "holding_a_chunk"),
+        ] {
+            assert!(text.contains(new));
+            text = text.replace(new, old);
+        }
+        assert_eq!(serde_json::from_str::<Kills>(&text).unwrap(), kills);
     }
 
     #[test]
