@@ -67,7 +67,7 @@ fn answers(store: &Store, writer: &mut Writer, key: &[u8]) -> Vec<(&'static str,
 }
 
 #[test]
-fn what_cannot_be_a_key_is_refused_by_every_operation() {
+fn invalid_keys_are_refused_by_every_operation() {
     // Invariant 13.
     let (store, mut writer) = new();
     let nuls = [&b"\0"[..], b"a\0", b"\0a", b"abc\0defghijkl", &[0; 63]];

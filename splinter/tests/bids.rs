@@ -326,7 +326,7 @@ fn a_wait_ends_when_the_sovereign_makes_way_or_the_waiting_bid_does() {
     wait_until_ended(|store, _| store.bids().renew(1, terms(Intent::None, 0)).unwrap()).unwrap();
     wait_until_ended(|_, other| other.bids().renew(2, terms(Intent::None, 9)).unwrap()).unwrap();
     wait_until_ended(|_, other| other.bids().release_as_supervisor(1).unwrap()).unwrap();
-    // Nobody is woken by this.
+    // This wakes no waiter.
     wait_until_ended(|store, _| {
         store.bids().renew(1, BidTerms { duration: 1 << 26, ..terms(Intent::None, 5) }).unwrap();
     })
@@ -428,7 +428,7 @@ fn a_killed_sovereign_hands_over_to_the_next() {
                 });
             }
             assert!(matches!(store.bids().release(2), Err(BidError::Unknown { .. })));
-            // The dead one's id is free for anybody.
+            // Any process can claim the dead one's id.
             store.bids().claim(2, BidTerms::default()).unwrap();
             store.bids().release(2).unwrap();
         }

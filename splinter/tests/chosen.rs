@@ -55,7 +55,7 @@ fn total([hit, miss]: &[Vec<usize>; 2]) -> [usize; 2] {
     [hit.iter().sum(), miss.iter().sum()]
 }
 
-/// Keys that all have one hash by rapidhash with the secrets that everybody knows, whatever its seed: each begins, or ends,
+/// Keys that all have one hash by rapidhash with its published secrets and any seed: each begins, or ends,
 /// with a word that makes a factor zero.
 fn chosen(family: usize, number: u64) -> Vec<u8> {
     // No byte is zero.
@@ -70,7 +70,7 @@ fn chosen(family: usize, number: u64) -> Vec<u8> {
     }
 }
 
-/// Neither while the chosen keys are there nor afterwards, whatever keys were chosen.
+/// The cost is the same while the chosen keys are there and afterwards, for each family of chosen keys.
 #[test]
 fn keys_that_are_chosen_without_the_seed_cost_others_nothing() {
     let count = rounds(20_000);
@@ -92,7 +92,7 @@ fn keys_that_are_chosen_without_the_seed_cost_others_nothing() {
         for number in 0..count {
             writer.set(chosen(family, number), b"v").unwrap();
         }
-        // Those who come late find no room where the chosen keys are.
+        // Late keys find no room where the chosen keys are.
         set_all(&mut writer, &late);
         for keys in [&early, &late] {
             let during = total(&Index::of(&store).lines(keys));
@@ -150,7 +150,7 @@ const HOME: usize = 100;
 /// So many of them fill as many buckets as the homes of the neighbours are.
 const PILE: usize = 700;
 
-/// Keys that all have one home, as only those can find who know the seed.
+/// Keys that all have one home, found with the seed, which an attacker does not know.
 fn pile(store: &Store) -> Vec<String> {
     let home = |key: &String| store.hash_key(key.as_bytes()) as usize % (SLOTS as usize / 4);
     let keys = (0..).map(|number| format!("pile {number}"));

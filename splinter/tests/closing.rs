@@ -1,4 +1,4 @@
-//! Closing: whatever is still in the caller's hands keeps the mapping alive. That a view or an iterator
+//! Closing: each object that the caller still has keeps the mapping alive. That a view or an iterator
 //! cannot outlive its store is a test of the documentation, since it does not compile.
 
 use splinter::{Error, Scrub, Store, StoreError};

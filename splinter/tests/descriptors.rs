@@ -77,7 +77,7 @@ fn a_new_descriptor_is_readable_after_changes_since_the_watch_began() {
         let mut watcher = watcher.pollable().unwrap();
         assert!(is_readable(&watcher, EpollTimeout::NONE));
         assert_eq!(take_all(&mut watcher), [KEY]);
-        // And the watch of the whole store, which ends when nobody reads, ends loudly.
+        // And a watch of the whole store, which ends without a reader, makes the descriptor readable as it ends.
         let mut all = store.watch_all().unwrap().pollable().unwrap();
         take_all(&mut all);
         (0..1_000).for_each(|_| writer.set(KEY, b"2").unwrap());
@@ -91,9 +91,9 @@ fn a_new_descriptor_is_readable_after_changes_since_the_watch_began() {
 }
 
 #[test]
-fn whatever_another_process_changes_makes_the_descriptor_readable() {
+fn every_change_by_another_process_makes_the_descriptor_readable() {
     // Each change is made only once the watcher sleeps again: one lost wake is a hang.
-    alone("whatever_another_process_changes_makes_the_descriptor_readable", || {
+    alone("every_change_by_another_process_makes_the_descriptor_readable", || {
         let store = store(geometry(16, 64, 0, 4));
         let mut writer = store.writer().unwrap();
         writer.set(KEY, b"0").unwrap();

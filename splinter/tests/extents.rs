@@ -257,7 +257,9 @@ fn recovery_of_a_huge_value_touches_only_its_written_bytes() {
             victim.kill();
             let written = taken(&store);
             if written > LEN as u64 {
-                splinter_testkit::skipped("the machine was too slow to meet a writer amid a huge value");
+                splinter_testkit::skipped(
+                    "the machine was too slow to stop a writer during the write of a huge value",
+                );
                 continue;
             }
             let touched = splinter_testkit::process::shared_words(1);

@@ -264,7 +264,7 @@ fn on_a_read_only_file_system_stores_are_read_and_nothing_else() {
 #[test]
 fn calls_without_permission_fail_and_change_nothing() {
     alone("calls_without_permission_fail_and_change_nothing", || {
-        // The superuser may do everything, so it becomes somebody else first.
+        // The superuser may do everything, so the child drops its privileges first.
         Forked::new(|| {
             splinter_testkit::faults::become_nobody();
             let directory = Folder::new();

@@ -1,4 +1,4 @@
-//! Whatever becomes of writers, every watcher hears of committed changes: writers stopped and killed at any instruction,
+//! Even if writers stop or die, every watcher hears of committed changes: writers stopped and killed at any instruction,
 //! and millions of changes at once. Invariants 6, 7, 8 and 14.
 
 use splinter::{Change, IntegerOp, Scrub, Store, Watcher, Writer};
@@ -20,9 +20,9 @@ fn value_of(store: &Store, key: &str) -> u64 {
 }
 
 #[test]
-fn changes_are_heard_of_though_a_writer_is_stopped_amid_its_own() {
+fn changes_are_heard_of_though_a_writer_is_stopped_during_its_own_change() {
     // Invariants 8 and 14: the stopped writer may stand between its entry in the ring and its count.
-    alone("changes_are_heard_of_though_a_writer_is_stopped_amid_its_own", || {
+    alone("changes_are_heard_of_though_a_writer_is_stopped_during_its_own_change", || {
         let store = store(geometry(8, 64, 0, 4));
         let mut writer = store.writer().unwrap();
         for key in ["own", "other"] {
@@ -68,7 +68,7 @@ fn changes_are_heard_of_though_a_writer_is_stopped_amid_its_own() {
     });
 }
 
-/// Keys that stay, of which each is waited for by somebody; the last one is a number.
+/// Keys that stay, each with a poller of its own; the last one is a number.
 const KEPT: [&str; 4] = ["kept0", "kept1", "base", "number"];
 const ALL: [&str; 8] = ["kept0", "kept1", "base", "base.1", "number", "comes0", "comes1", "text"];
 
@@ -161,32 +161,32 @@ fn committed_changes_of_killed_writers_are_signalled() {
         }
         let mut rng = Rng(7);
         for batch in 0..6 {
-            for family in 0..30 {
+            for trial in 0..30 {
                 let start =
-                    |n| Forked::new(|| write(&store, rng.clone().next() ^ batch << 40 ^ family << 8 ^ n));
+                    |n| Forked::new(|| write(&store, rng.clone().next() ^ batch << 40 ^ trial << 8 ^ n));
                 for child in [0, 1, 2].map(start) {
                     spin(rng.below(700));
                     child.kill();
                 }
             }
-            // No writer comes by from here on: those who sleep look after what the dead left.
+            // No writer runs from here on: sleeping watchers recover dead writers' claims.
             for (number, key) in ALL.iter().enumerate() {
                 let knows = |known: &[AtomicU64]| known[number].load(Relaxed) == value_of(&store, key);
                 if !key.starts_with("comes") {
-                    wait_until("its groups know", || knows(by_group));
+                    wait_until("the watcher of its groups has seen it", || knows(by_group));
                 }
-                wait_until("who watches all knows", || knows(by_all));
+                wait_until("the watcher of all keys has seen it", || knows(by_all));
             }
             for (key, seen) in KEPT.iter().zip(epochs) {
                 let knows = || seen.load(Relaxed) == store.epoch(key).unwrap();
-                wait_until("who waits for a key has seen its epoch", knows);
+                wait_until("the poller of a key has seen its epoch", knows);
             }
         }
         assert!(store.header().recoveries > 5, "{:?}", store.header());
     });
 }
 
-/// An operation on a key, by its name. The test kills its writer amid.
+/// An operation on a key, by its name. The test kills its writer during it.
 type Operation = (&'static str, fn(&mut Writer));
 
 const OPERATIONS: [Operation; 8] = [
@@ -224,7 +224,7 @@ fn store_with_key(operation: Operation, grouped: bool, scrub: Scrub) -> Store {
         "count" => writer.set_u64(KEY, 1).unwrap(),
         _ => writer.set(KEY, b"old").unwrap(),
     }
-    // Without groups nothing in the slot says that anybody wants to hear of it.
+    // Without groups nothing in the slot asks for notifications.
     if grouped || operation.0 == "unlabel" {
         writer.label(KEY, LABEL).unwrap();
     }
@@ -265,7 +265,7 @@ fn a_current_change_is_signalled_wherever_its_writer_is_killed() {
                         // The writer id's next owner finishes what the dead one began.
                         drop(copy.writer().unwrap());
                         let now = signal_counts(&copy);
-                        let heard = [0, 1, 2].map(|who| now[who] > counts_before[who]);
+                        let heard = [0, 1, 2].map(|count| now[count] > counts_before[count]);
                         let all = heard[2] && (heard[0] && heard[1] || !grouped);
                         let is_committed = state(&copy) != before;
                         assert!(all || !is_committed, "{}, step {step}: {heard:?}", operation.0);
@@ -286,7 +286,7 @@ fn a_current_change_is_signalled_wherever_its_writer_is_killed() {
 
 #[test]
 fn short_waits_recover_dead_writers_too() {
-    // Invariants 7 and 14: as event loops do, and those to whom other changes come all the while.
+    // Invariants 7 and 14: waits as short as an event loop's, and waits that other changes keep ending.
     alone("short_waits_recover_dead_writers_too", || {
         let moment = || Some(Instant::now() + Duration::from_millis(5));
         for waits in ["for a group", "for a group that is busy", "for the key"] {

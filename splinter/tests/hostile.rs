@@ -85,11 +85,11 @@ fn exercise(store: &Store, seed: u64, rounds: u64) {
     }
 }
 
-/// Watches, waits and arranges, never for long. A wait ends whatever others write.
+/// Watches, waits and arranges, never for long. A wait ends even if others write garbage.
 fn listen(store: &Store, watchers: &mut [Watcher], key: &str, word: u64) {
     let group = (word >> 8) as u8 & 63;
     for watcher in watchers {
-        // As many as a ring has, and more than that are not there unless somebody makes them up.
+        // More than a ring holds: further ones can only be forged.
         for _ in 0..70 {
             if let Ok(None) = watcher.try_next() {
                 break;

@@ -301,7 +301,7 @@ impl KillTest {
         let answer =
             (0..100).map(|_| writer.unset_tandem(TANDEM, ORDERS)).find(|answer| *answer != Err(Error::Again));
         assert!(matches!(answer, Some(Ok(0 | ORDERS))), "{answer:?}");
-        // With those gone there is room again, whatever the dead were about to put there.
+        // With those gone there is room again: dead writers' unfinished insertions take none.
         let room = SLOTS - KEPT.len() as u64 - 3;
         for round in 0..room {
             let key = format!("room{round}");

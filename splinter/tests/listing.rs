@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 #[test]
 fn keys_of_killed_writers_are_listed_if_and_only_if_they_are_there() {
-    // Invariants 2 and 7: no key is lost to those who find it by listing or by label.
+    // Invariants 2 and 7: no key is lost to readers that list keys or search by label.
     alone("keys_of_killed_writers_are_listed_if_and_only_if_they_are_there", || {
         let mut rng = Rng(7);
         let mut wrong = 0;
@@ -25,7 +25,7 @@ fn keys_of_killed_writers_are_listed_if_and_only_if_they_are_there() {
             wait_until("the writer writes", || ready.swap(0, Relaxed) == 1);
             spin(rng.below(60));
             child.kill();
-            // Nobody has written since: what is there is there for good, and is to be found.
+            // No process has written since, so the listing must agree with what is there.
             let present = u64::from(store.contains("key").unwrap());
             wrong += u64::from((store.keys().count() as u64, store.len()) != (present, present));
         }

@@ -60,8 +60,8 @@ fn takeovers(store: &Store) -> u64 {
 }
 
 #[test]
-fn a_living_writer_is_never_robbed_whatever_it_closed() {
-    alone("a_living_writer_is_never_robbed_whatever_it_closed", || {
+fn a_living_writer_keeps_its_id_after_any_change_of_descriptors() {
+    alone("a_living_writer_keeps_its_id_after_any_change_of_descriptors", || {
         for (name_of_change, change) in CHANGES_OF_DESCRIPTORS {
             let name = Named::new();
             let geometry = geometry(8, LEN as u64, 0, 4);
@@ -96,20 +96,20 @@ fn a_living_writer_is_never_robbed_whatever_it_closed() {
             std::thread::sleep(Duration::from_millis(400));
             go[1].store(1, Relaxed);
             children.into_iter().for_each(Forked::join);
-            assert_eq!(takeovers(&store), 0, "after {name_of_change} somebody living was robbed");
+            assert_eq!(takeovers(&store), 0, "after {name_of_change} a living writer lost its id");
         }
     });
 }
 
 #[test]
-fn a_dead_writer_is_recovered_at_once_whatever_anybody_closed() {
-    alone("a_dead_writer_is_recovered_at_once_whatever_anybody_closed", || {
+fn a_dead_writer_is_recovered_at_once_after_any_change_of_descriptors() {
+    alone("a_dead_writer_is_recovered_at_once_after_any_change_of_descriptors", || {
         for (name_of_change, change) in CHANGES_OF_DESCRIPTORS {
             let name = Named::new();
             let geometry = geometry(8, LEN as u64, 0, 4);
             let store = Store::create(&name.0, &config(geometry, Scrub::Hybrid)).unwrap();
             store.writer().unwrap().set("key", &value("key", 0, LEN)).unwrap();
-            // The one who asks has closed everything as well.
+            // The asking process has closed everything as well.
             let asker = Forked::new(|| {
                 let store = Store::open(&name.0).unwrap();
                 let mut writer = store.writer().unwrap();
@@ -174,7 +174,7 @@ fn a_file_of_the_programs_own_is_neither_locked_nor_closed() {
     });
 }
 
-/// Whether anybody has locked any byte of a file, the asker excepted.
+/// Tells whether another open file description has locked any byte of a file.
 fn is_locked(path: &std::path::Path) -> bool {
     let file = File::options().read(true).write(true).open(path).unwrap();
     let mut question = libc::flock {
@@ -190,7 +190,7 @@ fn is_locked(path: &std::path::Path) -> bool {
     libc::c_int::from(question.l_type) != libc::F_UNLCK
 }
 
-/// Opens a file for reading, and locks every byte of it as far as one may who only reads.
+/// Opens a file for reading, and locks every byte of it with a read lock.
 fn lock_all(path: &std::path::Path) -> File {
     let reader = File::open(path).unwrap();
     let request = libc::flock {
@@ -281,7 +281,7 @@ fn one_to_whom_the_descriptor_was_passed_writes_without_rights_to_the_file() {
         child.join();
         writer.set("k", b"v").unwrap();
         assert_eq!(store.get_vec("child").unwrap(), b"x");
-        // Nobody is left in the way.
+        // All other writer ids are free.
         let _all = [(); 3].map(|()| store.writer().unwrap());
     });
 }
@@ -363,7 +363,7 @@ fn copies_and_files_of_a_machine_that_was_switched_off_have_no_owners() {
     let mut writer = copied.writer().unwrap();
     writer.set("k", b"v").unwrap();
     let _other = again.writer().unwrap();
-    // To open a store that others have open frees nobody's writer id.
+    // Opening a store that others have open frees no writer id.
     let third = Store::open(&splinter::Location::file(&copy)).unwrap();
     assert!(matches!(third.writer(), Err(StoreError::TooManyWriters { max_writers: 2 })));
     assert!(matches!(

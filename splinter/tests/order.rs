@@ -28,12 +28,12 @@ impl Plain {
     }
 
     fn write(&self, round: usize, value: u64) {
-        // SAFETY: nobody reads the cell before the change of this round.
+        // SAFETY: no thread reads the cell before the change of this round.
         unsafe { *self.0[round].get() = value };
     }
 
     fn read(&self, round: usize) -> u64 {
-        // SAFETY: the change of this round was seen, and nobody writes the cell again.
+        // SAFETY: the change of this round was seen, and no thread writes the cell again.
         unsafe { *self.0[round].get() }
     }
 }
@@ -59,7 +59,7 @@ fn hands_over(store: &Store, mut change: impl FnMut(&mut Writer, u64) + Send, mu
                 assert_eq!(plain.read(round), round as u64 + 7);
             }
             seen = seen.max(now);
-            assert!(start.elapsed() < Duration::from_secs(60), "changes that nobody sees");
+            assert!(start.elapsed() < Duration::from_secs(60), "changes that no watcher sees");
             thread::yield_now();
         }
     });

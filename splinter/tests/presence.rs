@@ -138,7 +138,7 @@ fn a_death_that_the_kernel_did_not_mark_is_found_by_a_waiter() {
             if writer.set("key", &body) != Err(Error::Again) {
                 return false;
             }
-            // Nobody marked the death, so the claim looks alive, until a caller that waits asks the kernel.
+            // No process marked the death, so the claim looks alive, until a caller that waits asks the kernel.
             assert_eq!(writer.set("key", &body), Err(Error::Again));
             let late = Instant::now() + Duration::from_secs(60);
             store.poll_after("key", store.epoch("key").unwrap(), Some(late)).unwrap();

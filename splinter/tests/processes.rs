@@ -132,7 +132,7 @@ fn a_process_that_may_only_read_sees_whole_values_and_gets_no_writer() {
 #[test]
 fn an_anonymous_store_is_passed_on_as_a_descriptor() {
     if let Some(number) = argument() {
-        // SAFETY: the parent left this descriptor open for this process, and nobody else uses it.
+        // SAFETY: the parent left this descriptor open for this process, and nothing else uses it.
         let fd = unsafe { OwnedFd::from_raw_fd(number.parse().unwrap()) };
         let store = Store::from_fd(fd).unwrap();
         assert_eq!(store.get_vec("from the parent").unwrap(), b"1");

@@ -33,7 +33,7 @@ fn a_quiet_change_signals_no_group_but_the_whole_store_and_polls() {
                     assert_ne!(poller.join().unwrap(), Err(Error::TimedOut), "{name}");
                 });
                 assert_eq!(counts(&store), before, "{name}");
-                assert!(!drain(&mut all).is_empty(), "{name}: who watches all hears of it");
+                assert!(!drain(&mut all).is_empty(), "{name}: the watcher of all keys hears of it");
             }
         }
     }

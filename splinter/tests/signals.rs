@@ -163,7 +163,7 @@ fn labels_lead_to_groups_old_and_new_ones() {
 
 #[test]
 fn routes_go_with_the_key() {
-    // Invariant 14: whatever key the slot serves next, it tells nobody.
+    // Invariant 14: the slot's next key notifies no watcher of the last one's groups.
     for scrub in Scrub::ALL {
         let (store, mut writer) = grouped(scrub);
         let slot = store.resolve(KEY).unwrap();
@@ -408,7 +408,7 @@ fn a_watcher_of_the_whole_store_misses_nothing_silently_when_the_watch_ends() {
             (0..ahead).for_each(|_| writer.set(KEY, b"").unwrap());
             let mut is_complete = drain(&mut watcher).len() == ahead;
             (0..64).for_each(|_| writer.set(KEY, b"").unwrap());
-            // Perhaps nobody tells of this one.
+            // The watcher may get no notification of this one.
             writer.set("last", b"").unwrap();
             match revived_by {
                 "another" => drop(store.watch_all().unwrap()),

@@ -147,7 +147,7 @@ fn waits_end_with_a_change_or_at_their_deadline_in_a_storm_of_signals() {
             scope.spawn(move || {
                 for round in 0..ROUNDS {
                     change(&mut writer, round);
-                    // Nobody is to lag: what is tested is that nothing is lost.
+                    // No watcher may lag: this tests that nothing is lost.
                     let all = (round + 1) * CHANGES;
                     wait_until("all hear", || heard.iter().all(|count| count.load(Relaxed) >= all));
                 }

@@ -41,7 +41,7 @@ fn reads_never_mix_generations() {
                 let (store, done, seen) = (&store, &done, &seen);
                 scope.spawn(move || {
                     let mut writer = store.writer().unwrap();
-                    // At least so often, and until somebody has read; not for ever.
+                    // At least so often, and until a reader has read; not for ever.
                     let is_over = |round| round >= rounds(1_500) && seen.load(Relaxed) > 0;
                     for round in (0..100_000).take_while(|round| !is_over(*round)) {
                         set(&mut writer, "base", &orders("base", round * 4 + thread, 5)).unwrap();

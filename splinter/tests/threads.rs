@@ -41,7 +41,7 @@ fn reads_are_whole_whatever_the_length() {
                 scope.spawn(move || {
                     let mut writer = store.writer().unwrap();
                     let mut rng = Rng(number);
-                    // At least so often, and until somebody has read; not for ever.
+                    // At least so often, and until a reader has read; not for ever.
                     let is_over = |round| round >= rounds(4_000) && read.load(Relaxed);
                     for round in (0..1 << 20).take_while(|round| !is_over(*round)) {
                         let body = value("key", round << 8 | number, *rng.pick(&lens));

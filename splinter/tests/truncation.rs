@@ -51,8 +51,8 @@ fn both(test: &str, check: impl Fn(&Location, &Path)) {
 }
 
 #[test]
-fn who_reads_what_was_cut_off_ends_by_sigbus_and_others_go_on() {
-    both("who_reads_what_was_cut_off_ends_by_sigbus_and_others_go_on", |location, path| {
+fn a_reader_of_truncated_bytes_ends_by_sigbus_and_others_go_on() {
+    both("a_reader_of_truncated_bytes_ends_by_sigbus_and_others_go_on", |location, path| {
         let (store, directory) = (fill(location), Folder::new());
         let other = fill(&Location::file(directory.join("other")));
         let raw = Raw::new(&store);
@@ -79,8 +79,8 @@ fn who_reads_what_was_cut_off_ends_by_sigbus_and_others_go_on() {
 }
 
 #[test]
-fn a_writer_amid_its_work_ends_by_sigbus_and_others_of_its_stores_go_on() {
-    both("a_writer_amid_its_work_ends_by_sigbus_and_others_of_its_stores_go_on", |location, path| {
+fn a_writer_at_work_ends_by_sigbus_and_others_of_its_stores_go_on() {
+    both("a_writer_at_work_ends_by_sigbus_and_others_of_its_stores_go_on", |location, path| {
         let (store, directory) = (fill(location), Folder::new());
         let other = fill(&Location::file(directory.join("other")));
         ends_by_sigbus(|| {
@@ -97,8 +97,8 @@ fn a_writer_amid_its_work_ends_by_sigbus_and_others_of_its_stores_go_on() {
 }
 
 #[test]
-fn whatever_asks_the_kernel_refuses_a_store_that_was_cut_short() {
-    both("whatever_asks_the_kernel_refuses_a_store_that_was_cut_short", |location, path| {
+fn calls_that_ask_the_kernel_refuse_a_store_that_was_cut_short() {
+    both("calls_that_ask_the_kernel_refuse_a_store_that_was_cut_short", |location, path| {
         let store = fill(location);
         store.bids().claim(7, BidTerms::default()).unwrap();
         let advise = || store.bids().advise(7, 0..4096, Advice::WillNeed, Patience::Defer);

@@ -49,13 +49,13 @@ fn a_poll_ends_at_its_deadline_however_long_the_tuning_spins() {
 
 #[test]
 fn a_spinning_watcher_learns_that_the_watch_of_the_whole_store_ended() {
-    // Invariant 14: nothing is put in the ring any more, which is all that who spins looks at each time.
+    // Invariant 14: nothing is put in the ring any more, and the ring is the only thing a spinning watcher reads.
     alone("a_spinning_watcher_learns_that_the_watch_of_the_whole_store_ended", || {
         let (store, mut writer) = grouped(Scrub::Hybrid);
         let mut watcher = store.watch_all().unwrap();
         watcher.set_spin(Duration::MAX);
         assert_eq!(watcher.try_next(), Ok(None));
-        // As a writer leaves the flags that found nobody reading and was held up before it said so.
+        // The flags as a writer leaves them if it found no reader and stopped before it announced that.
         let file = File::from(store.fd().try_clone_to_owned().unwrap());
         let mut flags = [0];
         file.read_exact_at(&mut flags, FLAGS_AT).unwrap();
@@ -69,9 +69,9 @@ fn a_spinning_watcher_learns_that_the_watch_of_the_whole_store_ended() {
 }
 
 #[test]
-fn who_may_only_read_hears_as_well() {
+fn a_read_only_store_is_notified_as_well() {
     // Invariants 6 and 14.
-    alone("who_may_only_read_hears_as_well", || {
+    alone("a_read_only_store_is_notified_as_well", || {
         let name = Named::new();
         let store = Store::create(&name.0, &config(geometry(8, 8, 0, 2), Scrub::Full)).unwrap();
         let mut writer = store.writer().unwrap();

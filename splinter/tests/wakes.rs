@@ -168,9 +168,9 @@ fn a_writer_makes_no_system_call_while_nobody_sleeps() {
 }
 
 #[test]
-fn a_writer_makes_one_system_call_for_those_who_sleep_and_none_for_the_dead() {
+fn a_writer_makes_one_system_call_for_all_sleepers_and_none_for_the_dead() {
     // Invariant 14.
-    alone("a_writer_makes_one_system_call_for_those_who_sleep_and_none_for_the_dead", || {
+    alone("a_writer_makes_one_system_call_for_all_sleepers_and_none_for_the_dead", || {
         let store = store(geometry(16, 64, 0, 4));
         prepare(&store);
         store.writer().unwrap().set_u64("number", 0).unwrap();
@@ -209,9 +209,9 @@ fn a_writer_makes_one_system_call_for_those_who_sleep_and_none_for_the_dead() {
 }
 
 #[test]
-fn a_writer_makes_one_system_call_for_those_who_poll_and_none_for_the_dead() {
+fn a_writer_makes_one_system_call_for_all_pollers_and_none_for_the_dead() {
     // Invariants 6 and 14.
-    alone("a_writer_makes_one_system_call_for_those_who_poll_and_none_for_the_dead", || {
+    alone("a_writer_makes_one_system_call_for_all_pollers_and_none_for_the_dead", || {
         let store = store(geometry(16, 64, 0, 4));
         store.writer().unwrap().set(KEY, b"1").unwrap();
         let seen = shared_words(2);

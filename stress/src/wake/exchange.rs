@@ -11,7 +11,7 @@ use splinter_harness::ping_pong::{Link, RoundTrips, answer};
 /// Messages to and fro before the first that counts.
 const UNCOUNTED: u64 = 4;
 /// How long a message is held back so that the other is asleep, in nanoseconds: several times as
-/// long as anybody spins before.
+/// long as any waiter spins before.
 const PAUSE_NS: f64 = 60e3;
 /// Messages to and fro that are timed together where one alone is too short for the clock.
 const TOGETHER: u64 = 16;

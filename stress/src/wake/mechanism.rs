@@ -53,7 +53,7 @@ pub(crate) struct Spec {
     pub name: &'static str,
     /// How it waits.
     pub style: Style,
-    /// What it is held against; none for what is itself a limit.
+    /// What it is compared with; none if it is a limit itself.
     pub limit: Option<Mechanism>,
     /// How often the limit it may take.
     pub target: Option<f64>,
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn one_processor_is_enough_for_those_who_sleep() {
+    fn one_processor_is_enough_for_sleeping_threads() {
         let there =
             |situation: Situation, mechanism, processors| situation.excludes(mechanism, processors).is_none();
         assert!(there(Situation::Same, Mechanism::Watcher, 1));

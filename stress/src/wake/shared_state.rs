@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::{Duration, Instant};
 
-/// How long anybody waits for anybody: what takes longer never comes.
+/// How long one process waits for another; a message that takes longer counts as lost.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// Watchers that one write is to wake, and the processes that they are in.
 pub(crate) const WAITERS: usize = 31;
@@ -45,7 +45,7 @@ pub(crate) enum Word {
     /// How often the responder slept, and on which processor it ran, plus one.
     Sleeps,
     Observed,
-    /// Not zero when nobody is to wait for anything any more.
+    /// Not zero once all waits are to end.
     Abandoned,
     /// The words of the mechanisms without a store.
     Ping,
@@ -127,7 +127,7 @@ impl SharedState {
         self.word(word).store(value, Release);
     }
 
-    /// Changes a word and wakes those who sleep on it.
+    /// Changes a word and wakes the threads that sleep on it.
     pub(crate) fn set_and_wake(&self, word: Word, value: u64) {
         store_and_wake(self.word(word), value);
     }

@@ -56,7 +56,7 @@ pub fn is_left(location: &Location) -> bool {
     Path::new(&location.to_string()).symlink_metadata().is_ok()
 }
 
-/// Has the superuser become somebody who is not. Others are that already.
+/// Drops root privileges; no effect for other users.
 pub fn become_nobody() {
     if geteuid().is_root() {
         let (user, group) = (Uid::from_raw(65_534), Gid::from_raw(65_534));

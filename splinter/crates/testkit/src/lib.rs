@@ -25,7 +25,7 @@
 //! | [`signals`] | a key in some groups, and every way to change it |
 //! | [`wait`] | waits that have a limit |
 //! | [`process`] | forked children, and tests that run alone in a process |
-//! | [`kills`], [`trace`] | writers that are killed or stopped amid a write; children that are stopped at each instruction |
+//! | [`kills`], [`trace`] | writers killed or stopped during a write; children that are stopped at each instruction |
 //! | [`faults`] | limits, and small file systems |
 //! | [`program`] | programs that run to their end, and their refusals |
 //! | [`confined`] | programs on a kernel with many processors, on small file systems, or without `/proc` |

@@ -203,7 +203,7 @@ impl Model {
     /// Returns the state of a key.
     ///
     /// # Errors
-    /// [`Error::NotFound`], and those of what can be no key.
+    /// [`Error::NotFound`], and those of invalid keys.
     pub fn get(&self, key: &[u8]) -> Result<&Entry, Error> {
         check_key(key)?;
         self.entries.get(key).ok_or(Error::NotFound)
@@ -335,7 +335,7 @@ impl Model {
     }
 }
 
-/// Refuses what can be no key.
+/// Refuses invalid keys.
 fn check_key(key: &[u8]) -> Result<(), Error> {
     match key.len() {
         0 => Err(Error::KeyEmpty),
@@ -348,7 +348,7 @@ fn check_key(key: &[u8]) -> Result<(), Error> {
 /// Returns the keys of the first orders of a tandem.
 ///
 /// # Errors
-/// [`Error::BadOrders`], and those of what can be no key.
+/// [`Error::BadOrders`], and those of invalid keys.
 pub fn names(base: &[u8], orders: usize) -> Result<Vec<Vec<u8>>, Error> {
     if !(1..=MAX_ORDERS).contains(&orders) {
         return Err(Error::BadOrders);

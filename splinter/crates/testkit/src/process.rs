@@ -83,7 +83,7 @@ impl Forked {
         assert!(status.success(), "a child ended with {status}");
     }
 
-    /// Waits for the end, whatever it is.
+    /// Waits until the process ends in any way.
     pub fn end(&mut self) -> ExitStatus {
         self.reap(0)
     }
@@ -140,7 +140,7 @@ impl Drop for Forked {
     }
 }
 
-/// Tells whether a thread sleeps until somebody wakes it, or a while passes: the kernel says so.
+/// Asks the kernel whether a thread sleeps until another wakes it, or until a timeout.
 pub fn is_asleep(process: libc::pid_t, thread: libc::pid_t) -> bool {
     let call = std::fs::read_to_string(format!("/proc/{process}/task/{thread}/syscall"));
     let sleeps = [libc::SYS_futex, libc::SYS_epoll_wait].map(|number| number.to_string());

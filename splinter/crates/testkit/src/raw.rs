@@ -104,7 +104,7 @@ impl Raw {
         [self.bytes(at, len), self.bytes(at + len, len)]
     }
 
-    /// Tells whether somebody holds one of the first `slots` slots, or died with it.
+    /// Tells whether a writer, living or dead, holds one of the first `slots` slots.
     pub fn is_any_claimed(&self, slots: u64) -> bool {
         let records = self.bytes(self.slots_at, slots * self.slot_stride);
         records.chunks(self.slot_stride as usize).any(|record| record[1] & 1 << 5 != 0)

@@ -5,7 +5,7 @@
 
 use crate::process::Forked;
 
-/// A traced child, stopped whenever nobody waits for it here.
+/// A traced child, stopped except while the parent waits for it.
 pub struct Traced(Forked);
 
 impl Traced {
