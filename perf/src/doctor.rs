@@ -8,9 +8,8 @@ use crate::unit::Unit;
 use serde::{Deserialize, Serialize};
 use splinter_harness::clock_cost::ClockCost;
 use splinter_harness::counters;
-use splinter_harness::disturbance::disturbed;
+use splinter_harness::disturbance::{ProcessorUse, Usage, disturbed};
 use splinter_harness::environment::Environment;
-use splinter_harness::environment::Taken;
 use splinter_harness::environment::load_average;
 use splinter_harness::machine::sysfs::text as read;
 use splinter_harness::table::headed;
@@ -77,9 +76,9 @@ impl Doctor {
     #[must_use]
     pub fn examine() -> Self {
         let mut environment = Environment::read();
-        let taken = Taken::from_now();
+        let usage = Usage::now(&ProcessorUse::ALL);
         std::thread::sleep(WATCH);
-        taken.note(&mut environment);
+        usage.note(&mut environment);
         let clock_source = read("/sys/devices/system/clocksource/clocksource0/current_clocksource");
         let checks = vec![
             load(load_average(), environment.processors),

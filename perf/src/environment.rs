@@ -3,23 +3,26 @@
 
 use crate::clock;
 use crate::doctor::Doctor;
-use splinter_harness::disturbance::RoundWatch;
+use splinter_harness::disturbance::{ProcessorUse, RoundWatch, Usage};
 use splinter_harness::environment::Environment;
-use splinter_harness::environment::Taken;
 
 /// The environment as far as it is known before a measurement. [`complete`](Self::complete) has the rest.
 #[derive(Clone, Debug)]
 pub struct EnvironmentWatch {
     environment: Environment,
     doctor: Doctor,
-    taken: Taken,
+    usage: Usage,
 }
 
 impl EnvironmentWatch {
-    /// Reads what can be known before.
+    /// Reads what can be known before. What disturbs is judged over all processors, unless rounds are watched.
     #[must_use]
     pub fn start() -> Self {
-        Self { doctor: Doctor::examine(), environment: Environment::read(), taken: Taken::from_now() }
+        Self {
+            doctor: Doctor::examine(),
+            environment: Environment::read(),
+            usage: Usage::now(&ProcessorUse::ALL),
+        }
     }
 
     /// Returns what is known before.
@@ -46,7 +49,7 @@ impl EnvironmentWatch {
     /// time-stamp counter.
     #[must_use]
     pub fn complete(mut self) -> Environment {
-        self.taken.note(&mut self.environment);
+        self.usage.note(&mut self.environment);
         self.environment.tsc_ghz = 1.0 / clock::ns_per_cycle();
         self.environment
     }

@@ -23,7 +23,8 @@ use crate::workers::RunningWorkers;
 use crate::workload::Workload;
 use splinter_harness::clock_cost::ClockCost;
 use splinter_harness::cycles::{clock_step, cycle_ns};
-use splinter_harness::environment::{Environment, Taken, available_memory};
+use splinter_harness::disturbance::Usage;
+use splinter_harness::environment::{Environment, available_memory};
 use splinter_harness::error::RunError;
 use splinter_harness::interrupt;
 use splinter_harness::machine::Machine;
@@ -143,7 +144,7 @@ pub(crate) fn run_on(
     // Warm up, measure, stop.
     let mut warmup = (Duration::ZERO, "none", None);
     let (mut started, mut measured) = (SystemTime::now(), Duration::ZERO);
-    let taken = Taken::from_now().keeping_busy(plan.kept_busy(workload));
+    let usage = Usage::now(&plan.uses(workload));
     if in_place && !interrupted {
         progress.step("warming up");
         warmup = warm_up(workload, &shared, &mut workers);
@@ -151,7 +152,7 @@ pub(crate) fn run_on(
         measured = measure(workload, &shared, &mut workers, progress);
         interrupted = interrupt::requested();
     }
-    taken.note(&mut environment);
+    usage.note(&mut environment);
     progress.step("stopping workers");
     let reports = workers.stop();
 

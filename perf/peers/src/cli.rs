@@ -6,7 +6,7 @@ use crate::{board, library, lmdb, maps, servers, splinters, table};
 use clap::Parser;
 use splinter_harness::clock_cost::ClockCost;
 use splinter_harness::console;
-use splinter_harness::disturbance::RoundWatch;
+use splinter_harness::disturbance::{ProcessorUse, RoundWatch};
 use splinter_harness::files::{as_json, write_file};
 use splinter_harness::interrupt;
 use splinter_harness::progress::Line;
@@ -79,7 +79,7 @@ fn run(options: &PeersOptions) -> Result<ExitCode, String> {
     let (plan, makes) = (plan(options), makes(options));
     interrupt::watch();
     let watch = EnvironmentWatch::start();
-    let mut rounds = RoundWatch::start(options.again);
+    let mut rounds = RoundWatch::start(options.again, &ProcessorUse::ALL);
     let environment = watch.before().clone();
     let processors = environment.processors;
     let mut found = Comparison {
@@ -98,7 +98,9 @@ fn run(options: &PeersOptions) -> Result<ExitCode, String> {
         if interrupt::requested() {
             break;
         }
-        let library = |path: &PathBuf| library::library(path, &load.workload(&plan, processors));
+        let workload = load.workload(&plan, processors);
+        rounds.now_using(&ProcessorUse::up_to(workload.operators() as usize));
+        let library = |path: &PathBuf| library::library(path, &workload);
         let more: Vec<Result<Contender, String>> = options.peer_library.iter().map(library).collect();
         found.cells.push(compare(
             load,

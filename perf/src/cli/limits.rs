@@ -10,7 +10,7 @@ use crate::micro::record::{LimitsRecord, Measured};
 use crate::micro::table;
 use crate::pinning;
 use clap::Args;
-use splinter_harness::disturbance::RoundWatch;
+use splinter_harness::disturbance::{ProcessorUse, RoundWatch};
 use splinter_harness::environment::settle;
 use splinter_harness::interrupt;
 use splinter_harness::machine::source::this_machine;
@@ -48,7 +48,8 @@ pub(super) fn run(options: &Options) -> Outcome {
         return Err(format!("--only matches no limit; the limits are: {names}, {cores}, {nodes}").into());
     }
     let environment = EnvironmentWatch::start();
-    let mut watch = RoundWatch::start(options.again);
+    // A thread at a time works, or a pair that hands a cache line or a byte to and fro.
+    let mut watch = RoundWatch::start(options.again, &ProcessorUse::up_to(2));
     let method = options.method()?;
     let setup = Setup { caches: Caches::read(), budget: method.sample(), seed: options.seed };
 

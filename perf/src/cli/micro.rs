@@ -12,7 +12,7 @@ use crate::micro::{self, table};
 use crate::pinning;
 use clap::Args;
 use splinter::Profile;
-use splinter_harness::disturbance::RoundWatch;
+use splinter_harness::disturbance::{ProcessorUse, RoundWatch};
 use splinter_harness::environment::load_average;
 use splinter_harness::interrupt;
 use splinter_harness::program::{Outcome, print_record};
@@ -54,7 +54,8 @@ pub(super) fn run(options: &Options) -> Outcome {
         loaded.map_err(|error| error.to_string())?;
     }
     let environment = EnvironmentWatch::start();
-    let mut watch = RoundWatch::start(rounds.again);
+    // Nearly all rows have one thread, a few limits two; the crowds are a small part of a round.
+    let mut watch = RoundWatch::start(rounds.again, &ProcessorUse::up_to(2));
     let method = rounds.method()?;
     let scope = Scope {
         budget: method.sample(),

@@ -228,7 +228,7 @@ fn chase(name: &'static str, bytes: u64, kind: PageKind, setup: &Setup) -> Resul
 mod tests {
     use super::{Limit, Probe, Setup};
     use crate::caches::Caches;
-    use splinter_harness::disturbance::RoundWatch;
+    use splinter_harness::disturbance::{ProcessorUse, RoundWatch};
     use splinter_harness::progress::Silent;
     use splinter_harness::sampler::{Schedule, Series, run};
     use std::collections::HashSet;
@@ -236,7 +236,7 @@ mod tests {
 
     fn sampled(probes: &mut [Probe<'_>], rounds: u32) -> Vec<Series> {
         let schedule = Schedule { rounds, seed: 1, warm_up: rounds > 1 };
-        run(probes, &schedule, &mut RoundWatch::start(0), &mut Silent)
+        run(probes, &schedule, &mut RoundWatch::start(0, &ProcessorUse::ALL), &mut Silent)
     }
 
     #[test]

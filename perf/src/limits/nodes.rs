@@ -248,7 +248,7 @@ mod tests {
     use super::{Kind, Machine, Matrices, Pair, Series, pairs, probes_over};
     use crate::caches::Caches;
     use crate::limits::Setup;
-    use splinter_harness::disturbance::RoundWatch;
+    use splinter_harness::disturbance::{ProcessorUse, RoundWatch};
     use splinter_harness::machine::MachineNode;
     use splinter_harness::progress::Silent;
     use splinter_harness::sampler::{Schedule, run};
@@ -310,7 +310,8 @@ mod tests {
         for probe in probes_over(&[own], &this, &setup, 4 << 20) {
             let mut probe = [probe.unwrap()];
             let schedule = Schedule { rounds: 1, seed: 1, warm_up: false };
-            let series = run(&mut probe, &schedule, &mut RoundWatch::start(0), &mut Silent);
+            let series =
+                run(&mut probe, &schedule, &mut RoundWatch::start(0, &ProcessorUse::ALL), &mut Silent);
             assert_eq!(series[0].error, None);
             assert!(series[0].summary().unwrap().min > 0.0);
         }

@@ -9,7 +9,7 @@ use crate::clock::ns_per_op;
 use crate::limits::{Limit, Setup, plausible};
 use crate::micro::chain::Chain;
 use crate::pinning;
-use splinter_harness::disturbance::RoundWatch;
+use splinter_harness::disturbance::{ProcessorUse, RoundWatch};
 use splinter_harness::environment::Environment;
 use splinter_harness::interrupt;
 use splinter_harness::progress::Line;
@@ -37,6 +37,9 @@ const WAYS: [&str; 3] = ["watcher, asleep", "poll, asleep", "descriptor, io_urin
 /// How far the ways may lie from the kernel's own where the suite sets no target of its own.
 const TARGET: f64 = 1.15;
 
+/// What costs and wakes use: a thread, or a pair of them that hand something to each other.
+const PAIR: ProcessorUse = ProcessorUse::up_to(2);
+
 /// This machine.
 #[derive(Debug)]
 pub struct ThisMachine<'a> {
@@ -57,7 +60,7 @@ impl<'a> ThisMachine<'a> {
             plan,
             has,
             caches: Caches::read(),
-            rounds: RoundWatch::start(again),
+            rounds: RoundWatch::start(again, &PAIR),
             line: Line::new("reproduce"),
         }
     }
@@ -77,6 +80,7 @@ impl Executor for ThisMachine<'_> {
     fn run(&mut self, what: &str, workload: &Workload) -> Result<Run, String> {
         self.line = Line::new(what);
         let line = &mut self.line;
+        self.rounds.now_using(&ProcessorUse::up_to(workload.operators() as usize));
         let record = self.rounds.run(|| splinter_stress::run(workload, line));
         Ok(Run::of(&record.map_err(|error| error.to_string())?))
     }
@@ -84,6 +88,7 @@ impl Executor for ThisMachine<'_> {
     fn costs(&mut self) -> Result<(Costs, Implausible), String> {
         self.line = Line::new("single operations");
         let (plan, caches) = (self.plan, self.caches.clone());
+        self.rounds.now_using(&PAIR);
         let (rounds, line) = (&mut self.rounds, &mut self.line);
         // On a thread of its own: what is pinned stays so, and workers must find all processors.
         let costs = pinning::apart(|| costs(plan, caches, rounds, line));
@@ -102,6 +107,7 @@ impl Executor for ThisMachine<'_> {
             seed: self.plan.seed,
         };
         let line = &mut self.line;
+        self.rounds.now_using(&PAIR);
         let record = self.rounds.run(|| {
             pinning::apart(|| splinter_stress::wake(&plan, line))?.map_err(|error| error.to_string())
         })?;

@@ -3,7 +3,7 @@
 use super::objective::Trial;
 use super::search::{Executor, Step, Stop};
 use super::space::{Candidate, Site};
-use splinter_harness::disturbance::RoundWatch;
+use splinter_harness::disturbance::{ProcessorUse, RoundWatch};
 use splinter_harness::environment::Environment;
 use splinter_harness::interrupt;
 use splinter_harness::progress::Line;
@@ -30,7 +30,13 @@ impl<'a> ThisMachine<'a> {
     /// Prepares to run candidates of a workload. At most `again` disturbed runs are run again.
     #[must_use]
     pub fn new(base: &'a Workload, again: u32) -> Self {
-        Self { base, rounds: RoundWatch::start(again), line: Line::new("tune"), began: Instant::now() }
+        let processors = ProcessorUse::up_to(base.operators() as usize);
+        Self {
+            base,
+            rounds: RoundWatch::start(again, &processors),
+            line: Line::new("tune"),
+            began: Instant::now(),
+        }
     }
 
     /// Returns what disturbed the runs that count.

@@ -3,9 +3,9 @@
 
 use crate::affinity;
 use crate::counters;
-use crate::cpu_quota::{CpuQuota, Groups};
+use crate::cpu_quota::{CpuQuota, QuotaGroups};
 use crate::cpulist;
-use crate::disturbance::{Disturbance, Usage, disturbed};
+use crate::disturbance::{Disturbance, disturbed};
 use crate::machine::MachineNode;
 use crate::machine::sysfs;
 use crate::memory;
@@ -165,29 +165,6 @@ impl Build {
     }
 }
 
-/// What was taken of the processors since some moment, by the hypervisor, control groups and other processes.
-#[derive(Clone, Debug)]
-pub struct Taken(Usage);
-
-impl Taken {
-    /// Begins to count.
-    #[must_use]
-    pub fn from_now() -> Self {
-        Self(Usage::now())
-    }
-
-    /// Judges a measurement that can keep only so many processors busy.
-    #[must_use]
-    pub fn keeping_busy(self, processors: usize) -> Self {
-        Self(self.0.keeping_busy(processors))
-    }
-
-    /// Writes down what was taken since.
-    pub fn note(&self, environment: &mut Environment) {
-        (environment.steal_ms, environment.cpu_quota, environment.disturbances) = self.0.since();
-    }
-}
-
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
 fn is_zero(count: &u32) -> bool {
     *count == 0
@@ -195,7 +172,7 @@ fn is_zero(count: &u32) -> bool {
 
 /// Returns the least quota of this process, before it did anything.
 fn quota() -> Option<CpuQuota> {
-    let groups = Groups::read();
+    let groups = QuotaGroups::read();
     groups.since(&groups)
 }
 

@@ -266,6 +266,7 @@ pub fn run<S>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disturbance::ProcessorUse;
     use crate::progress::Silent;
 
     const SCHEDULE: Schedule = Schedule { rounds: 8, seed: 1, warm_up: false };
@@ -429,7 +430,7 @@ mod tests {
             Probe::new("none", || Err("no memory".to_owned())),
         ];
         assert_eq!(probes[0].name(), "one");
-        let found = run(&mut probes, &SCHEDULE, &mut RoundWatch::start(0), &mut Silent);
+        let found = run(&mut probes, &SCHEDULE, &mut RoundWatch::start(0, &ProcessorUse::ALL), &mut Silent);
         assert_eq!(found[0].samples, [Some([1.0, -1.0]); 8]);
         assert_eq!(found[0].note.as_deref(), Some("on one line"));
         assert_eq!(found[1].error.as_deref(), Some("no memory"));

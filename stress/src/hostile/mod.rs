@@ -23,7 +23,7 @@ use guard_pages::GuardPages;
 use nix::unistd::Pid;
 use shared_state::HostileState;
 use splinter::{Config, Error, Geometry, Scrub, Store};
-use splinter_harness::environment::Taken;
+use splinter_harness::disturbance::{ProcessorUse, Usage};
 use splinter_harness::error::RunError;
 use splinter_harness::forked::{End, Forked, PANICKED};
 use splinter_harness::interrupt;
@@ -62,7 +62,8 @@ const INJECTOR: u64 = u64::MAX;
 pub fn hostile(plan: &HostilePlan, progress: &mut dyn Progress) -> Result<HostileRecord, RunError> {
     plan.validate().map_err(RunError::Usage)?;
     let mut record = HostileRecord::new(plan);
-    let (clock, taken) = (Instant::now(), Taken::from_now());
+    let clock = Instant::now();
+    let usage = Usage::now(&ProcessorUse::up_to(plan.workers as usize));
     let scratch = Scratch::new().map_err(RunError::Failed)?;
     let span = Duration::from_millis(plan.duration_ms) / GEOMETRIES.len() as u32;
     for (round, geometry) in GEOMETRIES.into_iter().enumerate() {
@@ -75,7 +76,7 @@ pub fn hostile(plan: &HostilePlan, progress: &mut dyn Progress) -> Result<Hostil
         }
     }
     progress.done();
-    Ok(record.finish(&taken, clock.elapsed(), interrupt::requested()))
+    Ok(record.finish(&usage, clock.elapsed(), interrupt::requested()))
 }
 
 /// A folder for files, removed with its content when dropped. It lies in memory if possible: a disk that is slow for some

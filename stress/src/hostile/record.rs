@@ -4,7 +4,8 @@ use super::calls::CALLS;
 use super::shared_state::HostileState;
 use super::target::Target;
 use serde::{Deserialize, Serialize};
-use splinter_harness::environment::{Environment, Taken};
+use splinter_harness::disturbance::Usage;
+use splinter_harness::environment::Environment;
 use splinter_harness::verdict::SCHEMA_VERSION;
 use splinter_harness::verdict::Verdict;
 use std::collections::BTreeMap;
@@ -171,7 +172,7 @@ impl HostileRecord {
     }
 
     /// Ends the record with a verdict.
-    pub(super) fn finish(mut self, taken: &Taken, took: Duration, interrupted: bool) -> Self {
+    pub(super) fn finish(mut self, usage: &Usage, took: Duration, interrupted: bool) -> Self {
         let gaps = self.gaps();
         self.verdict = match () {
             () if self.crashes + self.hangs + self.panics + self.out_of_bounds > 0 => Verdict::Fail,
@@ -185,7 +186,7 @@ impl HostileRecord {
         if interrupted {
             self.reasons.push("interrupted".to_owned());
         }
-        taken.note(&mut self.environment);
+        usage.note(&mut self.environment);
         (self.took_s, self.interrupted) = (took.as_secs_f64(), interrupted);
         self
     }
@@ -247,6 +248,7 @@ pub(crate) fn hostile_summary(record: &HostileRecord) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use splinter_harness::disturbance::ProcessorUse;
 
     fn plan() -> HostilePlan {
         HostilePlan { workers: 1, duration_ms: 1, patience_ms: 1000, targets: Target::ALL.to_vec(), seed: 1 }
@@ -256,7 +258,7 @@ mod tests {
         let mut record = HostileRecord::new(&plan());
         record.guards = 1;
         change(&mut record);
-        record.finish(&Taken::from_now(), Duration::ZERO, false)
+        record.finish(&Usage::now(&ProcessorUse::up_to(1)), Duration::ZERO, false)
     }
 
     #[test]

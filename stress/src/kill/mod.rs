@@ -21,7 +21,8 @@ use ops::{DIM, HOT, KEYS_PER_WRITER, MIXED, ORDERS, Op, OwnKey, SHARED_KEYS, SUM
 use record::{Claimed, KillTotals};
 use shared_state::{Fault, KillState, WriterState};
 use splinter::{Config, Error, Geometry, Scrub, Store, Writer, hash_key};
-use splinter_harness::environment::{Environment, Taken};
+use splinter_harness::disturbance::{ProcessorUse, Usage};
+use splinter_harness::environment::Environment;
 use splinter_harness::error::RunError;
 use splinter_harness::forked::{End, Forked, expect_progress_within};
 use splinter_harness::interrupt;
@@ -50,7 +51,8 @@ const AIM: Duration = Duration::from_millis(5);
 pub fn kill(plan: &KillPlan, progress: &mut dyn Progress) -> Result<KillRecord, RunError> {
     plan.validate().map_err(RunError::Usage)?;
     let mut environment = Environment::read();
-    let (started, clock, taken) = (SystemTime::now(), Instant::now(), Taken::from_now());
+    let (started, clock) = (SystemTime::now(), Instant::now());
+    let usage = Usage::now(&ProcessorUse::up_to((plan.writers + plan.readers) as usize));
     let mut counts = KillTotals::new();
     let total = plan.kills + plan.aimed;
     let rounds = total.div_ceil(ROUND).max(Scrub::ALL.len() as u64);
@@ -71,7 +73,7 @@ pub fn kill(plan: &KillPlan, progress: &mut dyn Progress) -> Result<KillRecord, 
     }
     nix::unistd::alarm::cancel();
     progress.done();
-    taken.note(&mut environment);
+    usage.note(&mut environment);
     Ok(counts.into_record(plan, environment, started, clock.elapsed(), interrupted))
 }
 

@@ -4,6 +4,7 @@
 use super::policy::positions;
 use crate::options::Pin;
 use crate::workload::Workload;
+use splinter_harness::disturbance::ProcessorUse;
 use splinter_harness::machine::Machine;
 
 /// The plan.
@@ -55,6 +56,13 @@ impl Plan {
     /// Returns how many processors the writers and readers can keep busy.
     pub(crate) fn kept_busy(&self, workload: &Workload) -> usize {
         self.processors.min(workload.operators() as usize)
+    }
+
+    /// Returns the processors that the workers use: theirs where all are sure to be pinned.
+    pub(crate) fn uses(&self, workload: &Workload) -> ProcessorUse {
+        let pinned: Option<Vec<usize>> = self.cpus.iter().copied().collect();
+        let pinned = pinned.filter(|_| !workload.allow_misplacement);
+        ProcessorUse { busy: self.kept_busy(workload), pinned }
     }
 
     /// Checks that every processor of the plan is one of the machine that may be used: a list names any, and the kernel
@@ -125,6 +133,17 @@ mod tests {
         let own = Workload { pin_readers: Some(Pin::PerCore), ..workload };
         let plan = planned(&own, &two_sockets(true));
         assert_eq!(plan.cpus, [0, 4, 8, 12, 0, 1, 2, 3].map(Some));
+    }
+
+    #[test]
+    fn only_pinned_workers_use_certain_processors_and_watchers_keep_none_busy() {
+        let uses = |workload: &Workload| planned(workload, &flat()).uses(workload);
+        assert_eq!(uses(&workers("none", None)), ProcessorUse::up_to(4));
+        assert_eq!(uses(&workers("0-1", Some("none"))), ProcessorUse::up_to(4));
+        let pinned = Workload { readers: 0, watchers: 2, ..workers("0-2", None) };
+        assert_eq!(uses(&pinned), ProcessorUse { busy: 2, pinned: Some(vec![0, 1, 2, 0]) });
+        let anywhere = Workload { allow_misplacement: true, ..pinned };
+        assert_eq!(uses(&anywhere), ProcessorUse::up_to(2));
     }
 
     #[test]

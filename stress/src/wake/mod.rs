@@ -36,7 +36,8 @@ use shared_state::{PATIENCE, SharedState};
 use splinter::{Config, Geometry, Store};
 use splinter_harness::affinity;
 use splinter_harness::cycles::cycle_ns;
-use splinter_harness::environment::{Environment, Taken};
+use splinter_harness::disturbance::{ProcessorUse, Usage};
+use splinter_harness::environment::Environment;
 use splinter_harness::error::RunError;
 use splinter_harness::interrupt;
 use splinter_harness::machine::sysfs;
@@ -63,10 +64,10 @@ pub fn wake(plan: &WakePlan, progress: &mut dyn Progress) -> Result<WakeRecord, 
     let failed = |what: &str, error: &dyn std::fmt::Display| RunError::Failed(format!("{what}: {error}"));
     let clock = (splinter::cycles(), Instant::now());
     let mut environment = Environment::read();
-    let taken = Taken::from_now();
     let usable: Vec<_> = sysfs::this_machine().usable().copied().collect();
     let available = policy::scatter(&usable);
     let cpus = plan.processors(&available).map_err(RunError::Usage)?;
+    let usage = Usage::now(&ProcessorUse::pinned(&cpus));
 
     progress.step("starting processes");
     // Before this process is pinned: children inherit that.
@@ -97,7 +98,7 @@ pub fn wake(plan: &WakePlan, progress: &mut dyn Progress) -> Result<WakeRecord, 
     }
     evidence.interrupted = interrupt::requested();
     drop(responder);
-    taken.note(&mut environment);
+    usage.note(&mut environment);
     environment.tsc_ghz = 1.0 / cycle_ns;
     progress.done();
     Ok(evidence.into_record(environment))
