@@ -20,7 +20,7 @@ use std::time::Duration;
 /// How long the machine is watched for other load.
 const WATCH: Duration = Duration::from_millis(300);
 
-/// The dearest clock that is still good, in nanoseconds a reading: more is a system call or an emulated device.
+/// The costliest clock that is still good, in nanoseconds a reading: more is a system call or an emulated device.
 const DEAREST_CLOCK_NS: f64 = 100.0;
 
 /// The greatest share of the last ten seconds in which threads may have waited for a processor, in percent.
@@ -34,7 +34,7 @@ pub enum Status {
     Good,
     /// Not fit.
     Bad,
-    /// Unknown: the kernel does not tell.
+    /// Unknown: not reported by the kernel.
     Unknown,
 }
 
@@ -131,7 +131,7 @@ fn check(name: &str, state: impl Into<String>, is_good: bool, remedy: &str) -> C
 fn unknown(name: &str) -> Check {
     Check {
         name: name.to_owned(),
-        state: "the kernel does not tell".to_owned(),
+        state: "not reported by the kernel".to_owned(),
         status: Status::Unknown,
         remedy: None,
     }
@@ -187,12 +187,13 @@ fn turbo(no_turbo: Option<String>, boost: Option<String>) -> Check {
 
 fn smt(active: Option<String>) -> Check {
     let Some(active) = active else {
-        return unknown("threads of a core");
+        return unknown("SMT");
     };
     let is_on = active == "1";
-    let state = if is_on { "processors share cores" } else { "a processor has a core" };
+    let state =
+        if is_on { "on: logical processors share cores" } else { "off: one logical processor per core" };
     let remedy = "echo off | sudo tee /sys/devices/system/cpu/smt/control";
-    check("threads of a core", state, !is_on, remedy)
+    check("SMT", state, !is_on, remedy)
 }
 
 fn huge_pages(policy: &str) -> Check {
@@ -207,7 +208,7 @@ fn huge_pages(policy: &str) -> Check {
     }
 }
 
-/// Returns the weaknesses of the processors that the kernel works around.
+/// Returns how many vulnerabilities of the processors the kernel mitigates.
 fn vulnerabilities() -> Option<usize> {
     let entries = fs::read_dir("/sys/devices/system/cpu/vulnerabilities").ok()?;
     let text = |entry: fs::DirEntry| fs::read_to_string(entry.path()).unwrap_or_default();
@@ -222,7 +223,7 @@ fn mitigations(command_line: &str, mitigated: Option<usize>) -> Check {
     };
     let state = match is_off {
         true => "off: calls and wakes are cheaper than on other machines".to_owned(),
-        false => format!("on, for {mitigated} weaknesses"),
+        false => format!("on, for {mitigated} vulnerabilities"),
     };
     check("mitigations", state, !is_off, "boot without mitigations=off")
 }

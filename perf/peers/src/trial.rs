@@ -107,7 +107,7 @@ pub(crate) fn compare(
     let subjects: Vec<Subject> = names.map(Subject::new).collect();
     let schedule = Schedule { rounds: plan.rounds, seed: plan.seed, warm_up: false };
     let take = &mut |step: Step<'_>| {
-        step.tell(progress);
+        step.show(progress);
         if ended() { Err(Stop::Interrupted) } else { sample(&contenders[step.subject], &workload) }
     };
     let sampled = sampler::sample(&subjects, &schedule, take, keep).series;

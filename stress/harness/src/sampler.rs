@@ -98,7 +98,7 @@ pub struct Step<'a> {
 
 impl Step<'_> {
     /// Shows the step as progress.
-    pub fn tell(self, progress: &mut dyn Progress) {
+    pub fn show(self, progress: &mut dyn Progress) {
         progress.round(self.round as usize, self.rounds as usize, self.name);
     }
 }
@@ -135,7 +135,7 @@ impl<S> Series<S> {
         self.samples.iter().flatten()
     }
 
-    /// Makes another of each sample.
+    /// Maps each sample.
     #[must_use]
     pub fn map<T>(self, make: impl FnMut(S) -> T) -> Series<T> {
         let Self { name, samples, error, note } = self;
@@ -169,7 +169,7 @@ pub struct Sampled<S> {
     pub interrupted: bool,
 }
 
-/// Runs the rounds of a schedule. `take` takes one sample, and may end all of it. `keep` hears of each round that is over, and
+/// Runs the rounds of a schedule. `take` takes one sample, and may end all of it. `keep` is called after each round, and
 /// tells whether it counts: if not, it is taken again. Round 0 is all that comes before the first, and its answer is ignored.
 pub fn sample<S>(
     subjects: &[Subject],
@@ -233,7 +233,7 @@ impl<'a, S> Probe<'a, S> {
         &self.subject.name
     }
 
-    /// Makes another of each sample.
+    /// Maps each sample.
     #[must_use]
     pub fn map<T>(mut self, mut make: impl FnMut(S) -> T + 'a) -> Probe<'a, T>
     where
@@ -254,7 +254,7 @@ pub fn run<S>(
     interrupt::watch();
     let subjects: Vec<Subject> = probes.iter().map(|probe| probe.subject.clone()).collect();
     let take = &mut |step: Step<'_>| {
-        step.tell(progress);
+        step.show(progress);
         if interrupt::requested() {
             return Err(Stop::Interrupted);
         }

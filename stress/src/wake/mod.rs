@@ -199,7 +199,7 @@ impl Measurement<'_> {
         let schedule = Schedule { rounds: self.plan.rounds, seed: self.plan.seed, warm_up: true };
         let (mut load, mut outcome, evidence) = (None, Ok(()), RefCell::new(evidence));
         let run_step = &mut |step: Step<'_>| {
-            step.tell(progress);
+            step.show(progress);
             if interrupt::requested() {
                 return Err(Stop::Interrupted);
             }
