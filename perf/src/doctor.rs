@@ -78,7 +78,7 @@ impl Doctor {
         let mut environment = Environment::read();
         let usage = Usage::now(&ProcessorUse::ALL);
         std::thread::sleep(WATCH);
-        usage.note(&mut environment);
+        environment.note(&usage);
         let clock_source = read("/sys/devices/system/clocksource/clocksource0/current_clocksource");
         let checks = vec![
             load(load_average(), environment.processors),

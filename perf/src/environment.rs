@@ -49,7 +49,7 @@ impl EnvironmentWatch {
     /// time-stamp counter.
     #[must_use]
     pub fn complete(mut self) -> Environment {
-        self.usage.note(&mut self.environment);
+        self.environment.note(&self.usage);
         self.environment.tsc_ghz = 1.0 / clock::ns_per_cycle();
         self.environment
     }

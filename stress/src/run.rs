@@ -152,7 +152,7 @@ pub(crate) fn run_on(
         measured = measure(workload, &shared, &mut workers, progress);
         interrupted = interrupt::requested();
     }
-    usage.note(&mut environment);
+    environment.note(&usage);
     progress.step("stopping workers");
     let reports = workers.stop();
 

@@ -6,8 +6,7 @@
 //! themselves. Time that other processes had is.
 
 use crate::affinity;
-use crate::cpu_quota::QuotaGroups;
-use crate::environment::Environment;
+use crate::cpu_quota::{CpuQuota, QuotaGroups};
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -209,13 +208,12 @@ impl Usage {
         Self::of(self.used.clone(), self.busy)
     }
 
-    /// Writes down what the hypervisor took of all processors since, what quotas took, and what disturbed the measurement.
-    pub fn note(&self, environment: &mut Environment) {
+    /// Returns what the hypervisor took of all processors since, in milliseconds, what quotas took, and what disturbed
+    /// the measurement.
+    pub(crate) fn outcome(&self) -> (u64, Option<CpuQuota>, Vec<Disturbance>) {
         let now = self.again();
-        environment.steal_ms =
-            now.processors.keys().map(|&number| now.processor(number, self).steal_ms).sum();
-        environment.cpu_quota = now.groups.since(&self.groups);
-        environment.disturbances = now.spent(self).judge();
+        let steal_ms = now.processors.keys().map(|&number| now.processor(number, self).steal_ms).sum();
+        (steal_ms, now.groups.since(&self.groups), now.spent(self).judge())
     }
 
     /// Returns what a processor did since.

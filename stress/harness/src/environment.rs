@@ -5,7 +5,7 @@ use crate::affinity;
 use crate::counters;
 use crate::cpu_quota::{CpuQuota, QuotaGroups};
 use crate::cpulist;
-use crate::disturbance::{Disturbance, disturbed};
+use crate::disturbance::{Disturbance, Usage, disturbed};
 use crate::machine::MachineNode;
 use crate::machine::sysfs;
 use crate::memory;
@@ -95,6 +95,11 @@ pub struct Build {
 }
 
 impl Environment {
+    /// Writes down what the hypervisor and quotas took since the usage was read, and what disturbed the measurement.
+    pub fn note(&mut self, usage: &Usage) {
+        (self.steal_ms, self.cpu_quota, self.disturbances) = usage.outcome();
+    }
+
     /// Reads all of it. Steal time, throttling and counter rate are known after the run only.
     #[must_use]
     pub fn read() -> Self {

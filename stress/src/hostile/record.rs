@@ -186,7 +186,7 @@ impl HostileRecord {
         if interrupted {
             self.reasons.push("interrupted".to_owned());
         }
-        usage.note(&mut self.environment);
+        self.environment.note(usage);
         (self.took_s, self.interrupted) = (took.as_secs_f64(), interrupted);
         self
     }

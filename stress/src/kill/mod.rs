@@ -73,7 +73,7 @@ pub fn kill(plan: &KillPlan, progress: &mut dyn Progress) -> Result<KillRecord, 
     }
     nix::unistd::alarm::cancel();
     progress.done();
-    usage.note(&mut environment);
+    environment.note(&usage);
     Ok(counts.into_record(plan, environment, started, clock.elapsed(), interrupted))
 }
 

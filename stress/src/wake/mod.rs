@@ -98,7 +98,7 @@ pub fn wake(plan: &WakePlan, progress: &mut dyn Progress) -> Result<WakeRecord, 
     }
     evidence.interrupted = interrupt::requested();
     drop(responder);
-    usage.note(&mut environment);
+    environment.note(&usage);
     environment.tsc_ghz = 1.0 / cycle_ns;
     progress.done();
     Ok(evidence.into_record(environment))
