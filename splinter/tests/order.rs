@@ -224,7 +224,8 @@ fn a_writer_id_that_is_given_back_carries_what_was_done_before() {
     };
     thread::scope(|scope| {
         // Joined one by one: DRD knows what a join orders, and not what the end of a scope does.
-        [(); 3].map(|()| scope.spawn(count)).map(|owner| owner.join().unwrap());
+        let owners = [(); 3].map(|()| scope.spawn(count));
+        owners.into_iter().for_each(|owner| owner.join().unwrap());
     });
     assert_eq!(next.bump(), ROUNDS / 4 * 3);
 }
