@@ -210,22 +210,21 @@ fn a_writer_id_that_is_given_back_carries_what_was_done_before() {
     let store = store(geometry(8, 64, 0, 1));
     let plain = Plain::new();
     let next = UnsafeCellCounter::new();
-    let count = || {
-        let mut done = 0;
-        while done < ROUNDS / 4 {
-            // The owner of the only writer id has the counter, too.
-            let Ok(_writer) = store.writer() else {
-                thread::yield_now();
-                continue;
-            };
-            plain.write(next.bump(), 7);
-            done += 1;
-        }
-    };
     thread::scope(|scope| {
-        // Joined one by one: DRD knows what a join orders, and not what the end of a scope does.
-        let owners = [(); 3].map(|()| scope.spawn(count));
-        owners.into_iter().for_each(|owner| owner.join().unwrap());
+        for _ in 0..3 {
+            scope.spawn(|| {
+                let mut done = 0;
+                while done < ROUNDS / 4 {
+                    // The owner of the only writer id has the counter, too.
+                    let Ok(_writer) = store.writer() else {
+                        thread::yield_now();
+                        continue;
+                    };
+                    plain.write(next.bump(), 7);
+                    done += 1;
+                }
+            });
+        }
     });
     assert_eq!(next.bump(), ROUNDS / 4 * 3);
 }
