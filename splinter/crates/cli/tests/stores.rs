@@ -50,9 +50,15 @@ fn commands_that_wait_notice_that_the_store_was_removed_or_made_again() {
                 writer.set("another", b"change").unwrap();
                 running.child().try_wait().unwrap().is_some()
             });
-            let error = bad(1, running.end());
+            let output = running.end();
+            assert_eq!(output.status.code(), Some(1), "{words:?}");
+            let error = String::from_utf8(output.stderr).unwrap();
+            let (lag, last): (Vec<_>, Vec<_>) =
+                error.lines().partition(|line| line.ends_with(" changes came too fast; all keys follow"));
             let line = format!("splinterctl: {}: the store /dev/shm/{} {what}", words[0], sandbox.name);
-            assert_eq!(error, line, "{words:?}");
+            assert_eq!(last, [line], "{words:?}");
+            // On a busy machine, one that reports each change may come too late for some of those that this test makes.
+            assert!(lag.is_empty() || words == ["watch", "--all"], "{words:?}: {error}");
         }
     }
 }
