@@ -212,38 +212,63 @@ fn setting_keeps_what_is_not_the_value_and_drops_the_vector() {
 }
 
 #[test]
-fn every_change_raises_the_epochs_and_reading_does_not() {
+fn changes_of_the_content_raise_the_epoch_by_two_and_nothing_else_does() {
     // Invariant 6.
-    let (store, mut writer) = new();
-    writer.set("key", b"1").unwrap();
-    let changes: [Change; 15] = [
+    let contents: [Change; 15] = [
         |w| w.set("key", b"1"),
         |w| w.append("key", b"2").map(drop),
         |w| w.append("key", b"").map(drop),
         |w| w.bump("key"),
         |w| w.set_type("key", Type::BigUint),
         |w| w.integer("key", IntegerOp::Inc(0)).map(drop),
+        |w| w.set_vector("key", &[0.0; DIM]),
+        |w| w.integer("key", IntegerOp::Inc(1)).map(drop),
+        |w| w.set("key", b"12"),
+        |w| w.integer("key", IntegerOp::Inc(1)).map(drop),
         |w| w.set_u64("key", 7),
+        |w| w.set_vector("key", &[0.0; DIM]),
+        |w| w.clear_vector("key"),
+        |w| w.set_tandem("key", &[b"1"]),
+        |w| {
+            let mut result = [Ok(())];
+            w.set_many(&[("key", b"2")], &mut result);
+            result[0]
+        },
+    ];
+    let others: [Change; 9] = [
         |w| w.label("key", 1),
         |w| w.unlabel("key", 1),
         |w| w.set_slot_flags("key", 1).map(drop),
         |w| w.clear_slot_flags("key", 1).map(drop),
-        |w| w.set_vector("key", &[0.0; DIM]),
-        |w| w.clear_vector("key"),
-        |w| w.set_tandem("key", &[b"1"]),
         |w| w.set_ctime("key", 1, 0).and(w.set_atime("key", 1, 0)),
+        |w| w.register("key", 3),
+        |w| w.unregister("key", 3),
+        |w| w.purge().map(drop),
+        |w| w.set_tandem("key", &[&[0; MAX], &[0; MAX + 1]]).map_or(Ok(()), |()| Err(Error::Full)),
     ];
-    for (which, change) in changes.into_iter().enumerate() {
-        let before = (store.epoch("key").unwrap(), store.header().epoch);
-        change(&mut writer).unwrap();
-        let after = (store.epoch("key").unwrap(), store.header().epoch);
-        assert!(after.0 > before.0 && after.0 % 2 == 0 && after.1 > before.1, "change {which}");
-        let _ = (store.get_vec("key"), store.get_u64("key"), store.inspect(), store.keys().count());
-        assert_eq!((store.epoch("key").unwrap(), store.header().epoch), after);
+    for scrub in Scrub::ALL {
+        let (store, mut writer) = new();
+        store.set_scrub(scrub).unwrap();
+        writer.set("key", b"1").unwrap();
+        for (which, change) in contents.into_iter().enumerate() {
+            for (other, unchanging) in others.into_iter().enumerate() {
+                let before = (store.epoch("key"), store.get_vec("key"));
+                unchanging(&mut writer).unwrap();
+                assert_eq!((store.epoch("key"), store.get_vec("key")), before, "{other} before {which}");
+            }
+            let before = (store.epoch("key").unwrap(), store.header().epoch);
+            change(&mut writer).unwrap();
+            let after = (store.epoch("key").unwrap(), store.header().epoch);
+            assert_eq!(after, (before.0 + 2, before.1 + 1), "change {which} at level {scrub:?}");
+            let _ = (store.get_vec("key"), store.get_u64("key"), store.inspect(), store.keys().count());
+            assert_eq!((store.epoch("key").unwrap(), store.header().epoch), after);
+        }
+        let before = store.header().epoch;
+        let (_, removed) = writer.unset_versioned("key").unwrap();
+        assert!(store.header().epoch > before);
+        let added = writer.set_versioned("key", b"1").unwrap();
+        assert_eq!((added.slot, added.epoch), (removed.slot, removed.epoch + 2));
     }
-    let before = store.header().epoch;
-    writer.unset("key").unwrap();
-    assert!(store.header().epoch > before);
 }
 
 #[test]

@@ -6,8 +6,9 @@ use std::ops::Range;
 
 /// The kernel's services: liveness of writers, allocation of pages, futex wakes.
 pub(crate) trait Os: Send + Sync {
-    /// Whether the owner of a writer id lives. If that cannot be known, it lives.
-    fn is_alive(&self, writer_id: u32) -> bool;
+    /// Returns the generation of the last owner of a writer id, if that owner is dead or gave the id back. If that
+    /// cannot be known, the owner lives.
+    fn death_of(&self, writer_id: u32) -> Option<u32>;
 
     /// Lists the parts of a range of the arena's bytes that have memory, in ascending order. All other bytes of the
     /// range are zero. Touching one would take memory, or end the process if there is none.

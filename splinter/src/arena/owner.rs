@@ -24,7 +24,7 @@ impl Owner {
         self.0 & Self::THREAD != 0 && self.0 & Self::DIED == 0
     }
 
-    const fn generation(self) -> u32 {
+    pub(crate) const fn generation(self) -> u32 {
         (self.0 >> 32) as u32
     }
 

@@ -26,23 +26,28 @@ macro_rules! fields {
 /// | 0–9 | writer id | while the epoch is odd, the writer id that holds the claim |
 /// | 10 | tandem | the claim belongs to a tandem; the prepared word is current once the writer id commits |
 /// | 11 | committed | the prepared word is current (a committed tandem's claim that was recovered) |
-/// | 12 | polled | a thread may sleep until the slot changes; set while the epoch is even, and kept by claims |
-/// | 13–63 | epoch | odd while claimed, even when stable; only ever grows |
+/// | 12 | wiped | buffers that were current before this epoch, or before this claim's change, may be overwritten |
+/// | 13–62 | epoch | odd while claimed, even when stable; grows by two with each change of the content |
+/// | 63 | polled | a thread may sleep until the slot changes; set while the epoch is even, and kept by claims |
 ///
-/// Bits 0–11 are zero while the epoch is even. At 50 million writes a second to one slot, the epoch lasts 8 months.
+/// Bits 0–11 are zero while the epoch is even. A claim that changes nothing but labels, times, flags or subscriptions
+/// goes back to the epoch before it, so two claims of one writer id may look alike. At 50 million writes a second to
+/// one slot, the epoch lasts 4 months.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct State(pub(crate) u64);
 
 impl State {
     const TANDEM: u64 = 1 << 10;
     const COMMITTED: u64 = 1 << 11;
-    const POLLED: u64 = 1 << 12;
+    const WIPED: u64 = 1 << 12;
     const EPOCH: u64 = 1 << 13;
+    /// The models keep a state in 32 bits.
+    const POLLED: u64 = if cfg!(loom) { 1 << 31 } else { 1 << 63 };
     /// Writer id and flags of a claim.
     const CLAIM: u64 = 0xfff;
 
     pub(crate) const fn epoch(self) -> u64 {
-        self.0 >> 13
+        (self.0 & !Self::POLLED) >> 13
     }
 
     pub(crate) const fn is_claimed(self) -> bool {
@@ -101,6 +106,16 @@ impl State {
         Self(self.0 & !Self::POLLED)
     }
 
+    /// Whether buffers that an earlier epoch, or this claim before its change, had current may be overwritten.
+    pub(crate) const fn is_wiped(self) -> bool {
+        self.0 & Self::WIPED != 0
+    }
+
+    /// Returns the claim that tells readers that what its change retired is about to be overwritten.
+    pub(crate) const fn wiping(self) -> Self {
+        Self(self.0 | Self::WIPED)
+    }
+
     /// Returns the even state with `epoch`.
     #[cfg(all(test, not(loom)))]
     pub(crate) const fn stable(epoch: u64) -> Self {
@@ -111,13 +126,14 @@ impl State {
     #[inline(always)]
     pub(crate) const fn claimed(self, writer_id: u32, tandem: bool) -> Self {
         let flag = if tandem { Self::TANDEM } else { 0 };
-        Self(self.0.wrapping_add(Self::EPOCH) | flag | writer_id as u64)
+        // Clears the wiped bit and raises the epoch at once.
+        let claimed = (self.0 | Self::WIPED | Self::CLAIM).wrapping_add(1);
+        Self(claimed | flag | writer_id as u64)
     }
 
-    /// Returns the state two epochs on: after a change made in one step, or of a claim that tells readers that what it
-    /// retired is about to be overwritten.
+    /// Returns the state two epochs on: after a change made in one step.
     pub(crate) const fn advanced(self) -> Self {
-        Self(self.0.wrapping_add(2 * Self::EPOCH))
+        Self((self.0 & !Self::WIPED).wrapping_add(2 * Self::EPOCH))
     }
 
     /// Returns the claim as `writer_id` recovers it, two epochs on.
@@ -132,10 +148,17 @@ impl State {
         Self(self.0 - 2 * Self::EPOCH)
     }
 
-    /// Returns the stable state that follows the claim. The polled bit stays.
+    /// Returns the stable state that follows the claim once it has changed the content. The polled bit stays.
     #[inline(always)]
     pub(crate) const fn released(self) -> Self {
         Self((self.0 & !Self::CLAIM).wrapping_add(Self::EPOCH))
+    }
+
+    /// Returns the stable state that follows the claim if it has left the content as it was: the epoch is that from
+    /// before the claim. The buffer that is not current may have been overwritten all the same.
+    #[inline(always)]
+    pub(crate) const fn released_unchanged(self) -> Self {
+        Self((self.0 & !Self::CLAIM).wrapping_sub(Self::EPOCH) | Self::WIPED)
     }
 
     /// Returns the last even epoch, unless it is `epoch`. It may be earlier than `epoch` if that was another slot's,
@@ -146,10 +169,11 @@ impl State {
     }
 
     /// Whether a buffer that was current in this state is still whole at `later`. The claim after this state writes the
-    /// *other* buffer; the one after that may write this one.
+    /// *other* buffer; the one after that may write this one, and so may one that wipes.
     #[inline(always)]
     pub(crate) const fn is_intact_at(self, later: Self) -> bool {
-        later.epoch().wrapping_sub(self.epoch() & !1) < 3
+        let epochs = later.epoch().wrapping_sub(self.epoch() & !1);
+        epochs == 0 || epochs < 3 && !later.is_wiped()
     }
 }
 

@@ -62,7 +62,7 @@ impl Store {
         let mut found = Inspection::default();
         let mut slots_of = HashMap::new();
         let claim = |found: &mut Inspection, writer_id| {
-            let alive = self.inner.os.is_alive(writer_id);
+            let alive = self.inner.os.death_of(writer_id).is_none();
             *if alive { &mut found.live_claims } else { &mut found.stuck_claims } += 1;
         };
         for number in arena.marked(|word| word.touched.load(Relaxed)) {

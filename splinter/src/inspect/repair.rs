@@ -84,7 +84,7 @@ impl Store {
             rebuild.rebuild_all(&used)
         } else {
             rebuild
-                .recover_claims(|this, writer_id| writer_id == this.writer_id || !this.is_alive(writer_id));
+                .recover_claims(|this, slot, state| this.is_own(slot, state) || this.is_dead(slot, state));
             Vec::new()
         };
         Ok(Repair { before, after: self.inspect()?, others, given_up })
@@ -110,7 +110,7 @@ impl Rebuild<'_, '_> {
     }
 
     /// Recovers every claim on a slot whose writer id `is_dead`.
-    fn recover_claims(&mut self, is_dead: impl Fn(&Claimant<'_>, u32) -> bool) {
+    fn recover_claims(&mut self, is_dead: impl Fn(&Claimant<'_>, &Slot, State) -> bool) {
         for number in self.touched() {
             self.claimant.recover_claim_if(number, &is_dead);
         }
@@ -123,7 +123,7 @@ impl Rebuild<'_, '_> {
     /// keys, and then removes what leads nowhere.
     fn rebuild_all(&mut self, used: &[Range<usize>]) -> Vec<Key> {
         // No owner of a writer id is in the middle of an operation, so every claim was abandoned.
-        self.recover_claims(|_, _| true);
+        self.recover_claims(|_, _, _| true);
         for number in self.touched() {
             if open(&self.arena, number).is_some_and(|(_, state, _)| state.has_leftover_claim()) {
                 self.claim_and_recover(number, |descriptor| descriptor);
@@ -217,7 +217,7 @@ impl Rebuild<'_, '_> {
             state = State(slot.state_integer.first_acquire());
         }
         slot.descriptor.store(change(descriptor).0, Release);
-        self.claimant.recover_claim_if(number, |_, _| true);
+        self.claimant.recover_claim_if(number, |_, _, _| true);
     }
 
     /// Frees the entries that lead to no key or have a wrong tag, adds entries for keys without one, and sets every

@@ -3,6 +3,7 @@
 use crate::arena::Arena;
 use crate::arena::key::KeyHash;
 use crate::arena::os::Os;
+use crate::arena::owner::{Owner, Ownership};
 use crate::arena::records::Slot;
 use crate::kernel::{self, AllocatedRanges};
 use crate::sync::Word;
@@ -18,8 +19,9 @@ pub(crate) struct KernelOs {
 }
 
 impl Os for KernelOs {
-    fn is_alive(&self, writer_id: u32) -> bool {
-        self.arena.ownership(writer_id).is_some_and(|words| words.owner().is_alive())
+    fn death_of(&self, writer_id: u32) -> Option<u32> {
+        let owner = self.arena.ownership(writer_id).map_or(Owner(0), Ownership::owner);
+        (!owner.is_alive()).then_some(owner.generation())
     }
 
     fn used(&self, bytes: Range<usize>) -> Vec<Range<usize>> {

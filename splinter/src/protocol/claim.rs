@@ -10,7 +10,8 @@ use crate::error::Error;
 use crate::sync::{Acquire, Relaxed, Release, fence, fence_after_exchange};
 
 /// A slot held at an odd epoch. Only the owner writes the record, the descriptor, and the buffers that the current
-/// descriptor does not name. Dropping an unpublished claim releases the slot unchanged.
+/// descriptor does not name. Dropping a claim leaves the content as it was, and releases the slot at the epoch from
+/// before the claim. [`Self::finish`] ends a claim that has changed the content.
 pub(super) struct Claim<'a> {
     pub(super) number: u32,
     pub(super) slot: &'a Slot,
@@ -19,23 +20,39 @@ pub(super) struct Claim<'a> {
     pub(super) descriptor: Descriptor,
     /// Groups to signal in addition to those that the slot is subscribed to when it is released.
     pub(super) groups: u64,
+    /// The number to store when the slot is released. A current number changes only together with the state.
+    pub(super) integer: Option<u64>,
 }
 
 impl<'a> Claim<'a> {
+    #[inline(always)]
     fn new(number: u32, slot: &'a Slot, state: State, descriptor: Descriptor) -> Self {
-        mutant!("claim-unfenced", return Self { number, slot, state, descriptor, groups: 0 });
+        mutant!("claim-unfenced", return Self { number, slot, state, descriptor, groups: 0, integer: None });
         // A thread that sees a byte written under the claim must see the claim. This fence pairs with the readers'
         // acquire fence before their second look at the state. A thread that has just begun to watch the whole store
         // also sees the claim, or the claimant sees the flag that the thread set.
         fence_after_exchange();
-        Self { number, slot, state, descriptor, groups: 0 }
+        Self { number, slot, state, descriptor, groups: 0, integer: None }
+    }
+
+    /// Releases the slot at the next even epoch: its content has changed.
+    #[inline(always)]
+    pub(super) fn finish(self) {
+        let (pair, released) = (&self.slot.state_integer, self.state.released().0);
+        match self.integer {
+            None => pair.store_first(released),
+            Some(new) => {
+                pair.exchange((self.state.0, pair.second()), (released, new), self.state.0);
+            }
+        }
+        std::mem::forget(self);
     }
 }
 
-/// Moves a claim two epochs on, so that no reader accepts what was current before.
-fn advance(slot: &Slot, claimed: State) -> State {
+/// Marks a claim as one that wipes, so that no reader accepts what was current before its change.
+fn begin_wiping(slot: &Slot, claimed: State) -> State {
     mutant!("epoch-unraised", return claimed);
-    let state = claimed.advanced();
+    let state = claimed.wiping();
     slot.state_integer.store_first(state.0);
     fence(Release);
     state
@@ -44,7 +61,7 @@ fn advance(slot: &Slot, claimed: State) -> State {
 impl Drop for Claim<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.slot.state_integer.store_first(self.state.released().0);
+        self.slot.state_integer.store_first(self.state.released_unchanged().0);
     }
 }
 
@@ -63,7 +80,7 @@ impl<'a> Claimant<'a> {
         if state.is_claimed() | !descriptor.is_present() || !key.is_in(slot) {
             return None;
         }
-        self.win(number, slot, state, descriptor)
+        self.win(number, slot, state)
     }
 
     /// Claims the slot of `key`, which must be present.
@@ -71,7 +88,7 @@ impl<'a> Claimant<'a> {
         self.claim_checked(key, |_| Ok(()))
     }
 
-    /// Claims the slot of `key` if `check` allows what it holds. A refusal does not even raise the epoch.
+    /// Claims the slot of `key` if `check` allows what it holds. The content is what `check` saw.
     pub(super) fn claim_checked(
         &mut self,
         key: &KeyRef<'_>,
@@ -119,26 +136,33 @@ impl<'a> Claimant<'a> {
             {
                 return Some(Err(error));
             }
-            if let Some(claim) = self.win(number, slot, read.state, read.descriptor) {
+            if let Some(claim) = self.win(number, slot, read.state) {
                 return Some(Ok(claim));
             }
         }
         Some(Err(Error::Again))
     }
 
-    /// Claims the slot if its state is still `state`, with which `descriptor` was read.
+    /// Claims the slot if its state is still `state`: its key and content are what they were then. Its labels, times,
+    /// flags and subscriptions may have changed in between, so the descriptor is read under the claim.
     #[inline(always)]
-    fn win(&self, number: u32, slot: &'a Slot, state: State, descriptor: Descriptor) -> Option<Claim<'a>> {
+    fn win(&self, number: u32, slot: &'a Slot, state: State) -> Option<Claim<'a>> {
         self.note_intent(number);
+        mutant!("descriptor-early", let old = Descriptor(slot.descriptor.load(Relaxed)));
         let claimed = state.claimed(self.writer_id, self.notified.is_some());
-        let won = slot.state_integer.exchange_first(state.0, claimed.0);
-        won.then(|| Claim::new(number, slot, claimed, descriptor))
+        if !slot.state_integer.exchange_first(state.0, claimed.0) {
+            return None;
+        }
+        let descriptor = Descriptor(slot.descriptor.load(Relaxed));
+        mutant!("descriptor-early", let descriptor = old);
+        Some(Claim::new(number, slot, claimed, descriptor))
     }
 
     /// Whether a living writer holds the claim in `state`. Recovers the claim if its owner is dead.
     #[cold]
     pub(super) fn is_held(&mut self, number: u32, slot: &Slot, state: State) -> bool {
-        let status = self.wait_or_recover(state.0, state.writer_id(), || slot.state_integer.first_relaxed());
+        let reload = || slot.state_integer.first_relaxed();
+        let status = self.wait_or_recover(state.0, reload, || self.is_dead(slot, state));
         if matches!(status, ClaimStatus::Dead) {
             self.recover_claim(number, state);
         }
@@ -208,8 +232,8 @@ impl<'a> Claimant<'a> {
     pub(super) fn claim_if_free(&mut self, number: u32, recover_dead: bool) -> Option<Claim<'a>> {
         let slot = self.arena.slot(number)?;
         let mut state = State(slot.state_integer.first_acquire());
-        if state.is_claimed() && recover_dead && !self.is_alive(state.writer_id()) {
-            self.recover_claim(number, state);
+        if state.is_claimed() && recover_dead {
+            self.recover_claim_if(number, Self::is_dead);
             state = State(slot.state_integer.first_acquire());
         }
         let descriptor = Descriptor(slot.descriptor.load(Relaxed));
@@ -222,7 +246,7 @@ impl<'a> Claimant<'a> {
             self.arena.subscriptions[number as usize].load(Relaxed);
             word.touched.fetch_or(bit, Relaxed);
         }
-        self.win(number, slot, state, descriptor)
+        self.win(number, slot, state)
     }
 
     /// Sets or clears the slot's used bit. [`Self::claim_free`] finds every slot whose bit is clear, also the
@@ -257,15 +281,27 @@ impl<'a> Claimant<'a> {
         let version = Version::of(claim.number, claim.state);
         if watched || claim.state.is_polled() {
             self.release_and_notify(claim);
+        } else {
+            claim.finish();
         }
         version
+    }
+
+    /// Publishes a change of what is about the content, such as labels and flags, with the descriptor that goes with
+    /// it. Signals it, and leaves the epoch and those who poll it alone.
+    pub(super) fn publish_unchanged(&mut self, claim: Claim<'a>, descriptor: Descriptor) {
+        claim.slot.descriptor.store(descriptor.0, Release);
+        self.record.count_write();
+        self.publish_event(&claim);
+        drop(claim);
+        self.wake_groups();
     }
 
     /// Zeroes everything that `descriptor` does not need, once no reader can still accept it. Returns the claim's state
     /// then. Nothing is passed by address, so that claims stay in registers.
     #[cold]
     fn wipe_stale(&self, number: u32, slot: &Slot, state: State, descriptor: Descriptor) -> State {
-        let state = advance(slot, state);
+        let state = begin_wiping(slot, state);
         let wiped = self.arena.wipe(number, slot, descriptor);
         slot.descriptor.store(wiped.0, Release);
         state
@@ -286,7 +322,7 @@ impl<'a> Claimant<'a> {
             self.publish_event(&claim);
         }
         self.unindex(hash, claim.number, false);
-        claim.state = advance(claim.slot, claim.state);
+        claim.state = begin_wiping(claim.slot, claim.state);
         claim.slot.descriptor.store(arena.wipe_freed(claim.number, claim.slot, vacant).0, Release);
         arena.update_notify_flags(claim.number, claim.slot, false);
         mutant!("epoch-restarted", claim.state = State(0).claimed(self.writer_id, false));
@@ -301,7 +337,7 @@ impl<'a> Claimant<'a> {
     pub(super) fn recover_claim(&mut self, number: u32, seen: State) {
         let arena = self.arena;
         let Some(slot) = arena.slot(number) else { return };
-        let committed = arena.is_committed(seen);
+        let committed = arena.commit_of(seen) != 0;
         mutant!("tandem-undone", let committed = false);
         self.record.recovery_intent.store(u64::from(number) + 1, Relaxed);
         let state = seen.recovered(self.writer_id, committed);

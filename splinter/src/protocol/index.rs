@@ -35,7 +35,8 @@ impl<'a> Claimant<'a> {
         let word = &self.arena.buckets[home].control;
         for _ in 0..Self::ROUNDS {
             let seen = Control(word.load(Acquire));
-            let status = || self.wait_or_recover(seen.0, seen.writer_id(), || word.load(Relaxed));
+            let is_dead = || !self.is_alive(seen.writer_id());
+            let status = || self.wait_or_recover(seen.0, || word.load(Relaxed), is_dead);
             match seen.is_claimed().then(status) {
                 Some(ClaimStatus::Released) => continue,
                 Some(ClaimStatus::Alive) => return Err(Error::Again),
@@ -75,7 +76,7 @@ impl<'a> Claimant<'a> {
             self.arena.header.recoveries.fetch_add(1, Relaxed);
             self.arena.mark_home(home, Control::COMPACT);
             for entry in self.arena.entries_of(home) {
-                self.recover_claim_if(entry.slot(), |this, writer_id| !this.is_alive(writer_id));
+                self.recover_claim_if(entry.slot(), Self::is_dead);
             }
         }
         Some(claim)

@@ -29,12 +29,13 @@ impl<'a> Claimant<'a> {
         let state = State(slot.state_integer.first_acquire());
         let descriptor = Descriptor(slot.descriptor.load(Relaxed));
         let ready = state.is_unclaimed_and_unpolled() & descriptor.is_present() & descriptor.is_integer();
-        if !ready || self.arena.is_signalled(slot) || self.arena.holds_stale(descriptor) || !key.is_in(slot) {
+        if !ready || self.arena.holds_stale(descriptor) || !key.is_in(slot) {
             return None;
         }
         let new = self.exchange(number, slot, state, |old| op.apply(old))?;
-        if self.arena.is_watched() {
-            // A watch began after the look at the flags.
+        mutant!("number-unsignalled", return Some(new));
+        // After the exchange: a subscription, like a watch, may come before it and leave the state as it was.
+        if self.arena.is_signalled(slot) {
             self.notify(number, slot, false);
         }
         Some(new)
@@ -90,9 +91,7 @@ impl<'a> Claimant<'a> {
                 return None;
             } else if !descriptor.is_integer() || self.arena.holds_stale(descriptor) {
                 // This very slot: damage may have put the key into another as well.
-                if let Err(error) = self.convert_to_integer(&key.within(number)) {
-                    return Some(Err(error));
-                }
+                return Some(self.change_by_claim(&key.within(number), &change));
             } else {
                 if let Some(new) = self.exchange(number, slot, state, &change) {
                     self.notify(number, slot, state.is_polled());
@@ -104,20 +103,25 @@ impl<'a> Claimant<'a> {
         Some(Err(Error::Again))
     }
 
-    /// Makes the slot of `key` ready for exchanges: moves a value that was set as bytes into the number word, and drops
-    /// the vector. Publishing wipes what is stale.
-    fn convert_to_integer(&mut self, key: &KeyRef<'_>) -> Result<(), Error> {
+    /// Changes a number that no exchange can change: moves a value that was set as bytes into the number word, and drops
+    /// a vector. Publishing wipes what is stale.
+    fn change_by_claim(&mut self, key: &KeyRef<'_>, change: impl Fn(u64) -> u64) -> Result<u64, Error> {
         let arena = self.arena;
-        let claim = self.claim_checked(key, |read| {
+        let mut claim = self.claim_checked(key, |read| {
             let number = read.payload(&arena).integer(integer_in_slot);
             let fits = number.is_some() && read.descriptor.kind() == KIND_BIGUINT;
             if fits { Ok(()) } else { Err(Error::WrongType) }
         })?;
         let payload = arena.payload(claim.number, claim.slot, claim.descriptor);
-        claim.slot.state_integer.store_second(payload.integer(integer_in_slot).unwrap_or_default());
+        let new = change(payload.integer(integer_in_slot).unwrap_or_default());
+        if claim.descriptor.is_integer() {
+            claim.integer = Some(new);
+        } else {
+            claim.slot.state_integer.store_second(new);
+        }
         let descriptor = arena.holding_integer(claim.slot, claim.descriptor).with_has_vector(0);
         self.publish(claim, descriptor);
-        Ok(())
+        Ok(new)
     }
 
     /// Sets the number of `key`, which becomes a `BIGUINT` slot and is created if missing.

@@ -23,7 +23,7 @@ mod write;
 
 use crate::arena::Arena;
 use crate::arena::os::Os;
-use crate::arena::records::{EVERY_SLOT, WriterEntry};
+use crate::arena::records::{EVERY_SLOT, Slot, WriterEntry};
 use crate::arena::state::State;
 use crate::signals::Wakes;
 use crate::sync::{Acquire, Relaxed, Release, Word, spin_loop};
@@ -87,21 +87,36 @@ impl<'a> Claimant<'a> {
     }
 
     pub(crate) fn is_alive(&self, writer_id: u32) -> bool {
-        mutant!("living-recovered", return writer_id == self.writer_id);
-        writer_id == self.writer_id || self.os.is_alive(writer_id)
+        self.death_of(writer_id).is_none()
     }
 
-    /// Waits a moment for the owner to release the claim in `word`, then asks whether the owner lives. That costs one
-    /// load, so there is no reason to ask seldom.
+    /// Returns the generation of the last owner of a writer id if that owner is dead.
+    fn death_of(&self, writer_id: u32) -> Option<u32> {
+        mutant!("living-recovered", return (writer_id != self.writer_id).then_some(0));
+        if writer_id == self.writer_id { None } else { self.os.death_of(writer_id) }
+    }
+
+    /// Whether the owner of the claim in `state`, which the slot still has, is dead.
+    ///
+    /// The writer id may have a new owner by the time of the second look at the state, and that owner's claim may look
+    /// the same. So the dead owner must be the last one before and after it.
+    pub(crate) fn is_dead(&self, slot: &Slot, state: State) -> bool {
+        let Some(death) = self.death_of(state.writer_id()) else { return false };
+        mutant!("death-outdated", return true);
+        slot.state_integer.first_acquire() == state.0 && self.death_of(state.writer_id()) == Some(death)
+    }
+
+    /// Waits a moment for the owner to release the claim in `word`, then asks whether the owner `is_dead`. That costs
+    /// one load, so there is no reason to ask seldom.
     #[cold]
-    fn wait_or_recover(&self, word: u64, writer_id: u32, reload: impl Fn() -> u64) -> ClaimStatus {
+    fn wait_or_recover(&self, word: u64, reload: impl Fn() -> u64, is_dead: impl Fn() -> bool) -> ClaimStatus {
         for _ in 0..=tuning::claim_patience() {
             if reload() != word {
                 return ClaimStatus::Released;
             }
             spin_loop();
         }
-        if self.is_alive(writer_id) { ClaimStatus::Alive } else { ClaimStatus::Dead }
+        if is_dead() { ClaimStatus::Dead } else { ClaimStatus::Alive }
     }
 
     /// Finishes or undoes the claims that this writer id's former owner held when it died. Slots come first, so that
@@ -112,7 +127,7 @@ impl<'a> Claimant<'a> {
         self.recover_slot(last(&record.recovery_intent));
         if record.slot_intent.load(Acquire) == EVERY_SLOT {
             for slot in self.arena.marked(|word| word.touched.load(Relaxed)) {
-                self.recover_claim_if(slot, |this, writer_id| writer_id == this.writer_id);
+                self.recover_claim_if(slot, Self::is_own);
             }
         } else {
             self.recover_slot(last(&record.slot_intent));
@@ -129,15 +144,20 @@ impl<'a> Claimant<'a> {
     /// owner may not have signalled.
     fn recover_slot(&mut self, number: u32) {
         let Some(slot) = self.arena.slot(number) else { return };
-        self.recover_claim_if(number, |this, writer_id| writer_id == this.writer_id);
+        self.recover_claim_if(number, Self::is_own);
         self.notify(number, slot, true);
     }
 
-    /// Recovers the claim on slot `number`, if there is one and its owner is dead.
-    pub(crate) fn recover_claim_if(&mut self, number: u32, is_dead: impl Fn(&Self, u32) -> bool) {
+    /// Whether a claim is this writer id's: its former owner's, since the caller holds none.
+    pub(crate) fn is_own(&self, _: &Slot, state: State) -> bool {
+        state.writer_id() == self.writer_id
+    }
+
+    /// Recovers the claim on slot `number`, if there is one and its owner `is_dead`.
+    pub(crate) fn recover_claim_if(&mut self, number: u32, is_dead: impl Fn(&Self, &Slot, State) -> bool) {
         let Some(slot) = self.arena.slot(number) else { return };
         let state = State(slot.state_integer.first_acquire());
-        if state.is_claimed() && is_dead(self, state.writer_id()) {
+        if state.is_claimed() && is_dead(self, slot, state) {
             self.recover_claim(number, state);
         }
     }

@@ -28,7 +28,7 @@ impl<'a> Claimant<'a> {
             self.record.recovery_intent.store(u64::from(claim.number) + 1, Relaxed);
             claim.state = claim.state.unpolled();
         }
-        drop(claim);
+        claim.finish();
         mutant!("poller-unwoken", let polled = false);
         self.wake(slot, polled);
     }
@@ -57,6 +57,11 @@ impl<'a> Claimant<'a> {
         if polled {
             self.os.wake_slot(slot);
         }
+        self.wake_groups();
+    }
+
+    /// Wakes the sleepers of every group that was signalled, but for those of a tandem.
+    pub(super) fn wake_groups(&mut self) {
         if self.notified.is_none() {
             self.arena.wake_groups(&mut self.wakes, &*self.os);
         }
@@ -69,7 +74,6 @@ impl<'a> Claimant<'a> {
         let old = subscription.load(Relaxed);
         subscription.store(if on { old | groups } else { old & !groups }, Relaxed);
         arena.update_notify_flags(claim.number, claim.slot, true);
-        self.release(claim);
         Ok(())
     }
 }

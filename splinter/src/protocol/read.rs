@@ -31,7 +31,7 @@ impl<'a> OptimisticRead<'a> {
         mutant!("validation-unfenced", return self.slot.state_integer.first_relaxed() == self.state.0);
         fence(Acquire);
         let later = State(self.slot.state_integer.first_relaxed());
-        if self.pinned { later == self.state } else { self.state.is_intact_at(later) }
+        later == self.state || !self.pinned && self.state.is_intact_at(later)
     }
 
     /// Borrows the value that the descriptor names.
@@ -94,26 +94,43 @@ impl<'a> Arena<'a> {
         loop {
             let state = State(slot.state_integer.first_acquire());
             // The state before the descriptor: what is current can only get newer in between.
-            let pinned = state.is_of_tandem() && self.is_committed(state);
+            let commit = if state.is_of_tandem() { self.commit_of(state) } else { 0 };
+            let pinned = commit != 0;
             let descriptor = Descriptor(load_acquire(if pinned { &slot.prepared } else { &slot.descriptor }));
             let read = OptimisticRead { number, slot, state, descriptor, pinned };
             mutant!("prepared-believed", return read);
             // The prepared word is this claim's only while the claim lasts. Afterwards it may be anything, and the
-            // commit that was seen may be another tandem's. Neither may make a key seem missing.
-            if !pinned || read.validate() {
+            // commit that was seen may be another tandem's. Neither may make a key seem missing. A claim that was undone
+            // looks like a later one of the same writer id; the commit words of two tandems differ.
+            if !pinned || read.validate() && self.is_commit_of(commit, state) {
                 return read;
             }
         }
     }
 
-    /// Whether a tandem's claim has its prepared word current: by the commit word of its writer id, or by its own mark.
+    /// Returns what makes the prepared word of a tandem's claim current: the commit word of its writer id, or all ones
+    /// for the claim's own mark. Returns 0 if it is not current.
     #[cold]
     #[inline(never)]
-    pub(super) fn is_committed(&self, state: State) -> bool {
-        mutant!("tandem-one-by-one", return false);
+    pub(super) fn commit_of(&self, state: State) -> u64 {
+        mutant!("tandem-one-by-one", return 0);
         let entry = self.writer_table.get(state.writer_id() as usize);
-        let by_entry = || entry.is_some_and(|entry| load_acquire(&entry.committed) != 0);
-        state.is_marked_committed() || state.is_tandem() && by_entry()
+        let by_entry = || entry.map_or(0, |entry| load_acquire(&entry.committed));
+        match state {
+            state if state.is_marked_committed() => u64::MAX,
+            state if state.is_tandem() => by_entry(),
+            _ => 0,
+        }
+    }
+
+    /// Whether the claim in `state` is committed by `commit` still. If the slot had this state in between, the claim
+    /// was that tandem's.
+    #[cold]
+    #[inline(never)]
+    fn is_commit_of(&self, commit: u64, state: State) -> bool {
+        mutant!("commit-unnumbered", return true);
+        fence(Acquire);
+        self.commit_of(state) == commit
     }
 
     /// Reads `key` by `body`, which may see torn bytes. Returns only what `body` made of a read that validated.

@@ -50,8 +50,13 @@ impl<'a> Claimant<'a> {
                 claim.slot.prepared.store(content(self, *index, claim).0, Relaxed);
             }
             let count = claims.len();
+            // No tandem before or after it has this word: each publishes changes, which are counted.
+            let commit = self.record.writes.load(Relaxed) | 1 << 63;
+            if count == 0 {
+                return 0;
+            }
             // Release: a reader that sees the commit sees every prepared word, and the buffers that these name.
-            self.record.committed.store(1, Release);
+            self.record.committed.store(commit, Release);
             for (index, claim) in claims {
                 self.publish_prepared(claim, keys[index].hash);
             }

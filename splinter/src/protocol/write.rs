@@ -89,9 +89,22 @@ impl<'a> Claimant<'a> {
         Ok((len, version))
     }
 
-    /// Publishes `key` with the descriptor that `change` makes of the current one; `change` may also write the record's
-    /// other words.
-    pub(crate) fn change_descriptor(
+    /// Publishes `key` with the descriptor that `change` makes of the current one.
+    pub(crate) fn change_content(
+        &mut self,
+        key: &KeyRef<'_>,
+        change: impl FnOnce(Descriptor) -> Descriptor,
+    ) -> Result<Version, Error> {
+        let claim = self.claim(key)?;
+        let descriptor = change(claim.descriptor);
+        let version = self.publish(claim, descriptor);
+        self.compact_for(key);
+        Ok(version)
+    }
+
+    /// Changes what is about the content of `key`: publishes the descriptor that `change` makes of the current one;
+    /// `change` may also write the record's other words. The epoch stays.
+    pub(crate) fn change_metadata(
         &mut self,
         key: &KeyRef<'_>,
         change: impl FnOnce(&Slot, Descriptor) -> Descriptor,
@@ -102,7 +115,7 @@ impl<'a> Claimant<'a> {
         claim.slot.prepared.store(claim.groups, Relaxed);
         let descriptor = change(claim.slot, claim.descriptor);
         arena.update_notify_flags(claim.number, claim.slot, true);
-        self.publish(claim, descriptor);
+        self.publish_unchanged(claim, descriptor);
         self.compact_for(key);
         Ok(descriptor)
     }

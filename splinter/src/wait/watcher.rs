@@ -3,7 +3,7 @@
 use super::spin::{Backoff, CLAIM_SPIN, Spin};
 use crate::arena::key::Key;
 use crate::arena::prefetch;
-use crate::arena::records::{GROUPS, WHOLE_STORE};
+use crate::arena::records::{GROUPS, Slot, WHOLE_STORE};
 use crate::arena::state::State;
 use crate::error::StoreError;
 use crate::open::Store;
@@ -372,10 +372,12 @@ impl Watcher {
     /// Returns a slot that a writer held during a resync, and that has changed since.
     fn next_held(&mut self) -> Option<Change> {
         let arena = self.store.inner.arena;
-        let moved = |(number, epoch): &(u32, u64)| {
-            arena.slot(*number).is_none_or(|slot| arena.moved_from(slot, *epoch).is_some())
+        let ended = |(number, epoch): &(u32, u64)| {
+            let state = |slot: &Slot| State(slot.state_integer.first_acquire());
+            let ended = |state: State| !state.is_claimed() || state.moved_from(*epoch).is_some();
+            arena.slot(*number).is_none_or(|slot| ended(state(slot)))
         };
-        let place = self.held_slots.iter().position(moved)?;
+        let place = self.held_slots.iter().position(ended)?;
         let (number, _) = self.held_slots.swap_remove(place);
         Some(self.change(number, None))
     }

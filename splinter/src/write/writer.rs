@@ -259,7 +259,7 @@ impl Writer {
     /// [`Error::NotFound`], [`Error::Again`].
     #[doc(alias = "touch")]
     pub fn bump(&mut self, key: impl AsKey) -> Result<(), Error> {
-        self.change_descriptor(key.plain(), |_, descriptor| descriptor).map(drop)
+        self.change_content(key.plain(), |descriptor| descriptor)
     }
 
     /// Applies `op` to the number in a `BIGUINT` slot. Returns the new number. No update is ever lost,
@@ -395,7 +395,7 @@ impl Writer {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
     pub fn set_slot_flags(&mut self, key: impl AsKey, mask: u16) -> Result<u16, Error> {
-        self.change_descriptor(key.plain(), |_, descriptor| {
+        self.change_metadata(key.plain(), |_, descriptor| {
             descriptor.with_flags(descriptor.flags() | u64::from(mask))
         })
     }
@@ -405,7 +405,7 @@ impl Writer {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
     pub fn clear_slot_flags(&mut self, key: impl AsKey, mask: u16) -> Result<u16, Error> {
-        self.change_descriptor(key.plain(), |_, descriptor| {
+        self.change_metadata(key.plain(), |_, descriptor| {
             descriptor.with_flags(descriptor.flags() & !u64::from(mask))
         })
     }
@@ -442,7 +442,7 @@ impl Writer {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
     pub fn clear_vector(&mut self, key: impl AsKey) -> Result<(), Error> {
-        self.change_descriptor(key.plain(), |_, descriptor| descriptor.with_has_vector(0)).map(drop)
+        self.change_content(key.plain(), |descriptor| descriptor.with_has_vector(0))
     }
 
     /// Sets all orders of the tandem `base` as one generation: `base` itself to `values[0]`, `base.n` to
@@ -479,13 +479,22 @@ impl Writer {
         self.claimant()?.purge()
     }
 
-    fn change_descriptor<'k>(
+    fn change_content<'k>(
+        &mut self,
+        key: impl Plain<'k>,
+        change: impl FnOnce(Descriptor) -> Descriptor,
+    ) -> Result<(), Error> {
+        let key = key.key_ref(&self.claimant.arena)?;
+        self.claimant()?.change_content(&key, change).map(drop)
+    }
+
+    fn change_metadata<'k>(
         &mut self,
         key: impl Plain<'k>,
         change: impl FnOnce(&Slot, Descriptor) -> Descriptor,
     ) -> Result<u16, Error> {
         let key = key.key_ref(&self.claimant.arena)?;
-        self.claimant()?.change_descriptor(&key, change).map(|descriptor| descriptor.flags() as u16)
+        self.claimant()?.change_metadata(&key, change).map(|descriptor| descriptor.flags() as u16)
     }
 
     fn change_word<'k>(
@@ -494,7 +503,7 @@ impl Writer {
         word: impl FnOnce(&Slot) -> &Word,
         change: impl FnOnce(u64) -> u64,
     ) -> Result<(), Error> {
-        self.change_descriptor(key, |slot, descriptor| {
+        self.change_metadata(key, |slot, descriptor| {
             let word = word(slot);
             word.store(change(word.load(Relaxed)), Relaxed);
             descriptor

@@ -83,7 +83,7 @@ pub(super) fn ops() -> [Op; 16] {
                     slot.labels.store(1, Relaxed);
                     descriptor
                 };
-                writer.change_descriptor(&letter(0), label).map(drop)
+                writer.change_metadata(&letter(0), label).map(drop)
             },
             ..base.after(A)
         },

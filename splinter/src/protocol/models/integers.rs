@@ -99,7 +99,7 @@ fn two_operations_that_both_find_text_promote_it_once() {
         let tiny = Size::default().build(&[]);
         let mut claimant = tiny.claimant(2);
         claimant.put(&letter(0), b"41").unwrap();
-        claimant.change_descriptor(&letter(0), |_, descriptor| descriptor.with_kind(KIND_BIGUINT)).unwrap();
+        claimant.change_metadata(&letter(0), |_, descriptor| descriptor.with_kind(KIND_BIGUINT)).unwrap();
         drop(claimant);
         let adders = [0, 1]
             .map(|writer_id| tiny.writer(writer_id, |writer| writer.integer(&letter(0), IntegerOp::Inc(1))));

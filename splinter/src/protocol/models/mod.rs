@@ -19,12 +19,13 @@ mod recycling;
 mod rings;
 mod signals;
 mod tandems;
+mod unchanged;
 mod writes;
 
 use super::{Claimant, Os};
 use crate::arena::key::{Key, KeyHash, KeyRef};
 use crate::arena::records::{BitmapWord, Bucket, FLAG_FULL, FLAG_HYBRID, GROUPS, Header, Slot, WriterEntry};
-use crate::arena::state::{Control, Entry, State};
+use crate::arena::state::{Control, Descriptor, Entry, State};
 use crate::arena::{Arena, Scrub, Shape};
 use crate::error::Error;
 use crate::sync::{Acquire, Relaxed, Release, Word, crash};
@@ -50,8 +51,9 @@ type Read = Result<Vec<u8>, Error>;
 
 /// The kernel of a model: it knows which writers are dead, and lets threads sleep.
 struct Kernel {
-    /// Loom's own booleans: a thread that learns of a death from the kernel sees everything that the dead writer did.
-    dead: Vec<loom::sync::atomic::AtomicBool>,
+    /// For each writer id twice its owner's generation, plus one if that owner is dead. Loom's own words: a thread that
+    /// learns of a death from the kernel sees everything that the dead writer did.
+    owners: Vec<loom::sync::atomic::AtomicU32>,
     /// Where threads sleep until the state of a slot changes.
     states: Futex,
     /// Where threads sleep on the wake word.
@@ -59,8 +61,9 @@ struct Kernel {
 }
 
 impl Os for Kernel {
-    fn is_alive(&self, writer_id: u32) -> bool {
-        !self.dead[writer_id as usize].load(Acquire)
+    fn death_of(&self, writer_id: u32) -> Option<u32> {
+        let owner = self.owners[writer_id as usize].load(Acquire);
+        (owner & 1 != 0).then_some(owner / 2)
     }
 
     fn used(&self, bytes: Range<usize>) -> Vec<Range<usize>> {
@@ -199,7 +202,7 @@ impl Size {
             },
             hash: hash(),
             kernel: Arc::new(Kernel {
-                dead: some(self.max_writers),
+                owners: some(self.max_writers),
                 states: Futex::default(),
                 wake_word: Futex::default(),
             }),
@@ -236,9 +239,10 @@ impl Tiny {
         }
     }
 
-    /// Registers the owner of `writer_id`, as a process does that has locked its byte.
+    /// Registers the next owner of `writer_id`.
     fn claimant(&self, writer_id: u32) -> Claimant<'_> {
-        self.kernel.dead[writer_id as usize].store(false, Release);
+        let owner = &self.kernel.owners[writer_id as usize];
+        owner.store((owner.load(Relaxed) | 1) + 1, Release);
         Claimant::new(self.arena(), writer_id, Arc::clone(&self.kernel) as _)
     }
 
@@ -271,8 +275,14 @@ impl Tiny {
     fn die<R>(&self, writer_id: u32, stores: u32, work: impl FnOnce(&mut Claimant<'_>) -> R) -> Option<R> {
         let mut claimant = self.claimant(writer_id);
         let end = crash::run(stores, || work(&mut claimant));
-        self.kernel.dead[writer_id as usize].store(true, Release);
+        self.end(writer_id);
         end
+    }
+
+    /// Ends the owner of `writer_id`.
+    fn end(&self, writer_id: u32) {
+        let owner = &self.kernel.owners[writer_id as usize];
+        owner.store(owner.load(Relaxed) | 1, Release);
     }
 
     /// Returns the `index`-th letter's key whose home is bucket `home`.
@@ -321,7 +331,7 @@ impl Tiny {
         let mut values: Vec<u64> = words.into_iter().map(Word::at_rest).collect();
         values.extend(self.slots.iter().map(|slot| slot.state_integer.at_rest()));
         values.extend(
-            (0..self.writer_table.len()).map(|writer_id| u64::from(self.kernel.is_alive(writer_id as u32))),
+            (0..self.writer_table.len()).map(|writer_id| u64::from(self.kernel.death_of(writer_id as u32).is_none())),
         );
         values.extend(
             [self.writer_table.len(), self.slots.len(), self.shape.value_words].map(|count| count as u64),
@@ -388,7 +398,7 @@ impl Tiny {
         }
         self.check_extents();
         let arena = self.arena();
-        let is_dead = |writer_id: u32| !self.kernel.is_alive(writer_id);
+        let is_dead = |writer_id: u32| self.kernel.death_of(writer_id).is_some();
         let mut keys = HashSet::new();
         for (number, slot) in (0..).zip(&self.slots) {
             let read = arena.open(number, slot);

@@ -37,7 +37,7 @@ const OPS: [Op; 12] = [
                 slot.labels.store(slot.labels.load(Relaxed) + 1, Relaxed);
                 descriptor
             };
-            writer.change_descriptor(&letter(0), label).map(|_| 0)
+            writer.change_metadata(&letter(0), label).map(|_| 0)
         },
     },
     Op { name: "vector", run: |writer| writer.set_vector(&letter(0), &[2.0; 2]).map(|()| 0) },

@@ -52,7 +52,7 @@ fn a_writer_that_dies_removing_what_a_dead_one_left_is_recovered_in_turn() {
 fn an_owner_that_dies_recovering_its_writer_id_leaves_it_to_the_next() {
     die_twice(|tiny, stores| {
         let born = crash::run(stores, || drop(tiny.claimant(0)));
-        tiny.kernel.dead[0].store(true, Release);
+        tiny.end(0);
         born.is_some()
     });
 }

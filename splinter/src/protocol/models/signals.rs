@@ -275,7 +275,7 @@ fn a_watcher_that_labels_a_key_beside_a_change_reads_it_or_is_signalled() {
             slot.labels.store(labels, Relaxed);
             descriptor
         };
-        writer.change_descriptor(&letter(0), change).map(drop)
+        writer.change_metadata(&letter(0), change).map(drop)
     }
     check_joining(
         |tiny| {
@@ -306,7 +306,7 @@ fn a_watcher_that_subscribes_to_a_label_beside_a_change_reads_it_or_is_signalled
             slot.labels.store(1, Relaxed);
             descriptor
         };
-        claimant.change_descriptor(&letter(0), label).unwrap();
+        claimant.change_metadata(&letter(0), label).unwrap();
         drop(claimant);
         let watcher = tiny.spawn(|tiny| {
             let mut listener = tiny.listen(&[0]);

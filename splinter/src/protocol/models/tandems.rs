@@ -191,9 +191,9 @@ fn no_key_is_missing_for_a_commit_that_is_not_its_claims() {
         dying.notified = Some(0);
         std::mem::forget(dying.claim(&letter(0)).unwrap());
         drop(dying);
-        tiny.kernel.dead[0].store(true, Release);
+        tiny.end(0);
         let writer = tiny.writer(0, |next_owner| {
-            next_owner.change_descriptor(&letter(0), |_, descriptor| descriptor).unwrap();
+            next_owner.change_metadata(&letter(0), |_, descriptor| descriptor).unwrap();
             next_owner.set_tandem(&[letter(1)], &[&value(2)]).unwrap();
         });
         // One look: a read that finds nothing in the likeliest slot would look again.
