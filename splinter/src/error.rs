@@ -29,6 +29,11 @@ pub enum Error {
         /// The length of the value, in bytes.
         needed: usize,
     },
+    /// The key is not as the change expects it ([`Expect`](crate::Expect)): it has another epoch, or is there at all.
+    Changed {
+        /// The epoch that the key has.
+        epoch: u64,
+    },
     /// Every slot is in use.
     Full,
     /// The operation needs a slot of another type, or text that does not read as a number.
@@ -60,6 +65,7 @@ impl fmt::Display for Error {
             Self::BufferTooSmall { needed } => {
                 write!(f, "the buffer is too small; the value has {needed} bytes")
             }
+            Self::Changed { epoch } => write!(f, "the key is not as expected; its epoch is {epoch}"),
             Self::Full => f.write_str("the store is full"),
             Self::WrongType => f.write_str("the slot's type or text does not fit the operation"),
             Self::WrongDimension => f.write_str("the vector does not have the store's dimension"),

@@ -84,14 +84,14 @@ pub use crate::settings::units;
 #[cfg(not(loom))]
 pub use crate::{
     arena::orders::MAX_ORDERS,
-    arena::version::Version,
+    arena::version::{Expect, Version},
     bids::{Advice, Bid, BidError, BidTerms, Bids, Intent, Patience},
     inspect::{Content, HeaderSnapshot, Inspection, Repair, SlotSnapshot},
     kernel::{
         HugePages, Location, Notifier, Placement, Residency, cycles, cycles_fenced, nodes as numa_nodes,
     },
     open::{Draft, Flags, Store},
-    read::{AsKey, Handle, View},
+    read::{AsKey, Entry, Handle, Page, Scanned, VectorView, View},
     settings::{Config, Geometry, OpenOptions, Profile, Reserve, Type, UnknownName},
     tuning::Tuning,
     wait::{Change, Lagged, OptionalExt, PollableWatcher, WatchError, Watcher, retry},

@@ -1,7 +1,7 @@
 //! Every function that reads or changes a key: what it does, and each of its errors, of which none
 //! truncates or changes anything (invariant 13).
 
-use splinter::{Config, Error, IntegerOp, Key, MAX_ORDERS, Scrub, SlotSnapshot, Store, Type, Writer};
+use splinter::{Config, Error, Expect, IntegerOp, Key, MAX_ORDERS, Scrub, SlotSnapshot, Store, Type, Writer};
 use splinter_testkit::{assert_sound, geometry, store};
 
 const MAX: usize = 100;
@@ -264,9 +264,9 @@ fn changes_of_the_content_raise_the_epoch_by_two_and_nothing_else_does() {
             assert_eq!((store.epoch("key").unwrap(), store.header().epoch), after);
         }
         let before = store.header().epoch;
-        let (_, removed) = writer.unset_versioned("key").unwrap();
+        let (_, removed) = writer.unset_if("key", Expect::Any).unwrap();
         assert!(store.header().epoch > before);
-        let added = writer.set_versioned("key", b"1").unwrap();
+        let added = writer.set_if("key", b"1", Expect::Any).unwrap();
         assert_eq!((added.slot, added.epoch), (removed.slot, removed.epoch + 2));
     }
 }
@@ -359,19 +359,19 @@ fn a_change_tells_the_version_that_it_made_at_every_scrub_level() {
     for scrub in Scrub::ALL {
         let store = Store::anonymous(&Config { scrub, ..Config::default() }).unwrap();
         let mut writer = store.writer().unwrap();
-        let mut last = writer.set_versioned("k", b"one").unwrap();
+        let mut last = writer.set_if("k", b"one", Expect::Any).unwrap();
         assert_eq!(last.slot, store.resolve("k").unwrap().slot());
         for _ in 0..3 {
-            let set = writer.set_versioned("k", b"two").unwrap();
-            let (len, appended) = writer.append_versioned("k", b"!").unwrap();
+            let set = writer.set_if("k", b"two", Expect::Any).unwrap();
+            let (len, appended) = writer.append_if("k", b"!", Expect::Any).unwrap();
             assert_eq!(len, 4);
             assert!(last.epoch < set.epoch && set.epoch < appended.epoch, "{scrub}");
             assert_eq!(store.epoch("k"), Ok(appended.epoch), "{scrub}");
             last = appended;
         }
-        let (len, gone) = writer.unset_versioned("k").unwrap();
+        let (len, gone) = writer.unset_if("k", Expect::Any).unwrap();
         assert!(len == 4 && gone.slot == last.slot && gone.epoch > last.epoch, "{scrub}");
-        let back = writer.set_versioned("k", b"three").unwrap();
+        let back = writer.set_if("k", b"three", Expect::Any).unwrap();
         assert!(back.slot != gone.slot || back.epoch > gone.epoch, "{scrub}");
     }
 }

@@ -3,7 +3,7 @@
 
 #![allow(unsafe_code, reason = "what programs do to their descriptors and themselves has no safe interface")]
 
-use splinter::{BidTerms, Error, Scrub, Store, StoreError, Writer};
+use splinter::{BidTerms, Error, Expect, Scrub, Store, StoreError, Writer};
 use splinter_testkit::kills::{LEN, holds_a_claim, kill_writers, stop_when};
 use splinter_testkit::process::{Forked, alone, shared_words};
 use splinter_testkit::{Named, config, geometry, sequence, skipped, store, value, wait_until};
@@ -79,7 +79,7 @@ fn a_living_writer_keeps_its_id_after_any_change_of_descriptors() {
                 let (mut last, mut mine) = (0, 0);
                 while go[1].load(Relaxed) == 0 {
                     mine += 1;
-                    match writer.set_versioned("key", &value("key", mine * 2 + number, LEN)) {
+                    match writer.set_if("key", &value("key", mine * 2 + number, LEN), Expect::Any) {
                         Ok(version) => {
                             assert!(version.epoch > last, "an epoch went back");
                             last = version.epoch;

@@ -2,7 +2,7 @@
 //! bring another that is broken on purpose; other implementations of the same operations can
 //! follow.
 
-use splinter::{Change, Error, IntegerOp, Lagged, Store, Watcher, Writer};
+use splinter::{Change, Error, Expect, IntegerOp, Lagged, Store, Watcher, Writer};
 use std::time::{Duration, Instant};
 
 /// Most values that a reader gets in one call.
@@ -255,12 +255,12 @@ impl Writes for Writer {
 
     #[inline]
     fn set_versioned(&mut self, key: &[u8], value: &[u8]) -> Result<Version, Miss> {
-        Self::set_versioned(self, key, value).map(Version::from).map_err(miss)
+        self.set_if(key, value, Expect::Any).map(Version::from).map_err(miss)
     }
 
     #[inline]
     fn append(&mut self, key: &[u8], piece: &[u8]) -> Result<(usize, Version), Miss> {
-        let appended = self.append_versioned(key, piece).map_err(miss)?;
+        let appended = self.append_if(key, piece, Expect::Any).map_err(miss)?;
         Ok((appended.0, appended.1.into()))
     }
 
@@ -291,7 +291,7 @@ impl Writes for Writer {
 
     #[inline]
     fn unset(&mut self, key: &[u8]) -> Result<(usize, Version), Miss> {
-        let removed = self.unset_versioned(key).map_err(miss)?;
+        let removed = self.unset_if(key, Expect::Any).map_err(miss)?;
         Ok((removed.0, removed.1.into()))
     }
 }

@@ -23,12 +23,12 @@ pub(crate) mod version;
 use self::key::{KeyHash, KeyRef};
 use self::owner::Ownership;
 use self::records::{
-    BitmapWord, Bucket, FLAG_FULL, FLAG_HYBRID, FLAG_WATCHED, Header, OWNERS_A_PAGE, Owners, Slot,
+    BitmapWord, Bucket, FLAG_FULL, FLAG_HYBRID, FLAG_WATCHED, Header, Metadata, OWNERS_A_PAGE, Owners, Slot,
     WriterEntry,
 };
 use self::state::{Descriptor, NotifyFlags};
 use crate::error::Error;
-use crate::sync::{Relaxed, Word};
+use crate::sync::{Relaxed, Release, Word};
 
 /// The three scrub levels: which stale bytes a store zeroes.
 ///
@@ -81,7 +81,7 @@ pub(crate) struct Arena<'a> {
     pub(crate) buckets: &'a [Bucket],
     pub(crate) slots: &'a [Slot],
     /// For each slot, the groups that are subscribed to its key, one bit a group.
-    pub(crate) subscriptions: &'a [Word],
+    pub(crate) metadata: &'a [Metadata],
     /// The groups' rings, one behind the other.
     pub(crate) rings: &'a [Word],
     /// Every word of the arena. The shape tells where values and vectors lie.
@@ -181,6 +181,13 @@ impl<'a> Arena<'a> {
         (&self.bitmap[number as usize / 64], 1 << (number % 64))
     }
 
+    /// Counts a change of what is about a slot's content. The caller holds the slot.
+    pub(crate) fn count_change(&self, number: u32) {
+        mutant!("metadata-uncounted", return);
+        let changes = &self.metadata[number as usize].changes;
+        changes.store(changes.load(Relaxed).wrapping_add(1), Release);
+    }
+
     /// Reads the store's epoch: how many changes all writer ids have published.
     pub(crate) fn epoch(&self) -> u64 {
         self.writer_table.iter().fold(0, |sum, entry| entry.writes.load(Relaxed).wrapping_add(sum))
@@ -191,10 +198,19 @@ impl<'a> Arena<'a> {
     where
         F: Fn(&BitmapWord) -> u64,
     {
+        self.marked_from(0, bits)
+    }
+
+    /// Visits the slots that [`Self::marked`] does, from slot `first` on.
+    pub(crate) fn marked_from<F>(&self, first: u32, bits: F) -> impl Iterator<Item = u32> + use<'a, F>
+    where
+        F: Fn(&BitmapWord) -> u64,
+    {
         let count = self.shape.slots;
         self.bitmap
             .iter()
             .enumerate()
+            .skip(first as usize / 64)
             .flat_map(move |(index, word)| {
                 let mut rest = bits(word);
                 std::iter::from_fn(move || {
@@ -203,7 +219,7 @@ impl<'a> Arena<'a> {
                     (bit < 64).then_some(index as u32 * 64 + bit)
                 })
             })
-            .filter(move |slot| *slot < count)
+            .filter(move |slot| (first..count).contains(slot))
     }
 }
 

@@ -10,7 +10,7 @@ use crate::sync::{Acquire, Pair, Relaxed, Word};
 /// The first word of an arena: `TNLS` and, in the upper half, the format's version.
 pub(crate) const MAGIC: u64 = 0x534c_4e54;
 /// The version of the layout in this file.
-pub(crate) const FORMAT_VERSION: u64 = 3;
+pub(crate) const FORMAT_VERSION: u64 = 4;
 /// The number of the hash function that places keys: rapidhash, version 3, with secrets made of the store's seed.
 pub(crate) const HASH_RAPID_V3_SEEDED: u64 = 2;
 /// The header's state once the arena is complete.
@@ -49,7 +49,7 @@ pub(crate) struct HeaderGeometry {
     pub(crate) arena_len: Word,
     pub(crate) writer_table_at: Word,
     pub(crate) bitmap_at: Word,
-    pub(crate) subscriptions_at: Word,
+    pub(crate) metadata_at: Word,
     pub(crate) rings_at: Word,
     pub(crate) ring_len: Word,
     pub(crate) buckets_at: Word,
@@ -236,6 +236,16 @@ pub(crate) struct Bucket {
     pub(crate) entries: [Word; BUCKET_ENTRIES],
 }
 
+/// What is about a slot's key and needs no place in the slot's lines.
+#[repr(C, align(16))]
+#[cfg_attr(loom, derive(Default))]
+pub(crate) struct Metadata {
+    /// The groups that are subscribed to the key, a bit each.
+    pub(crate) subscriptions: Word,
+    /// Counts the changes of labels, times, flags and subscriptions, which leave the slot's epoch alone.
+    pub(crate) changes: Word,
+}
+
 /// One key's record. A lookup of a key of up to 31 bytes and a write need only its first line.
 #[repr(C, align(128))]
 pub(crate) struct Slot {
@@ -292,6 +302,7 @@ const _: () = {
     assert!(offset_of!(Owners, owners) == 4064);
     assert!(size_of::<BitmapWord>() == 16);
     assert!(size_of::<Bucket>() == 64 && offset_of!(Bucket, entries) == 8);
+    assert!(size_of::<Metadata>() == 16);
     assert!(size_of::<Slot>() == 128);
     assert!(offset_of!(Slot, descriptor) == 16 && offset_of!(Slot, key) == 32);
     assert!(offset_of!(Slot, prepared) == 96 && offset_of!(Slot, atime) == 120);

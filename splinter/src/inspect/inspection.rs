@@ -124,7 +124,7 @@ impl Arena<'_> {
     /// Tells whether the slot's notify flags are wrong: a writer would notify the wrong groups, or leave bytes of the
     /// value when it wipes.
     fn has_wrong_notify_flags(&self, number: u32, slot: &Slot, descriptor: Descriptor) -> bool {
-        let subscriptions = self.subscriptions[number as usize].load(Relaxed);
+        let subscriptions = self.metadata[number as usize].subscriptions.load(Relaxed);
         let labels = if descriptor.is_present() { slot.labels.load(Relaxed) } else { 0 };
         let notify_flags = NotifyFlags(slot.notify_flags.load(Relaxed));
         let is_covered = (0..2).all(|which| self.live(descriptor, which) <= notify_flags.extent(which));

@@ -83,8 +83,7 @@ impl Store {
             rebuild.mark_touched(used.iter().flat_map(|bytes| self.inner.layout.slots_in(bytes)));
             rebuild.rebuild_all(&used)
         } else {
-            rebuild
-                .recover_claims(|this, slot, state| this.is_own(slot, state) || this.is_dead(slot, state));
+            rebuild.recover_claims(|this, slot, state| this.is_own(slot, state) || this.is_dead(slot, state));
             Vec::new()
         };
         Ok(Repair { before, after: self.inspect()?, others, given_up })
@@ -148,7 +147,7 @@ impl Rebuild<'_, '_> {
     fn mark_touched(&self, candidates: impl Iterator<Item = u32>) {
         for number in candidates {
             let Some((slot, state, descriptor)) = open(&self.arena, number) else { continue };
-            let subscriptions = self.arena.subscriptions[number as usize].load(Relaxed);
+            let subscriptions = self.arena.metadata[number as usize].subscriptions.load(Relaxed);
             let used = state.0 | descriptor.0 | slot.notify_flags.load(Relaxed) | subscriptions != 0;
             let (word, bit) = self.arena.bit(number);
             if used || word.used.load(Relaxed) & bit != 0 {
@@ -308,7 +307,7 @@ impl Rebuild<'_, '_> {
             word.used.fetch_or(bit, Relaxed);
         } else {
             word.used.fetch_and(!bit, Relaxed);
-            arena.subscriptions[number as usize].store(0, Relaxed);
+            arena.metadata[number as usize].subscriptions.store(0, Relaxed);
         }
         arena.update_notify_flags(number, slot, descriptor.is_present());
     }

@@ -110,7 +110,7 @@ impl Store {
     /// [`Error::NotFound`] when the key is missing, [`Error::Again`] when writers kept changing it.
     pub fn snapshot(&self, key: impl AsKey) -> Result<SlotSnapshot, Error> {
         let key = key.plain().key_ref(self.arena())?;
-        self.arena().read(&key, |read| Ok(self.snapshot_of(&key, read)))
+        self.arena().read_with_metadata(&key, |read| Ok(self.snapshot_of(&key, read)))
     }
 
     /// Reads everything that the store holds of `key`, as it was at one moment, for a copy of the store.
@@ -131,7 +131,7 @@ impl Store {
     pub fn content(&self, key: impl AsKey) -> Result<Content, Error> {
         let key = key.plain().key_ref(self.arena())?;
         let arena = self.arena();
-        arena.read(&key, |read| {
+        arena.read_with_metadata(&key, |read| {
             let (descriptor, payload) = (read.descriptor, read.payload(arena));
             let mut value = vec![0; payload.len()];
             payload.copy_to(&mut value)?;
@@ -164,7 +164,7 @@ impl Store {
             kind: Type::from_kind(descriptor.kind()),
             user_flags: descriptor.flags() as u16,
             labels: slot.labels.load(Relaxed),
-            registered: arena.subscriptions[read.number as usize].load(Relaxed),
+            registered: arena.metadata[read.number as usize].subscriptions.load(Relaxed),
             groups: arena.groups_of(read.number, slot),
             ctime: slot.ctime.load(Relaxed),
             atime: slot.atime.load(Relaxed),

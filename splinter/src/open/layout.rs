@@ -4,7 +4,7 @@
 use crate::arena::key::KeyHash;
 use crate::arena::records::{
     BitmapWord, Bucket, FORMAT_VERSION, GROUPS, HASH_RAPID_V3_SEEDED, Header, HeaderGeometry, MAGIC,
-    OWNERS_A_PAGE, Owners, READY, Slot, WRITER_TABLE_AT, WriterEntry,
+    Metadata, OWNERS_A_PAGE, Owners, READY, Slot, WRITER_TABLE_AT, WriterEntry,
 };
 use crate::arena::{Arena, Shape};
 use crate::error::StoreError;
@@ -24,7 +24,7 @@ pub(crate) struct Layout {
     buckets: u64,
     owners_at: u64,
     bitmap_at: u64,
-    subscriptions_at: u64,
+    metadata_at: u64,
     rings_at: u64,
     ring_len: u64,
     buckets_at: u64,
@@ -70,10 +70,10 @@ impl Layout {
             .next_multiple_of(PAGE);
         // A page more: where no page of a process's own can be put behind the last one, its list entries lie there.
         let bitmap_at = owners_at + (owner_pages(max_writers) + 1) * PAGE;
-        let subscriptions_at = bitmap_at + slots.div_ceil(64) * size_of::<BitmapWord>() as u64;
+        let metadata_at = bitmap_at + slots.div_ceil(64) * size_of::<BitmapWord>() as u64;
         // A watcher that is more changes behind than there are slots reads the slots as cheaply.
         let ring_len = slots.next_power_of_two().clamp(RING_LEN[0], RING_LEN[1]);
-        let rings_at = (subscriptions_at + slots * 8).next_multiple_of(PAGE);
+        let rings_at = (metadata_at + slots * size_of::<Metadata>() as u64).next_multiple_of(PAGE);
         let buckets_at = rings_at + RINGS * ring_len * 8;
         let slots_at = (buckets_at + buckets * LINE).next_multiple_of(PAGE);
         let values_at = (slots_at + slots * SLOT).next_multiple_of(PAGE);
@@ -100,7 +100,7 @@ impl Layout {
             buckets,
             owners_at,
             bitmap_at,
-            subscriptions_at,
+            metadata_at,
             rings_at,
             ring_len,
             buckets_at,
@@ -124,7 +124,7 @@ impl Layout {
             (&header.arena_len, self.arena_len),
             (&header.writer_table_at, WRITER_TABLE_AT),
             (&header.bitmap_at, self.bitmap_at),
-            (&header.subscriptions_at, self.subscriptions_at),
+            (&header.metadata_at, self.metadata_at),
             (&header.rings_at, self.rings_at),
             (&header.ring_len, self.ring_len),
             (&header.buckets_at, self.buckets_at),
@@ -234,7 +234,7 @@ impl Layout {
         // SAFETY: see above.
         let bitmap = unsafe { slice::<BitmapWord>(at(self.bitmap_at), self.geometry.slots.div_ceil(64)) };
         // SAFETY: see above.
-        let subscriptions = unsafe { slice::<Word>(at(self.subscriptions_at), self.geometry.slots) };
+        let metadata = unsafe { slice::<Metadata>(at(self.metadata_at), self.geometry.slots) };
         // SAFETY: see above.
         let rings = unsafe { slice::<Word>(at(self.rings_at), RINGS * self.ring_len) };
         // SAFETY: see above.
@@ -246,19 +246,7 @@ impl Layout {
         // SAFETY: the caller keeps it alive, and it does not move.
         let hash = unsafe { &*Arc::as_ptr(hash) };
         let shape = self.shape();
-        Arena {
-            header,
-            writer_table,
-            owners,
-            bitmap,
-            buckets,
-            slots,
-            subscriptions,
-            rings,
-            words,
-            shape,
-            hash,
-        }
+        Arena { header, writer_table, owners, bitmap, buckets, slots, metadata, rings, words, shape, hash }
     }
 
     /// Returns the hash by which the store places its keys.

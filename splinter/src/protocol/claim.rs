@@ -5,7 +5,7 @@ use super::{ClaimStatus, Claimant, OptimisticRead};
 use crate::arena::key::{Key, KeyRef};
 use crate::arena::records::{FLAG_FULL, FLAG_WATCHED, Slot};
 use crate::arena::state::{Descriptor, NotifyFlags, State};
-use crate::arena::version::Version;
+use crate::arena::version::{Expect, Version};
 use crate::error::Error;
 use crate::sync::{Acquire, Relaxed, Release, fence, fence_after_exchange};
 
@@ -72,7 +72,7 @@ impl<'a> Claimant<'a> {
     /// The exchange succeeds only if the state is what it was before the key was compared. Epochs never repeat, so the
     /// slot still holds that key.
     #[inline(always)]
-    pub(super) fn claim_fast(&self, key: &KeyRef<'_>) -> Option<Claim<'a>> {
+    pub(super) fn claim_fast(&self, key: &KeyRef<'_>, expect: Expect) -> Option<Claim<'a>> {
         let number = self.arena.find_fast(key)?;
         let slot = self.arena.slot(number)?;
         let state = State(slot.state_integer.first_acquire());
@@ -80,12 +80,13 @@ impl<'a> Claimant<'a> {
         if state.is_claimed() | !descriptor.is_present() || !key.is_in(slot) {
             return None;
         }
+        expect.check(state.epoch()).ok()?;
         self.win(number, slot, state)
     }
 
-    /// Claims the slot of `key`, which must be present.
-    pub(super) fn claim(&mut self, key: &KeyRef<'_>) -> Result<Claim<'a>, Error> {
-        self.claim_checked(key, |_| Ok(()))
+    /// Claims the slot of `key`, which must be present and as the caller expects it.
+    pub(super) fn claim(&mut self, key: &KeyRef<'_>, expect: Expect) -> Result<Claim<'a>, Error> {
+        self.claim_checked(key, |read| expect.check(read.stable_epoch()))
     }
 
     /// Claims the slot of `key` if `check` allows what it holds. The content is what `check` saw.
@@ -101,9 +102,9 @@ impl<'a> Claimant<'a> {
     }
 
     /// Claims the slot of `key`, or inserts the key: claims a free slot and adds an entry that leads there.
-    pub(super) fn claim_or_insert(&mut self, key: &KeyRef<'_>) -> Result<Claim<'a>, Error> {
-        match self.claim(key) {
-            Err(Error::NotFound) if key.slot.is_none() => self.insert(key),
+    pub(super) fn claim_or_insert(&mut self, key: &KeyRef<'_>, expect: Expect) -> Result<Claim<'a>, Error> {
+        match self.claim(key, expect) {
+            Err(Error::NotFound) if key.slot.is_none() && expect.allows_absent() => self.insert(key, expect),
             result => result,
         }
     }
@@ -171,12 +172,12 @@ impl<'a> Claimant<'a> {
 
     /// Claims a free slot for a key that is not in the index, writes the key and adds its entry. Until the claim is
     /// published, the key is still missing.
-    fn insert(&mut self, key: &KeyRef<'_>) -> Result<Claim<'a>, Error> {
+    fn insert(&mut self, key: &KeyRef<'_>, expect: Expect) -> Result<Claim<'a>, Error> {
         let home = self.arena.home(key.hash);
         let bucket = self.claim_bucket(home)?;
         self.to_compact.push((home, false));
         // Nobody else inserts this key now, but another writer may have before this one claimed the bucket.
-        match self.claim(key) {
+        match self.claim(key, expect) {
             Err(Error::NotFound) => {}
             result => return result,
         }
@@ -243,7 +244,7 @@ impl<'a> Claimant<'a> {
         let (word, bit) = self.arena.bit(number);
         if word.touched.load(Relaxed) & bit == 0 {
             // Touches the memory of the subscription, because a writer that recovers the claim reads it.
-            self.arena.subscriptions[number as usize].load(Relaxed);
+            self.arena.metadata[number as usize].subscriptions.load(Relaxed);
             word.touched.fetch_or(bit, Relaxed);
         }
         self.win(number, slot, state)
@@ -290,6 +291,7 @@ impl<'a> Claimant<'a> {
     /// Publishes a change of what is about the content, such as labels and flags, with the descriptor that goes with
     /// it. Signals it, and leaves the epoch and those who poll it alone.
     pub(super) fn publish_unchanged(&mut self, claim: Claim<'a>, descriptor: Descriptor) {
+        self.arena.count_change(claim.number);
         claim.slot.descriptor.store(descriptor.0, Release);
         self.record.count_write();
         self.publish_event(&claim);

@@ -2,11 +2,12 @@
 //! 16-byte compare-and-swap. So a crash leaves no half, and no operation waits for another. It starts over if the state
 //! changed for any other reason.
 
-use super::Claimant;
+use super::{Claimant, claim::Claim};
 use crate::arena::integer::{IntegerOp, Parse, integer_in_slot};
 use crate::arena::key::KeyRef;
 use crate::arena::records::Slot;
 use crate::arena::state::{Descriptor, KIND_BIGUINT, State};
+use crate::arena::version::{Expect, Version};
 use crate::error::Error;
 use crate::sync::{Relaxed, fence_after_exchange};
 
@@ -107,38 +108,65 @@ impl<'a> Claimant<'a> {
     /// a vector. Publishing wipes what is stale.
     fn change_by_claim(&mut self, key: &KeyRef<'_>, change: impl Fn(u64) -> u64) -> Result<u64, Error> {
         let arena = self.arena;
-        let mut claim = self.claim_checked(key, |read| {
+        let claim = self.claim_checked(key, |read| {
             let number = read.payload(&arena).integer(integer_in_slot);
             let fits = number.is_some() && read.descriptor.kind() == KIND_BIGUINT;
             if fits { Ok(()) } else { Err(Error::WrongType) }
         })?;
         let payload = arena.payload(claim.number, claim.slot, claim.descriptor);
         let new = change(payload.integer(integer_in_slot).unwrap_or_default());
-        if claim.descriptor.is_integer() {
-            claim.integer = Some(new);
-        } else {
-            claim.slot.state_integer.store_second(new);
-        }
-        let descriptor = arena.holding_integer(claim.slot, claim.descriptor).with_has_vector(0);
-        self.publish(claim, descriptor);
+        self.publish_integer(claim, new);
         Ok(new)
+    }
+
+    /// Publishes `value` as the number of a claimed slot.
+    fn publish_integer(&mut self, mut claim: Claim<'a>, value: u64) -> Version {
+        if claim.descriptor.is_integer() {
+            claim.integer = Some(value);
+        } else {
+            claim.slot.state_integer.store_second(value);
+        }
+        let descriptor = self.arena.holding_integer(claim.slot, claim.descriptor).with_has_vector(0);
+        self.publish(claim, descriptor)
     }
 
     /// Sets the number of `key`, which becomes a `BIGUINT` slot and is created if missing.
     pub(crate) fn set_integer(&mut self, key: &KeyRef<'_>, value: u64) -> Result<(), Error> {
+        match self.change_integer(key, |_| value) {
+            Err(Error::NotFound | Error::WrongType) => self.set_integer_if(key, value, Expect::Any).map(drop),
+            result => result.map(drop),
+        }
+    }
+
+    /// Sets the number of `key` under a claim, if the key is as expected.
+    pub(crate) fn set_integer_if(
+        &mut self,
+        key: &KeyRef<'_>,
+        value: u64,
+        expect: Expect,
+    ) -> Result<Version, Error> {
+        let version = self.claim_or_insert(key, expect).map(|claim| self.publish_integer(claim, value));
+        self.compact_for(key);
+        version
+    }
+
+    /// Applies `op` to the number of `key`, or to `initial` if the key is missing; that inserts it, unless it is a
+    /// handle's. Returns the new number.
+    pub(crate) fn integer_or_insert(
+        &mut self,
+        key: &KeyRef<'_>,
+        op: IntegerOp,
+        initial: u64,
+    ) -> Result<u64, Error> {
         for _ in 0..Self::ROUNDS {
-            match self.change_integer(key, |_| value) {
-                Err(Error::NotFound | Error::WrongType) => {}
-                result => return result.map(drop),
+            match self.integer(key, op) {
+                Err(Error::NotFound) => {}
+                result => return result,
             }
-            let claim = self.claim_or_insert(key)?;
-            // A current number word changes only together with the state.
-            if !claim.descriptor.is_integer() {
-                claim.slot.state_integer.store_second(value);
-                let descriptor = self.arena.holding_integer(claim.slot, claim.descriptor).with_has_vector(0);
-                self.publish(claim, descriptor);
-                self.compact_for(key);
-                return Ok(());
+            let new = op.apply(initial);
+            match self.set_integer_if(key, new, Expect::Absent) {
+                Err(Error::Changed { .. }) => {}
+                result => return result.map(|_| new),
             }
         }
         Err(Error::Again)
@@ -151,9 +179,11 @@ impl<'a> Claimant<'a> {
         key: &KeyRef<'_>,
         (kind, is_text): (u64, bool),
         parse: Parse,
-    ) -> Result<(), Error> {
+        expect: Expect,
+    ) -> Result<Version, Error> {
         let arena = self.arena;
         let claim = self.claim_checked(key, |read| {
+            expect.check(read.stable_epoch())?;
             let number = read.payload(&arena).integer(parse);
             if kind != KIND_BIGUINT || number.is_some() { Ok(()) } else { Err(Error::WrongType) }
         })?;
@@ -169,8 +199,8 @@ impl<'a> Claimant<'a> {
             self.check_len(bytes.len())?;
             descriptor = self.write_value::<false>(&claim, bytes).with_has_vector(descriptor.has_vector());
         }
-        self.publish(claim, descriptor.with_kind(kind));
+        let version = self.publish(claim, descriptor.with_kind(kind));
         self.compact_for(key);
-        Ok(())
+        Ok(version)
     }
 }

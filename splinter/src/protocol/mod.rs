@@ -109,7 +109,12 @@ impl<'a> Claimant<'a> {
     /// Waits a moment for the owner to release the claim in `word`, then asks whether the owner `is_dead`. That costs
     /// one load, so there is no reason to ask seldom.
     #[cold]
-    fn wait_or_recover(&self, word: u64, reload: impl Fn() -> u64, is_dead: impl Fn() -> bool) -> ClaimStatus {
+    fn wait_or_recover(
+        &self,
+        word: u64,
+        reload: impl Fn() -> u64,
+        is_dead: impl Fn() -> bool,
+    ) -> ClaimStatus {
         for _ in 0..=tuning::claim_patience() {
             if reload() != word {
                 return ClaimStatus::Released;

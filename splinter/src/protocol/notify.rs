@@ -7,6 +7,7 @@
 use super::{Claimant, claim::Claim};
 use crate::arena::key::KeyRef;
 use crate::arena::records::Slot;
+use crate::arena::version::Expect;
 use crate::error::Error;
 use crate::sync::Relaxed;
 
@@ -69,11 +70,12 @@ impl<'a> Claimant<'a> {
 
     /// Subscribes `groups` to changes of `key`, or unsubscribes them. Neither changes the key itself.
     pub(crate) fn subscribe(&mut self, key: &KeyRef<'_>, groups: u64, on: bool) -> Result<(), Error> {
-        let (arena, claim) = (self.arena, self.claim(key)?);
-        let subscription = &arena.subscriptions[claim.number as usize];
+        let (arena, claim) = (self.arena, self.claim(key, Expect::Any)?);
+        let subscription = &arena.metadata[claim.number as usize].subscriptions;
         let old = subscription.load(Relaxed);
         subscription.store(if on { old | groups } else { old & !groups }, Relaxed);
         arena.update_notify_flags(claim.number, claim.slot, true);
+        arena.count_change(claim.number);
         Ok(())
     }
 }

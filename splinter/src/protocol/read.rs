@@ -7,7 +7,7 @@ use crate::arena::payload::Payload;
 use crate::arena::records::Slot;
 use crate::arena::state::{Descriptor, State};
 use crate::error::Error;
-use crate::sync::{Acquire, fence, load_acquire, spin_loop};
+use crate::sync::{Acquire, Relaxed, fence, load_acquire, spin_loop};
 
 /// An optimistic read of a slot: what it may copy, and the state that [`Self::validate`] compares.
 #[derive(Clone, Copy)]
@@ -153,6 +153,49 @@ impl<'a> Arena<'a> {
                 spin_loop();
             }
             number = self.locate(key).ok_or(Error::NotFound)?;
+        }
+        Err(Error::Again)
+    }
+
+    /// Reads `key` as [`Self::read`] does. Labels, times, flags and subscriptions that `body` reads are those of one
+    /// moment, too.
+    pub(crate) fn read_with_metadata<R>(
+        &self,
+        key: &KeyRef<'_>,
+        mut body: impl FnMut(&OptimisticRead<'a>) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        for _ in 0..Self::READ_ROUNDS {
+            let number = self.locate(key).ok_or(Error::NotFound)?;
+            let changes = &self.metadata[number as usize].changes;
+            let before = load_acquire(changes);
+            if let Some(read) = self.begin_read(number, key) {
+                let result = body(&read);
+                if read.validate() && changes.load(Relaxed) == before {
+                    return result;
+                }
+            }
+            spin_loop();
+        }
+        Err(Error::Again)
+    }
+
+    /// Reads slot `number` by `body`, whatever it holds, as [`Self::read`] reads a key.
+    ///
+    /// # Errors
+    /// [`Error::Again`] when writers changed the slot all the while.
+    pub(crate) fn read_slot<R>(
+        &self,
+        number: u32,
+        slot: &'a Slot,
+        mut body: impl FnMut(&OptimisticRead<'a>) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        for _ in 0..Self::READ_ROUNDS {
+            let read = self.open(number, slot);
+            let result = body(&read);
+            if read.validate() {
+                return result;
+            }
+            spin_loop();
         }
         Err(Error::Again)
     }

@@ -10,6 +10,7 @@ use super::claim::Claim;
 use crate::arena::key::KeyRef;
 use crate::arena::records::EVERY_SLOT;
 use crate::arena::state::Descriptor;
+use crate::arena::version::Expect;
 use crate::error::Error;
 use crate::sync::{Relaxed, Release};
 
@@ -22,15 +23,19 @@ impl<'a> Claimant<'a> {
         // A number word has no second buffer, so numbers become bytes; an integer operation makes a number of them
         // again.
         let write = |this: &Self, at: usize, claim: &_| this.write_value::<false>(claim, values[at]);
-        self.publish_together(keys, Self::claim_or_insert, write).map(drop)
+        self.publish_together(keys, |this, key| this.claim_or_insert(key, Expect::Any), write).map(drop)
     }
 
     /// Removes those of `keys` that are present, all at once. Returns how many were.
     pub(crate) fn unset_tandem(&mut self, keys: &[KeyRef<'_>]) -> Result<usize, Error> {
-        self.publish_together(keys, Self::claim, |this, _, claim| {
-            this.set_used(claim.number, false);
-            claim.descriptor.vacant()
-        })
+        self.publish_together(
+            keys,
+            |this, key| this.claim(key, Expect::Any),
+            |this, _, claim| {
+                this.set_used(claim.number, false);
+                claim.descriptor.vacant()
+            },
+        )
     }
 
     /// Claims `keys`, lets `content` prepare the new descriptor of each, commits and publishes them.

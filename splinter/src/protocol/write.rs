@@ -7,16 +7,17 @@ use crate::arena::key::KeyRef;
 use crate::arena::payload::Payload;
 use crate::arena::records::Slot;
 use crate::arena::state::Descriptor;
-use crate::arena::version::{Version, Versioned};
+use crate::arena::version::{Expect, Version, Versioned};
 use crate::error::Error;
 use crate::sync::Relaxed;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 impl<'a> Claimant<'a> {
     /// Sets the value of `key`. Inserts a missing key, unless it is a handle's.
     #[inline(always)]
-    pub(crate) fn set(&mut self, key: &KeyRef<'_>, value: &[u8]) -> Result<Version, Error> {
+    pub(crate) fn set(&mut self, key: &KeyRef<'_>, value: &[u8], expect: Expect) -> Result<Version, Error> {
         self.check_len(value.len())?;
-        let Some(claim) = self.claim_fast(key) else { return self.set_slow(key, value) };
+        let Some(claim) = self.claim_fast(key, expect) else { return self.set_slow(key, value, expect) };
         if !self.arena.is_covered(claim.slot, 1 - claim.descriptor.current(), value.len()) {
             return Ok(self.set_claimed(claim, value));
         }
@@ -26,8 +27,8 @@ impl<'a> Claimant<'a> {
 
     #[cold]
     #[inline(never)]
-    fn set_slow(&mut self, key: &KeyRef<'_>, value: &[u8]) -> Result<Version, Error> {
-        let version = self.claim_or_insert(key).map(|claim| self.set_claimed(claim, value));
+    fn set_slow(&mut self, key: &KeyRef<'_>, value: &[u8], expect: Expect) -> Result<Version, Error> {
+        let version = self.claim_or_insert(key, expect).map(|claim| self.set_claimed(claim, value));
         self.compact_for(key);
         version
     }
@@ -63,12 +64,15 @@ impl<'a> Claimant<'a> {
     /// Appends `tail` to the value of `key`. Returns the new length.
     ///
     /// Writes only the new bytes, behind the current ones. No reader copies them before the new length is published.
-    pub(crate) fn append(&mut self, key: &KeyRef<'_>, tail: &[u8]) -> Versioned<usize> {
+    pub(crate) fn append(&mut self, key: &KeyRef<'_>, tail: &[u8], expect: Expect) -> Versioned<usize> {
         let (arena, max) = (self.arena, self.arena.shape.max_value_len as usize);
-        let claim = self.claim_checked(key, |read| match read.payload(&arena) {
-            Payload::Integer(_) => Err(Error::WrongType),
-            Payload::Bytes(_, len) if tail.len() + len > max => Err(Error::ValueTooLong),
-            Payload::Bytes(..) => Ok(()),
+        let claim = self.claim_checked(key, |read| {
+            expect.check(read.stable_epoch())?;
+            match read.payload(&arena) {
+                Payload::Integer(_) => Err(Error::WrongType),
+                Payload::Bytes(_, len) if tail.len() + len > max => Err(Error::ValueTooLong),
+                Payload::Bytes(..) => Ok(()),
+            }
         })?;
         let old = arena.len_of(claim.descriptor);
         let len = old + tail.len();
@@ -81,8 +85,8 @@ impl<'a> Claimant<'a> {
     }
 
     /// Removes `key`. Returns the length its value had.
-    pub(crate) fn unset(&mut self, key: &KeyRef<'_>) -> Versioned<usize> {
-        let claim = self.claim(key)?;
+    pub(crate) fn unset(&mut self, key: &KeyRef<'_>, expect: Expect) -> Versioned<usize> {
+        let claim = self.claim(key, expect)?;
         let len = self.arena.len_of(claim.descriptor);
         let version = self.remove(claim, key.hash_by(self.arena.hash));
         self.compact_deferred();
@@ -93,9 +97,10 @@ impl<'a> Claimant<'a> {
     pub(crate) fn change_content(
         &mut self,
         key: &KeyRef<'_>,
+        expect: Expect,
         change: impl FnOnce(Descriptor) -> Descriptor,
     ) -> Result<Version, Error> {
-        let claim = self.claim(key)?;
+        let claim = self.claim(key, expect)?;
         let descriptor = change(claim.descriptor);
         let version = self.publish(claim, descriptor);
         self.compact_for(key);
@@ -109,7 +114,7 @@ impl<'a> Claimant<'a> {
         key: &KeyRef<'_>,
         change: impl FnOnce(&Slot, Descriptor) -> Descriptor,
     ) -> Result<Descriptor, Error> {
-        let (arena, mut claim) = (self.arena, self.claim(key)?);
+        let (arena, mut claim) = (self.arena, self.claim(key, Expect::Any)?);
         // The groups of labels that are dropped learn of it, even if this writer dies.
         claim.groups = arena.groups_of(claim.number, claim.slot);
         claim.slot.prepared.store(claim.groups, Relaxed);
@@ -121,15 +126,70 @@ impl<'a> Claimant<'a> {
     }
 
     /// Sets the vector of `key`. The value stays.
-    pub(crate) fn set_vector(&mut self, key: &KeyRef<'_>, vector: &[f32]) -> Result<(), Error> {
+    pub(crate) fn set_vector(
+        &mut self,
+        key: &KeyRef<'_>,
+        vector: &[f32],
+        expect: Expect,
+    ) -> Result<Version, Error> {
         let dim = self.arena.shape.vector_dim as usize;
         if dim == 0 || vector.len() != dim {
             return Err(Error::WrongDimension);
         }
-        let claim = self.claim(key)?;
+        let claim = self.claim(key, expect)?;
         let descriptor = self.arena.write_vector(claim.number, claim.slot, claim.descriptor, vector);
-        self.publish(claim, descriptor);
+        let version = self.publish(claim, descriptor);
         self.compact_for(key);
-        Ok(())
+        Ok(version)
+    }
+
+    /// Sets the value of `key` to what `change` makes of the old one, which is `None` if the key is missing; that
+    /// inserts it, unless it is a handle's. Others find the key busy while `change` runs. If `change` fails or panics,
+    /// the key stays as it was.
+    ///
+    /// Both values are copied into the buffers given: `change` sees no memory that another process may write.
+    pub(crate) fn update<R, E: From<Error>>(
+        &mut self,
+        key: &KeyRef<'_>,
+        [old, new]: [&mut Vec<u8>; 2],
+        change: impl FnOnce(Option<&[u8]>, &mut Vec<u8>) -> Result<R, E>,
+    ) -> Result<(R, Version), E> {
+        let claim = match self.claim_fast(key, Expect::Any) {
+            Some(claim) => claim,
+            None => self.claim_or_insert(key, Expect::Any).inspect_err(|_| self.compact_for(key))?,
+        };
+        let payload = self.arena.payload(claim.number, claim.slot, claim.descriptor);
+        old.resize(payload.len(), 0);
+        let is_present = claim.descriptor.is_present() && payload.copy_to(old).is_ok();
+        new.clear();
+        let change = AssertUnwindSafe(|| {
+            let made = change(is_present.then_some(&**old), new)?;
+            self.check_len(new.len())?;
+            Ok(made)
+        });
+        let made = match catch_unwind(change) {
+            Ok(Ok(made)) => made,
+            Ok(Err(refusal)) => {
+                self.undo(claim, key);
+                return Err(refusal);
+            }
+            Err(panic) => {
+                self.undo(claim, key);
+                resume_unwind(panic)
+            }
+        };
+        let version = self.set_claimed(claim, new);
+        self.compact_for(key);
+        Ok((made, version))
+    }
+
+    /// Ends a claim that comes to nothing. The slot of a new key becomes free again.
+    fn undo(&mut self, claim: Claim<'a>, key: &KeyRef<'_>) {
+        if claim.descriptor.is_present() {
+            drop(claim);
+        } else {
+            self.remove(claim, key.hash_by(self.arena.hash));
+        }
+        self.compact_for(key);
     }
 }

@@ -1,12 +1,18 @@
 //! Reading keys: copies of values, views without a copy, many keys at once.
 
 mod batch;
+mod entry;
 mod get;
 mod handle;
+mod scan;
+mod vectors;
 mod view;
 
 pub(crate) use self::{batch::Batch, handle::sealed::Plain};
 pub use self::{
+    entry::Entry,
     handle::{AsKey, Handle},
+    scan::{Page, Scanned},
+    vectors::VectorView,
     view::View,
 };

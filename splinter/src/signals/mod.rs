@@ -73,7 +73,7 @@ impl<'a> Arena<'a> {
         if !NotifyFlags(slot.notify_flags.load(Relaxed)).is_subscribed() {
             return 0;
         }
-        let mut groups = self.subscriptions[number as usize].load(Relaxed);
+        let mut groups = self.metadata[number as usize].subscriptions.load(Relaxed);
         let mut labels = slot.labels.load(Relaxed);
         while labels != 0 {
             let subscription = self.header.label_subscriptions.get(labels.trailing_zeros() as usize);
@@ -95,10 +95,10 @@ impl<'a> Arena<'a> {
         let old = NotifyFlags(slot.notify_flags.load(Relaxed));
         let (mut subscriptions, mut labels) = (0, 0);
         if is_present {
-            subscriptions = self.subscriptions[number as usize].load(Relaxed);
+            subscriptions = self.metadata[number as usize].subscriptions.load(Relaxed);
             labels = slot.labels.load(Relaxed);
         } else if old.is_subscribed() {
-            self.subscriptions[number as usize].store(0, Relaxed);
+            self.metadata[number as usize].subscriptions.store(0, Relaxed);
         }
         let new = old.with_groups(subscriptions, labels);
         if new != old {

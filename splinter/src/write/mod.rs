@@ -1,5 +1,6 @@
 //! Changing keys.
 
+mod conditional;
 mod writer;
 
 pub use self::writer::Writer;

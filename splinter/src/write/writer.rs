@@ -9,7 +9,7 @@ use crate::arena::integer::{IntegerOp, Parse, integer_from_text, integer_in_slot
 use crate::arena::orders;
 use crate::arena::records::Slot;
 use crate::arena::state::Descriptor;
-use crate::arena::version::Version;
+use crate::arena::version::Expect;
 use crate::error::{Error, StoreError};
 use crate::open::{Rebind, Registration, Store};
 use crate::protocol::Claimant;
@@ -39,6 +39,8 @@ use std::ops::Deref;
 pub struct Writer {
     pub(crate) claimant: Claimant<'static>,
     registration: Registration,
+    /// The old and the new value of an update, kept for the next one.
+    pub(super) values: [Vec<u8>; 2],
     /// Keeps alive what the claimant borrows.
     store: Store,
 }
@@ -56,7 +58,7 @@ impl Store {
         self.check_whole()?;
         let registration = self.register()?;
         let claimant = self.claimant(&registration);
-        Ok(Writer { claimant, registration, store: self.clone() })
+        Ok(Writer { claimant, registration, values: Default::default(), store: self.clone() })
     }
 }
 
@@ -117,7 +119,7 @@ impl Writer {
 
     /// Returns the claimant, after binding the writer id to this thread if another thread used the writer before.
     #[inline(always)]
-    fn claimant(&mut self) -> Result<&mut Claimant<'static>, Error> {
+    pub(super) fn claimant(&mut self) -> Result<&mut Claimant<'static>, Error> {
         if self.registration.is_this_threads() { Ok(&mut self.claimant) } else { self.rebind() }
     }
 
@@ -155,31 +157,11 @@ impl Writer {
         // Which comes first decides what stays in registers.
         if P::IS_RESOLVED {
             let claimant = self.claimant()?;
-            return claimant.set(&key.key_ref(&claimant.arena)?, value).map(drop);
+            return claimant.set(&key.key_ref(&claimant.arena)?, value, Expect::Any).map(drop);
         }
         let key = key.key_ref(&self.claimant.arena)?;
-        mutant!("refusal-hidden", return self.claimant()?.set(&key, value).map(drop).or(Ok(())));
-        self.claimant()?.set(&key, value).map(drop)
-    }
-
-    /// Sets as [`Self::set`] does. Returns the version of the key that this made.
-    ///
-    /// ```
-    /// # let store = splinter::Store::anonymous(&splinter::Config::default())?;
-    /// let mut writer = store.writer()?;
-    /// let first = writer.set_versioned("k", b"one")?;
-    /// let second = writer.set_versioned("k", b"two")?;
-    /// assert!(first.slot == second.slot && first.epoch < second.epoch);
-    /// assert_eq!(writer.epoch("k")?, second.epoch);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    /// As [`Self::set`].
-    #[inline]
-    pub fn set_versioned(&mut self, key: impl AsKey, value: &[u8]) -> Result<Version, Error> {
-        let key = key.plain().key_ref(&self.claimant.arena)?;
-        self.claimant()?.set(&key, value)
+        mutant!("refusal-hidden", return self.claimant()?.set(&key, value, Expect::Any).map(drop).or(Ok(())));
+        self.claimant()?.set(&key, value, Expect::Any).map(drop)
     }
 
     /// Sets many keys, hiding the memory latency of each behind the others'. Each is set on its own, and
@@ -208,7 +190,7 @@ impl Writer {
             batch.fetch::<true>(&claimant.arena);
             for (place, key) in batch.keys() {
                 let value = pairs[*place].1.as_ref();
-                results[first + place] = claimant.set(key, value).map(drop);
+                results[first + place] = claimant.set(key, value, Expect::Any).map(drop);
             }
         }
     }
@@ -221,7 +203,7 @@ impl Writer {
     #[doc(alias = "extend")]
     pub fn append(&mut self, key: impl AsKey, tail: &[u8]) -> Result<usize, Error> {
         let key = key.plain().key_ref(&self.claimant.arena)?;
-        self.claimant()?.append(&key, tail).map(|(len, _)| len)
+        self.claimant()?.append(&key, tail, Expect::Any).map(|(len, _)| len)
     }
 
     /// Removes `key`. Returns the length its value had.
@@ -231,26 +213,7 @@ impl Writer {
     #[doc(alias("delete", "remove", "del"))]
     pub fn unset(&mut self, key: impl AsKey) -> Result<usize, Error> {
         let key = key.plain().key_ref(&self.claimant.arena)?;
-        self.claimant()?.unset(&key).map(|(len, _)| len)
-    }
-
-    /// Appends as [`Self::append`] does. Returns the new length, and the version that this made.
-    ///
-    /// # Errors
-    /// As [`Self::append`].
-    pub fn append_versioned(&mut self, key: impl AsKey, tail: &[u8]) -> Result<(usize, Version), Error> {
-        let key = key.plain().key_ref(&self.claimant.arena)?;
-        self.claimant()?.append(&key, tail)
-    }
-
-    /// Removes as [`Self::unset`] does. Returns the length the value had, and the version of the slot since:
-    /// one in which it holds no key.
-    ///
-    /// # Errors
-    /// As [`Self::unset`].
-    pub fn unset_versioned(&mut self, key: impl AsKey) -> Result<(usize, Version), Error> {
-        let key = key.plain().key_ref(&self.claimant.arena)?;
-        self.claimant()?.unset(&key)
+        self.claimant()?.unset(&key, Expect::Any).map(|(len, _)| len)
     }
 
     /// Raises the epoch of `key` without changing anything else.
@@ -330,7 +293,7 @@ impl Writer {
 
     fn set_kind<'k>(&mut self, key: impl Plain<'k>, kind: Type, parse: Parse) -> Result<(), Error> {
         let key = key.key_ref(&self.claimant.arena)?;
-        self.claimant()?.set_kind(&key, (kind.kind(), kind.is_text()), parse)
+        self.claimant()?.set_kind(&key, (kind.kind(), kind.is_text()), parse, Expect::Any).map(drop)
     }
 
     /// Adds the labels in `mask` to `key`.
@@ -434,7 +397,7 @@ impl Writer {
     #[doc(alias = "embedding")]
     pub fn set_vector(&mut self, key: impl AsKey, vector: &[f32]) -> Result<(), Error> {
         let key = key.plain().key_ref(&self.claimant.arena)?;
-        self.claimant()?.set_vector(&key, vector)
+        self.claimant()?.set_vector(&key, vector, Expect::Any).map(drop)
     }
 
     /// Drops the vector of `key`.
@@ -485,7 +448,7 @@ impl Writer {
         change: impl FnOnce(Descriptor) -> Descriptor,
     ) -> Result<(), Error> {
         let key = key.key_ref(&self.claimant.arena)?;
-        self.claimant()?.change_content(&key, change).map(drop)
+        self.claimant()?.change_content(&key, Expect::Any, change).map(drop)
     }
 
     fn change_metadata<'k>(

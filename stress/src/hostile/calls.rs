@@ -3,7 +3,7 @@
 
 use super::client::{Answered, Client, MARGIN, MARK, ORDERS};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use splinter::{Advice, Error, IntegerOp, Location, Notifier, Patience, Scrub, Store, Type, View};
+use splinter::{Advice, Error, Expect, IntegerOp, Location, Notifier, Patience, Scrub, Store, Type, View};
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
 
@@ -152,7 +152,7 @@ pub(super) const CALLS: [Call; 70] = [
         Some(true)
     }),
     ("set", |c| c.write(|writer, key, body, _| writer.set(key, body).is_ok())),
-    ("set_versioned", |c| c.change(|writer, key, body| writer.set_versioned(key, body))),
+    ("set_if", |c| c.change(|writer, key, body| writer.set_if(key, body, Expect::Any))),
     ("set_at", |c| {
         let handle = c.handle()?;
         c.write(|writer, _, body, _| writer.set(handle, body).is_ok())
@@ -167,9 +167,9 @@ pub(super) const CALLS: [Call; 70] = [
         })
     }),
     ("append", |c| c.write(|writer, key, body, _| writer.append(key, body).is_ok())),
-    ("append_versioned", |c| c.change(|writer, key, tail| Ok(writer.append_versioned(key, tail)?.1))),
+    ("append_if", |c| c.change(|writer, key, tail| Ok(writer.append_if(key, tail, Expect::Present)?.1))),
     ("unset", |c| c.write(|writer, key, _, _| writer.unset(key).is_ok())),
-    ("unset_versioned", |c| c.change(|writer, key, _| Ok(writer.unset_versioned(key)?.1))),
+    ("unset_if", |c| c.change(|writer, key, _| Ok(writer.unset_if(key, Expect::Present)?.1))),
     ("bump", |c| c.write(|writer, key, _, _| writer.bump(key).is_ok())),
     ("integer", |c| c.write(|writer, key, _, word| writer.integer(key, operation(word)).is_ok())),
     ("integer_at", |c| {

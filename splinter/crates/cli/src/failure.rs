@@ -47,6 +47,7 @@ impl Failure {
         match error {
             Error::NotFound => Self::new(format!("there is no key {key}")),
             Error::Again => Self::new(format!("{key} is busy: another writer holds it; try again")),
+            Error::Changed { epoch } => Self::new(format!("{key} is not as expected: it has epoch {epoch}")),
             Error::NoSuchGroup => Self::usage(error.to_string()),
             Error::KeyEmpty | Error::KeyTooLong | Error::KeyHasNul => Self::usage(format!("{key}: {error}")),
             _ => Self::new(format!("{key}: {error}")),

@@ -22,6 +22,7 @@ pub(crate) fn write_program(out: &mut dyn Write, name: &str, table: &Table) -> i
     writeln!(
         out,
         "\nexit codes: 0 success; 1 failure, such as no key, a busy key or no store; 2 wrong call;\n\
+         5 a key that is not as --if-absent, --if-present or --if-epoch expect it;\n\
          fsck also has 3 damaged, 4 repaired without some keys"
     )
 }

@@ -23,6 +23,7 @@ mod completions;
 mod entry;
 pub mod envelope;
 mod execute;
+mod expect;
 mod failure;
 mod fatal_signals;
 mod help;
@@ -57,7 +58,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 
 /// Runs the program with `args`; the first is the name it was called by. Returns the exit code: 0 for success, 1 if the
-/// store could not do it (a missing key, for example), 2 if the call was wrong.
+/// store could not do it (a missing key, for example), 2 if the call was wrong, or a command's own.
 pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
     let name = invocation::program_name(&args);

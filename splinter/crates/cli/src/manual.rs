@@ -89,7 +89,8 @@ const EXIT: &str = ".SH EXIT STATUS\n\
     .TP\n.B 0\nsuccess\n\
     .TP\n.B 1\nfailure, such as no key, a busy key or no store\n\
     .TP\n.B 2\nwrong call\n\
-    .TP\n.B 3, 4\nof fsck: the store is damaged (3), or was repaired without some keys (4)\n";
+    .TP\n.B 3, 4\nof fsck: the store is damaged (3), or was repaired without some keys (4)\n\
+    .TP\n.B 5\na key is not as --if-absent, --if-present or --if-epoch expect it\n";
 
 fn one(command: &Command) -> String {
     let mut page = String::new();

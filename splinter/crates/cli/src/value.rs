@@ -2,6 +2,7 @@
 //! printed in decimal digits. Never reads more than a value of the store can hold.
 
 use crate::command::Call;
+use crate::expect;
 use crate::failure::Failure;
 use crate::input;
 use crate::options::{self, Kind, Opt};
@@ -10,7 +11,7 @@ use crate::retry::retry_busy;
 use crate::session::Session;
 use crate::stdio;
 use serde_json::{Value, json};
-use splinter::{Content, Error, Store, Type, Writer};
+use splinter::{Content, Error, Expect, Store, Type, Writer};
 use std::io::{self, Read};
 
 /// The size of a number in the store, in bytes.
@@ -93,20 +94,20 @@ impl Reading {
     }
 }
 
-/// Sets the value of `key`. Returns the new epoch. A `BIGUINT` key takes a number only.
-pub(crate) fn set(writer: &mut Writer, key: &[u8], value: &[u8]) -> Result<u64, Failure> {
+/// Sets the value of `key`, if it is as expected. Returns the new epoch. A `BIGUINT` key takes a number only.
+pub(crate) fn set(writer: &mut Writer, key: &[u8], value: &[u8], expect: Expect) -> Result<u64, Failure> {
     let set = retry_busy(|| match number_meant(writer, key, value)? {
-        Some(number) => writer.set_u64(key, number).and_then(|()| writer.epoch(key)),
-        None => writer.set_versioned(key, value).map(|version| version.epoch),
+        Some(number) => writer.set_u64_if(key, number, expect),
+        None => writer.set_if(key, value, expect),
     });
-    set.map_err(|error| match error {
+    set.map(|version| version.epoch).map_err(|error| match error {
         Error::ValueTooLong => too_long(value.len() as u64, writer.geometry().max_value_len),
         Error::WrongType => Failure::new(format!(
             "{} is a BIGUINT, and {} is not a number from 0 to 2^64 - 1; type gives it another type",
             shown(key),
             shown(value)
         )),
-        error => Failure::key(key, error),
+        error => expect::failure(key, expect, error),
     })
 }
 

@@ -72,7 +72,9 @@ pub(super) fn ops() -> [Op; 16] {
         Op {
             name: "type",
             setup: |writer| writer.put(&letter(0), b"41"),
-            run: |writer| writer.set_kind(&letter(0), (KIND_BIGUINT, false), integer_from_text),
+            run: |writer| {
+                writer.set_kind(&letter(0), (KIND_BIGUINT, false), integer_from_text, Expect::Any).map(drop)
+            },
             before: Some(b"41"),
             ..base.after(&[41, 0, 0, 0, 0, 0, 0, 0])
         },
@@ -89,7 +91,7 @@ pub(super) fn ops() -> [Op; 16] {
         },
         Op {
             name: "vector",
-            run: |writer| writer.set_vector(&letter(0), &[2.0; 2]),
+            run: |writer| writer.set_vector(&letter(0), &[2.0; 2], Expect::Any).map(drop),
             dim: 2,
             ..base.after(A)
         },

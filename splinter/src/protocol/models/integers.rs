@@ -120,8 +120,9 @@ fn a_change_of_type_beside_a_set_judges_a_whole_value() {
         let tiny = Size::default().build(&[]);
         tiny.claimant(2).put(&letter(0), b"41").unwrap();
         let writer = tiny.writer(0, |writer| writer.put(&letter(0), b"1001"));
-        let other =
-            tiny.writer(1, |writer| writer.set_kind(&letter(0), (KIND_BIGUINT, false), integer_from_text));
+        let other = tiny.writer(1, |writer| {
+            writer.set_kind(&letter(0), (KIND_BIGUINT, false), integer_from_text, Expect::Any).map(drop)
+        });
         let results = (writer.join().unwrap(), other.join().unwrap());
         tiny.check_at_rest();
         results

@@ -6,6 +6,7 @@
 //! A writer dies in a model by [`crash::run`]: from one store on, none of its accesses takes effect. The models of
 //! death run once for every store of the interrupted operation.
 
+mod conditional;
 mod deaths;
 mod extents;
 mod index;
@@ -24,8 +25,11 @@ mod writes;
 
 use super::{Claimant, Os};
 use crate::arena::key::{Key, KeyHash, KeyRef};
-use crate::arena::records::{BitmapWord, Bucket, FLAG_FULL, FLAG_HYBRID, GROUPS, Header, Slot, WriterEntry};
+use crate::arena::records::{
+    BitmapWord, Bucket, FLAG_FULL, FLAG_HYBRID, GROUPS, Header, Metadata, Slot, WriterEntry,
+};
 use crate::arena::state::{Control, Descriptor, Entry, State};
+use crate::arena::version::Expect;
 use crate::arena::{Arena, Scrub, Shape};
 use crate::error::Error;
 use crate::sync::{Acquire, Relaxed, Release, Word, crash};
@@ -120,15 +124,15 @@ impl Futex {
 /// Changes without the versions that they return.
 impl Claimant<'_> {
     fn put(&mut self, key: &KeyRef<'_>, value: &[u8]) -> Result<(), Error> {
-        self.set(key, value).map(drop)
+        self.set(key, value, Expect::Any).map(drop)
     }
 
     fn extend(&mut self, key: &KeyRef<'_>, tail: &[u8]) -> Result<usize, Error> {
-        self.append(key, tail).map(|(len, _)| len)
+        self.append(key, tail, Expect::Any).map(|(len, _)| len)
     }
 
     fn unset_only(&mut self, key: &KeyRef<'_>) -> Result<usize, Error> {
-        self.unset(key).map(|(len, _)| len)
+        self.unset(key, Expect::Any).map(|(len, _)| len)
     }
 }
 
@@ -139,7 +143,7 @@ struct Tiny {
     bitmap: Vec<BitmapWord>,
     buckets: Vec<Bucket>,
     slots: Vec<Slot>,
-    subscriptions: Vec<Word>,
+    metadata: Vec<Metadata>,
     rings: Vec<Word>,
     words: Vec<Word>,
     shape: Shape,
@@ -185,7 +189,7 @@ impl Size {
             bitmap: some(1),
             buckets: some(self.buckets),
             slots: some(self.slots),
-            subscriptions: some(self.slots),
+            metadata: some(self.slots),
             rings: some((GROUPS + 1) * RING_LEN),
             words: some(values + self.slots * 2 * vector_words),
             shape: Shape {
@@ -231,7 +235,7 @@ impl Tiny {
             bitmap: &self.bitmap,
             buckets: &self.buckets,
             slots: &self.slots,
-            subscriptions: &self.subscriptions,
+            metadata: &self.metadata,
             rings: &self.rings,
             words: &self.words,
             shape: self.shape,
@@ -327,11 +331,12 @@ impl Tiny {
         words.extend(self.slots.iter().flat_map(|slot| {
             [&slot.descriptor, &slot.notify_flags, &slot.prepared, &slot.labels, &slot.ctime, &slot.atime]
         }));
-        words.extend(self.subscriptions.iter().chain(&self.words));
+        words.extend(self.metadata.iter().map(|metadata| &metadata.subscriptions).chain(&self.words));
         let mut values: Vec<u64> = words.into_iter().map(Word::at_rest).collect();
         values.extend(self.slots.iter().map(|slot| slot.state_integer.at_rest()));
         values.extend(
-            (0..self.writer_table.len()).map(|writer_id| u64::from(self.kernel.death_of(writer_id as u32).is_none())),
+            (0..self.writer_table.len())
+                .map(|writer_id| u64::from(self.kernel.death_of(writer_id as u32).is_none())),
         );
         values.extend(
             [self.writer_table.len(), self.slots.len(), self.shape.value_words].map(|count| count as u64),

@@ -28,7 +28,9 @@ const OPS: [Op; 12] = [
     Op { name: "set number", run: |writer| writer.set_integer(&letter(0), 70).map(|()| 0) },
     Op {
         name: "type",
-        run: |writer| writer.set_kind(&letter(0), (KIND_BIGUINT, false), integer_from_text).map(|()| 0),
+        run: |writer| {
+            writer.set_kind(&letter(0), (KIND_BIGUINT, false), integer_from_text, Expect::Any).map(|_| 0)
+        },
     },
     Op {
         name: "label",
@@ -40,7 +42,7 @@ const OPS: [Op; 12] = [
             writer.change_metadata(&letter(0), label).map(|_| 0)
         },
     },
-    Op { name: "vector", run: |writer| writer.set_vector(&letter(0), &[2.0; 2]).map(|()| 0) },
+    Op { name: "vector", run: |writer| writer.set_vector(&letter(0), &[2.0; 2], Expect::Any).map(|_| 0) },
     Op { name: "register", run: |writer| writer.subscribe(&letter(0), 2, true).map(|()| 0) },
     Op { name: "purge", run: |writer| writer.purge() },
     Op {
@@ -60,7 +62,7 @@ fn set_up(number: bool, scrub: Scrub) -> Arc<Tiny> {
     let mut writer = tiny.claimant(2);
     writer.put(&letter(0), b"41").unwrap();
     if number {
-        writer.set_kind(&letter(0), (KIND_BIGUINT, false), integer_from_text).unwrap();
+        writer.set_kind(&letter(0), (KIND_BIGUINT, false), integer_from_text, Expect::Any).unwrap();
     }
     writer.put(&letter(1), b"7").unwrap();
     drop(writer);
@@ -76,7 +78,7 @@ fn snapshot(tiny: &Tiny, key: &KeyRef<'_>) -> Snapshot {
         copy_vector_out(arena.vector(read.number, descriptor.vector_current()), &mut vector);
         let vector = (descriptor.has_vector() != 0).then(|| vector.map(|part| part as u8));
         let labels = read.slot.labels.load(Relaxed);
-        let groups = arena.subscriptions[read.number as usize].load(Relaxed);
+        let groups = arena.metadata[read.number as usize].subscriptions.load(Relaxed);
         let notify_flags = NotifyFlags(read.slot.notify_flags.load(Relaxed));
         assert_eq!(notify_flags.is_subscribed(), labels != 0 || groups != 0, "the notify flags agree");
         Ok((labels, vector, descriptor.kind(), groups))

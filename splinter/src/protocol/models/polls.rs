@@ -111,7 +111,7 @@ fn a_waiter_for_a_key_always_sees_a_tandem() {
 #[test]
 fn a_waiter_for_a_key_always_sees_a_bump() {
     check_woken(
-        |writer| writer.change_content(&letter(0), |descriptor| descriptor).map(drop),
+        |writer| writer.change_content(&letter(0), Expect::Any, |descriptor| descriptor).map(drop),
         &number(7),
     );
 }

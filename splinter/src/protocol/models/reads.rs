@@ -161,10 +161,10 @@ fn a_vector_is_read_whole_or_not_at_all() {
         let key = letter(0);
         let size = Size { dim: 4, ..Size::default() };
         let tiny = size.build(&[key]);
-        tiny.claimant(0).set_vector(&key, &[1.0; 4]).unwrap();
+        tiny.claimant(0).set_vector(&key, &[1.0; 4], Expect::Any).unwrap();
         let writer = tiny.writer(0, move |writer| {
-            writer.set_vector(&key, &[2.0; 4]).unwrap();
-            writer.set_vector(&key, &[3.0; 4]).unwrap();
+            writer.set_vector(&key, &[2.0; 4], Expect::Any).unwrap();
+            writer.set_vector(&key, &[3.0; 4], Expect::Any).unwrap();
             writer.put(&key, &value(2)).unwrap();
         });
         let reader = tiny.spawn(move |tiny| {
@@ -242,9 +242,10 @@ fn the_epoch_of_a_read_and_those_of_versions_tell_which_version_was_read() {
         let seen = explore_within(1, move || {
             let key = letter(0);
             let tiny = Size::default().scrubbed(scrub).build(&[key]);
-            let first = tiny.claimant(2).set(&key, &value(2)).unwrap().epoch;
-            let writer = tiny
-                .writer(0, move |writer| [3, 4].map(|byte| writer.set(&key, &value(byte)).unwrap().epoch));
+            let first = tiny.claimant(2).set(&key, &value(2), Expect::Any).unwrap().epoch;
+            let writer = tiny.writer(0, move |writer| {
+                [3, 4].map(|byte| writer.set(&key, &value(byte), Expect::Any).unwrap().epoch)
+            });
             let reader = tiny.spawn(move |tiny| {
                 let (arena, mut out) = (tiny.arena(), [0; 64]);
                 arena.read(&key, |read| {

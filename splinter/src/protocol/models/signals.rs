@@ -230,7 +230,7 @@ fn a_writer_that_comes_late_to_wake_keeps_no_other_from_waking() {
 fn check_joining(join: fn(&Tiny) -> usize, leave: fn(&Tiny)) {
     let seen = explore_within(1, move || {
         let tiny = subscribed([0, 0]);
-        tiny.header.label_subscriptions[0].store(1, Relaxed);
+        tiny.header.label_metadata[0].subscriptions.store(1, Relaxed);
         let watcher = tiny.spawn(move |tiny| {
             let mut listener = tiny.listen(&[0]);
             let own = join(tiny);
@@ -483,7 +483,7 @@ fn a_dead_writers_change_is_signalled_though_the_recovering_writer_died_as_well(
                 assert!(!changed || tiny.count(0) > 0, "{} {first} {stores}", op.name);
                 // No subscription outlives its key.
                 let is_gone = tiny.get(&letter(0)) == Err(Error::NotFound);
-                let is_subscribed = tiny.subscriptions[0].load(Relaxed) != 0;
+                let is_subscribed = tiny.metadata[0].subscriptions.load(Relaxed) != 0;
                 assert_ne!(is_subscribed, is_gone, "{} {first} {stores}", op.name);
                 (lived, first_lived)
             });

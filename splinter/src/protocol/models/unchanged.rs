@@ -47,11 +47,14 @@ fn a_set_beside_a_flag_keeps_the_flag() {
         let results = (marker.join().unwrap(), setter.join().unwrap());
         tiny.check_at_rest();
         let flags = Descriptor(tiny.slots[0].descriptor.load(Relaxed)).flags();
-        assert_eq!((flags, tiny.held(&letter(0))), match results {
-            (Ok(()), Ok(())) => (1, Some(2)),
-            (Ok(()), _) => (1, Some(1)),
-            _ => (0, Some(2)),
-        });
+        assert_eq!(
+            (flags, tiny.held(&letter(0))),
+            match results {
+                (Ok(()), Ok(())) => (1, Some(2)),
+                (Ok(()), _) => (1, Some(1)),
+                _ => (0, Some(2)),
+            }
+        );
         results
     });
     assert!(seen.contains(&(Ok(()), Ok(()))), "{seen:?}");
@@ -65,7 +68,7 @@ fn an_undone_claim_that_wrote_the_other_buffer_spoils_no_read_of_what_was_there(
         let tiny = Size::default().build(&[letter(0)]);
         let writer = tiny.writer(0, |writer| {
             writer.put(&letter(0), &value(2)).unwrap();
-            let claim = writer.claim(&letter(0)).unwrap();
+            let claim = writer.claim(&letter(0), Expect::Any).unwrap();
             writer.write_value::<false>(&claim, &value(9));
         });
         let reader = tiny.reader(letter(0));
@@ -111,7 +114,7 @@ fn a_prepared_word_counts_only_for_the_tandem_that_committed_it() {
             let slot = &writer.arena.slots[0];
             writer.notified = Some(0);
             let claim_in_vain = |writer: &mut Claimant<'_>| {
-                let claim = writer.claim(&letter(0)).unwrap();
+                let claim = writer.claim(&letter(0), Expect::Any).unwrap();
                 slot.prepared.store(claim.descriptor.vacant().0, Relaxed);
                 loom::thread::yield_now();
             };

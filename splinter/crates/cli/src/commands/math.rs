@@ -1,7 +1,7 @@
 //! The command `math`: atomic operations on a number in a store. None is ever lost.
 
 use super::prelude::*;
-use crate::options::not_one_of;
+use crate::options::{self, not_one_of};
 use crate::output::shown;
 use crate::retry::retry_busy;
 use splinter::{Error, IntegerOp};
@@ -14,14 +14,15 @@ pub(super) static COMMAND: Command = Command {
 OPERATION is inc or dec, by 1 without a NUMBER; and, or, or xor, with a NUMBER;
 or not. A NUMBER is 0 to 2^64 - 1, decimal or with 0x, and results wrap around.
 The name of a label (see label) stands for its mask. The key must exist and be a
-BIGUINT; type makes one of decimal digits. No operation is lost, however many
+BIGUINT; type makes one of decimal digits. With --initial N a missing key is
+created, and the operation applies to N. No operation is lost, however many
 processes run them at once.",
     args: &[
         Arg::one("KEY", Kind::Key),
         Arg::one("OPERATION", Kind::Choice(OPERATIONS)),
         Arg::optional("NUMBER", Kind::Text),
     ],
-    options: &[],
+    options: &[Opt::valued("--initial", "N", "takes N for the number of a missing key")],
     run,
 };
 
@@ -32,8 +33,12 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let operand =
         call.get(2).map(|word| session.labels.mask("NUMBER", word, &session.interrupt)).transpose()?;
     let operation = operation(call.arguments[1], operand)?;
+    let initial = call.value("--initial").map(|word| options::number("--initial", word)).transpose()?;
     let mut writer = session.writer()?;
-    let changed = retry_busy(|| writer.integer(&key, operation));
+    let changed = retry_busy(|| match initial {
+        Some(initial) => writer.integer_or(&key, operation, initial),
+        None => writer.integer(&key, operation),
+    });
     let now = changed.map_err(|error| match error {
         Error::WrongType => {
             let key = shown(&key);

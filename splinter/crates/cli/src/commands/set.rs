@@ -1,6 +1,7 @@
 //! The command `set`: sets a key's value, from the line, standard input or a file.
 
 use super::prelude::*;
+use crate::expect;
 use crate::output::json_bytes;
 use crate::value;
 
@@ -11,17 +12,21 @@ pub(super) static COMMAND: Command = Command {
     details: "\
 VALUE is one word: put quotes around a value with blanks. A VALUE of - is all of
 standard input. The key keeps its type and labels, and loses its vector. A
-BIGUINT key takes a number: decimal digits, or eight bytes that are not text.",
+BIGUINT key takes a number: decimal digits, or eight bytes that are not text.
+
+With --if-absent, --if-present or --if-epoch the key is set only if it is as
+expected at that instant, and otherwise the exit code is 5.",
     args: &[Arg::one("KEY", Kind::Key), Arg::optional("VALUE", Kind::Text)],
-    options: &[value::FILE],
+    options: &[value::FILE, expect::ABSENT, expect::PRESENT, expect::EPOCH],
     run,
 };
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let key = session.key(call.arguments[0]);
     let value = value::given(session, call)?;
+    let expect = expect::given(call)?;
     let mut writer = session.writer()?;
-    let epoch = value::set(&mut writer, &key, &value)?;
+    let epoch = value::set(&mut writer, &key, &value, expect)?;
     let len = value.len();
     session.answer(&json!({ "key": json_bytes(&key), "epoch": epoch, "value_length": len }))
 }

@@ -2,26 +2,29 @@
 
 use super::prelude::*;
 use super::{list, orders};
+use crate::expect;
 use crate::output::{counted, json_bytes, write_json};
 use crate::retry::retry_busy;
 use serde_json::Value;
-use splinter::Error;
+use splinter::{Error, Expect};
 
 pub(super) static COMMAND: Command = Command {
     name: "unset",
-    usage: &["KEY...", "--tandem KEY...", "--regex PATTERN"],
+    usage: &["KEY...", "--if-epoch N KEY", "--tandem KEY...", "--regex PATTERN"],
     summary: "Removes keys",
     details: "\
 It removes the named keys in order, up to the first that is missing or busy. Or
 it removes every key under the prefix that matches PATTERN, as for list: list
 PATTERN shows them first. If no key matches, that is not a failure. With
 --tandem it removes the orders of each KEY as well, all at once: KEY.1, KEY.2
-and so on, as many as exist in a row. The scrub level decides whether the bytes
-are zeroed: see config.",
+and so on, as many as exist in a row. With --if-epoch it removes a single key,
+and only if that still has epoch N; otherwise the exit code is 5. The scrub
+level decides whether the bytes are zeroed: see config.",
     args: &[Arg::any("KEY", Kind::Key)],
     options: &[
         Opt::valued("--regex", "PATTERN", "removes the keys that match PATTERN"),
         Opt::flag("--tandem", "removes the orders of a tandem, too").short('r'),
+        expect::EPOCH,
     ],
     run,
 };
@@ -31,6 +34,10 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let is_tandem = call.has("--tandem");
     if is_tandem && pattern.is_some() {
         return Err(Failure::usage("give --tandem or --regex, not both"));
+    }
+    let expect = expect::given(call)?;
+    if expect != Expect::Any && (is_tandem || call.arguments.len() != 1) {
+        return Err(Failure::usage("--if-epoch takes one KEY"));
     }
     let keys: Vec<Vec<u8>> = match (call.arguments.as_slice(), pattern) {
         ([], None) => return Err(Failure::usage(format!("KEY is missing; {}", call.usage()))),
@@ -51,7 +58,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
                 writer.unset_tandem(key, count).map(|orders| json!({ "orders": orders }))
             }
             false => writer
-                .unset_versioned(key)
+                .unset_if(key, expect)
                 .map(|(len, version)| json!({ "deleted_length": len, "epoch": version.epoch })),
         });
         match done {
@@ -65,7 +72,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
             // Another process removed it after it was listed.
             Err(Error::NotFound) if pattern.is_some() => {}
             Err(error) => {
-                let mut why = Failure::key(key, error);
+                let mut why = expect::failure(key, expect, error);
                 if error == Error::NotFound && is_like_a_pattern(&key[session.prefix.len()..]) {
                     why.message.push_str("; --regex takes a pattern");
                 }

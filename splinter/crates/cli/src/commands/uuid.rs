@@ -28,7 +28,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     if let Some(key) = call.get(0) {
         let key = session.key(key);
         let mut writer = session.writer()?;
-        value::set(&mut writer, &key, uuid.as_bytes())?;
+        value::set(&mut writer, &key, uuid.as_bytes(), Expect::Any)?;
         if session.format == Format::Json {
             return session.answer_of(&writer, &key, json!({ "uuid": uuid }));
         }
