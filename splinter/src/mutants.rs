@@ -44,7 +44,7 @@ mod made {
     /// Every mistake: its name, the numbers of the invariants that it breaks (`docs/protocol.md`), and what it does.
     /// One line each, which `ci/mutants` reads as well.
     #[rustfmt::skip]
-    const MISTAKES: [(&str, &str, &str); 43] = [
+    const MISTAKES: [(&str, &str, &str); 50] = [
         ("read-unvalidated", "1", "a read returns its copy without a second look at the state"),
         ("validation-unfenced", "1", "a read's second look at the state is not ordered behind its copy"),
         ("claim-unfenced", "1", "writes under a claim are not ordered behind the claim"),
@@ -63,6 +63,13 @@ mod made {
         ("number-load-store", "10", "an integer operation overwrites changes made since it read the number"),
         ("epoch-restarted", "6", "the epoch of a removed key's slot starts over"),
         ("epoch-unraised", "1", "a writer wipes bytes that readers may still be copying"),
+        ("undo-unmarked", "1", "a claim that wrote the other buffer and came to nothing does not say so"),
+        ("descriptor-early", "4", "a writer takes the descriptor that it read before its claim: another's flags are lost"),
+        ("metadata-uncounted", "1", "a change of labels is not counted, so that labels and times of two moments are read together"),
+        ("expectation-ignored", "19", "a change happens although the key is not as expected"),
+        ("death-outdated", "5", "a claim is recovered from a living owner, because the one before it was dead"),
+        ("commit-unnumbered", "2", "a reader takes the commit of another tandem for that of the claim it sees"),
+        ("number-unsignalled", "14", "an integer operation looks for subscriptions only before its exchange"),
         ("tail-unscrubbed", "12", "nothing is zeroed behind a value"),
         ("retired-unscrubbed", "12", "level full leaves the retired copy"),
         ("removal-unscrubbed", "12", "nothing is zeroed when a key is removed"),

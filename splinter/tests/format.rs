@@ -1,4 +1,4 @@
-//! The format of a store's file, held by a file: `format/v3.txt` has every word that is not zero of a small store
+//! The format of a store's file, held by a file: `format/v4.txt` has every word that is not zero of a small store
 //! that was made once. This library has to read it, and to make the same bytes of the same operations, so
 //! that no change of the format goes unnoticed. The places of things are written down in `format/places.rs` as
 //! `docs/format.md` has them, and share no code with the crate. `hostile` tests the messages for other files.
@@ -147,7 +147,7 @@ impl Known {
 
 /// The keys of the committed store, in the order of their slots.
 const KNOWN: [Known; 15] = [
-    Known { key: "void", value: b"watched", epoch: 8, flags: 0x8001, ..PLAIN },
+    Known { key: "void", value: b"watched", epoch: 4, flags: 0x8001, ..PLAIN },
     Known { key: "bigint", value: &MINUS_TWO, kind: Type::BigInt, epoch: 4, ..PLAIN },
     Known {
         key: "biguint",
@@ -161,23 +161,16 @@ const KNOWN: [Known; 15] = [
         key: "json",
         value: b"{\"a\":[1,2]}",
         kind: Type::Json,
-        epoch: 8,
+        epoch: 4,
         labels: 1 << 63 | 0b100,
         groups: [0, 1 << 5],
         ..PLAIN
     },
-    Known { key: "binary", value: b"\xff\xfe", kind: Type::Binary, epoch: 8, groups: [1 << 63; 2], ..PLAIN },
+    Known { key: "binary", value: b"\xff\xfe", kind: Type::Binary, epoch: 6, groups: [1 << 63; 2], ..PLAIN },
     Known { key: "imgdata", value: b"\x89PNG", kind: Type::ImgData, epoch: 8, vector: &VECTOR, ..PLAIN },
     Known { key: "audio", value: b"RIFF", kind: Type::Audio, epoch: 8, ..PLAIN },
     Known { key: "vartext", value: b"some text, and some more", kind: Type::VarText, epoch: 6, ..PLAIN },
-    Known {
-        key: "video",
-        value: b"ftyp",
-        kind: Type::Video,
-        epoch: 10,
-        times: [999_000, 2_000_000],
-        ..PLAIN
-    },
+    Known { key: "video", value: b"ftyp", kind: Type::Video, epoch: 6, times: [999_000, 2_000_000], ..PLAIN },
     Known {
         key: "count",
         value: &(u64::MAX - 2).to_le_bytes(),
@@ -187,7 +180,7 @@ const KNOWN: [Known; 15] = [
         ..PLAIN
     },
     // In the slot of a key that was removed.
-    Known { key: LONGEST_KEY, value: &LONGEST_VALUE, epoch: 8, ..PLAIN },
+    Known { key: LONGEST_KEY, value: &LONGEST_VALUE, epoch: 6, ..PLAIN },
     Known { key: BESIDE[0], value: BESIDE[0].as_bytes(), epoch: 2, ..PLAIN },
     Known { key: BESIDE[1], value: BESIDE[1].as_bytes(), epoch: 2, ..PLAIN },
     Known { key: "pair", value: b"the second", epoch: 4, ..PLAIN },
@@ -237,8 +230,8 @@ fn described(bytes: &[u8], version: u32) -> String {
 /// Reads a store's bytes, but for the random numbers of open stores, which the owners of its writer ids have.
 fn read(path: &Path) -> Vec<u8> {
     let mut bytes = std::fs::read(path).unwrap();
-    for (at, word) in words(&bytes.clone()).filter(|(at, _)| name(*at).contains("keepers")) {
-        assert!(word[4..] == [0; 4] || word[..4] != [0; 4], "a turn without a store: {at:05x}");
+    for (at, word) in words(&bytes.clone()).filter(|(at, _)| name(*at).contains("store ids")) {
+        assert!(word[4..] == [0; 4] || word[..4] != [0; 4], "a generation without a store: {at:05x}");
         bytes[at..at + 4].fill(0);
     }
     bytes
@@ -273,7 +266,7 @@ fn check_all(store: &Store) {
     assert_eq!(store.contains("gone"), Ok(false));
     let mut labelled = vec![];
     store.for_each_label(0b100, |key, epoch| labelled.push((key.to_string(), epoch)));
-    assert_eq!(labelled, [("json".to_owned(), 8)]);
+    assert_eq!(labelled, [("json".to_owned(), 4)]);
 
     let header = store.header();
     assert_eq!(header.geometry, geometry(16, 100, 5, 3));

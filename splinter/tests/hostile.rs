@@ -155,13 +155,13 @@ fn a_refusal_says_what_the_file_is_instead() {
         (b"hello, world".repeat(1000), "it does not begin with the magic number of a store; check the name"),
         (swapped, "it was made on a machine of the other byte order; export it there, and import it here"),
         (
-            with(4, &4_u32.to_le_bytes()),
-            "it has format version 4, and this library reads version 3; open it with a newer release, \
+            with(4, &5_u32.to_le_bytes()),
+            "it has format version 5, and this library reads version 4; open it with a newer release, \
              and export it from there",
         ),
         (
-            with(4, &2_u32.to_le_bytes()),
-            "it has format version 2, and this library reads version 3; open it with an older release, \
+            with(4, &3_u32.to_le_bytes()),
+            "it has format version 3, and this library reads version 4; open it with an older release, \
              and export it from there",
         ),
         (with(8, &[0; 8]), "its creation was not finished; remove it, and create it anew"),

@@ -142,6 +142,12 @@ impl State {
         Self(self.advanced().0 & !Self::CLAIM | flag | writer_id as u64)
     }
 
+    /// Returns the state without the wiped bit, for a planted mistake.
+    #[cfg(splinter_mutants)]
+    pub(crate) const fn unwiped(self) -> Self {
+        Self(self.0 & !Self::WIPED)
+    }
+
     /// Returns the state two epochs before, for a planted mistake.
     #[cfg(splinter_mutants)]
     pub(crate) const fn unraised(self) -> Self {

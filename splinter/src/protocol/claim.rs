@@ -61,7 +61,9 @@ fn begin_wiping(slot: &Slot, claimed: State) -> State {
 impl Drop for Claim<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.slot.state_integer.store_first(self.state.released_unchanged().0);
+        let released = self.state.released_unchanged();
+        mutant!("undo-unmarked", let released = released.unwiped());
+        self.slot.state_integer.store_first(released.0);
     }
 }
 
@@ -149,13 +151,14 @@ impl<'a> Claimant<'a> {
     #[inline(always)]
     fn win(&self, number: u32, slot: &'a Slot, state: State) -> Option<Claim<'a>> {
         self.note_intent(number);
-        mutant!("descriptor-early", let old = Descriptor(slot.descriptor.load(Relaxed)));
+        #[cfg(splinter_mutants)]
+        let early = Descriptor(slot.descriptor.load(Relaxed));
         let claimed = state.claimed(self.writer_id, self.notified.is_some());
         if !slot.state_integer.exchange_first(state.0, claimed.0) {
             return None;
         }
         let descriptor = Descriptor(slot.descriptor.load(Relaxed));
-        mutant!("descriptor-early", let descriptor = old);
+        mutant!("descriptor-early", let descriptor = early);
         Some(Claim::new(number, slot, claimed, descriptor))
     }
 

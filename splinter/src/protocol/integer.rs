@@ -33,10 +33,13 @@ impl<'a> Claimant<'a> {
         if !ready || self.arena.holds_stale(descriptor) || !key.is_in(slot) {
             return None;
         }
+        #[cfg(splinter_mutants)]
+        let was_signalled = self.arena.is_signalled(slot);
         let new = self.exchange(number, slot, state, |old| op.apply(old))?;
-        mutant!("number-unsignalled", return Some(new));
         // After the exchange: a subscription, like a watch, may come before it and leave the state as it was.
-        if self.arena.is_signalled(slot) {
+        let is_signalled = self.arena.is_signalled(slot);
+        mutant!("number-unsignalled", let is_signalled = was_signalled);
+        if is_signalled {
             self.notify(number, slot, false);
         }
         Some(new)

@@ -91,6 +91,12 @@ pub const CHANGES: [(&str, Operation); 20] = [
     ("unset a tandem of one", |w| w.unset_tandem(KEY, 1).map(drop)),
 ];
 
+/// Whether an operation of [`CHANGES`] or [`NUMBER_CHANGES`] changes the content, which raises the epoch and ends polls.
+pub fn changes_content(name: &str) -> bool {
+    !["label again", "unlabel", "set flags", "clear flags", "set a time", "set the other time"]
+        .contains(&name)
+}
+
 /// Every kind of change to a value that is a number.
 pub const NUMBER_CHANGES: [(&str, Operation); 7] = [
     ("count", |w| w.integer(KEY, IntegerOp::Inc(1)).map(drop)),

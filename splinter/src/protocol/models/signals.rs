@@ -230,7 +230,7 @@ fn a_writer_that_comes_late_to_wake_keeps_no_other_from_waking() {
 fn check_joining(join: fn(&Tiny) -> usize, leave: fn(&Tiny)) {
     let seen = explore_within(1, move || {
         let tiny = subscribed([0, 0]);
-        tiny.header.label_metadata[0].subscriptions.store(1, Relaxed);
+        tiny.header.label_subscriptions[0].store(1, Relaxed);
         let watcher = tiny.spawn(move |tiny| {
             let mut listener = tiny.listen(&[0]);
             let own = join(tiny);

@@ -9,7 +9,7 @@ use crate::stdio;
 use crate::store_file::StoreCheck;
 use crate::value::{self, FILE, given};
 use serde_json::Value;
-use splinter::Writer;
+use splinter::{Expect, Writer};
 use std::io::{BufRead, Read};
 use std::time::Duration;
 

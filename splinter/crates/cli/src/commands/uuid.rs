@@ -2,6 +2,7 @@
 
 use super::prelude::*;
 use crate::value;
+use splinter::Expect;
 use std::fs::File;
 use std::io::Read;
 
