@@ -2,8 +2,8 @@
 //!
 //! Processes map one region, and read and write it directly, without a daemon or a socket. A [`Store`] is such a
 //! region, opened. Any thread may read from it, and each thread that writes registers a [`Writer`]. A key has 1 to 63
-//! bytes, a value up to the store's maximum. A key also has a type, labels, an epoch that grows with every change, times,
-//! flags, and a vector of floats.
+//! bytes, a value up to the store's maximum. A key also has a type, a vector of floats, labels, times and flags, and an
+//! epoch that grows with every change of its value, vector or type.
 //!
 //! Readers store nothing and take no lock. A writer holds a key only while it changes it: others get
 //! [`Error::Again`] for that key meanwhile, which [`retry`] handles. If a writer dies, the next one recovers the key.
@@ -31,13 +31,15 @@
 //! | fill a store before anybody sees it | [`Draft`] |
 //! | read a value | [`Store::get`], [`Store::get_vec`], without a copy [`Store::view`], many at once [`Store::get_many`] |
 //! | write, append or remove a value | [`Writer::set`], [`Writer::append`], [`Writer::unset`], many at once [`Writer::set_many`] |
+//! | write only if nobody else has | [`Writer::set_if`] and its kin with [`Expect`], [`Store::get_entry`] |
+//! | change a value by what it was | [`Writer::update`], [`Writer::swap`] |
 //! | skip the search for a key that is used often | [`Store::resolve`], whose [`Handle`] is accepted as a key |
 //! | try again while a key is busy; take a missing key for `None` | [`retry`], [`OptionalExt::optional`] |
 //! | switch the scrub level; share flags | [`Store::set_scrub`], [`Store::flags`] |
-//! | count with an atomic integer | [`Writer::integer`], [`Store::get_u64`] |
+//! | count with an atomic integer | [`Writer::integer`], [`Writer::integer_or`], [`Store::get_u64`] |
 //! | change several keys as one | [`Writer::set_tandem`], [`Store::tandem`] |
-//! | store and read a vector | [`Writer::set_vector`], [`Store::vector`] |
-//! | list keys | [`Store::keys`], [`Store::for_each_label`], [`Store::snapshot`] |
+//! | store and read a vector | [`Writer::set_vector`], [`Store::vector`], all of them [`Store::vectors`] |
+//! | list keys | [`Store::keys`], with their values [`Store::scan`], [`Store::for_each_label`], [`Store::snapshot`] |
 //! | wait for one key | [`Store::poll`], [`Store::poll_after`] |
 //! | subscribe to many keys | [`Writer::register`], [`Store::watch`], [`Store::watch_all`], [`Watcher::wait`] |
 //! | wait in an event loop | [`Watcher::pollable`] |

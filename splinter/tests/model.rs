@@ -3,7 +3,8 @@
 
 use splinter::{IntegerOp, Scrub, Store, Type};
 use splinter_testkit::valgrind::rounds;
-use splinter_testkit::{Model, Named, Op, Rng, assert_every_slot_usable, config, geometry, perform};
+use splinter_testkit::{Entry, Guess, Model, Named, Op, Rng, assert_every_slot_usable, config, geometry, perform};
+use std::collections::BTreeMap;
 
 const MAX: usize = 150;
 const DIM: usize = 3;
@@ -29,7 +30,7 @@ fn draw_value(rng: &mut Rng) -> Vec<u8> {
 fn draw(rng: &mut Rng, key: &[u8], other: &[u8]) -> Op {
     let (key, value, word) = (key.to_vec(), draw_value(rng), rng.next());
     let (orders, group) = (1 + rng.below(4) as usize, rng.below(66) as u8);
-    match rng.below(26) {
+    match rng.below(30) {
         0..4 => Op::Set(key, value),
         4..6 => Op::Append(key, value[..value.len().min(word as usize % 70)].into()),
         6..8 => Op::Unset(key),
@@ -63,6 +64,15 @@ fn draw(rng: &mut Rng, key: &[u8], other: &[u8]) -> Op {
         23 => Op::Unregister(key, group),
         24 if key != other => Op::SetMany(vec![(key, value), (other.to_vec(), draw_value(rng))]),
         24 => Op::SetMany(vec![(key, value)]),
+        25 => Op::Update(key, value[..value.len().min(word as usize % 30)].into()),
+        26 if word & 1 != 0 => Op::Swap(key, value),
+        26 => Op::IntegerOr(key, IntegerOp::Inc(word), 7),
+        27..29 => loop {
+            let op = draw(rng, &key, other);
+            if op.is_conditional() {
+                break Op::If(*rng.pick(&Guess::ALL), Box::new(op));
+            }
+        },
         _ => Op::UnsetTandem(key, orders),
     }
 }
@@ -81,6 +91,12 @@ fn draw_of_store(rng: &mut Rng) -> Op {
     }
 }
 
+/// Returns how often the content of each key changed, and its epoch.
+fn epochs(model: &Model, store: &Store) -> BTreeMap<Vec<u8>, (u64, u64)> {
+    let of = |(key, entry): (&Vec<u8>, &Entry)| (key.clone(), (entry.changes, store.epoch(key).unwrap()));
+    model.entries.iter().take(12).map(of).collect()
+}
+
 fn run(slots: u64, keys: u64, rounds: u32, seed: u64) {
     let name = Named::new();
     let mut rng = Rng(seed);
@@ -96,7 +112,15 @@ fn run(slots: u64, keys: u64, rounds: u32, seed: u64) {
             ops.push(draw_of_store(&mut rng));
         }
         for op in ops {
+            let before = epochs(&model, &store);
             assert_eq!(perform(&op, &mut writer), model.apply(&op), "{op:?}");
+            let after = epochs(&model, &store);
+            for (key, (changes, epoch)) in &before {
+                // Not for a key that went and came again.
+                if let Some((more, later)) = after.get(key).filter(|(more, _)| more >= changes) {
+                    assert_eq!(later - epoch, 2 * (more - changes), "{op:?}");
+                }
+            }
         }
         model.assert_key(&store, &key);
         model.assert_key(&store, &other);

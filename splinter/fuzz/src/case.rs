@@ -2,7 +2,7 @@
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use splinter::{BidTerms, Geometry, IntegerOp, Intent, Scrub, Type};
-use splinter_testkit::Op;
+use splinter_testkit::{Guess, Op};
 
 /// A store, and what is done to it.
 #[derive(Arbitrary, Clone, Debug)]
@@ -162,6 +162,14 @@ pub enum Action {
     Reopen,
     Bid(BidStep),
     Inspect,
+    SetIf(u8, Body),
+    AppendIf(u8, Body),
+    UnsetIf(u8),
+    SetNumberIf(u8, u64),
+    SetTypeIf(u8, u8),
+    Update(Body),
+    Swap(Body),
+    IntegerOr(Number, u64),
 }
 
 impl Action {
@@ -207,6 +215,14 @@ impl Action {
             Self::ClearUserFlags(mask) => Op::ClearUserFlags(mask),
             Self::ReportParseFailure => Op::ReportParseFailure,
             Self::Purge => Op::Purge,
+            Self::SetIf(number, body) => Op::If(guess(number), Op::Set(key, body.bytes(max)).into()),
+            Self::AppendIf(number, body) => Op::If(guess(number), Op::Append(key, body.bytes(max)).into()),
+            Self::UnsetIf(number) => Op::If(guess(number), Op::Unset(key).into()),
+            Self::SetNumberIf(number, word) => Op::If(guess(number), Op::SetU64(key, word).into()),
+            Self::SetTypeIf(number, of) => Op::If(guess(number), Op::SetType(key, kind(of)).into()),
+            Self::Update(body) => Op::Update(key, body.bytes(max)),
+            Self::Swap(body) => Op::Swap(key, body.bytes(max)),
+            Self::IntegerOr(number, initial) => Op::IntegerOr(key, number.op(), initial),
             _ => return None,
         })
     }
@@ -273,6 +289,10 @@ pub enum BidStep {
 pub fn terms(intent: u8, priority: u8, expired: bool) -> BidTerms {
     let intent = Intent::ALL[usize::from(intent) % Intent::ALL.len()];
     BidTerms { intent, priority, duration: if expired { 0 } else { u64::MAX } }
+}
+
+fn guess(number: u8) -> Guess {
+    Guess::ALL[usize::from(number) % Guess::ALL.len()]
 }
 
 fn level(number: u8) -> Scrub {

@@ -167,10 +167,16 @@ impl State {
         Self((self.0 & !Self::CLAIM).wrapping_sub(Self::EPOCH) | Self::WIPED)
     }
 
-    /// Returns the last even epoch, unless it is `epoch`. It may be earlier than `epoch` if that was another slot's,
+    /// Returns the epoch of the current content: the last even one, or the next if the claim has published its change
+    /// and wipes what that retired.
+    pub(crate) const fn content_epoch(self) -> u64 {
+        (self.epoch() + self.is_wiped() as u64) & !1
+    }
+
+    /// Returns the epoch of the content, unless it is `epoch`. It may be earlier than `epoch` if that was another slot's,
     /// which held the key before.
     pub(crate) fn moved_from(self, epoch: u64) -> Option<u64> {
-        let now = self.epoch() & !1;
+        let now = self.content_epoch();
         (now != epoch).then_some(now)
     }
 

@@ -40,9 +40,9 @@ impl<'a> OptimisticRead<'a> {
         arena.payload(self.number, self.slot, self.descriptor)
     }
 
-    /// Returns the last even epoch when the read began.
+    /// Returns the epoch of the content when the read began.
     pub(crate) fn stable_epoch(&self) -> u64 {
-        self.state.epoch() & !1
+        self.state.content_epoch()
     }
 
     /// Whether the slot has not changed at all since the read began.

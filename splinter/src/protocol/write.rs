@@ -41,7 +41,7 @@ impl<'a> Claimant<'a> {
     }
 
     #[inline(always)]
-    pub(super) fn check_len(&self, len: usize) -> Result<(), Error> {
+    pub(crate) fn check_len(&self, len: usize) -> Result<(), Error> {
         mutant!("value-truncated", return Ok(()));
         let max = self.arena.shape.max_value_len as usize;
         if len > max { Err(Error::ValueTooLong) } else { Ok(()) }

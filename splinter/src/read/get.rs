@@ -153,7 +153,8 @@ impl Store {
         }
     }
 
-    /// Returns the epoch of `key`: even, and higher after every change.
+    /// Returns the epoch of `key`: even, and higher by two after every change of its value, vector or type. Labels, times,
+    /// flags and subscriptions leave it alone. So what was made from a value still holds while the epoch is the same.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].

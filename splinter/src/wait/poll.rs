@@ -14,11 +14,12 @@ use crate::wait::spin::{Backoff, CLAIM_SPIN, Spin};
 use std::time::Instant;
 
 impl Store {
-    /// Waits until `key` changes, and returns its epoch after a change that is published during this call. Changes are:
-    /// setting, appending, integers, types, labels, times, flags, vectors, bumping, removal.
+    /// Waits until the content of `key` changes, and returns its epoch after a change that is published during this call.
+    /// Changes are: setting, appending, integers, types, vectors, bumping, removal. Labels, times, flags and
+    /// subscriptions are none.
     ///
-    /// It may also return for a write that was under way already, or for something else that raises the epoch, such as
-    /// [`Writer::register`](crate::Writer::register). So check whether the change that you wait for is there.
+    /// It may also return for a write that was under way already, or for a dead writer's change that was undone. So check
+    /// whether the change that you wait for is there.
     ///
     /// The caller spins for a moment, then sleeps. A writer pays one system call to wake it. On a store opened for
     /// reading only, the caller cannot tell writers that it sleeps. It looks again every millisecond instead.

@@ -284,7 +284,7 @@ impl Watcher {
             }
             let state = State(slot.state_integer.first_acquire());
             if state.is_claimed() {
-                self.held_slots.push((number, state.epoch() & !1));
+                self.held_slots.push((number, state.content_epoch()));
             }
             let change = self.change(number, None);
             if change.key.is_some() {

@@ -144,6 +144,8 @@ impl Writer {
     /// Those of [`Self::set`].
     #[doc(alias("getset", "replace", "exchange"))]
     pub fn swap(&mut self, key: impl AsKey, value: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        // Before the claim, as a set does.
+        self.claimant.check_len(value.len())?;
         self.update(key, |old, new| {
             new.extend_from_slice(value);
             Ok(old.map(<[u8]>::to_vec))

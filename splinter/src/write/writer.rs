@@ -216,7 +216,7 @@ impl Writer {
         self.claimant()?.unset(&key, Expect::Any).map(|(len, _)| len)
     }
 
-    /// Raises the epoch of `key` without changing anything else.
+    /// Raises the epoch of `key` without changing anything else: pollers and watchers take it for a change.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
@@ -315,7 +315,7 @@ impl Writer {
     /// Registers `key` with a signal group, numbered 0 to 63: every change of the key signals it. A key may
     /// be registered with any number of groups, and is with none once it was removed.
     ///
-    /// The key's epoch grows, though nothing else changes.
+    /// The key and its epoch stay as they are.
     ///
     /// # Errors
     /// [`Error::NoSuchGroup`], [`Error::NotFound`], [`Error::Again`].

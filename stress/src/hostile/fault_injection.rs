@@ -126,7 +126,7 @@ impl<'a> FaultInjector<'a> {
             // A claim of some writer, of a tandem or committed; a value of any length; another type.
             Target::Slots => match random >> 8 & 7 {
                 0 => set(0, old(0) & !0x3fff | 1 << 13 | random >> 16 & 0xc00 | writer),
-                1 => set(0, old(0) | 1 << 12),
+                1 => set(0, old(0) | [1 << 12, 1 << 63][random as usize >> 16 & 1]),
                 2 => set(2, old(2) & !0xffff_ffff | 1 << 49 | random >> 32),
                 3 => set(2, old(2) ^ 0xf << 48),
                 4 => set(2, old(2) ^ 0x3f << 54),

@@ -5,17 +5,18 @@
 use crate::declarations::{Function, Shape};
 use crate::interface::SECTIONS;
 use crate::shapes::{
-    BID_SNAPSHOT, CONSTANTS, EMBED_DIM, HEADER_SNAPSHOT, OPERATIONS, SLOT, SLOT_SNAPSHOT, SPLINTER_KEY_MAX,
+    BID_SNAPSHOT, CONSTANTS, EMBED_DIM, EXPECTATIONS, HEADER_SNAPSHOT, OPERATIONS, SLOT, SLOT_SNAPSHOT, SPLINTER_KEY_MAX,
     name_of_intent,
 };
 use splinter::Intent;
 use std::fmt::Write;
 
 /// The values of `errno` after a failure, and what they mean.
-pub(crate) const ERRORS: [(&str, &str); 14] = [
+pub(crate) const ERRORS: [(&str, &str); 15] = [
     ("EAGAIN", "another thread writes the key, or it changed during every try: try again"),
     ("ENOENT", "no such key, store or bid"),
-    ("EEXIST", "the name or id exists already"),
+    ("EEXIST", "the name, id or key exists already"),
+    ("ESTALE", "the key has another epoch than the caller expects"),
     ("EMSGSIZE", "a buffer is too small, or a value too long"),
     ("ENAMETOOLONG", "a key has more than 63 bytes"),
     ("ENOSPC", "the store, a table or memory is full"),
@@ -123,6 +124,8 @@ fn constants(out: &mut String) {
 fn enumerations(out: &mut String) {
     let operations = OPERATIONS.map(|(name, _)| name).into_iter().zip(0..);
     enumeration(out, "The operations of splinter_integer_op.", operations, "splinter_integer_op_t");
+    let expectations = EXPECTATIONS.map(|(name, _)| name).into_iter().zip(0..);
+    enumeration(out, "What splinter_set_if and its kin expect of a key.", expectations, "splinter_expect_t");
     let intents = (0..).map_while(Intent::from_number).map(|one| (name_of_intent(one), one as u32));
     let note = "The use that a bidder intends for the store's memory.";
     enumeration(out, note, intents, "splinter_intent_t");

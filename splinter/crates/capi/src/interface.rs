@@ -7,7 +7,7 @@ use crate::opening::OpenMode::{Create, CreateOrOpen, OpenOrCreate};
 use crate::settings::with_header;
 use crate::shapes::{BidSnapshot, HeaderSnapshot, SlotSnapshot, SlotSnapshotWithVector};
 use crate::slots::Visit;
-use crate::{bids, bus, opening, settings, signals, slots, values, vectors};
+use crate::{bids, bus, conditional, opening, settings, signals, slots, values, vectors};
 use libc::{c_char, c_int, c_uint, c_ushort, c_void};
 
 /// The sections of the header, in order.
@@ -92,12 +92,23 @@ interface! { VALUES = "Keys and values";
     /// Waits until the epoch of a key differs from the given one, which splinter_get_epoch or an earlier wait returned. So it
     /// misses no change in between. Puts the new epoch in *new_epoch, which may be NULL. Fails as splinter_poll does.
     pair splinter_poll_after, splinter_store_poll_after(key: Text<'_>, epoch: u64, timeout_ms: u64, new_epoch: Out<'_, u64>) -> c_int = values::poll_after;
-    /// Returns the address of the value of a key, or NULL. The bytes are consistent while the epoch of the key is *epoch or
-    /// the next one: the caller compares the epoch after it has used the bytes. The address is valid until the store is
-    /// closed.
+    /// Returns the address of the value of a key, or NULL. The bytes are consistent while the epoch of the key is *epoch: the
+    /// caller compares the epoch after it has used the bytes. The address is valid until the store is closed.
     pair splinter_get_raw_ptr, splinter_store_get_raw_ptr(key: Text<'_>, len: Out<'_, usize>, epoch: Out<'_, u64>) -> *const c_void = values::raw_ptr;
-    /// Returns the epoch of a key, which is even and grows with every change; 0 if the key does not exist.
+    /// Returns the epoch of a key, which is even and grows by 2 with every change of its value, vector or type; 0 if the key
+    /// does not exist. Labels, times and flags leave it alone.
     pair splinter_get_epoch, splinter_store_get_epoch(key: Text<'_>) -> u64 = values::epoch;
+    /// Copies the value of a key as splinter_get does, and puts its epoch in *epoch: the one to expect in splinter_set_if.
+    pair splinter_get_with_epoch, splinter_store_get_with_epoch(key: Text<'_>, buf: Out<'_, c_void>, cap: usize, len: Out<'_, usize>, epoch: Out<'_, u64>) -> c_int = conditional::get_with_epoch;
+    /// Sets the value of a key as splinter_set does, if the key is as expected at that instant: SPL_IF_ABSENT, SPL_IF_PRESENT,
+    /// SPL_IF_EPOCH with the epoch expected, or SPL_IF_ANY. Puts the new epoch in *new_epoch, which may be NULL. Fails with
+    /// EEXIST if the key exists and should not, ESTALE if it has another epoch, which *new_epoch then is, and ENOENT if it
+    /// does not exist and should.
+    pair splinter_set_if, splinter_store_set_if(key: Text<'_>, bytes: In<'_, c_void>, len: usize, expect: c_int, epoch: u64, new_epoch: Out<'_, u64>) -> c_int = conditional::set_if;
+    /// Appends to the value of a key as splinter_append does, if the key is as expected, as for splinter_set_if.
+    pair splinter_append_if, splinter_store_append_if(key: Text<'_>, bytes: In<'_, c_void>, len: usize, expect: c_int, epoch: u64, new_epoch: Out<'_, u64>) -> c_int = conditional::append_if;
+    /// Removes a key if it is as expected, as for splinter_set_if.
+    pair splinter_unset_if, splinter_store_unset_if(key: Text<'_>, expect: c_int, epoch: u64, new_epoch: Out<'_, u64>) -> c_int = conditional::unset_if;
 }
 
 interface! { SLOTS = "Metadata of a key";
@@ -120,6 +131,9 @@ interface! { SLOTS = "Metadata of a key";
     pair splinter_integer_op, splinter_store_integer_op(key: Text<'_>, op: c_int, mask: In<'_, c_void>) -> c_int = slots::integer_op;
     /// Does the same as splinter_integer_op, and puts the new number in *result.
     pair splinter_integer_op_fetch, splinter_store_integer_op_fetch(key: Text<'_>, op: c_int, mask: In<'_, c_void>, result: Out<'_, u64>) -> c_int = slots::integer_op_fetch;
+    /// Does the same as splinter_integer_op_fetch, or applies the operation to initial if the key does not exist, and creates
+    /// it. The result may be NULL.
+    pair splinter_integer_op_or, splinter_store_integer_op_or(key: Text<'_>, op: c_int, mask: In<'_, c_void>, initial: u64, result: Out<'_, u64>) -> c_int = conditional::integer_op_or;
     /// Adds labels to a key.
     pair splinter_set_label, splinter_store_set_label(key: Text<'_>, mask: u64) -> c_int = slots::set_label;
     /// Removes labels from a key.
@@ -147,6 +161,9 @@ interface! { VECTORS = "Vectors" if "SPLINTER_EMBEDDINGS";
     /// Sets the vector of an existing key. Fails with EINVAL if the store has vectors of another dimension, and with
     /// EOPNOTSUPP if it has none.
     pair splinter_set_embedding, splinter_store_set_embedding(key: Text<'_>, vector: In<'_, f32>) -> c_int = vectors::set;
+    /// Sets the vector of a key if the key is as expected, as for splinter_set_if. So the vector of a text is never set over
+    /// that of a later text.
+    pair splinter_set_embedding_if, splinter_store_set_embedding_if(key: Text<'_>, vector: In<'_, f32>, expect: c_int, epoch: u64, new_epoch: Out<'_, u64>) -> c_int = conditional::set_embedding_if;
     /// Copies the vector of a key. Fails with ENOENT if it has none.
     pair splinter_get_embedding, splinter_store_get_embedding(key: Text<'_>, vector: Out<'_, f32>) -> c_int = vectors::get;
     /// The function that splinter_get_slot_snapshot stands for in a program compiled with SPLINTER_EMBEDDINGS.

@@ -27,6 +27,7 @@ mod args;
 mod bids;
 mod boundary;
 mod bus;
+mod conditional;
 #[cfg(test)]
 mod declarations;
 mod descriptors;

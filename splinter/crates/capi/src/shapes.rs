@@ -3,7 +3,7 @@
 
 #[cfg(test)]
 use splinter::Intent;
-use splinter::{IntegerOp, KEY_MAX, Type};
+use splinter::{Expect, IntegerOp, KEY_MAX, Type};
 
 /// Declares a structure with C's layout, and keeps its documentation for the header.
 macro_rules! shape {
@@ -114,6 +114,17 @@ pub(crate) const OPERATIONS: [Operation; 6] = [
     ("SPL_OP_NOT", |_| IntegerOp::Not),
     ("SPL_OP_INC", IntegerOp::Inc),
     ("SPL_OP_DEC", IntegerOp::Dec),
+];
+
+/// An expectation's name in C, and the expectation with an epoch.
+type Expectation = (&'static str, fn(u64) -> Expect);
+
+/// The expectations, in the order of their numbers.
+pub(crate) const EXPECTATIONS: [Expectation; 4] = [
+    ("SPL_IF_ANY", |_| Expect::Any),
+    ("SPL_IF_ABSENT", |_| Expect::Absent),
+    ("SPL_IF_PRESENT", |_| Expect::Present),
+    ("SPL_IF_EPOCH", Expect::Epoch),
 ];
 
 /// Returns the name of an intent in C.

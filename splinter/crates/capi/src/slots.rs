@@ -68,7 +68,9 @@ pub(crate) fn set_as_system(store: &Entry, key: Text<'_>) -> Result<c_int, Failu
     let longest = store.store.geometry().max_value_len as usize;
     change(store, key, |writer, key| {
         // An integer becomes its bytes. Each step can be repeated: a caller that gets EAGAIN calls again.
-        writer.set_type(key, Type::Binary)?;
+        if writer.snapshot(key)?.kind != Type::Binary {
+            writer.set_type(key, Type::Binary)?;
+        }
         writer.set_slot_flags(key, SPL_SLOT_SYSTEM)?;
         for _ in 0..MAX_ATTEMPTS {
             match longest - writer.value_len(key)?.min(longest) {
@@ -109,11 +111,16 @@ pub(crate) fn integer_op_fetch(
 }
 
 fn change_integer(store: &Entry, key: Text<'_>, op: c_int, mask: In<'_, c_void>) -> Result<u64, Failure> {
-    let key = key.key()?;
+    let (key, operation) = (key.key()?, operation(op, mask)?);
+    store.write_quietly(|writer| writer.integer(key, operation))
+}
+
+/// Returns the operation of this number, with its operand.
+pub(crate) fn operation(op: c_int, mask: In<'_, c_void>) -> Result<IntegerOp, Failure> {
     let operation = usize::try_from(op).ok().and_then(|op| OPERATIONS.get(op));
     let (_, operation) = operation.ok_or(Failure::ARGUMENT)?;
     let operand = if operation(0) == IntegerOp::Not { 0 } else { mask.integer()? };
-    store.write_quietly(|writer| writer.integer(key, operation(operand)))
+    Ok(operation(operand))
 }
 
 pub(crate) fn set_label(store: &Entry, key: Text<'_>, mask: u64) -> Result<c_int, Failure> {

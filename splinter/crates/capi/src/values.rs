@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 /// Returns `len` bytes for a value, or a failure if a value cannot have as many.
 #[inline(always)]
-fn value<'c>(store: &Store, bytes: In<'c, c_void>, len: usize) -> Result<&'c [u8], Failure> {
+pub(crate) fn value<'c>(store: &Store, bytes: In<'c, c_void>, len: usize) -> Result<&'c [u8], Failure> {
     // Check the length first: no slice is made of bytes that cannot be there.
     if len as u64 > store.geometry().max_value_len {
         bytes.bytes(0)?;
@@ -55,7 +55,7 @@ fn get_len(store: &Entry, key: &[u8], len: Out<'_, usize>) -> Result<c_int, Fail
 }
 
 #[cold]
-fn get_failed(error: Error, len: Out<'_, usize>) -> Result<c_int, Failure> {
+pub(crate) fn get_failed(error: Error, len: Out<'_, usize>) -> Result<c_int, Failure> {
     if let Error::BufferTooSmall { needed } = error {
         len.put(needed);
     }

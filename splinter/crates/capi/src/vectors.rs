@@ -9,7 +9,7 @@ use crate::slots;
 use libc::c_int;
 use splinter::Error;
 
-fn check_dimension(store: &Entry) -> Result<(), Failure> {
+pub(crate) fn check_dimension(store: &Entry) -> Result<(), Failure> {
     match store.store.geometry().vector_dim as usize {
         EMBED_DIM => Ok(()),
         0 => Err(Failure::of(libc::EOPNOTSUPP)),

@@ -284,6 +284,11 @@ fn closing_a_store_ends_all_waits_and_leaves_nothing_open() {
 }
 
 #[test]
+fn a_daemon_processes_each_key_once_and_conditions_hold() {
+    run_test("daemon", Language::C, "SPLINTER_EMBEDDINGS", MEMORY, &[]);
+}
+
+#[test]
 fn threads_that_are_cancelled_or_use_a_store_in_their_destructors_end_well() {
     run_test("ends", Language::C, "", MEMORY, &[]);
 }

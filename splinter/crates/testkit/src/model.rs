@@ -1,6 +1,6 @@
 //! A map that does what a store should do, and answers what it should answer, one operation after the other.
 
-use crate::op::{Answer, Op, Reply};
+use crate::op::{Answer, Guess, Op, Reply};
 use splinter::{Error, Geometry, IntegerOp, KEY_MAX, MAX_ORDERS, Scrub, Store, Type};
 use std::collections::BTreeMap;
 
@@ -59,6 +59,8 @@ pub struct Entry {
     pub is_number: bool,
     /// The scrub level whose promise the bytes of its slot keep.
     pub kept: Scrub,
+    /// How many changes of the content there were since the key came: two epochs each.
+    pub changes: u64,
 }
 
 impl Entry {
@@ -73,7 +75,7 @@ impl Entry {
             atime: 0,
             vector: None,
         };
-        Self { seen, is_number: false, kept: Scrub::None }
+        Self { seen, is_number: false, kept: Scrub::None, changes: 0 }
     }
 
     /// Returns what its bytes still keep after a change beside its buffers: nothing is wiped.
@@ -84,6 +86,7 @@ impl Entry {
     /// Replaces the value at a scrub level.
     fn replace(&mut self, value: Vec<u8>, is_number: bool, level: Scrub) {
         (self.seen.value, self.is_number) = (value, is_number);
+        self.changes += 1;
         // A number has a word of its own: the bytes of the buffers stay, except at the highest level.
         let kept = self.kept_beside();
         self.kept = if is_number && rank(kept) > rank(level) { kept } else { level };
@@ -130,7 +133,22 @@ impl Model {
                 self.entries.remove(key);
                 Ok(len.into())
             }
-            Op::Bump(key) | Op::Pulse(key) => self.get(key).map(|_| Reply::Done),
+            Op::If(guess, op) => self.apply_if(*guess, op),
+            Op::Update(key, tail) => self.update(key, tail).map(Reply::from),
+            Op::Swap(key, value) => {
+                let old = self.get(key).ok().map(|entry| entry.seen.value.clone());
+                self.set(key, value)?;
+                Ok(old.map_or(Reply::Done, Reply::Value))
+            }
+            Op::IntegerOr(key, op, initial) => match self.integer(key, *op) {
+                Err(Error::NotFound) => {
+                    let new = computed(*op, *initial);
+                    self.set_u64(key, new).map(|()| new.into())
+                }
+                answer => answer.map(Reply::from),
+            },
+            Op::Bump(key) => self.change(key, |entry| entry.changes += 1),
+            Op::Pulse(key) => self.get(key).map(|_| Reply::Done),
             Op::SetU64(key, number) => self.set_u64(key, *number).map(Reply::from),
             Op::Integer(key, op) => self.integer(key, *op).map(Reply::from),
             Op::SetType(key, kind) => self.set_type(key, *kind, parse_number).map(Reply::from),
@@ -152,10 +170,7 @@ impl Model {
                 self.change(key, |entry| entry.seen.atime = time.saturating_sub(*by))
             }
             Op::SetVector(key, vector) => {
-                check_key(key)?;
-                if vector.len() != self.geometry.vector_dim as usize || vector.is_empty() {
-                    return Err(Error::WrongDimension);
-                }
+                self.check_vector(key, vector)?;
                 self.set_vector(key, Some(vector.clone()))
             }
             Op::ClearVector(key) => self.set_vector(key, None),
@@ -283,16 +298,52 @@ impl Model {
     }
 
     fn integer(&mut self, key: &[u8], op: IntegerOp) -> Result<u64, Error> {
-        let old = self.number(key)?;
-        let new = match op {
-            IntegerOp::And(mask) => old & mask,
-            IntegerOp::Or(mask) => old | mask,
-            IntegerOp::Xor(mask) => old ^ mask,
-            IntegerOp::Not => !old,
-            IntegerOp::Inc(by) => old.wrapping_add(by),
-            IntegerOp::Dec(by) => old.wrapping_sub(by),
-        };
+        let new = computed(op, self.number(key)?);
         self.set_u64(key, new).map(|()| new)
+    }
+
+    /// Performs an operation if its key is as guessed.
+    fn apply_if(&mut self, guess: Guess, op: &Op) -> Answer {
+        let (Op::Set(key, _)
+        | Op::Append(key, _)
+        | Op::Unset(key)
+        | Op::SetVector(key, _)
+        | Op::SetType(key, _)
+        | Op::SetU64(key, _)) = op
+        else {
+            panic!("{op:?} has no condition");
+        };
+        // What makes an operation impossible whatever the key is comes first.
+        let impossible = match op {
+            Op::Set(_, value) => check_key(key).and(self.check_len(value.len())),
+            Op::SetVector(_, vector) => self.check_vector(key, vector),
+            _ => check_key(key),
+        };
+        impossible?;
+        match (guess, self.entries.contains_key(key)) {
+            (Guess::Absent | Guess::Wrong, true) => Err(Error::Changed { epoch: 0 }),
+            (Guess::Present | Guess::Right | Guess::Wrong, false) => Err(Error::NotFound),
+            _ => self.apply(op),
+        }
+    }
+
+    fn update(&mut self, key: &[u8], tail: &[u8]) -> Result<usize, Error> {
+        check_key(key)?;
+        let old = self.get(key).map(|entry| entry.seen.value.clone()).unwrap_or_default();
+        if !self.entries.contains_key(key) && self.entries.len() as u64 == self.geometry.slots {
+            return Err(Error::Full);
+        }
+        if tail.is_empty() {
+            return Err(Error::TimedOut);
+        }
+        let value = [&old, tail].concat();
+        self.set(key, &value).map(|()| value.len())
+    }
+
+    fn check_vector(&self, key: &[u8], vector: &[f32]) -> Result<(), Error> {
+        check_key(key)?;
+        let is_right = vector.len() == self.geometry.vector_dim as usize && !vector.is_empty();
+        if is_right { Ok(()) } else { Err(Error::WrongDimension) }
     }
 
     fn set_type(&mut self, key: &[u8], kind: Type, parse: fn(&[u8]) -> Option<u64>) -> Result<(), Error> {
@@ -313,6 +364,8 @@ impl Model {
         entry.seen.kind = kind;
         if changes {
             entry.replace(value, becomes_number, level);
+        } else {
+            entry.changes += 1;
         }
         Ok(())
     }
@@ -321,6 +374,7 @@ impl Model {
         self.change(key, |entry| {
             entry.seen.vector = vector;
             entry.kept = entry.kept_beside();
+            entry.changes += 1;
         })
     }
 
@@ -332,6 +386,18 @@ impl Model {
             return Err(Error::Full);
         }
         names.iter().zip(values).try_for_each(|(name, value)| self.set(name, value))
+    }
+}
+
+/// Returns what an operation makes of a number.
+fn computed(op: IntegerOp, old: u64) -> u64 {
+    match op {
+        IntegerOp::And(mask) => old & mask,
+        IntegerOp::Or(mask) => old | mask,
+        IntegerOp::Xor(mask) => old ^ mask,
+        IntegerOp::Not => !old,
+        IntegerOp::Inc(by) => old.wrapping_add(by),
+        IntegerOp::Dec(by) => old.wrapping_sub(by),
     }
 }
 

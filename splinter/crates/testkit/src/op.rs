@@ -1,6 +1,6 @@
 //! The operations of a store, each with its arguments, and how a writer performs them.
 
-use splinter::{Error, IntegerOp, Scrub, Store, StoreError, Type, Writer};
+use splinter::{Error, Expect, IntegerOp, Scrub, Store, StoreError, Type, Writer};
 
 /// The bytes of a key or of a value.
 pub type Bytes = Vec<u8>;
@@ -18,6 +18,15 @@ pub enum Op {
     Append(Bytes, Bytes),
     /// Removes a key.
     Unset(Bytes),
+    /// Performs one of the operations that [`is_conditional`](Op::is_conditional) names, if its key is as guessed.
+    If(Guess, Box<Op>),
+    /// Appends to a value, or makes it if the key is missing, by a function of the old value. The function fails if the
+    /// tail is empty.
+    Update(Bytes, Bytes),
+    /// Sets a value, and answers the old one.
+    Swap(Bytes, Bytes),
+    /// Computes with a number, or with this one if the key is missing.
+    IntegerOr(Bytes, IntegerOp, u64),
     /// Raises a key's epoch.
     Bump(Bytes),
     /// Signals the groups of a key.
@@ -68,6 +77,35 @@ pub enum Op {
     ReportParseFailure,
     /// Wipes all that no key holds. How many slots it counts depends on which were used, so it answers no number.
     Purge,
+}
+
+impl Op {
+    /// Whether there is such an operation with a condition.
+    #[must_use]
+    pub fn is_conditional(&self) -> bool {
+        use Op::{Append, Set, SetType, SetU64, SetVector, Unset};
+        matches!(self, Set(..) | Append(..) | Unset(_) | SetVector(..) | SetType(..) | SetU64(..))
+    }
+}
+
+/// What a conditional operation expects, beside what is there when it is performed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guess {
+    /// Nothing.
+    Any,
+    /// No key.
+    Absent,
+    /// A key.
+    Present,
+    /// The epoch that the key has, or any if it is missing.
+    Right,
+    /// An epoch that the key had before, or any if it is missing.
+    Wrong,
+}
+
+impl Guess {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Any, Self::Absent, Self::Present, Self::Right, Self::Wrong];
 }
 
 /// The result of an operation.
@@ -130,6 +168,17 @@ pub fn perform(op: &Op, writer: &mut Writer) -> Answer {
             Ok(Reply::Each(results))
         }
         Op::Append(key, tail) => writer.append(key, tail).map(Reply::from),
+        Op::If(guess, op) => perform_if(*guess, op, writer),
+        Op::Update(key, tail) => writer.update(key, |old, new| {
+            new.extend_from_slice(old.unwrap_or_default());
+            new.extend_from_slice(tail);
+            if tail.is_empty() { Err(Error::TimedOut) } else { Ok(Reply::from(new.len())) }
+        }),
+        Op::Swap(key, value) => {
+            let old = writer.swap(key, value)?;
+            Ok(old.map_or(Reply::Done, Reply::Value))
+        }
+        Op::IntegerOr(key, op, initial) => writer.integer_or(key, *op, *initial).map(Reply::from),
         Op::Unset(key) => writer.unset(key).map(Reply::from),
         Op::Bump(key) => writer.bump(key).map(Reply::from),
         Op::Pulse(key) => writer.pulse(key).map(Reply::from),
@@ -160,6 +209,34 @@ pub fn perform(op: &Op, writer: &mut Writer) -> Answer {
         | Op::ReportParseFailure => perform_without_writer(op, writer).expect("an operation of the store"),
         Op::Purge => writer.purge().map(|_| Reply::Done),
     }
+}
+
+/// Performs an operation if its key is as guessed. The epoch in its way is left out of the answer.
+fn perform_if(guess: Guess, op: &Op, writer: &mut Writer) -> Answer {
+    let expect = |writer: &Writer, key: &Bytes| match guess {
+        Guess::Any => Expect::Any,
+        Guess::Absent => Expect::Absent,
+        Guess::Present => Expect::Present,
+        Guess::Right => Expect::Epoch(writer.epoch(key).unwrap_or(2)),
+        Guess::Wrong => Expect::Epoch(writer.epoch(key).unwrap_or(2) - 2),
+    };
+    let answer = match op {
+        Op::Set(key, value) => writer.set_if(key, value, expect(writer, key)).map(|_| Reply::Done),
+        Op::Append(key, tail) => {
+            writer.append_if(key, tail, expect(writer, key)).map(|(len, _)| Reply::from(len))
+        }
+        Op::Unset(key) => writer.unset_if(key, expect(writer, key)).map(|(len, _)| Reply::from(len)),
+        Op::SetVector(key, vector) => {
+            writer.set_vector_if(key, vector, expect(writer, key)).map(|_| Reply::Done)
+        }
+        Op::SetType(key, kind) => writer.set_type_if(key, *kind, expect(writer, key)).map(|_| Reply::Done),
+        Op::SetU64(key, number) => writer.set_u64_if(key, *number, expect(writer, key)).map(|_| Reply::Done),
+        op => panic!("{op:?} has no condition"),
+    };
+    answer.map_err(|error| match error {
+        Error::Changed { .. } => Error::Changed { epoch: 0 },
+        error => error,
+    })
 }
 
 /// Performs an operation that needs no writer. Returns none for the others.
