@@ -86,7 +86,7 @@ pub use crate::settings::units;
 #[cfg(not(loom))]
 pub use crate::{
     arena::orders::MAX_ORDERS,
-    arena::version::{Expect, Version},
+    arena::version::{Expect, Lifetime, Version},
     bids::{Advice, Bid, BidError, BidTerms, Bids, Intent, Patience},
     inspect::{Content, HeaderSnapshot, Inspection, Repair, SlotSnapshot},
     kernel::{

@@ -3,7 +3,9 @@
 
 use splinter::{IntegerOp, Scrub, Store, Type};
 use splinter_testkit::valgrind::rounds;
-use splinter_testkit::{Entry, Guess, Model, Named, Op, Rng, assert_every_slot_usable, config, geometry, perform};
+use splinter_testkit::{
+    Entry, Guess, Model, Named, Op, Rng, assert_every_slot_usable, config, geometry, perform,
+};
 use std::collections::BTreeMap;
 
 const MAX: usize = 150;

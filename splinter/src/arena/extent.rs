@@ -145,7 +145,7 @@ impl Arena<'_> {
 
     /// Returns how many bytes of value buffer `which` the slot's value takes.
     pub(crate) fn live(&self, descriptor: Descriptor, which: u64) -> usize {
-        let is_live = descriptor.is_buffered() && descriptor.current() == which;
+        let is_live = descriptor.is_present() && !descriptor.is_integer() && descriptor.current() == which;
         if is_live { self.len_of(descriptor) } else { 0 }
     }
 

@@ -6,6 +6,7 @@
 
 pub(crate) mod bucket;
 pub(crate) mod copy;
+pub(crate) mod deadline;
 mod entries;
 pub(crate) mod extent;
 pub(crate) mod integer;
@@ -20,11 +21,12 @@ mod search;
 pub(crate) mod state;
 pub(crate) mod version;
 
+use self::deadline::Clock;
 use self::key::{KeyHash, KeyRef};
 use self::owner::Ownership;
 use self::records::{
-    BitmapWord, Bucket, FLAG_FULL, FLAG_HYBRID, FLAG_WATCHED, Header, Metadata, OWNERS_A_PAGE, Owners, Slot,
-    WriterEntry,
+    BitmapWord, Bucket, Deadlines, FLAG_FULL, FLAG_HYBRID, FLAG_WATCHED, Header, Metadata, OWNERS_A_PAGE,
+    Owners, Slot, WriterEntry,
 };
 use self::state::{Descriptor, NotifyFlags};
 use crate::error::Error;
@@ -82,6 +84,7 @@ pub(crate) struct Arena<'a> {
     pub(crate) slots: &'a [Slot],
     /// For each slot, the groups that are subscribed to its key, one bit a group.
     pub(crate) metadata: &'a [Metadata],
+    pub(crate) deadlines: &'a [Deadlines],
     /// The groups' rings, one behind the other.
     pub(crate) rings: &'a [Word],
     /// Every word of the arena. The shape tells where values and vectors lie.
@@ -89,6 +92,7 @@ pub(crate) struct Arena<'a> {
     pub(crate) shape: Shape,
     /// The hash that places keys, made of the store's seed, which was read once.
     pub(crate) hash: &'a KeyHash,
+    pub(crate) clock: Clock,
 }
 
 impl<'a> Arena<'a> {

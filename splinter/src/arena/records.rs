@@ -73,7 +73,11 @@ pub(crate) struct Header {
     pub(crate) geometry: HeaderGeometry,
     /// The seed of the hash that places keys: drawn when the store is created, read once by each process that opens it.
     pub(crate) hash_seed: Word,
-    reserved: [Unused; 9],
+    reserved: Unused,
+    /// The boot that the distance belongs to, and how far store time is ahead of that boot's clock.
+    #[cfg(not(loom))]
+    pub(crate) time_base: Pair,
+    times_line: [Unused; 6],
     /// Scrub level and the user's flags: read by every write.
     pub(crate) flags: Word,
     flags_line: [Unused; 15],
@@ -91,7 +95,13 @@ pub(crate) struct Header {
     /// Changes whenever the table of bids does. Bidders sleep on its lower half.
     pub(crate) bid_changes: Word,
     bids_line: [Unused; 15],
-    space: [Unused; 16],
+    /// The latest store time that a process saw.
+    pub(crate) time_seen: Word,
+    /// The slot at which the next sweep begins.
+    pub(crate) sweep_hand: Word,
+    /// How many keys were removed because their deadline had passed.
+    pub(crate) expired: Word,
+    sweeps_line: [Unused; 13],
     /// For each label, the groups that are subscribed to keys with it, one bit a group.
     pub(crate) label_subscriptions: [Word; LABELS],
     pub(crate) bids: [Bid; BIDS],
@@ -216,14 +226,24 @@ pub(crate) struct Owners {
 /// The [`WriterEntry::slot_intent`] of an owner whose claims may be on any slots.
 pub(crate) const EVERY_SLOT: u64 = u64::MAX;
 
-/// The used and touched bits of 64 slots.
-#[repr(C, align(16))]
+/// Bits of 64 slots.
+#[repr(C, align(32))]
 #[cfg_attr(loom, derive(Default))]
 pub(crate) struct BitmapWord {
     /// Set while the slot holds a key. A writer may claim a slot whose bit is clear for a new key.
     pub(crate) used: Word,
     /// Set before the slot is first used, and never cleared. All other slots have never been written.
     pub(crate) touched: Word,
+    /// Set before the slot's key gets a deadline. Cleared under the slot's claim once it has none.
+    pub(crate) expiring: Word,
+    rest: Unused,
+}
+
+/// The deadlines of a slot: the descriptor says which word is current. The other may be anything.
+#[repr(C, align(16))]
+#[cfg_attr(loom, derive(Default))]
+pub(crate) struct Deadlines {
+    pub(crate) words: [Word; 2],
 }
 
 /// One bucket of the index, a cache line.
@@ -288,6 +308,8 @@ const _: () = {
     use std::mem::{offset_of, size_of};
     assert!(offset_of!(Header, geometry) == 16);
     assert!(offset_of!(Header, hash_seed) == 176);
+    assert!(offset_of!(Header, time_base) == 192);
+    assert!(offset_of!(Header, time_seen) == 896 && offset_of!(Header, expired) == 912);
     assert!(offset_of!(Header, flags) == 256);
     assert!(offset_of!(Header, parse_failures) == 384);
     assert!(offset_of!(Header, recoveries) == 512);
@@ -300,7 +322,7 @@ const _: () = {
     assert!(size_of::<WriterEntry>() == 128 && offset_of!(WriterEntry, committed) == 64);
     assert!(size_of::<Owners>() == 4096 && offset_of!(Owners, store_ids) == 4032);
     assert!(offset_of!(Owners, owners) == 4064);
-    assert!(size_of::<BitmapWord>() == 16);
+    assert!(size_of::<BitmapWord>() == 32 && size_of::<Deadlines>() == 16);
     assert!(size_of::<Bucket>() == 64 && offset_of!(Bucket, entries) == 8);
     assert!(size_of::<Metadata>() == 16);
     assert!(size_of::<Slot>() == 128);

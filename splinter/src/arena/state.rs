@@ -205,7 +205,9 @@ pub(crate) const KIND_BIGUINT: u64 = 2;
 /// | 52 | vector_current | which of the two vector buffers holds it |
 /// | 53–54 | vector_stale | which of the two vector buffers may have a byte that is not zero, a bit each |
 /// | 55 | values_stale | the value is a number, and the value buffers may have bytes that are not zero |
-/// | 56–59 | | zero |
+/// | 56 | expires | the key has a deadline |
+/// | 57 | deadline | which of the slot's two deadline words it is |
+/// | 58–59 | | zero |
 /// | 60–63 | kind | the type name's number |
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Descriptor(pub(crate) u64);
@@ -221,6 +223,8 @@ impl Descriptor {
         vector_current, with_vector_current: 52, 1;
         vector_stale, with_vector_stale: 53, 2;
         values_stale, with_values_stale: 55, 1;
+        expires, with_expires: 56, 1;
+        deadline, with_deadline: 57, 1;
         kind, with_kind: 60, 4;
     }
 
@@ -234,10 +238,17 @@ impl Descriptor {
         self.integer() != 0
     }
 
-    /// Whether the slot holds a key whose value is in a buffer.
+    /// Whether the slot holds a key that stays until it is removed.
     #[inline(always)]
-    pub(crate) const fn is_buffered(self) -> bool {
-        const MASK: u64 = Descriptor(0).with_present(1).with_integer(1).0;
+    pub(crate) const fn is_lasting(self) -> bool {
+        const MASK: u64 = Descriptor(0).with_present(1).with_expires(1).0;
+        self.0 & MASK == Descriptor(0).with_present(1).0
+    }
+
+    /// Whether the slot holds such a key, and its value is in a buffer.
+    #[inline(always)]
+    pub(crate) const fn is_lasting_in_buffer(self) -> bool {
+        const MASK: u64 = Descriptor(0).with_present(1).with_integer(1).with_expires(1).0;
         self.0 & MASK == Descriptor(0).with_present(1).0
     }
 

@@ -3,6 +3,7 @@
 
 use crate::arena::state::State;
 use crate::error::Error;
+use std::time::Duration;
 
 /// Identifies the version of a key that a change published.
 ///
@@ -59,6 +60,23 @@ impl Expect {
     pub(crate) const fn allows_absent(self) -> bool {
         matches!(self, Self::Any | Self::Absent)
     }
+}
+
+/// How long a key stays once it is set.
+///
+/// Times are the store's own: they go on while the machine sleeps, setting the clock does not move them, and they stand
+/// still while the machine is off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Lifetime {
+    /// Until it is removed. A set without any of these does the same.
+    #[default]
+    Endless,
+    /// As long as before.
+    Unchanged,
+    /// For this span from now on.
+    For(Duration),
+    /// Until the store time is so many nanoseconds.
+    Until(u64),
 }
 
 /// The result of a change, and the version that it made.

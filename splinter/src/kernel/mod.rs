@@ -3,6 +3,7 @@
 
 mod backing;
 mod byte_locks;
+mod clock;
 mod cycles;
 mod description;
 mod descriptor;
@@ -25,6 +26,7 @@ mod word_pages;
 
 pub(crate) use backing::{Backing, Seals, adopt, open};
 pub(crate) use byte_locks::ByteLocks;
+pub(crate) use clock::{boot, since_boot};
 pub use cycles::{cycles, cycles_fenced};
 pub(crate) use extents::AllocatedRanges;
 pub use huge::HugePages;

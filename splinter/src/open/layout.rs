@@ -1,10 +1,11 @@
 //! Where everything lies in an arena of a given geometry, and the header that records it. Opening trusts
 //! none of it: the geometry is read once, planned anew, and every recorded offset must agree.
 
+use super::store_time;
 use crate::arena::key::KeyHash;
 use crate::arena::records::{
-    BitmapWord, Bucket, FORMAT_VERSION, GROUPS, HASH_RAPID_V3_SEEDED, Header, HeaderGeometry, MAGIC,
-    Metadata, OWNERS_A_PAGE, Owners, READY, Slot, WRITER_TABLE_AT, WriterEntry,
+    BitmapWord, Bucket, Deadlines, FORMAT_VERSION, GROUPS, HASH_RAPID_V3_SEEDED, Header, HeaderGeometry,
+    MAGIC, Metadata, OWNERS_A_PAGE, Owners, READY, Slot, WRITER_TABLE_AT, WriterEntry,
 };
 use crate::arena::{Arena, Shape};
 use crate::error::StoreError;
@@ -25,6 +26,7 @@ pub(crate) struct Layout {
     owners_at: u64,
     bitmap_at: u64,
     metadata_at: u64,
+    deadlines_at: u64,
     rings_at: u64,
     ring_len: u64,
     buckets_at: u64,
@@ -73,7 +75,8 @@ impl Layout {
         let metadata_at = bitmap_at + slots.div_ceil(64) * size_of::<BitmapWord>() as u64;
         // A watcher that is more changes behind than there are slots reads the slots as cheaply.
         let ring_len = slots.next_power_of_two().clamp(RING_LEN[0], RING_LEN[1]);
-        let rings_at = (metadata_at + slots * size_of::<Metadata>() as u64).next_multiple_of(PAGE);
+        let deadlines_at = metadata_at + slots * size_of::<Metadata>() as u64;
+        let rings_at = (deadlines_at + slots * size_of::<Deadlines>() as u64).next_multiple_of(PAGE);
         let buckets_at = rings_at + RINGS * ring_len * 8;
         let slots_at = (buckets_at + buckets * LINE).next_multiple_of(PAGE);
         let values_at = (slots_at + slots * SLOT).next_multiple_of(PAGE);
@@ -101,6 +104,7 @@ impl Layout {
             owners_at,
             bitmap_at,
             metadata_at,
+            deadlines_at,
             rings_at,
             ring_len,
             buckets_at,
@@ -236,6 +240,8 @@ impl Layout {
         // SAFETY: see above.
         let metadata = unsafe { slice::<Metadata>(at(self.metadata_at), self.geometry.slots) };
         // SAFETY: see above.
+        let deadlines = unsafe { slice::<Deadlines>(at(self.deadlines_at), self.geometry.slots) };
+        // SAFETY: see above.
         let rings = unsafe { slice::<Word>(at(self.rings_at), RINGS * self.ring_len) };
         // SAFETY: see above.
         let buckets = unsafe { slice::<Bucket>(at(self.buckets_at), self.buckets) };
@@ -246,7 +252,22 @@ impl Layout {
         // SAFETY: the caller keeps it alive, and it does not move.
         let hash = unsafe { &*Arc::as_ptr(hash) };
         let shape = self.shape();
-        Arena { header, writer_table, owners, bitmap, buckets, slots, metadata, rings, words, shape, hash }
+        let clock = store_time::clock(header, mapping.is_writable());
+        Arena {
+            header,
+            writer_table,
+            owners,
+            bitmap,
+            buckets,
+            slots,
+            metadata,
+            deadlines,
+            rings,
+            words,
+            shape,
+            hash,
+            clock,
+        }
     }
 
     /// Returns the hash by which the store places its keys.

@@ -6,6 +6,7 @@ mod kernel_os;
 mod layout;
 mod registration;
 mod store;
+mod store_time;
 mod timer;
 
 pub(crate) use self::registration::{Rebind, Registration};

@@ -79,7 +79,7 @@ impl<'a> Claimant<'a> {
         let slot = self.arena.slot(number)?;
         let state = State(slot.state_integer.first_acquire());
         let descriptor = Descriptor(slot.descriptor.load(Relaxed));
-        if state.is_claimed() | !descriptor.is_present() || !key.is_in(slot) {
+        if state.is_claimed() | !descriptor.is_lasting() || !key.is_in(slot) {
             return None;
         }
         expect.check(state.epoch()).ok()?;
@@ -97,10 +97,29 @@ impl<'a> Claimant<'a> {
         key: &KeyRef<'_>,
         check: impl Fn(&OptimisticRead<'a>) -> Result<(), Error>,
     ) -> Result<Claim<'a>, Error> {
-        let arena = self.arena;
+        let (arena, mut expired) = (self.arena, None);
         let wanted = |slot: &Slot| key.is_in(slot);
-        let claim = arena.probe(key, |number, _, _| self.claim_if(number, wanted, &check));
-        claim.unwrap_or(Err(Error::NotFound))
+        // A key that has expired is missing, whatever else the caller would not allow of it.
+        let check = |read: &OptimisticRead<'a>| {
+            if arena.is_expired(read.number, read.descriptor) { Ok(()) } else { check(read) }
+        };
+        let claim = arena.probe(key, |number, _, _| {
+            let claim = self.claim_if(number, wanted, check)?;
+            if claim.as_ref().is_ok_and(|claim| arena.is_expired(number, claim.descriptor)) {
+                expired = Some(number);
+                return None;
+            }
+            Some(claim)
+        });
+        match expired {
+            None => claim.unwrap_or(Err(Error::NotFound)),
+            // Within a tandem a removal cannot be signalled on its own: the tandem starts over, and removes it first.
+            Some(_) if self.notified.is_some() => Err(Error::Again),
+            Some(number) => {
+                self.remove_expired(number);
+                Err(Error::NotFound)
+            }
+        }
     }
 
     /// Claims the slot of `key`, or inserts the key: claims a free slot and adds an entry that leads there.
@@ -228,6 +247,9 @@ impl<'a> Claimant<'a> {
                 }
             }
         }
+        if error == Error::Full && self.notified.is_none() && self.remove_any_expired() {
+            return self.claim_free();
+        }
         Err(error)
     }
 
@@ -317,6 +339,9 @@ impl<'a> Claimant<'a> {
     pub(super) fn remove(&mut self, mut claim: Claim<'a>, hash: u64) -> Version {
         let arena = self.arena;
         self.set_used(claim.number, false);
+        if !claim.descriptor.is_lasting() {
+            arena.clear_expiring(claim.number);
+        }
         // The next new key finds this slot at once, and its lines in cache.
         self.hint = claim.number as usize / 64;
         let vacant = claim.descriptor.vacant();

@@ -7,7 +7,7 @@ use crate::arena::integer::{IntegerOp, Parse, integer_in_slot};
 use crate::arena::key::KeyRef;
 use crate::arena::records::Slot;
 use crate::arena::state::{Descriptor, KIND_BIGUINT, State};
-use crate::arena::version::{Expect, Version};
+use crate::arena::version::{Expect, Lifetime, Version};
 use crate::error::Error;
 use crate::sync::{Relaxed, fence_after_exchange};
 
@@ -17,7 +17,7 @@ impl<'a> Claimant<'a> {
     pub(crate) fn integer(&mut self, key: &KeyRef<'_>, op: IntegerOp) -> Result<u64, Error> {
         match self.integer_fast(key, op) {
             Some(new) => Ok(new),
-            None => self.change_integer(key, |old| op.apply(old)),
+            None => self.change_integer(key, false, |old| op.apply(old)),
         }
     }
 
@@ -29,7 +29,7 @@ impl<'a> Claimant<'a> {
         let slot = self.arena.slot(number)?;
         let state = State(slot.state_integer.first_acquire());
         let descriptor = Descriptor(slot.descriptor.load(Relaxed));
-        let ready = state.is_unclaimed_and_unpolled() & descriptor.is_present() & descriptor.is_integer();
+        let ready = state.is_unclaimed_and_unpolled() & descriptor.is_lasting() & descriptor.is_integer();
         if !ready || self.arena.holds_stale(descriptor) || !key.is_in(slot) {
             return None;
         }
@@ -63,12 +63,18 @@ impl<'a> Claimant<'a> {
         done.then_some(new)
     }
 
-    /// Exchanges the number of `key` for what `change` makes of it.
+    /// Exchanges the number of `key` for what `change` makes of it. With `lasting` it refuses a key that has a deadline
+    /// as one of another type.
     #[cold]
     #[inline(never)]
-    fn change_integer(&mut self, key: &KeyRef<'_>, change: impl Fn(u64) -> u64) -> Result<u64, Error> {
+    fn change_integer(
+        &mut self,
+        key: &KeyRef<'_>,
+        lasting: bool,
+        change: impl Fn(u64) -> u64,
+    ) -> Result<u64, Error> {
         let arena = self.arena;
-        let changed = arena.probe(key, |number, _, _| self.change_integer_in(number, key, &change));
+        let changed = arena.probe(key, |number, _, _| self.change_integer_in(number, key, lasting, &change));
         changed.unwrap_or(Err(Error::NotFound))
     }
 
@@ -77,6 +83,7 @@ impl<'a> Claimant<'a> {
         &mut self,
         number: u32,
         key: &KeyRef<'_>,
+        lasting: bool,
         change: impl Fn(u64) -> u64,
     ) -> Option<Result<u64, Error>> {
         let slot = self.arena.slot(number)?;
@@ -93,6 +100,11 @@ impl<'a> Claimant<'a> {
                 }
             } else if !descriptor.is_present() {
                 return None;
+            } else if self.arena.is_expired(number, descriptor) {
+                self.remove_expired(number);
+                return Some(Err(Error::NotFound));
+            } else if lasting && !descriptor.is_lasting() {
+                return Some(Err(Error::WrongType));
             } else if !descriptor.is_integer() || self.arena.holds_stale(descriptor) {
                 // This very slot: damage may have put the key into another as well.
                 return Some(self.change_by_claim(&key.within(number), &change));
@@ -118,24 +130,25 @@ impl<'a> Claimant<'a> {
         })?;
         let payload = arena.payload(claim.number, claim.slot, claim.descriptor);
         let new = change(payload.integer(integer_in_slot).unwrap_or_default());
-        self.publish_integer(claim, new);
+        self.publish_integer(claim, new, Lifetime::Unchanged);
         Ok(new)
     }
 
     /// Publishes `value` as the number of a claimed slot.
-    fn publish_integer(&mut self, mut claim: Claim<'a>, value: u64) -> Version {
+    fn publish_integer(&mut self, mut claim: Claim<'a>, value: u64, lifetime: Lifetime) -> Version {
         if claim.descriptor.is_integer() {
             claim.integer = Some(value);
         } else {
             claim.slot.state_integer.store_second(value);
         }
         let descriptor = self.arena.holding_integer(claim.slot, claim.descriptor).with_has_vector(0);
+        let descriptor = self.with_lifetime(&claim, descriptor, lifetime);
         self.publish(claim, descriptor)
     }
 
     /// Sets the number of `key`, which becomes a `BIGUINT` slot and is created if missing.
     pub(crate) fn set_integer(&mut self, key: &KeyRef<'_>, value: u64) -> Result<(), Error> {
-        match self.change_integer(key, |_| value) {
+        match self.change_integer(key, true, |_| value) {
             Err(Error::NotFound | Error::WrongType) => self.set_integer_if(key, value, Expect::Any).map(drop),
             result => result.map(drop),
         }
@@ -148,7 +161,9 @@ impl<'a> Claimant<'a> {
         value: u64,
         expect: Expect,
     ) -> Result<Version, Error> {
-        let version = self.claim_or_insert(key, expect).map(|claim| self.publish_integer(claim, value));
+        let version = self
+            .claim_or_insert(key, expect)
+            .map(|claim| self.publish_integer(claim, value, Lifetime::Endless));
         self.compact_for(key);
         version
     }

@@ -11,6 +11,7 @@
 //! CI counts.
 
 mod claim;
+mod expiry;
 mod index;
 mod integer;
 #[cfg(all(test, loom))]

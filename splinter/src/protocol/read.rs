@@ -68,7 +68,46 @@ impl<'a> Arena<'a> {
         mutant!("key-outside-read", let slot = Some(slot).filter(|slot| key.is_in(slot))?);
         let read = self.open(number, slot);
         mutant!("key-outside-read", return read.descriptor.is_present().then_some(read));
-        (read.descriptor.is_present() && key.is_in(slot)).then_some(read)
+        if !read.descriptor.is_present() || !key.is_in(slot) {
+            return None;
+        }
+        if read.descriptor.is_lasting() { Some(read) } else { self.begin_expiring_read(number, slot, key) }
+    }
+
+    /// Begins a read of slot `number` if the slot holds `key` and the key's deadline has not passed.
+    ///
+    /// The deadline counts only if key, content and deadline are the same after the look at the clock: then the key was
+    /// there, or missing, at that moment.
+    #[cold]
+    #[inline(never)]
+    fn begin_expiring_read(
+        &self,
+        number: u32,
+        slot: &'a Slot,
+        key: &KeyRef<'_>,
+    ) -> Option<OptimisticRead<'a>> {
+        let changes = &self.metadata[number as usize].changes;
+        for round in 0..Self::READ_ROUNDS {
+            let before = load_acquire(changes);
+            let read = self.open(number, slot);
+            if !read.descriptor.is_present() || !key.is_in(slot) {
+                return None;
+            }
+            let is_expired = self.is_expired(number, read.descriptor);
+            fence(Acquire);
+            let now = self.open(number, slot);
+            let is_same = now.descriptor == read.descriptor && now.stable_epoch() == read.stable_epoch();
+            mutant!("deadline-unvalidated", let is_same = true);
+            if is_same && changes.load(Relaxed) == before {
+                return (!is_expired).then_some(read);
+            }
+            // Deadlines that are moved all the while are those of a key that is there.
+            if round + 1 == Self::READ_ROUNDS {
+                return Some(read);
+            }
+            spin_loop();
+        }
+        None
     }
 
     /// Begins a read as [`Self::begin_read`] does, if no tandem holds the slot and its value is in a buffer.
@@ -78,7 +117,7 @@ impl<'a> Arena<'a> {
         let slot = self.slot(number)?;
         let state = State(slot.state_integer.first_acquire());
         let descriptor = Descriptor(load_acquire(&slot.descriptor));
-        let plain = !state.is_of_tandem() & descriptor.is_buffered();
+        let plain = !state.is_of_tandem() & descriptor.is_lasting_in_buffer();
         (plain && key.is_in(slot)).then_some(OptimisticRead {
             number,
             slot,
@@ -177,6 +216,11 @@ impl<'a> Arena<'a> {
             spin_loop();
         }
         Err(Error::Again)
+    }
+
+    /// Whether an optimistic read is of a key whose deadline has not passed.
+    pub(crate) fn is_there(&self, read: &OptimisticRead<'_>) -> bool {
+        read.descriptor.is_present() && !self.is_expired(read.number, read.descriptor)
     }
 
     /// Reads slot `number` by `body`, whatever it holds, as [`Self::read`] reads a key.

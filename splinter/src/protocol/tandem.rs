@@ -22,8 +22,14 @@ impl<'a> Claimant<'a> {
         }
         // A number word has no second buffer, so numbers become bytes; an integer operation makes a number of them
         // again.
-        let write = |this: &Self, at: usize, claim: &_| this.write_value::<false>(claim, values[at]);
-        self.publish_together(keys, |this, key| this.claim_or_insert(key, Expect::Any), write).map(drop)
+        let write =
+            |this: &Self, at: usize, claim: &_| this.write_value::<false>(claim, values[at]).with_expires(0);
+        loop {
+            match self.publish_together(keys, |this, key| this.claim_or_insert(key, Expect::Any), write) {
+                Err(Error::Full) if self.remove_any_expired() => {}
+                result => return result.map(drop),
+            }
+        }
     }
 
     /// Removes those of `keys` that are present, all at once. Returns how many were.
@@ -45,6 +51,9 @@ impl<'a> Claimant<'a> {
         claim: impl Fn(&mut Self, &KeyRef<'_>) -> Result<Claim<'a>, Error>,
         content: impl Fn(&Self, usize, &Claim<'a>) -> Descriptor,
     ) -> Result<usize, Error> {
+        for key in keys {
+            self.remove_if_expired(key);
+        }
         // Until the last claim is released, the next owner of this writer id has to look at every slot.
         self.record.slot_intent.store(EVERY_SLOT, Release);
         self.notified = Some(0);

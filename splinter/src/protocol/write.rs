@@ -7,7 +7,7 @@ use crate::arena::key::KeyRef;
 use crate::arena::payload::Payload;
 use crate::arena::records::Slot;
 use crate::arena::state::Descriptor;
-use crate::arena::version::{Expect, Version, Versioned};
+use crate::arena::version::{Expect, Lifetime, Version, Versioned};
 use crate::error::Error;
 use crate::sync::Relaxed;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -21,7 +21,7 @@ impl<'a> Claimant<'a> {
         if !self.arena.is_covered(claim.slot, 1 - claim.descriptor.current(), value.len()) {
             return Ok(self.set_claimed(claim, value));
         }
-        let descriptor = self.write_value::<true>(&claim, value);
+        let descriptor = self.write_value::<true>(&claim, value).with_expires(0);
         Ok(self.publish(claim, descriptor))
     }
 
@@ -37,6 +37,7 @@ impl<'a> Claimant<'a> {
     #[inline(never)]
     fn set_claimed(&mut self, claim: Claim<'a>, value: &[u8]) -> Version {
         let descriptor = self.write_value::<false>(&claim, value);
+        let descriptor = self.with_lifetime(&claim, descriptor, Lifetime::Endless);
         self.publish(claim, descriptor)
     }
 
@@ -178,7 +179,8 @@ impl<'a> Claimant<'a> {
                 resume_unwind(panic)
             }
         };
-        let version = self.set_claimed(claim, new);
+        let descriptor = self.write_value::<false>(&claim, new);
+        let version = self.publish(claim, descriptor);
         self.compact_for(key);
         Ok((made, version))
     }

@@ -248,7 +248,7 @@ impl Store {
         let arena = self.arena();
         let slots = arena.marked(|word| word.touched.load(Relaxed));
         let reads = slots.filter_map(|number| Some(arena.open(number, arena.slot(number)?)));
-        reads.filter(|read| read.descriptor.is_present()).count() as u64
+        reads.filter(|read| arena.is_there(read)).count() as u64
     }
 
     /// Tells whether the store holds no key.
@@ -289,7 +289,7 @@ impl Store {
                 let read = arena.open(number, slot);
                 let key = Key::read_from(slot);
                 if read.validate() {
-                    return read.descriptor.is_present().then_some((key, read));
+                    return arena.is_there(&read).then_some((key, read));
                 }
             }
             None

@@ -4,6 +4,7 @@ mod batch;
 mod entry;
 mod get;
 mod handle;
+mod lifetime;
 mod scan;
 mod vectors;
 mod view;

@@ -82,7 +82,7 @@ impl Store {
     /// Copies what a slot holds, if that is a key with the prefix.
     fn scanned(&self, read: &OptimisticRead<'_>, prefix: &[u8]) -> Result<Option<Scanned>, Error> {
         let key = Key::read_from(read.slot);
-        if !read.descriptor.is_present() || !key.as_ref().starts_with(prefix) {
+        if !self.arena().is_there(read) || !key.as_ref().starts_with(prefix) {
             return Ok(None);
         }
         let payload = read.payload(self.arena());

@@ -1,6 +1,7 @@
 //! Changing keys.
 
 mod conditional;
+mod expiry;
 mod writer;
 
 pub use self::writer::Writer;

@@ -12,7 +12,8 @@ use splinter::{Error, Expect, Version, Writer};
 
 /// Returns what a caller expects: one of `SPL_IF_*`, with the epoch for `SPL_IF_EPOCH`.
 fn expected(expect: c_int, epoch: u64) -> Result<Expect, Failure> {
-    let (_, make) = usize::try_from(expect).ok().and_then(|index| EXPECTATIONS.get(index)).ok_or(Failure::ARGUMENT)?;
+    let (_, make) =
+        usize::try_from(expect).ok().and_then(|index| EXPECTATIONS.get(index)).ok_or(Failure::ARGUMENT)?;
     Ok(make(epoch))
 }
 

@@ -5,8 +5,8 @@
 use crate::declarations::{Function, Shape};
 use crate::interface::SECTIONS;
 use crate::shapes::{
-    BID_SNAPSHOT, CONSTANTS, EMBED_DIM, EXPECTATIONS, HEADER_SNAPSHOT, OPERATIONS, SLOT, SLOT_SNAPSHOT, SPLINTER_KEY_MAX,
-    name_of_intent,
+    BID_SNAPSHOT, CONSTANTS, EMBED_DIM, EXPECTATIONS, HEADER_SNAPSHOT, OPERATIONS, SLOT, SLOT_SNAPSHOT,
+    SPLINTER_KEY_MAX, name_of_intent,
 };
 use splinter::Intent;
 use std::fmt::Write;

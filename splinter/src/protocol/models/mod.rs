@@ -24,9 +24,10 @@ mod unchanged;
 mod writes;
 
 use super::{Claimant, Os};
+use crate::arena::deadline::Clock;
 use crate::arena::key::{Key, KeyHash, KeyRef};
 use crate::arena::records::{
-    BitmapWord, Bucket, FLAG_FULL, FLAG_HYBRID, GROUPS, Header, Metadata, Slot, WriterEntry,
+    BitmapWord, Bucket, Deadlines, FLAG_FULL, FLAG_HYBRID, GROUPS, Header, Metadata, Slot, WriterEntry,
 };
 use crate::arena::state::{Control, Descriptor, Entry, State};
 use crate::arena::version::Expect;
@@ -144,6 +145,9 @@ struct Tiny {
     buckets: Vec<Bucket>,
     slots: Vec<Slot>,
     metadata: Vec<Metadata>,
+    deadlines: Vec<Deadlines>,
+    /// The store time: what the clock shows to those who look from now on.
+    time: std::sync::atomic::AtomicU64,
     rings: Vec<Word>,
     words: Vec<Word>,
     shape: Shape,
@@ -190,6 +194,8 @@ impl Size {
             buckets: some(self.buckets),
             slots: some(self.slots),
             metadata: some(self.slots),
+            deadlines: some(self.slots),
+            time: std::sync::atomic::AtomicU64::new(1),
             rings: some((GROUPS + 1) * RING_LEN),
             words: some(values + self.slots * 2 * vector_words),
             shape: Shape {
@@ -236,10 +242,12 @@ impl Tiny {
             buckets: &self.buckets,
             slots: &self.slots,
             metadata: &self.metadata,
+            deadlines: &self.deadlines,
             rings: &self.rings,
             words: &self.words,
             shape: self.shape,
             hash: &self.hash,
+            clock: Clock { since_boot: || 0, distance: self.time.load(std::sync::atomic::Ordering::SeqCst) },
         }
     }
 

@@ -1,0 +1,56 @@
+//! Deadlines: the store time from which a key is missing, whoever runs or does not run.
+
+use super::Arena;
+use super::state::Descriptor;
+use crate::sync::{Relaxed, Release, load_acquire};
+
+/// The clock of a store: it goes on while the machine sleeps, and setting the wall clock does not move it.
+#[derive(Clone, Copy)]
+pub(crate) struct Clock {
+    /// Returns the nanoseconds since the machine was switched on, sleeps included.
+    pub(crate) since_boot: fn() -> u64,
+    /// What store time is ahead of that, wrapping.
+    pub(crate) distance: u64,
+}
+
+impl Clock {
+    /// Returns the store time, in nanoseconds.
+    pub(crate) fn now(self) -> u64 {
+        (self.since_boot)().wrapping_add(self.distance)
+    }
+}
+
+impl Arena<'_> {
+    /// Returns the deadline that the descriptor of slot `number` names, if it names one.
+    pub(crate) fn deadline(&self, number: u32, descriptor: Descriptor) -> Option<u64> {
+        let words = &self.deadlines[number as usize].words;
+        (descriptor.expires() != 0).then(|| load_acquire(&words[descriptor.deadline() as usize]))
+    }
+
+    /// Whether the deadline that the descriptor of slot `number` names has passed.
+    pub(crate) fn is_expired(&self, number: u32, descriptor: Descriptor) -> bool {
+        mutant!("deadline-ignored", return false);
+        self.deadline(number, descriptor).is_some_and(|deadline| deadline <= self.clock.now())
+    }
+
+    /// Writes a deadline to the word of slot `number` that is not current. Returns the descriptor that names it. The
+    /// caller holds the slot.
+    pub(crate) fn write_deadline(&self, number: u32, descriptor: Descriptor, deadline: u64) -> Descriptor {
+        let which = 1 - descriptor.deadline();
+        mutant!("deadline-in-place", let which = descriptor.deadline());
+        self.deadlines[number as usize].words[which as usize].store(deadline, Relaxed);
+        // Before the descriptor: a sweep finds every key with a deadline.
+        let (word, bit) = self.bit(number);
+        word.expiring.fetch_or(bit, Release);
+        self.header.time_seen.fetch_max(self.clock.now(), Relaxed);
+        descriptor.with_expires(1).with_deadline(which)
+    }
+
+    /// Clears the slot's expiring bit. The caller holds the slot, and its descriptor names no deadline.
+    pub(crate) fn clear_expiring(&self, number: u32) {
+        let (word, bit) = self.bit(number);
+        if word.expiring.load(Relaxed) & bit != 0 {
+            word.expiring.fetch_and(!bit, Relaxed);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Expiry: keys with deadlines, and the removal of those whose deadline has passed. Readers find them missing from that
+//! instant on; a writer that meets one removes it; sweeps remove the rest.
+
+use super::Claimant;
+use super::claim::Claim;
+use crate::arena::key::{Key, KeyRef};
+use crate::arena::state::Descriptor;
+use crate::arena::version::{Expect, Lifetime, Version};
+use crate::error::Error;
+use crate::sync::Relaxed;
+
+impl<'a> Claimant<'a> {
+    /// Sets the value of `key` as [`Self::set`] does, and how long the key stays.
+    pub(crate) fn set_with(
+        &mut self,
+        key: &KeyRef<'_>,
+        value: &[u8],
+        expect: Expect,
+        lifetime: Lifetime,
+    ) -> Result<Version, Error> {
+        self.check_len(value.len())?;
+        let version = self.claim_or_insert(key, expect).map(|claim| {
+            let descriptor = self.write_value::<false>(&claim, value);
+            let descriptor = self.with_lifetime(&claim, descriptor, lifetime);
+            self.publish(claim, descriptor)
+        });
+        self.compact_for(key);
+        version
+    }
+
+    /// Changes how long `key` stays. Its epoch stays as well.
+    pub(crate) fn set_lifetime(&mut self, key: &KeyRef<'_>, lifetime: Lifetime) -> Result<(), Error> {
+        let claim = self.claim(key, Expect::Any)?;
+        let descriptor = self.with_lifetime(&claim, claim.descriptor, lifetime);
+        self.publish_unchanged(claim, descriptor);
+        self.compact_for(key);
+        Ok(())
+    }
+
+    /// Returns `descriptor` with the deadline that `lifetime` asks for.
+    pub(super) fn with_lifetime(
+        &self,
+        claim: &Claim<'a>,
+        descriptor: Descriptor,
+        lifetime: Lifetime,
+    ) -> Descriptor {
+        let arena = &self.arena;
+        let deadline = match lifetime {
+            Lifetime::Unchanged => return descriptor,
+            Lifetime::Endless => {
+                arena.clear_expiring(claim.number);
+                return descriptor.with_expires(0);
+            }
+            Lifetime::For(span) => {
+                let nanos = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+                arena.clock.now().saturating_add(nanos)
+            }
+            Lifetime::Until(time) => time,
+        };
+        arena.write_deadline(claim.number, descriptor, deadline)
+    }
+
+    /// Removes the key of slot `number` if its deadline has passed. Returns whether it did.
+    pub(super) fn remove_expired(&mut self, number: u32) -> bool {
+        let arena = self.arena;
+        let expired = |descriptor| arena.is_expired(number, descriptor);
+        let check = |descriptor| if expired(descriptor) { Ok(()) } else { Err(Error::Again) };
+        let claim = self.claim_if(number, |_| true, |read| check(read.descriptor));
+        let Some(Ok(claim)) = claim else { return false };
+        // Its deadline may have been moved before it was claimed.
+        if !expired(claim.descriptor) {
+            return false;
+        }
+        let hash = arena.hash.of(Key::read_from(claim.slot).as_ref());
+        self.remove(claim, hash);
+        arena.header.expired.fetch_add(1, Relaxed);
+        true
+    }
+
+    /// Removes `key` if its deadline has passed.
+    pub(super) fn remove_if_expired(&mut self, key: &KeyRef<'_>) {
+        let arena = self.arena;
+        let number = arena.probe(key, |number, _, _| {
+            let slot = arena.slot(number)?;
+            let descriptor = arena.open(number, slot).descriptor;
+            (key.is_in(slot) && arena.is_expired(number, descriptor)).then_some(number)
+        });
+        if number.is_some_and(|number| self.remove_expired(number)) {
+            self.compact_deferred();
+        }
+    }
+
+    /// Removes some key whose deadline has passed, if there is one.
+    pub(super) fn remove_any_expired(&mut self) -> bool {
+        let arena = self.arena;
+        let mut expiring = arena.marked(|word| word.expiring.load(Relaxed));
+        expiring.any(|number| self.remove_expired(number))
+    }
+
+    /// Looks at up to `budget` keys that may have deadlines, from where the last sweep stopped. Removes those whose
+    /// deadline has passed. Returns how many these were.
+    pub(crate) fn sweep(&mut self, budget: u32) -> u32 {
+        let (arena, hand) = (self.arena, &self.arena.header.sweep_hand);
+        arena.header.time_seen.fetch_max(arena.clock.now(), Relaxed);
+        let first = (hand.load(Relaxed) as u32).min(arena.shape.slots);
+        let from = |first| arena.marked_from(first, |word| word.expiring.load(Relaxed));
+        let (mut looked, mut removed, mut next) = (0, 0, 0);
+        for number in from(first).chain(from(0).take_while(|number| *number < first)) {
+            if looked == budget {
+                next = number;
+                break;
+            }
+            looked += 1;
+            removed += u32::from(self.remove_expired(number));
+            self.unmark_if_lasting(number);
+        }
+        hand.store(next.into(), Relaxed);
+        self.compact_deferred();
+        removed
+    }
+
+    /// Clears the expiring bit of a slot whose key has no deadline, or that has no key.
+    fn unmark_if_lasting(&mut self, number: u32) {
+        let Some(slot) = self.arena.slot(number) else { return };
+        if self.arena.open(number, slot).descriptor.expires() != 0 {
+            return;
+        }
+        let claim = self.claim_if(number, |_| true, |_| Ok(())).and_then(Result::ok);
+        if let Some(claim) = claim.or_else(|| self.claim_if_free(number, false))
+            && claim.descriptor.expires() == 0
+        {
+            self.arena.clear_expiring(number);
+        }
+    }
+}
