@@ -44,7 +44,7 @@ mod made {
     /// Every mistake: its name, the numbers of the invariants that it breaks (`docs/protocol.md`), and what it does.
     /// One line each, which `ci/mutants` reads as well.
     #[rustfmt::skip]
-    const MISTAKES: [(&str, &str, &str); 50] = [
+    const MISTAKES: [(&str, &str, &str); 53] = [
         ("read-unvalidated", "1", "a read returns its copy without a second look at the state"),
         ("validation-unfenced", "1", "a read's second look at the state is not ordered behind its copy"),
         ("claim-unfenced", "1", "writes under a claim are not ordered behind the claim"),
@@ -67,6 +67,9 @@ mod made {
         ("descriptor-early", "4", "a writer takes the descriptor that it read before its claim: another's flags are lost"),
         ("metadata-uncounted", "1", "a change of labels is not counted, so that labels and times of two moments are read together"),
         ("expectation-ignored", "19", "a change happens although the key is not as expected"),
+        ("deadline-ignored", "21", "a key is there after its deadline"),
+        ("deadline-in-place", "21", "a deadline is written over the one that readers may be looking at"),
+        ("deadline-unvalidated", "21", "a read takes a deadline for the key's without a second look at the key"),
         ("death-outdated", "5", "a claim is recovered from a living owner, because the one before it was dead"),
         ("commit-unnumbered", "2", "a reader takes the commit of another tandem for that of the claim it sees"),
         ("number-unsignalled", "14", "an integer operation looks for subscriptions only before its exchange"),

@@ -42,8 +42,18 @@ impl Arena<'_> {
         // Before the descriptor: a sweep finds every key with a deadline.
         let (word, bit) = self.bit(number);
         word.expiring.fetch_or(bit, Release);
-        self.header.time_seen.fetch_max(self.clock.now(), Relaxed);
+        self.note_time();
         descriptor.with_expires(1).with_deadline(which)
+    }
+
+    /// Notes the store time, from which it goes on after a reboot.
+    pub(crate) fn note_time(&self) {
+        let (now, word) = (self.clock.now(), &self.header.time_seen);
+        let seen = word.load(Relaxed);
+        if seen < now {
+            // If this fails, another process has noted a time meanwhile, and none is lowered.
+            let _ = word.compare_exchange(seen, now, Relaxed, Relaxed);
+        }
     }
 
     /// Clears the slot's expiring bit. The caller holds the slot, and its descriptor names no deadline.

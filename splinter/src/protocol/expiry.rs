@@ -101,7 +101,7 @@ impl<'a> Claimant<'a> {
     /// deadline has passed. Returns how many these were.
     pub(crate) fn sweep(&mut self, budget: u32) -> u32 {
         let (arena, hand) = (self.arena, &self.arena.header.sweep_hand);
-        arena.header.time_seen.fetch_max(arena.clock.now(), Relaxed);
+        arena.note_time();
         let first = (hand.load(Relaxed) as u32).min(arena.shape.slots);
         let from = |first| arena.marked_from(first, |word| word.expiring.load(Relaxed));
         let (mut looked, mut removed, mut next) = (0, 0, 0);

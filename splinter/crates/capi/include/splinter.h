@@ -10,7 +10,8 @@
  *
  *     EAGAIN           another thread writes the key, or it changed during every try: try again
  *     ENOENT           no such key, store or bid
- *     EEXIST           the name or id exists already
+ *     EEXIST           the name, id or key exists already
+ *     ESTALE           the key has another epoch than the caller expects
  *     EMSGSIZE         a buffer is too small, or a value too long
  *     ENAMETOOLONG     a key has more than 63 bytes
  *     ENOSPC           the store, a table or memory is full
@@ -173,6 +174,14 @@ typedef enum {
     SPL_OP_INC = 4,
     SPL_OP_DEC = 5
 } splinter_integer_op_t;
+
+/* What splinter_set_if and its kin expect of a key. */
+typedef enum {
+    SPL_IF_ANY = 0,
+    SPL_IF_ABSENT = 1,
+    SPL_IF_PRESENT = 2,
+    SPL_IF_EPOCH = 3
+} splinter_expect_t;
 
 /* The use that a bidder intends for the store's memory. */
 typedef enum {
@@ -422,6 +431,25 @@ int splinter_store_unset(splinter_store_t *store, const char *key);
 int splinter_append(const char *key, const void *bytes, size_t len, size_t *new_len);
 int splinter_store_append(splinter_store_t *store, const char *key, const void *bytes, size_t len, size_t *new_len);
 
+/* Sets the value of a key as splinter_set does, and lets the key expire after so many milliseconds: from then on no
+ * process reads it. The time goes on while the machine sleeps, and setting the clock does not move it. */
+int splinter_set_for(const char *key, const void *bytes, size_t len, uint64_t ttl_ms);
+int splinter_store_set_for(splinter_store_t *store, const char *key, const void *bytes, size_t len, uint64_t ttl_ms);
+
+/* Lets a key expire after so many milliseconds; never, if that is UINT64_MAX. Setting the key anew clears its deadline,
+ * and other changes keep it. The epoch stays. */
+int splinter_expire(const char *key, uint64_t ttl_ms);
+int splinter_store_expire(splinter_store_t *store, const char *key, uint64_t ttl_ms);
+
+/* Puts for how many milliseconds a key stays in *ttl_ms: UINT64_MAX if that is until it is removed. */
+int splinter_get_ttl(const char *key, uint64_t *ttl_ms);
+int splinter_store_get_ttl(splinter_store_t *store, const char *key, uint64_t *ttl_ms);
+
+/* Removes keys that have expired, so that watchers hear of it: looks at up to budget keys with deadlines, from where the
+ * last call stopped. Returns how many it removed. Nothing needs it: expired keys are missing all the same. */
+int splinter_sweep_expired(unsigned int budget);
+int splinter_store_sweep_expired(splinter_store_t *store, unsigned int budget);
+
 /* Fills an array with pointers to at most max keys, and puts their number in *count. Any thread may read the strings
  * until the store is closed. The string of a removed key may later hold another key, once as many new keys were listed
  * as the store can hold. */
@@ -437,15 +465,34 @@ int splinter_store_poll(splinter_store_t *store, const char *key, uint64_t timeo
 int splinter_poll_after(const char *key, uint64_t epoch, uint64_t timeout_ms, uint64_t *new_epoch);
 int splinter_store_poll_after(splinter_store_t *store, const char *key, uint64_t epoch, uint64_t timeout_ms, uint64_t *new_epoch);
 
-/* Returns the address of the value of a key, or NULL. The bytes are consistent while the epoch of the key is *epoch or
- * the next one: the caller compares the epoch after it has used the bytes. The address is valid until the store is
- * closed. */
+/* Returns the address of the value of a key, or NULL. The bytes are consistent while the epoch of the key is *epoch: the
+ * caller compares the epoch after it has used the bytes. The address is valid until the store is closed. */
 const void *splinter_get_raw_ptr(const char *key, size_t *len, uint64_t *epoch);
 const void *splinter_store_get_raw_ptr(splinter_store_t *store, const char *key, size_t *len, uint64_t *epoch);
 
-/* Returns the epoch of a key, which is even and grows with every change; 0 if the key does not exist. */
+/* Returns the epoch of a key, which is even and grows by 2 with every change of its value, vector or type; 0 if the key
+ * does not exist. Labels, times and flags leave it alone. */
 uint64_t splinter_get_epoch(const char *key);
 uint64_t splinter_store_get_epoch(splinter_store_t *store, const char *key);
+
+/* Copies the value of a key as splinter_get does, and puts its epoch in *epoch: the one to expect in splinter_set_if. */
+int splinter_get_with_epoch(const char *key, void *buf, size_t cap, size_t *len, uint64_t *epoch);
+int splinter_store_get_with_epoch(splinter_store_t *store, const char *key, void *buf, size_t cap, size_t *len, uint64_t *epoch);
+
+/* Sets the value of a key as splinter_set does, if the key is as expected at that instant: SPL_IF_ABSENT, SPL_IF_PRESENT,
+ * SPL_IF_EPOCH with the epoch expected, or SPL_IF_ANY. Puts the new epoch in *new_epoch, which may be NULL. Fails with
+ * EEXIST if the key exists and should not, ESTALE if it has another epoch, which *new_epoch then is, and ENOENT if it
+ * does not exist and should. */
+int splinter_set_if(const char *key, const void *bytes, size_t len, int expect, uint64_t epoch, uint64_t *new_epoch);
+int splinter_store_set_if(splinter_store_t *store, const char *key, const void *bytes, size_t len, int expect, uint64_t epoch, uint64_t *new_epoch);
+
+/* Appends to the value of a key as splinter_append does, if the key is as expected, as for splinter_set_if. */
+int splinter_append_if(const char *key, const void *bytes, size_t len, int expect, uint64_t epoch, uint64_t *new_epoch);
+int splinter_store_append_if(splinter_store_t *store, const char *key, const void *bytes, size_t len, int expect, uint64_t epoch, uint64_t *new_epoch);
+
+/* Removes a key if it is as expected, as for splinter_set_if. */
+int splinter_unset_if(const char *key, int expect, uint64_t epoch, uint64_t *new_epoch);
+int splinter_store_unset_if(splinter_store_t *store, const char *key, int expect, uint64_t epoch, uint64_t *new_epoch);
 
 /* Metadata of a key */
 
@@ -481,6 +528,11 @@ int splinter_store_integer_op(splinter_store_t *store, const char *key, int op, 
 /* Does the same as splinter_integer_op, and puts the new number in *result. */
 int splinter_integer_op_fetch(const char *key, int op, const void *mask, uint64_t *result);
 int splinter_store_integer_op_fetch(splinter_store_t *store, const char *key, int op, const void *mask, uint64_t *result);
+
+/* Does the same as splinter_integer_op_fetch, or applies the operation to initial if the key does not exist, and creates
+ * it. The result may be NULL. */
+int splinter_integer_op_or(const char *key, int op, const void *mask, uint64_t initial, uint64_t *result);
+int splinter_store_integer_op_or(splinter_store_t *store, const char *key, int op, const void *mask, uint64_t initial, uint64_t *result);
 
 /* Adds labels to a key. */
 int splinter_set_label(const char *key, uint64_t mask);
@@ -525,6 +577,11 @@ uint16_t splinter_slot_usr_snapshot(const struct splinter_slot *slot);
  * EOPNOTSUPP if it has none. */
 int splinter_set_embedding(const char *key, const float *vector);
 int splinter_store_set_embedding(splinter_store_t *store, const char *key, const float *vector);
+
+/* Sets the vector of a key if the key is as expected, as for splinter_set_if. So the vector of a text is never set over
+ * that of a later text. */
+int splinter_set_embedding_if(const char *key, const float *vector, int expect, uint64_t epoch, uint64_t *new_epoch);
+int splinter_store_set_embedding_if(splinter_store_t *store, const char *key, const float *vector, int expect, uint64_t epoch, uint64_t *new_epoch);
 
 /* Copies the vector of a key. Fails with ENOENT if it has none. */
 int splinter_get_embedding(const char *key, float *vector);

@@ -7,7 +7,7 @@ use crate::opening::OpenMode::{Create, CreateOrOpen, OpenOrCreate};
 use crate::settings::with_header;
 use crate::shapes::{BidSnapshot, HeaderSnapshot, SlotSnapshot, SlotSnapshotWithVector};
 use crate::slots::Visit;
-use crate::{bids, bus, conditional, opening, settings, signals, slots, values, vectors};
+use crate::{bids, bus, conditional, lifetimes, opening, settings, signals, slots, values, vectors};
 use libc::{c_char, c_int, c_uint, c_ushort, c_void};
 
 /// The sections of the header, in order.
@@ -83,6 +83,17 @@ interface! { VALUES = "Keys and values";
     pair splinter_unset, splinter_store_unset(key: Text<'_>) -> c_int = values::unset;
     /// Appends to the value of an existing key, all bytes or none. Puts the new length in *new_len, which may be NULL.
     pair splinter_append, splinter_store_append(key: Text<'_>, bytes: In<'_, c_void>, len: usize, new_len: Out<'_, usize>) -> c_int = values::append;
+    /// Sets the value of a key as splinter_set does, and lets the key expire after so many milliseconds: from then on no
+    /// process reads it. The time goes on while the machine sleeps, and setting the clock does not move it.
+    pair splinter_set_for, splinter_store_set_for(key: Text<'_>, bytes: In<'_, c_void>, len: usize, ttl_ms: u64) -> c_int = lifetimes::set_for;
+    /// Lets a key expire after so many milliseconds; never, if that is UINT64_MAX. Setting the key anew clears its deadline,
+    /// and other changes keep it. The epoch stays.
+    pair splinter_expire, splinter_store_expire(key: Text<'_>, ttl_ms: u64) -> c_int = lifetimes::expire;
+    /// Puts for how many milliseconds a key stays in *ttl_ms: UINT64_MAX if that is until it is removed.
+    pair splinter_get_ttl, splinter_store_get_ttl(key: Text<'_>, ttl_ms: Out<'_, u64>) -> c_int = lifetimes::get_ttl;
+    /// Removes keys that have expired, so that watchers hear of it: looks at up to budget keys with deadlines, from where the
+    /// last call stopped. Returns how many it removed. Nothing needs it: expired keys are missing all the same.
+    pair splinter_sweep_expired, splinter_store_sweep_expired(budget: c_uint) -> c_int = lifetimes::sweep;
     /// Fills an array with pointers to at most max keys, and puts their number in *count. Any thread may read the strings
     /// until the store is closed. The string of a removed key may later hold another key, once as many new keys were listed
     /// as the store can hold.

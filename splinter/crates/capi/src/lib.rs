@@ -37,6 +37,7 @@ mod handles;
 #[cfg(test)]
 mod header;
 mod interface;
+mod lifetimes;
 #[cfg(test)]
 mod manual;
 mod names;

@@ -46,7 +46,7 @@ constants! {
     /// The first four bytes of every store.
     SPLINTER_MAGIC: u32 = 0x534C_4E54;
     /// The version of the layout of stores.
-    SPLINTER_VER: u32 = 3;
+    SPLINTER_VER: u32 = 4;
     /// The size of a key in bytes, with the NUL at its end.
     SPLINTER_KEY_MAX: usize = KEY_MAX + 1;
     /// The number of signal groups; the first is 0.

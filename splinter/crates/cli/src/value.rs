@@ -11,9 +11,11 @@ use crate::retry::retry_busy;
 use crate::session::Session;
 use crate::stdio;
 use serde_json::{Value, json};
-use splinter::{Content, Error, Expect, Store, Type, Writer};
+use splinter::{Content, Error, Expect, Lifetime, Store, Type, Writer};
 use std::io::{self, Read};
 
+/// What a command without options expects of a key, and how long it lets the key stay.
+pub(crate) const PLAIN: (Expect, Lifetime) = (Expect::Any, Lifetime::Endless);
 /// The size of a number in the store, in bytes.
 pub(crate) const NUMBER_LEN: usize = size_of::<u64>();
 
@@ -94,11 +96,20 @@ impl Reading {
     }
 }
 
-/// Sets the value of `key`, if it is as expected. Returns the new epoch. A `BIGUINT` key takes a number only.
-pub(crate) fn set(writer: &mut Writer, key: &[u8], value: &[u8], expect: Expect) -> Result<u64, Failure> {
+/// Sets the value of `key`, if it is as expected, and how long it stays. Returns the new epoch. A `BIGUINT` key takes a number only.
+pub(crate) fn set(
+    writer: &mut Writer,
+    key: &[u8],
+    value: &[u8],
+    (expect, lifetime): (Expect, Lifetime),
+) -> Result<u64, Failure> {
     let set = retry_busy(|| match number_meant(writer, key, value)? {
+        // A number in a key with a deadline is set as the bytes that it takes: the key stays a BIGUINT.
+        Some(number) if lifetime != Lifetime::Endless => {
+            writer.set_with(key, &number.to_le_bytes(), expect, lifetime)
+        }
         Some(number) => writer.set_u64_if(key, number, expect),
-        None => writer.set_if(key, value, expect),
+        None => writer.set_with(key, value, expect, lifetime),
     });
     set.map(|version| version.epoch).map_err(|error| match error {
         Error::ValueTooLong => too_long(value.len() as u64, writer.geometry().max_value_len),

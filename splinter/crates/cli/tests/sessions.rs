@@ -100,6 +100,11 @@ fn commands_on_keys_answer_as_written() {
 }
 
 #[test]
+fn conditions_and_deadlines_hold_as_written() {
+    play_sections(include_str!("sessions/conditions.txt"));
+}
+
+#[test]
 fn orders_and_bids_answer_as_written() {
     play_sections(include_str!("sessions/orders_and_bids.txt"));
 }

@@ -11,6 +11,7 @@ mod clear;
 mod config;
 mod drop_;
 mod exit;
+mod expire;
 mod export;
 mod flush;
 mod fsck;
@@ -26,6 +27,7 @@ mod logtee;
 mod math;
 mod numa;
 mod orders;
+mod persist;
 mod poll;
 mod prelude;
 mod purge;
@@ -37,6 +39,8 @@ mod send;
 mod set;
 mod shard;
 mod stores;
+mod sweep;
+mod ttl;
 mod type_;
 mod unset;
 mod use_;
@@ -57,6 +61,7 @@ static COMMANDS: &[&Command] = &[
     &config::COMMAND,
     &drop_::COMMAND,
     &exit::COMMAND,
+    &expire::COMMAND,
     &export::COMMAND,
     &flush::COMMAND,
     &fsck::COMMAND,
@@ -72,6 +77,7 @@ static COMMANDS: &[&Command] = &[
     &math::COMMAND,
     &numa::COMMAND,
     &orders::COMMAND,
+    &persist::COMMAND,
     &poll::COMMAND,
     &purge::COMMAND,
     &recv::COMMAND,
@@ -82,6 +88,8 @@ static COMMANDS: &[&Command] = &[
     &set::COMMAND,
     &shard::COMMAND,
     &stores::COMMAND,
+    &sweep::COMMAND,
+    &ttl::COMMAND,
     &type_::COMMAND,
     &unset::COMMAND,
     &use_::COMMAND,
@@ -104,6 +112,7 @@ static SYNONYMS: &[(&str, &str)] = &[
     ("load", "import"),
     ("ls", "list"),
     ("open", "use"),
+    ("pexpire", "expire"),
     ("publish", "send"),
     ("put", "set"),
     ("rem", "unset"),

@@ -9,7 +9,7 @@ use crate::stdio;
 use crate::store_file::StoreCheck;
 use crate::value::{self, FILE, given};
 use serde_json::Value;
-use splinter::{Expect, Writer};
+use splinter::Writer;
 use std::io::{BufRead, Read};
 use std::time::Duration;
 
@@ -62,7 +62,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
             None => value,
             Some(wrapper) => wrapper.wrap(&value, wrapper.seq, wrapper.eof)?,
         };
-        let epoch = value::set(&mut writer, &key, &message, Expect::Any)?;
+        let epoch = value::set(&mut writer, &key, &message, value::PLAIN)?;
         let (key, len) = (json_bytes(&key), message.len());
         return session.answer(&json!({ "key": key, "epoch": epoch, "value_length": len }));
     }
@@ -108,14 +108,14 @@ fn send_lines(
             Some(wrapper) => wrapper.wrap(&line, seq(messages), false)?,
         };
         store_check.run_if_due(writer)?;
-        value::set(writer, key, &message, Expect::Any)?;
+        value::set(writer, key, &message, value::PLAIN)?;
         messages += 1;
         std::thread::sleep(pace);
     }
     if let Some(wrapper) = wrapper.filter(|wrapper| wrapper.eof) {
         let mut last = wrapper.envelope(Value::Null);
         (last.seq, last.eof) = (seq(messages), true);
-        value::set(writer, key, last.to_string().as_bytes(), Expect::Any)?;
+        value::set(writer, key, last.to_string().as_bytes(), value::PLAIN)?;
         messages += 1;
     }
     Ok(messages)

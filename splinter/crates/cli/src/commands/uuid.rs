@@ -2,7 +2,6 @@
 
 use super::prelude::*;
 use crate::value;
-use splinter::Expect;
 use std::fs::File;
 use std::io::Read;
 
@@ -29,7 +28,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     if let Some(key) = call.get(0) {
         let key = session.key(key);
         let mut writer = session.writer()?;
-        value::set(&mut writer, &key, uuid.as_bytes(), Expect::Any)?;
+        value::set(&mut writer, &key, uuid.as_bytes(), value::PLAIN)?;
         if session.format == Format::Json {
             return session.answer_of(&writer, &key, json!({ "uuid": uuid }));
         }

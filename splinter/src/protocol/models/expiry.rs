@@ -1,0 +1,145 @@
+//! Keys with deadlines. Each thread has a time of its own: writers the one before a deadline, readers the one after it,
+//! or the other way round, as threads that were stopped between their looks at the clock.
+
+use super::*;
+use crate::arena::version::Lifetime;
+use std::sync::atomic::Ordering::SeqCst;
+
+/// Times before and after the deadline of the model's key.
+const BEFORE: u64 = 15;
+const DEADLINE: u64 = 20;
+const AFTER: u64 = 25;
+/// A deadline that no thread sees pass.
+const LATER: u64 = 30;
+
+impl Tiny {
+    /// Sets the time of the threads that start from now on.
+    fn set_time(&self, time: u64) {
+        self.time.store(time, SeqCst);
+    }
+}
+
+/// Builds a store whose "a" is [`value`] 1 until [`DEADLINE`].
+fn expiring(size: Size) -> Arc<Tiny> {
+    let tiny = Size { max_writers: 4, ..size }.build(&[]);
+    let set = tiny.claimant(3).set_with(&letter(0), &value(1), Expect::Any, Lifetime::Until(DEADLINE));
+    assert!(set.is_ok());
+    tiny
+}
+
+/// Reads "a" at this time.
+fn get_at(tiny: &Tiny, time: u64) -> Option<Vec<u8>> {
+    let mut arena = tiny.arena();
+    arena.clock.distance = time;
+    let mut out = [0; 64];
+    let len = arena.read(&letter(0), |read| read.payload(&arena).copy_to(&mut out));
+    match len {
+        Ok(len) => Some(out[..len].to_vec()),
+        Err(error) => {
+            assert_eq!(error, Error::NotFound);
+            None
+        }
+    }
+}
+
+#[test]
+fn no_read_takes_the_deadline_of_a_later_value_for_that_of_an_earlier_one() {
+    let seen = explore(|| {
+        let tiny = expiring(Size::default());
+        tiny.set_time(BEFORE);
+        let writer = tiny.writer(0, |writer| {
+            writer.set_with(&letter(0), &value(2), Expect::Any, Lifetime::Until(LATER)).map(drop)
+        });
+        let reader = tiny.spawn(|tiny| get_at(tiny, AFTER));
+        assert_eq!(writer.join().unwrap(), Ok(()));
+        let read = reader.join().unwrap();
+        tiny.check_at_rest();
+        read
+    });
+    // The first value was gone by then.
+    assert_eq!(seen, HashSet::from([None, Some(value(2))]));
+}
+
+#[test]
+fn a_read_after_one_move_of_the_deadline_and_beside_others_finds_the_key() {
+    let seen = explore(|| {
+        let tiny = expiring(Size::default());
+        tiny.set_time(BEFORE);
+        tiny.claimant(2).set_lifetime(&letter(0), Lifetime::Until(LATER)).unwrap();
+        let writer = tiny.writer(0, |writer| {
+            // The word of the first deadline is written anew.
+            writer.set_lifetime(&letter(0), Lifetime::Until(LATER + 1)).unwrap();
+            writer.set_lifetime(&letter(0), Lifetime::Until(LATER + 2)).unwrap();
+        });
+        let reader = tiny.spawn(|tiny| get_at(tiny, AFTER));
+        writer.join().unwrap();
+        reader.join().unwrap()
+    });
+    assert_eq!(seen, HashSet::from([Some(value(1))]));
+}
+
+#[test]
+fn two_writers_that_find_a_key_expired_leave_one_slot() {
+    let seen = explore_within(1, || {
+        let tiny = expiring(Size { slots: 3, ..Size::default() });
+        tiny.set_time(AFTER);
+        let writers = [(0, 2), (1, 3)]
+            .map(|(id, byte)| tiny.writer(id, move |writer| writer.put(&letter(0), &value(byte))));
+        let results = writers.map(|writer| writer.join().unwrap());
+        tiny.check_at_rest();
+        let held = tiny.held(&letter(0));
+        let wrote = results.iter().zip([2, 3]).any(|(result, byte)| result.is_ok() && held == Some(byte));
+        assert!(wrote || results == [Err(Error::Again); 2] && held.is_none(), "{results:?} {held:?}");
+        (results, held)
+    });
+    assert!(seen.contains(&([Ok(()), Ok(())], Some(2))) && seen.contains(&([Ok(()), Ok(())], Some(3))));
+}
+
+#[test]
+fn a_sweep_beside_a_move_of_the_deadline_removes_the_key_or_finds_it_moved() {
+    let seen = explore(|| {
+        let tiny = expiring(Size::default());
+        tiny.set_time(BEFORE);
+        let mover = tiny.writer(0, |writer| writer.set_lifetime(&letter(0), Lifetime::Until(LATER)));
+        let mut arena = tiny.arena();
+        arena.clock.distance = AFTER;
+        tiny.kernel.owners[1].store(2, Release);
+        let mut sweeper = Claimant::new(arena, 1, Arc::clone(&tiny.kernel) as _);
+        let removed = sweeper.sweep(8);
+        drop(sweeper);
+        let moved = mover.join().unwrap();
+        tiny.check_at_rest();
+        let left = get_at(&tiny, AFTER);
+        match (removed, moved) {
+            (1, Err(_)) => assert_eq!(left, None),
+            // Its writer saw the key removed and somebody else's? Nobody set it again.
+            (1, Ok(())) => panic!("a key that was moved in time was removed"),
+            (_, Ok(())) => assert_eq!(left, Some(value(1))),
+            (_, Err(error)) => assert_eq!((error, left), (Error::Again, None)),
+        }
+        (removed, moved.is_ok())
+    });
+    assert!(seen.contains(&(1, false)) && seen.contains(&(0, true)), "{seen:?}");
+}
+
+#[test]
+fn a_writer_that_dies_setting_a_key_with_a_deadline_leaves_the_old_one_or_the_new() {
+    let seen = explore_deaths(|stores| {
+        let tiny = expiring(Size::default());
+        tiny.set_time(BEFORE);
+        let lived = tiny
+            .die(0, stores, |writer| {
+                writer.set_with(&letter(0), &value(2), Expect::Any, Lifetime::Until(LATER)).map(drop)
+            })
+            .is_some();
+        let early = get_at(&tiny, AFTER);
+        tiny.set_time(AFTER);
+        drop(tiny.claimant(0));
+        let late = get_at(&tiny, AFTER);
+        assert!(early.is_none() || early == late, "{early:?} {late:?}");
+        tiny.check_at_rest();
+        tiny.check_usable();
+        (lived, late)
+    });
+    assert_eq!(seen, HashSet::from([None, Some(value(2))]));
+}
