@@ -15,7 +15,8 @@ mod places;
 
 use places::name;
 use splinter::{
-    BidTerms, Change, Config, Content, IntegerOp, Intent, Location, Scrub, Store, StoreError, Type,
+    BidTerms, Change, Config, Content, Expect, IntegerOp, Intent, Lifetime, Location, Scrub, Store,
+    StoreError, Type,
 };
 use splinter_testkit::{Folder, assert_every_slot_usable, assert_sound, config, geometry};
 use std::fs::File;
@@ -27,6 +28,8 @@ const BESIDE: [&str; 2] = ["beside 3", "beside 10"];
 const HASH_SEED: u64 = 224;
 const LONGEST_VALUE: [u8; 100] = [0xa5; 100];
 const VECTOR: [f32; 5] = [1.0, -0.5, 0.0, 3.25, 1e-9];
+/// A store time that does not come.
+const DEADLINE: u64 = 1 << 60;
 const MINUS_TWO: [u8; 8] = (-2_i64).to_le_bytes();
 
 /// Creates the store that is committed, in a file.
@@ -80,6 +83,9 @@ fn fill(store: &Store) -> Result<(), Box<dyn std::error::Error>> {
     writer.set_ctime("video", 1_000_000, 1_000)?;
     writer.set_atime("video", 2_000_000, 0)?;
     writer.bump("video")?;
+    writer.set_with("audio", b"RIFF", Expect::Present, Lifetime::Until(1 << 59))?;
+    writer.set_lifetime("audio", Lifetime::Until(DEADLINE))?;
+    writer.set_type("audio", Type::Audio)?;
     writer.set("gone", b"until it was removed")?;
     writer.unset("gone")?;
     second.set(LONGEST_KEY, &LONGEST_VALUE)?;
@@ -168,7 +174,7 @@ const KNOWN: [Known; 15] = [
     },
     Known { key: "binary", value: b"\xff\xfe", kind: Type::Binary, epoch: 6, groups: [1 << 63; 2], ..PLAIN },
     Known { key: "imgdata", value: b"\x89PNG", kind: Type::ImgData, epoch: 8, vector: &VECTOR, ..PLAIN },
-    Known { key: "audio", value: b"RIFF", kind: Type::Audio, epoch: 8, ..PLAIN },
+    Known { key: "audio", value: b"RIFF", kind: Type::Audio, epoch: 12, ..PLAIN },
     Known { key: "vartext", value: b"some text, and some more", kind: Type::VarText, epoch: 6, ..PLAIN },
     Known { key: "video", value: b"ftyp", kind: Type::Video, epoch: 6, times: [999_000, 2_000_000], ..PLAIN },
     Known {
@@ -227,9 +233,13 @@ fn described(bytes: &[u8], version: u32) -> String {
     text
 }
 
-/// Reads a store's bytes, but for the random numbers of open stores, which the owners of its writer ids have.
+/// Reads a store's bytes, but for the random numbers of open stores, which the owners of its writer ids have, and for
+/// the store time.
 fn read(path: &Path) -> Vec<u8> {
     let mut bytes = std::fs::read(path).unwrap();
+    for (at, _) in words(&bytes.clone()).filter(|(at, _)| name(*at).contains("store time")) {
+        bytes[at..at + 8].fill(0);
+    }
     for (at, word) in words(&bytes.clone()).filter(|(at, _)| name(*at).contains("store ids")) {
         assert!(word[4..] == [0; 4] || word[..4] != [0; 4], "a generation without a store: {at:05x}");
         bytes[at..at + 4].fill(0);
@@ -263,6 +273,9 @@ fn check_all(store: &Store) {
     store.tandem("pair", &mut pair).unwrap();
     assert_eq!(pair, [&b"the second"[..], b"of them"]);
     assert_eq!(store.get_u64("biguint"), Ok(4103));
+    let before = store.time();
+    let left = store.ttl("audio").unwrap().expect("a deadline").as_nanos() as u64;
+    assert!(left <= DEADLINE - before && left > DEADLINE / 2);
     assert_eq!(store.contains("gone"), Ok(false));
     let mut labelled = vec![];
     store.for_each_label(0b100, |key, epoch| labelled.push((key.to_string(), epoch)));
@@ -270,8 +283,8 @@ fn check_all(store: &Store) {
 
     let header = store.header();
     assert_eq!(header.geometry, geometry(16, 100, 5, 3));
-    assert_eq!((header.epoch, header.scrub, header.recoveries), (43, Scrub::Hybrid, 0));
-    assert_eq!((header.parse_failures, header.last_failure_epoch), (1, 42));
+    assert_eq!((header.epoch, header.scrub, header.recoveries), (46, Scrub::Hybrid, 0));
+    assert_eq!((header.parse_failures, header.last_failure_epoch), (1, 45));
     // The user's; the C library's; that the whole store was watched; level hybrid.
     assert_eq!(store.flags().bits(), 0x9002 << 16 | 1 << 3 | 1 << 2 | 1 << 1);
     assert_eq!((store.label_groups(2), store.label_groups(63)), (1 << 5, 0));
@@ -289,7 +302,7 @@ fn the_committed_store_reads_as_it_was_written() {
     // The process that made the bid is gone, and the bid with it.
     assert_eq!(store.bids().list().unwrap(), []);
     // None of this changed a byte.
-    assert_eq!(std::fs::read(directory.join("committed")).unwrap(), committed(version(&store)));
+    assert_eq!(read(&directory.join("committed")), committed(version(&store)));
 }
 
 #[test]

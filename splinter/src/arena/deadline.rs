@@ -2,21 +2,26 @@
 
 use super::Arena;
 use super::state::Descriptor;
-use crate::sync::{Relaxed, Release, load_acquire};
+use crate::sync::{Pair, Relaxed, Release, load_acquire};
 
 /// The clock of a store: it goes on while the machine sleeps, and setting the wall clock does not move it.
 #[derive(Clone, Copy)]
-pub(crate) struct Clock {
+pub(crate) struct Clock<'a> {
     /// Returns the nanoseconds since the machine was switched on, sleeps included.
     pub(crate) since_boot: fn() -> u64,
     /// What store time is ahead of that, wrapping.
     pub(crate) distance: u64,
+    /// If the distance is only this process's own, which may not record it: this boot, and where another process
+    /// records it with a distance, which holds from then on.
+    pub(crate) unrecorded: Option<(u64, &'a Pair)>,
 }
 
-impl Clock {
+impl Clock<'_> {
     /// Returns the store time, in nanoseconds.
     pub(crate) fn now(self) -> u64 {
-        (self.since_boot)().wrapping_add(self.distance)
+        let recorded = self.unrecorded.filter(|(boot, base)| base.first_acquire() == *boot);
+        let distance = recorded.map_or(self.distance, |(_, base)| base.second());
+        (self.since_boot)().wrapping_add(distance)
     }
 }
 
@@ -44,6 +49,14 @@ impl Arena<'_> {
         word.expiring.fetch_or(bit, Release);
         self.note_time();
         descriptor.with_expires(1).with_deadline(which)
+    }
+
+    /// Notes the store time if the store ever had a deadline. It is called where a process leaves the store, and now and
+    /// then before.
+    pub(crate) fn keep_time(&self) {
+        if self.header.time_seen.load(Relaxed) != 0 {
+            self.note_time();
+        }
     }
 
     /// Notes the store time, from which it goes on after a reboot.

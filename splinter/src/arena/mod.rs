@@ -92,7 +92,7 @@ pub(crate) struct Arena<'a> {
     pub(crate) shape: Shape,
     /// The hash that places keys, made of the store's seed, which was read once.
     pub(crate) hash: &'a KeyHash,
-    pub(crate) clock: Clock,
+    pub(crate) clock: Clock<'a>,
 }
 
 impl<'a> Arena<'a> {

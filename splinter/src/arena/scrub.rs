@@ -17,6 +17,12 @@ impl Arena<'_> {
         descriptor.has_vector() != 0 || stale && self.scrub() == Scrub::Full
     }
 
+    /// Whether a slot that had the descriptor `old` holds something that the descriptor `new` does not need. A number
+    /// over a number leaves nothing.
+    pub(crate) fn retires(&self, old: Descriptor, new: Descriptor) -> bool {
+        !(old.is_integer() && new.is_integer()) || self.holds_stale(old)
+    }
+
     /// Zeroes every byte of the slot that `descriptor` does not need; of a vacant slot, everything. Touches no bytes
     /// that were never written. Returns the descriptor that records it.
     pub(crate) fn wipe(&self, number: u32, slot: &Slot, descriptor: Descriptor) -> Descriptor {

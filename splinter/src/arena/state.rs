@@ -131,6 +131,11 @@ impl State {
         Self(claimed | flag | writer_id as u64)
     }
 
+    /// Returns the claim marked so that the prepared word is current.
+    pub(crate) const fn committed(self) -> Self {
+        Self(self.0 | Self::COMMITTED)
+    }
+
     /// Returns the state two epochs on: after a change made in one step.
     pub(crate) const fn advanced(self) -> Self {
         Self((self.0 & !Self::WIPED).wrapping_add(2 * Self::EPOCH))

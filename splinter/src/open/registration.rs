@@ -70,12 +70,17 @@ impl Registration {
         thread_serial() == self.link.serial
     }
 
+    /// Whether this process is a child of the one that took the writer id, which is its parent's.
+    pub(crate) fn is_inherited(&self) -> bool {
+        self.link.is_inherited()
+    }
+
     /// Has the calling thread own the writer id.
     ///
     /// # Errors
     /// As [`Self::take`].
     pub(crate) fn rebind(&mut self, store: &Inner) -> Result<Rebind, StoreError> {
-        if self.link.is_inherited() {
+        if self.is_inherited() {
             return Ok(Rebind::Inherited);
         }
         let Some(words) = store.arena.ownership(self.writer_id) else { return Ok(Rebind::Lost) };
@@ -138,6 +143,7 @@ impl Store {
         if self.is_read_only() || !self.inner.timer.is_due() {
             return;
         }
+        self.arena().keep_time();
         for (writer_id, entry) in (0..).zip(self.arena().writer_table) {
             if entry.has_no_intents() {
                 continue;

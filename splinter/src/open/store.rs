@@ -264,6 +264,9 @@ impl Store {
     /// [`StoreError::Os`] when the device fails; [`StoreError::NotAStore`] when the file was cut short.
     pub fn flush(&self) -> Result<(), StoreError> {
         self.check_whole()?;
+        if !self.is_read_only() {
+            self.arena().keep_time();
+        }
         let failed = |error| StoreError::os("flush", self.location().to_string(), error);
         self.inner.mapping.flush().map_err(failed)
     }

@@ -8,6 +8,7 @@ use crate::arena::state::{Descriptor, NotifyFlags, State};
 use crate::arena::version::{Expect, Version};
 use crate::error::Error;
 use crate::sync::{Acquire, Relaxed, Release, fence, fence_after_exchange};
+use std::cell::Cell;
 
 /// A slot held at an odd epoch. Only the owner writes the record, the descriptor, and the buffers that the current
 /// descriptor does not name. Dropping a claim leaves the content as it was, and releases the slot at the epoch from
@@ -20,31 +21,34 @@ pub(super) struct Claim<'a> {
     pub(super) descriptor: Descriptor,
     /// Groups to signal in addition to those that the slot is subscribed to when it is released.
     pub(super) groups: u64,
-    /// The number to store when the slot is released. A current number changes only together with the state.
-    pub(super) integer: Option<u64>,
 }
 
 impl<'a> Claim<'a> {
     #[inline(always)]
     fn new(number: u32, slot: &'a Slot, state: State, descriptor: Descriptor) -> Self {
-        mutant!("claim-unfenced", return Self { number, slot, state, descriptor, groups: 0, integer: None });
+        mutant!("claim-unfenced", return Self { number, slot, state, descriptor, groups: 0 });
         // A thread that sees a byte written under the claim must see the claim. This fence pairs with the readers'
         // acquire fence before their second look at the state. A thread that has just begun to watch the whole store
         // also sees the claim, or the claimant sees the flag that the thread set.
         fence_after_exchange();
-        Self { number, slot, state, descriptor, groups: 0, integer: None }
+        Self { number, slot, state, descriptor, groups: 0 }
+    }
+
+    /// Makes `descriptor` and the number `new` current in one step, in a slot whose value is a number. The claim is
+    /// marked as committed until it ends, as one of a tandem that was recovered: the prepared word is current.
+    pub(super) fn commit_integer(&mut self, descriptor: Descriptor, new: u64) {
+        mutant!("number-uncommitted", return self.slot.state_integer.store_second(new));
+        self.slot.prepared.store(descriptor.0, Relaxed);
+        let (pair, committed) = (&self.slot.state_integer, self.state.committed());
+        // Releases the prepared word. Nobody else changes a claimed slot's state.
+        pair.exchange((self.state.0, pair.second()), (committed.0, new), self.state.0);
+        self.state = committed;
     }
 
     /// Releases the slot at the next even epoch: its content has changed.
     #[inline(always)]
     pub(super) fn finish(self) {
-        let (pair, released) = (&self.slot.state_integer, self.state.released().0);
-        match self.integer {
-            None => pair.store_first(released),
-            Some(new) => {
-                pair.exchange((self.state.0, pair.second()), (released, new), self.state.0);
-            }
-        }
+        self.slot.state_integer.store_first(self.state.released().0);
         std::mem::forget(self);
     }
 }
@@ -83,7 +87,10 @@ impl<'a> Claimant<'a> {
             return None;
         }
         expect.check(state.epoch()).ok()?;
-        self.win(number, slot, state)
+        let claim = self.win(number, slot, state)?;
+        mutant!("deadline-outdated", return Some(claim));
+        // Its deadline is no part of the state, and may have come in between.
+        if claim.descriptor.is_lasting() { Some(claim) } else { None }
     }
 
     /// Claims the slot of `key`, which must be present and as the caller expects it.
@@ -97,29 +104,40 @@ impl<'a> Claimant<'a> {
         key: &KeyRef<'_>,
         check: impl Fn(&OptimisticRead<'a>) -> Result<(), Error>,
     ) -> Result<Claim<'a>, Error> {
-        let (arena, mut expired) = (self.arena, None);
+        let claim = self.claim_unexpired(key, check);
+        if matches!(claim, Err(Error::NotFound)) {
+            self.compact_deferred();
+        }
+        claim
+    }
+
+    /// Does what [`Self::claim_checked`] does. Removes the key if its deadline has passed, which may leave work to
+    /// [`Self::compact_deferred`].
+    fn claim_unexpired(
+        &mut self,
+        key: &KeyRef<'_>,
+        check: impl Fn(&OptimisticRead<'a>) -> Result<(), Error>,
+    ) -> Result<Claim<'a>, Error> {
+        let (arena, unchecked) = (self.arena, Cell::new(false));
         let wanted = |slot: &Slot| key.is_in(slot);
         // A key that has expired is missing, whatever else the caller would not allow of it.
         let check = |read: &OptimisticRead<'a>| {
-            if arena.is_expired(read.number, read.descriptor) { Ok(()) } else { check(read) }
+            unchecked.set(arena.is_expired(read.number, read.descriptor));
+            if unchecked.get() { Ok(()) } else { check(read) }
         };
-        let claim = arena.probe(key, |number, _, _| {
-            let claim = self.claim_if(number, wanted, check)?;
-            if claim.as_ref().is_ok_and(|claim| arena.is_expired(number, claim.descriptor)) {
-                expired = Some(number);
-                return None;
+        for _ in 0..Self::ROUNDS {
+            let found = arena.probe(key, |number, _, _| self.claim_if(number, wanted, check));
+            let claim = found.unwrap_or(Err(Error::NotFound))?;
+            // The deadline may have been moved since the check, which leaves the state as it was. It stays now.
+            if arena.is_expired(claim.number, claim.descriptor) {
+                return Err(self.remove_claimed(claim));
             }
-            Some(claim)
-        });
-        match expired {
-            None => claim.unwrap_or(Err(Error::NotFound)),
-            // Within a tandem a removal cannot be signalled on its own: the tandem starts over, and removes it first.
-            Some(_) if self.notified.is_some() => Err(Error::Again),
-            Some(number) => {
-                self.remove_expired(number);
-                Err(Error::NotFound)
+            mutant!("check-skipped", unchecked.set(false));
+            if !unchecked.get() {
+                return Ok(claim);
             }
         }
+        Err(Error::Again)
     }
 
     /// Claims the slot of `key`, or inserts the key: claims a free slot and adds an entry that leads there.
@@ -199,7 +217,7 @@ impl<'a> Claimant<'a> {
         let bucket = self.claim_bucket(home)?;
         self.to_compact.push((home, false));
         // Nobody else inserts this key now, but another writer may have before this one claimed the bucket.
-        match self.claim(key, expect) {
+        match self.claim_unexpired(key, |read| expect.check(read.stable_epoch())) {
             Err(Error::NotFound) => {}
             result => return result,
         }
@@ -218,13 +236,28 @@ impl<'a> Claimant<'a> {
         }
     }
 
+    /// Claims a free slot, or that of a key whose deadline has passed if no slot is free.
+    ///
+    /// # Errors
+    /// Those of [`Self::find_free`]; [`Error::Again`] when others took every slot that came free.
+    fn claim_free(&mut self) -> Result<Claim<'a>, Error> {
+        for _ in 0..Self::ROUNDS {
+            match self.find_free() {
+                // A removal within a tandem cannot be signalled on its own: the tandem does it before it starts over.
+                Err(_) if self.notified.is_none() && self.remove_any_expired() => {}
+                result => return result,
+            }
+        }
+        Err(Error::Again)
+    }
+
     /// Claims a free slot, first among those near the last one found. Recovers slots of dead writers only when there is
     /// no other.
     ///
     /// # Errors
     /// [`Error::Full`] when every slot holds a key or a new one of this very tandem; [`Error::Again`] when other
     /// writers hold one that may come free.
-    fn claim_free(&mut self) -> Result<Claim<'a>, Error> {
+    fn find_free(&mut self) -> Result<Claim<'a>, Error> {
         let (arena, bitmap) = (self.arena, self.arena.bitmap);
         let mut error = Error::Full;
         for recover_dead in [false, true] {
@@ -246,9 +279,6 @@ impl<'a> Claimant<'a> {
                     error = if recover_dead && free { Error::Again } else { error };
                 }
             }
-        }
-        if error == Error::Full && self.notified.is_none() && self.remove_any_expired() {
-            return self.claim_free();
         }
         Err(error)
     }
@@ -298,7 +328,7 @@ impl<'a> Claimant<'a> {
         }
         let flags = self.arena.header.flags.load(Relaxed);
         mutant!("retired-unscrubbed", let flags = flags & !FLAG_FULL);
-        if flags & FLAG_FULL != 0 {
+        if flags & FLAG_FULL != 0 && self.arena.retires(claim.descriptor, descriptor) {
             claim.state = self.wipe_stale(claim.number, claim.slot, claim.state, descriptor);
         }
         self.record.count_write();
@@ -339,13 +369,14 @@ impl<'a> Claimant<'a> {
     pub(super) fn remove(&mut self, mut claim: Claim<'a>, hash: u64) -> Version {
         let arena = self.arena;
         self.set_used(claim.number, false);
-        if !claim.descriptor.is_lasting() {
-            arena.clear_expiring(claim.number);
-        }
         // The next new key finds this slot at once, and its lines in cache.
         self.hint = claim.number as usize / 64;
         let vacant = claim.descriptor.vacant();
         claim.slot.descriptor.store(vacant.0, Release);
+        // A key with a deadline has the bit: only from now on there is none.
+        if claim.descriptor.expires() != 0 {
+            arena.clear_expiring(claim.number);
+        }
         if claim.descriptor.is_present() {
             self.record.count_write();
             // While the slot still knows its groups, so that a writer that recovers the claim can do it as well.

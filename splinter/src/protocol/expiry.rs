@@ -47,10 +47,8 @@ impl<'a> Claimant<'a> {
         let arena = &self.arena;
         let deadline = match lifetime {
             Lifetime::Unchanged => return descriptor,
-            Lifetime::Endless => {
-                arena.clear_expiring(claim.number);
-                return descriptor.with_expires(0);
-            }
+            // The expiring bit stays until a sweep clears it: a writer that dies here leaves the old deadline.
+            Lifetime::Endless => return descriptor.with_expires(0),
             Lifetime::For(span) => {
                 let nanos = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
                 arena.clock.now().saturating_add(nanos)
@@ -68,13 +66,22 @@ impl<'a> Claimant<'a> {
         let claim = self.claim_if(number, |_| true, |read| check(read.descriptor));
         let Some(Ok(claim)) = claim else { return false };
         // Its deadline may have been moved before it was claimed.
-        if !expired(claim.descriptor) {
-            return false;
+        expired(claim.descriptor) && self.remove_claimed(claim) == Error::NotFound
+    }
+
+    /// Removes the key of a claimed slot, whose deadline has passed. Returns the error of whoever wanted the key.
+    pub(super) fn remove_claimed(&mut self, claim: Claim<'a>) -> Error {
+        let arena = self.arena;
+        // Within a tandem a removal cannot be signalled on its own: the tandem does it before it starts over.
+        if self.notified.is_some() {
+            return Error::Again;
         }
         let hash = arena.hash.of(Key::read_from(claim.slot).as_ref());
         self.remove(claim, hash);
         arena.header.expired.fetch_add(1, Relaxed);
-        true
+        // After a reboot, store time goes on from there, and the key is missing still.
+        arena.note_time();
+        Error::NotFound
     }
 
     /// Removes `key` if its deadline has passed.

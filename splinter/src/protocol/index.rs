@@ -106,9 +106,12 @@ impl<'a> Claimant<'a> {
     }
 
     /// Compacts the homes of this writer's list: moves entries nearer to their homes where there is room now, and
-    /// lowers maximum distances. The caller holds no claim.
+    /// lowers maximum distances. The caller holds no claim but those of a tandem, which does it at its end.
     #[cold]
     pub(super) fn compact_deferred(&mut self) {
+        if self.notified.is_some() {
+            return;
+        }
         let (arena, mut budget) = (self.arena, BUDGET);
         while let Some((bucket, is_room)) = self.to_compact.pop() {
             if arena.can_overflow() && arena.control(bucket).has(Control::MARKS) {

@@ -63,8 +63,8 @@ impl<'a> Claimant<'a> {
         done.then_some(new)
     }
 
-    /// Exchanges the number of `key` for what `change` makes of it. With `lasting` it refuses a key that has a deadline
-    /// as one of another type.
+    /// Exchanges the number of `key` for what `change` makes of it. With `lasting` it refuses a key that has a deadline,
+    /// or may have been given one, as one of another type.
     #[cold]
     #[inline(never)]
     fn change_integer(
@@ -75,6 +75,7 @@ impl<'a> Claimant<'a> {
     ) -> Result<u64, Error> {
         let arena = self.arena;
         let changed = arena.probe(key, |number, _, _| self.change_integer_in(number, key, lasting, &change));
+        self.compact_deferred();
         changed.unwrap_or(Err(Error::NotFound))
     }
 
@@ -101,9 +102,12 @@ impl<'a> Claimant<'a> {
             } else if !descriptor.is_present() {
                 return None;
             } else if self.arena.is_expired(number, descriptor) {
-                self.remove_expired(number);
-                return Some(Err(Error::NotFound));
-            } else if lasting && !descriptor.is_lasting() {
+                mutant!("expiry-assumed", return Some(Err(Error::NotFound)));
+                // If it is not removed, its deadline was moved.
+                if self.remove_expired(number) {
+                    return Some(Err(Error::NotFound));
+                }
+            } else if lasting && !(descriptor.is_lasting() && self.is_settled(state)) {
                 return Some(Err(Error::WrongType));
             } else if !descriptor.is_integer() || self.arena.holds_stale(descriptor) {
                 // This very slot: damage may have put the key into another as well.
@@ -117,6 +121,13 @@ impl<'a> Claimant<'a> {
             }
         }
         Some(Err(Error::Again))
+    }
+
+    /// Whether a deadline that the slot was given after it had this state has changed the state, so that an exchange
+    /// from it fails. A claim without a change of the content goes back to the epoch before it and adds the wiped bit.
+    fn is_settled(&self, state: State) -> bool {
+        mutant!("deadline-outdated", return true);
+        !state.is_wiped()
     }
 
     /// Changes a number that no exchange can change: moves a value that was set as bytes into the number word, and drops
@@ -136,13 +147,13 @@ impl<'a> Claimant<'a> {
 
     /// Publishes `value` as the number of a claimed slot.
     fn publish_integer(&mut self, mut claim: Claim<'a>, value: u64, lifetime: Lifetime) -> Version {
+        let descriptor = self.arena.holding_integer(claim.slot, claim.descriptor).with_has_vector(0);
+        let descriptor = self.with_lifetime(&claim, descriptor, lifetime);
         if claim.descriptor.is_integer() {
-            claim.integer = Some(value);
+            claim.commit_integer(descriptor, value);
         } else {
             claim.slot.state_integer.store_second(value);
         }
-        let descriptor = self.arena.holding_integer(claim.slot, claim.descriptor).with_has_vector(0);
-        let descriptor = self.with_lifetime(&claim, descriptor, lifetime);
         self.publish(claim, descriptor)
     }
 

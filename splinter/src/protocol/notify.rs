@@ -27,6 +27,7 @@ impl<'a> Claimant<'a> {
         if polled {
             // If this writer is killed before it wakes them, the writer id's next owner does.
             self.record.recovery_intent.store(u64::from(claim.number) + 1, Relaxed);
+            // Nothing but the store that releases the slot uses the claim's state from here on.
             claim.state = claim.state.unpolled();
         }
         claim.finish();
@@ -76,6 +77,8 @@ impl<'a> Claimant<'a> {
         subscription.store(if on { old | groups } else { old & !groups }, Relaxed);
         arena.update_notify_flags(claim.number, claim.slot, true);
         arena.count_change(claim.number);
+        drop(claim);
+        self.compact_for(key);
         Ok(())
     }
 }

@@ -50,7 +50,10 @@ impl<'a> OptimisticRead<'a> {
         mutant!("tandem-unchecked", return self.validate());
         fence(Acquire);
         let now = arena.open(self.number, self.slot);
-        now.state == self.state && now.descriptor == self.descriptor
+        let is_same = now.state == self.state && now.descriptor == self.descriptor;
+        mutant!("tandem-outlived", return is_same);
+        // A deadline may have passed since the read began.
+        is_same && !arena.is_expired(self.number, self.descriptor)
     }
 }
 
@@ -71,10 +74,28 @@ impl<'a> Arena<'a> {
         if !read.descriptor.is_present() || !key.is_in(slot) {
             return None;
         }
-        if read.descriptor.is_lasting() { Some(read) } else { self.begin_expiring_read(number, slot, key) }
+        if read.descriptor.is_lasting() {
+            Some(read)
+        } else {
+            self.begin_expiring_read(number, slot, &|slot| key.is_in(slot))
+        }
     }
 
-    /// Begins a read of slot `number` if the slot holds `key` and the key's deadline has not passed.
+    /// Begins a read of slot `number` if it holds a key, and that key's deadline has not passed.
+    #[inline(always)]
+    pub(crate) fn begin_any_read(&self, number: u32) -> Option<OptimisticRead<'a>> {
+        let slot = self.slot(number)?;
+        let read = self.open(number, slot);
+        if !read.descriptor.is_present() {
+            None
+        } else if read.descriptor.is_lasting() {
+            Some(read)
+        } else {
+            self.begin_expiring_read(number, slot, &|_| true)
+        }
+    }
+
+    /// Begins a read of slot `number` if it holds a key that is `wanted`, and that key's deadline has not passed.
     ///
     /// The deadline counts only if key, content and deadline are the same after the look at the clock: then the key was
     /// there, or missing, at that moment.
@@ -84,13 +105,13 @@ impl<'a> Arena<'a> {
         &self,
         number: u32,
         slot: &'a Slot,
-        key: &KeyRef<'_>,
+        wanted: &dyn Fn(&Slot) -> bool,
     ) -> Option<OptimisticRead<'a>> {
         let changes = &self.metadata[number as usize].changes;
         for round in 0..Self::READ_ROUNDS {
             let before = load_acquire(changes);
             let read = self.open(number, slot);
-            if !read.descriptor.is_present() || !key.is_in(slot) {
+            if !read.descriptor.is_present() || !wanted(slot) {
                 return None;
             }
             let is_expired = self.is_expired(number, read.descriptor);
@@ -218,23 +239,17 @@ impl<'a> Arena<'a> {
         Err(Error::Again)
     }
 
-    /// Whether an optimistic read is of a key whose deadline has not passed.
-    pub(crate) fn is_there(&self, read: &OptimisticRead<'_>) -> bool {
-        read.descriptor.is_present() && !self.is_expired(read.number, read.descriptor)
-    }
-
-    /// Reads slot `number` by `body`, whatever it holds, as [`Self::read`] reads a key.
+    /// Reads the key of slot `number` by `body`, whichever it is, as [`Self::read`] reads one.
     ///
     /// # Errors
-    /// [`Error::Again`] when writers changed the slot all the while.
+    /// [`Error::NotFound`] when it holds none; [`Error::Again`] when writers changed the slot all the while.
     pub(crate) fn read_slot<R>(
         &self,
         number: u32,
-        slot: &'a Slot,
         mut body: impl FnMut(&OptimisticRead<'a>) -> Result<R, Error>,
     ) -> Result<R, Error> {
         for _ in 0..Self::READ_ROUNDS {
-            let read = self.open(number, slot);
+            let read = self.begin_any_read(number).ok_or(Error::NotFound)?;
             let result = body(&read);
             if read.validate() {
                 return result;

@@ -24,12 +24,13 @@ impl<'a> Claimant<'a> {
         // again.
         let write =
             |this: &Self, at: usize, claim: &_| this.write_value::<false>(claim, values[at]).with_expires(0);
-        loop {
+        for _ in 0..Self::ROUNDS {
             match self.publish_together(keys, |this, key| this.claim_or_insert(key, Expect::Any), write) {
                 Err(Error::Full) if self.remove_any_expired() => {}
                 result => return result.map(drop),
             }
         }
+        Err(Error::Again)
     }
 
     /// Removes those of `keys` that are present, all at once. Returns how many were.

@@ -148,12 +148,14 @@ impl<'a> Claimant<'a> {
     /// inserts it, unless it is a handle's. Others find the key busy while `change` runs. If `change` fails or panics,
     /// the key stays as it was.
     ///
-    /// Both values are copied into the buffers given: `change` sees no memory that another process may write.
+    /// Both values are copied into the buffers given: `change` sees no memory that another process may write. If
+    /// `is_owner` denies afterwards that the writer id is still the caller's, nothing is changed.
     pub(crate) fn update<R, E: From<Error>>(
         &mut self,
         key: &KeyRef<'_>,
         [old, new]: [&mut Vec<u8>; 2],
         change: impl FnOnce(Option<&[u8]>, &mut Vec<u8>) -> Result<R, E>,
+        is_owner: impl Fn() -> bool,
     ) -> Result<(R, Version), E> {
         let claim = match self.claim_fast(key, Expect::Any) {
             Some(claim) => claim,
@@ -168,7 +170,17 @@ impl<'a> Claimant<'a> {
             self.check_len(new.len())?;
             Ok(made)
         });
-        let made = match catch_unwind(change) {
+        let made = catch_unwind(change);
+        if !is_owner() {
+            // `change` forked, and this is the child. The claim is the parent's, and stays.
+            std::mem::forget(claim);
+            return match made {
+                Ok(Ok(_)) => Err(Error::Forked.into()),
+                Ok(Err(refusal)) => Err(refusal),
+                Err(panic) => resume_unwind(panic),
+            };
+        }
+        let made = match made {
             Ok(Ok(made)) => made,
             Ok(Err(refusal)) => {
                 self.undo(claim, key);

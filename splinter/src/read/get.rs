@@ -247,8 +247,7 @@ impl Store {
     pub fn len(&self) -> u64 {
         let arena = self.arena();
         let slots = arena.marked(|word| word.touched.load(Relaxed));
-        let reads = slots.filter_map(|number| Some(arena.open(number, arena.slot(number)?)));
-        reads.filter(|read| arena.is_there(read)).count() as u64
+        slots.filter_map(|number| arena.begin_any_read(number)).count() as u64
     }
 
     /// Tells whether the store holds no key.
@@ -282,14 +281,13 @@ impl Store {
         let arena = self.arena();
         // All that were ever used: one that a writer died on may hold a key and not be marked as used.
         arena.marked(|word| word.touched.load(Relaxed)).filter_map(|number| {
-            let slot = arena.slot(number)?;
             // A slot that changes faster than it can be read is looked at until it stands still long
             // enough: a key's words change only when the slot changes hands.
             for _ in 0..1 << 16 {
-                let read = arena.open(number, slot);
-                let key = Key::read_from(slot);
+                let read = arena.begin_any_read(number)?;
+                let key = Key::read_from(read.slot);
                 if read.validate() {
-                    return arena.is_there(&read).then_some((key, read));
+                    return Some((key, read));
                 }
             }
             None

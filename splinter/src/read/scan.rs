@@ -62,13 +62,13 @@ impl Store {
         let (arena, prefix) = (self.arena(), prefix.as_ref());
         let mut page = Page::default();
         for number in arena.marked_from(cursor, |word| word.touched.load(Relaxed)) {
-            let Some(slot) = arena.slot(number) else { continue };
             if page.found.len() >= count {
                 page.next = Some(number);
                 break;
             }
-            match arena.read_slot(number, slot, |read| self.scanned(read, prefix)) {
+            match arena.read_slot(number, |read| self.scanned(read, prefix)) {
                 Ok(found) => page.found.extend(found),
+                Err(Error::NotFound) => {}
                 Err(error) if page.found.is_empty() => return Err(error),
                 Err(_) => {
                     page.next = Some(number);
@@ -82,7 +82,7 @@ impl Store {
     /// Copies what a slot holds, if that is a key with the prefix.
     fn scanned(&self, read: &OptimisticRead<'_>, prefix: &[u8]) -> Result<Option<Scanned>, Error> {
         let key = Key::read_from(read.slot);
-        if !self.arena().is_there(read) || !key.as_ref().starts_with(prefix) {
+        if !key.as_ref().starts_with(prefix) {
             return Ok(None);
         }
         let payload = read.payload(self.arena());

@@ -199,6 +199,7 @@ pub(crate) fn fence_after_exchange() {
 
 /// Two adjacent words, which one 16-byte exchange can change together.
 #[cfg(not(loom))]
+#[derive(Default)]
 #[repr(C, align(16))]
 pub(crate) struct Pair {
     first: Word,

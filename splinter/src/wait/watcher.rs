@@ -309,8 +309,7 @@ impl Watcher {
         loop {
             let is_free = !State(slot.state_integer.first_acquire()).is_claimed();
             let read = arena.open(number, slot);
-            let is_there = read.descriptor.is_present() && !arena.is_expired(number, read.descriptor);
-            let key = is_there.then(|| Key::read_from(slot));
+            let key = arena.begin_any_read(number).map(|read| Key::read_from(read.slot));
             if is_free && read.validate() || !spin.spin_once() {
                 let (epoch, held) = (read.stable_epoch(), !is_free);
                 return Change { slot: number, key, epoch, held, group };

@@ -121,7 +121,8 @@ impl Writer {
     ///
     /// # Errors
     /// What `change` answers; [`Error::ValueTooLong`], [`Error::Again`], [`Error::Full`], and those of a key that
-    /// cannot be one; [`Error::NotFound`] for a handle whose key was removed.
+    /// cannot be one; [`Error::NotFound`] for a handle whose key was removed; [`Error::Forked`] in a child process if
+    /// `change` forked.
     #[doc(alias("modify", "read_modify_write"))]
     pub fn update<R, E: From<Error>>(
         &mut self,
@@ -130,10 +131,10 @@ impl Writer {
     ) -> Result<R, E> {
         let key = key.plain().key_ref(&self.claimant.arena)?;
         let [mut old, mut new] = std::mem::take(&mut self.values);
-        let made = self
-            .claimant()
-            .map_err(E::from)
-            .and_then(|claimant| claimant.update(&key, [&mut old, &mut new], change));
+        let made = self.claimant().map(drop).map_err(E::from).and_then(|()| {
+            let Self { claimant, registration, .. } = self;
+            claimant.update(&key, [&mut old, &mut new], change, || !registration.is_inherited())
+        });
         self.values = [old, new];
         made.map(|(made, _)| made)
     }

@@ -38,7 +38,7 @@ use std::ops::Deref;
 /// ```
 pub struct Writer {
     pub(crate) claimant: Claimant<'static>,
-    registration: Registration,
+    pub(super) registration: Registration,
     /// The old and the new value of an update, kept for the next one.
     pub(super) values: [Vec<u8>; 2],
     /// Keeps alive what the claimant borrows.
@@ -64,6 +64,7 @@ impl Store {
 
 impl Drop for Writer {
     fn drop(&mut self) {
+        self.store.inner.arena.keep_time();
         self.registration.give_back(&self.store.inner.arena);
     }
 }

@@ -248,7 +248,11 @@ impl Tiny {
             words: &self.words,
             shape: self.shape,
             hash: &self.hash,
-            clock: Clock { since_boot: || 0, distance: self.time.load(std::sync::atomic::Ordering::SeqCst) },
+            clock: Clock {
+                since_boot: || 0,
+                distance: self.time.load(std::sync::atomic::Ordering::SeqCst),
+                unrecorded: None,
+            },
         }
     }
 
