@@ -44,7 +44,7 @@ mod made {
     /// Every mistake: its name, the numbers of the invariants that it breaks (`docs/protocol.md`), and what it does.
     /// One line each, which `ci/mutants` reads as well.
     #[rustfmt::skip]
-    const MISTAKES: [(&str, &str, &str); 53] = [
+    const MISTAKES: [(&str, &str, &str); 59] = [
         ("read-unvalidated", "1", "a read returns its copy without a second look at the state"),
         ("validation-unfenced", "1", "a read's second look at the state is not ordered behind its copy"),
         ("claim-unfenced", "1", "writes under a claim are not ordered behind the claim"),
@@ -70,6 +70,12 @@ mod made {
         ("deadline-ignored", "21", "a key is there after its deadline"),
         ("deadline-in-place", "21", "a deadline is written over the one that readers may be looking at"),
         ("deadline-unvalidated", "21", "a read takes a deadline for the key's without a second look at the key"),
+        ("deadline-outdated", "21", "a writer takes a key for one without a deadline because it was one before the claim"),
+        ("check-skipped", "19", "a writer that saw a key expired claims it unchecked although its deadline was moved"),
+        ("tandem-outlived", "21", "a tandem is read although the deadline of an order passed meanwhile"),
+        ("number-uncommitted", "10", "a number that is set under a claim is current before the rest of the change"),
+        ("number-unwiped", "10", "a read that began before a number and its vector were replaced takes the new number with the old vector"),
+        ("commit-repeated", "2", "a writer id's next owner may commit a tandem with the same word as a dead one"),
         ("death-outdated", "5", "a claim is recovered from a living owner, because the one before it was dead"),
         ("commit-unnumbered", "2", "a reader takes the commit of another tandem for that of the claim it sees"),
         ("number-unsignalled", "14", "an integer operation looks for subscriptions only before its exchange"),

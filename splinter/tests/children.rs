@@ -105,3 +105,42 @@ fn children_of_every_kind_get_an_error_from_a_writer_of_their_parent() {
         assert_eq!(store.get_vec("k").unwrap(), b"parent");
     });
 }
+
+#[test]
+fn a_child_that_an_update_forks_changes_nothing_and_leaves_the_claim_to_its_parent() {
+    alone("a_child_that_an_update_forks_changes_nothing_and_leaves_the_claim_to_its_parent", || {
+        let store = store(geometry(8, 64, 0, 4));
+        let mut writer = store.writer().unwrap();
+        writer.set("k", b"old").unwrap();
+        for (which, way) in [fork, underscore_fork, raw_clone].into_iter().enumerate() {
+            let before = store.get_vec("k").unwrap();
+            let mut pid = 0;
+            let result = writer.update("k", |_, new| {
+                pid = way();
+                if pid == 0 {
+                    // SAFETY: alarm takes no pointer.
+                    unsafe { libc::alarm(20) };
+                    new.extend_from_slice(b"child");
+                    return Ok(());
+                }
+                let mut status = 0;
+                // SAFETY: the pointer is to an integer that lives through the call.
+                assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
+                assert_eq!(status, 0, "way {which}");
+                // The child has ended, and the claim is still held.
+                assert_eq!(store.get_vec("k").unwrap(), before);
+                assert_eq!(store.writer().unwrap().set("k", b"another"), Err(Error::Again));
+                new.push(b'0' + which as u8);
+                Ok(())
+            });
+            if pid == 0 {
+                let good =
+                    result == Err(Error::Forked) && store.get_vec("k").is_ok_and(|value| value == before);
+                // SAFETY: _exit takes no pointer.
+                unsafe { libc::_exit(i32::from(!good)) };
+            }
+            assert_eq!(result, Ok(()));
+            assert_eq!(store.get_vec("k").unwrap(), [b'0' + which as u8]);
+        }
+    });
+}

@@ -11,6 +11,9 @@ use std::thread;
 use std::time::Duration;
 
 const DIM: usize = 3;
+/// A change of a key, and what it is called.
+type Named = (&'static str, fn(&mut Writer) -> Result<(), Error>);
+
 const LONG: Lifetime = Lifetime::For(Duration::from_secs(1000));
 
 fn new(slots: u64) -> (Store, Writer) {
@@ -56,7 +59,7 @@ fn no_read_returns_a_key_from_its_deadline_on() {
 
 #[test]
 fn a_change_of_an_expired_key_finds_it_missing() {
-    let changes: [(&str, fn(&mut Writer) -> Result<(), Error>); 11] = [
+    let changes: [Named; 11] = [
         ("append", |w| w.append("k", b"x").map(drop)),
         ("unset", |w| w.unset("k").map(drop)),
         ("bump", |w| w.bump("k")),
@@ -104,7 +107,7 @@ fn a_change_of_an_expired_key_finds_it_missing() {
 
 #[test]
 fn sets_clear_the_deadline_and_other_changes_keep_it() {
-    let keeping: [(&str, fn(&mut Writer) -> Result<(), Error>); 11] = [
+    let keeping: [Named; 11] = [
         ("append", |w| w.append("k", b"2").map(drop)),
         ("bump", |w| w.bump("k")),
         ("label", |w| w.label("k", 1)),
@@ -122,7 +125,7 @@ fn sets_clear_the_deadline_and_other_changes_keep_it() {
         }),
         ("unchanged", |w| w.set_with("k", b"1", Expect::Any, Lifetime::Unchanged).map(drop)),
     ];
-    let clearing: [(&str, fn(&mut Writer) -> Result<(), Error>); 6] = [
+    let clearing: [Named; 6] = [
         ("set", |w| w.set("k", b"1")),
         ("set if", |w| w.set_if("k", b"1", Expect::Present).map(drop)),
         ("number", |w| w.set_u64("k", 1)),

@@ -39,7 +39,11 @@ impl<'a> Claim<'a> {
     pub(super) fn commit_integer(&mut self, descriptor: Descriptor, new: u64) {
         mutant!("number-uncommitted", return self.slot.state_integer.store_second(new));
         self.slot.prepared.store(descriptor.0, Relaxed);
-        let (pair, committed) = (&self.slot.state_integer, self.state.committed());
+        // A number has no second buffer. So no read that began with another descriptor accepts the new one.
+        let is_same = descriptor == self.descriptor;
+        mutant!("number-unwiped", let is_same = true);
+        let state = if is_same { self.state } else { self.state.wiping() };
+        let (pair, committed) = (&self.slot.state_integer, state.committed());
         // Releases the prepared word. Nobody else changes a claimed slot's state.
         pair.exchange((self.state.0, pair.second()), (committed.0, new), self.state.0);
         self.state = committed;

@@ -102,7 +102,6 @@ impl<'a> Claimant<'a> {
             } else if !descriptor.is_present() {
                 return None;
             } else if self.arena.is_expired(number, descriptor) {
-                mutant!("expiry-assumed", return Some(Err(Error::NotFound)));
                 // If it is not removed, its deadline was moved.
                 if self.remove_expired(number) {
                     return Some(Err(Error::NotFound));

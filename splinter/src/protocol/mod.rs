@@ -141,12 +141,9 @@ impl<'a> Claimant<'a> {
         self.recover_bucket(last(&record.bucket_intent) as usize);
         // The prepared words must stay current until no tandem claim of this writer id is left.
         if record.committed.load(Relaxed) != 0 {
-            mutant!(
-                "commit-repeated",
-                record.writes.store(record.writes.load(Relaxed).wrapping_sub(1), Relaxed)
-            );
             // If it died before it published its first change, its next tandem would have the same commit word.
             record.count_write();
+            mutant!("commit-repeated", record.writes.store(record.writes.load(Relaxed) - 1, Relaxed));
             record.committed.store(0, Release);
         }
         self.arena.wake_all_groups(&*self.os);

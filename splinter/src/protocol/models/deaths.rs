@@ -25,7 +25,7 @@ const A: &[u8] = &[1; 16];
 const B: &[u8] = &[2; 16];
 
 /// Returns every operation that can die with a claim.
-pub(super) fn ops() -> [Op; 16] {
+pub(super) fn ops() -> [Op; 18] {
     let set_a = |writer: &mut Claimant<'_>| writer.put(&letter(0), A);
     let nothing = |_: &mut Claimant<'_>| Ok(());
     let set_b = |writer: &mut Claimant<'_>| writer.put(&letter(0), B);
@@ -69,6 +69,25 @@ pub(super) fn ops() -> [Op; 16] {
             ..base.after(&[8, 0, 0, 0, 0, 0, 0, 0])
         },
         Op { name: "set number", run: seven, ..base.after(&[7, 0, 0, 0, 0, 0, 0, 0]) },
+        Op {
+            name: "number over a number",
+            setup: seven,
+            run: |writer| writer.set_integer_if(&letter(0), 8, Expect::Present).map(drop),
+            before: Some(&[7, 0, 0, 0, 0, 0, 0, 0]),
+            ..base.after(&[8, 0, 0, 0, 0, 0, 0, 0])
+        },
+        Op {
+            name: "full number over one with a vector",
+            scrub: Scrub::Full,
+            dim: 2,
+            setup: |writer| {
+                writer.set_integer(&letter(0), 7)?;
+                writer.set_vector(&letter(0), &[2.0; 2], Expect::Any).map(drop)
+            },
+            run: |writer| writer.set_integer_if(&letter(0), 8, Expect::Present).map(drop),
+            before: Some(&[7, 0, 0, 0, 0, 0, 0, 0]),
+            ..base.after(&[8, 0, 0, 0, 0, 0, 0, 0])
+        },
         Op {
             name: "type",
             setup: |writer| writer.put(&letter(0), b"41"),

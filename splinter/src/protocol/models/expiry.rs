@@ -27,6 +27,19 @@ fn expiring(size: Size) -> Arc<Tiny> {
     tiny
 }
 
+/// Leaves "a" as it is. The next claims that do so leave its state alone as well.
+fn touch(writer: &mut Claimant<'_>) {
+    writer.change_metadata(&letter(0), |_, descriptor| descriptor).unwrap();
+}
+
+/// Runs `work` as the owner of writer id 1, who sees this time.
+fn at<R>(tiny: &Tiny, time: u64, work: impl FnOnce(&mut Claimant<'_>) -> R) -> R {
+    let mut arena = tiny.arena();
+    arena.clock.distance = time;
+    tiny.kernel.owners[1].store(2, Release);
+    work(&mut Claimant::new(arena, 1, Arc::clone(&tiny.kernel) as _))
+}
+
 /// Reads "a" at this time.
 fn get_at(tiny: &Tiny, time: u64) -> Option<Vec<u8>> {
     let mut arena = tiny.arena();
@@ -101,12 +114,7 @@ fn a_sweep_beside_a_move_of_the_deadline_removes_the_key_or_finds_it_moved() {
         let tiny = expiring(Size::default());
         tiny.set_time(BEFORE);
         let mover = tiny.writer(0, |writer| writer.set_lifetime(&letter(0), Lifetime::Until(LATER)));
-        let mut arena = tiny.arena();
-        arena.clock.distance = AFTER;
-        tiny.kernel.owners[1].store(2, Release);
-        let mut sweeper = Claimant::new(arena, 1, Arc::clone(&tiny.kernel) as _);
-        let removed = sweeper.sweep(8);
-        drop(sweeper);
+        let removed = at(&tiny, AFTER, |sweeper| sweeper.sweep(8));
         let moved = mover.join().unwrap();
         tiny.check_at_rest();
         let left = get_at(&tiny, AFTER);
@@ -142,4 +150,93 @@ fn a_writer_that_dies_setting_a_key_with_a_deadline_leaves_the_old_one_or_the_ne
         (lived, late)
     });
     assert_eq!(seen, HashSet::from([None, Some(value(2))]));
+}
+
+#[test]
+fn a_set_of_a_key_that_has_just_expired_finds_it_missing() {
+    let seen = explore(|| {
+        let tiny = Size { max_writers: 4, ..Size::default() }.build(&[letter(0)]);
+        tiny.set_time(BEFORE);
+        touch(&mut tiny.claimant(2));
+        let ender = tiny.writer(0, |writer| writer.set_lifetime(&letter(0), Lifetime::Until(BEFORE)));
+        let set = at(&tiny, BEFORE, |writer| writer.set(&letter(0), &value(2), Expect::Present).map(drop));
+        let ended = ender.join().unwrap();
+        let left = get_at(&tiny, BEFORE);
+        match (ended, set) {
+            // The key was set and ended after that, or ended and missing for the set.
+            (Ok(()), _) => assert_eq!(left, None),
+            (Err(error), Ok(())) => assert_eq!((error, left), (Error::Again, Some(value(2)))),
+            (Err(_), Err(error)) => panic!("neither happened: {error}"),
+        }
+        (ended, set)
+    });
+    assert!(seen.contains(&(Ok(()), Ok(()))) && seen.contains(&(Ok(()), Err(Error::NotFound))), "{seen:?}");
+}
+
+#[test]
+fn a_number_set_after_a_deadline_was_given_has_none() {
+    let seen = explore(|| {
+        let tiny = Size { max_writers: 4, ..Size::default() }.build(&[]);
+        let mut builder = tiny.claimant(3);
+        builder.set_integer(&letter(0), 7).unwrap();
+        touch(&mut builder);
+        drop(builder);
+        tiny.set_time(BEFORE);
+        let mover = tiny.spawn(|tiny| {
+            let moved = tiny.claimant(0).set_lifetime(&letter(0), Lifetime::Until(LATER));
+            (moved, get_at(&tiny, BEFORE).is_some_and(|number| number[0] == 7))
+        });
+        let set = at(&tiny, BEFORE, |writer| writer.set_integer(&letter(0), 9));
+        let (moved, is_seven_since) = mover.join().unwrap();
+        let expires = Descriptor(tiny.slots[0].descriptor.load(Relaxed)).expires() != 0;
+        if set.is_ok() && moved.is_ok() && is_seven_since {
+            assert!(!expires, "the deadline is older than the number, and was kept");
+        }
+        (set.is_ok(), moved.is_ok(), is_seven_since, expires)
+    });
+    assert!(
+        seen.contains(&(true, true, true, false)) && seen.contains(&(true, true, false, true)),
+        "{seen:?}"
+    );
+}
+
+#[test]
+fn a_writer_that_saw_a_key_expired_checks_it_once_its_deadline_was_moved() {
+    let seen = explore(|| {
+        let tiny = expiring(Size::default());
+        touch(&mut tiny.claimant(2));
+        tiny.set_time(BEFORE);
+        let mover = tiny.writer(0, |writer| writer.set_lifetime(&letter(0), Lifetime::Until(LATER)));
+        let nothing = Expect::Epoch(1 << 10);
+        let set = at(&tiny, AFTER, |writer| writer.set(&letter(0), &value(2), nothing).map(drop));
+        let moved = mover.join().unwrap();
+        assert!(set.is_err(), "no such epoch was ever there");
+        assert!(moved.is_ok() == get_at(&tiny, AFTER).is_some() || moved == Err(Error::Again));
+        (set, moved)
+    });
+    let refused = |result: &(Result<(), Error>, _)| matches!(result.0, Err(Error::Changed { .. }));
+    assert!(
+        seen.iter().any(refused) && seen.contains(&(Err(Error::NotFound), Err(Error::NotFound))),
+        "{seen:?}"
+    );
+}
+
+#[test]
+fn a_tandem_whose_deadline_passes_while_it_is_read_is_missing() {
+    thread_local! {
+        static NOW: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+    }
+    let seen = explore(|| {
+        let tiny = Size { slots: 2, max_writers: 4, ..Size::default() }.build(&[letter(1)]);
+        let set = tiny.claimant(2).set_with(&letter(0), &value(1), Expect::Any, Lifetime::Until(DEADLINE));
+        assert!(set.is_ok());
+        let mut arena = tiny.arena();
+        arena.clock = Clock { since_boot: || NOW.get(), distance: 0, unrecorded: None };
+        NOW.set(BEFORE);
+        arena.read_tandem(&[letter(0), letter(1)], |_, _| {
+            NOW.set(AFTER);
+            Ok(())
+        })
+    });
+    assert_eq!(seen, HashSet::from([Err(Error::NotFound)]));
 }

@@ -147,3 +147,29 @@ fn an_integer_operation_beside_a_removal_of_its_key_does_not_bring_it_back() {
     let expected = [(Ok(8), Ok(8)), (Ok(8), Err(Error::Again)), (Ok(8), Err(Error::NotFound))];
     assert_eq!(seen, HashSet::from(expected));
 }
+
+#[test]
+fn a_number_that_replaces_one_with_a_vector_is_never_read_with_the_vector() {
+    for scrub in [Scrub::None, Scrub::Full] {
+        let seen = explore(move || {
+            let tiny = Size { dim: 2, ..Size::default() }.scrubbed(scrub).build(&[]);
+            let mut builder = tiny.claimant(2);
+            builder.set_integer(&letter(0), 7).unwrap();
+            builder.set_vector(&letter(0), &[2.0; 2], Expect::Any).unwrap();
+            drop(builder);
+            let epoch = State(tiny.slots[0].state_integer.first_acquire()).epoch();
+            let writer = tiny.writer(0, |writer| writer.set_integer_if(&letter(0), 9, Expect::Present));
+            let reader = tiny.spawn(|tiny| {
+                let arena = tiny.arena();
+                arena.read(&letter(0), |read| {
+                    let number = read.payload(&arena).integer(|_| None);
+                    Ok((number, read.descriptor.has_vector(), read.stable_epoch()))
+                })
+            });
+            assert_eq!(writer.join().unwrap().map(|version| version.epoch), Ok(epoch + 2));
+            tiny.check_at_rest();
+            reader.join().unwrap().map(|(number, has_vector, read)| (number, has_vector, read - epoch))
+        });
+        assert_eq!(seen, HashSet::from([Ok((Some(7), 1, 0)), Ok((Some(9), 0, 2))]), "{scrub:?}");
+    }
+}

@@ -98,6 +98,11 @@ fn a_waiter_for_a_key_always_sees_an_integer_operation() {
 }
 
 #[test]
+fn a_waiter_for_a_key_always_sees_a_number_set_under_a_claim() {
+    check_woken(|writer| writer.set_integer_if(&letter(0), 9, Expect::Present).map(drop), &number(9));
+}
+
+#[test]
 fn a_waiter_for_a_key_always_sees_its_removal() {
     check_woken(|writer| writer.unset_only(&letter(0)).map(drop), &Err(Error::NotFound));
 }

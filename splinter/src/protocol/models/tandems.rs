@@ -203,3 +203,18 @@ fn no_key_is_missing_for_a_commit_that_is_not_its_claims() {
     });
     assert_eq!(seen, HashSet::from([true]));
 }
+
+#[test]
+fn after_the_death_of_a_writer_no_tandem_commits_with_the_word_of_its_last() {
+    explore_deaths(|stores| {
+        let tiny = Size { slots: 2, max_writers: 4, ..Size::default() }.build(&[letter(0), letter(1)]);
+        let lived =
+            tiny.die(0, stores, |writer| writer.set_tandem(&[letter(0), letter(1)], &[&value(2), &value(2)]));
+        let record = &tiny.writer_table[0];
+        let commit = record.committed.load(Relaxed);
+        drop(tiny.claimant(0));
+        // The next tandem's word is this one, see `publish_together`.
+        assert_ne!(record.writes.load(Relaxed) | 1 << 63, commit);
+        (commit != 0, lived.is_some())
+    });
+}
