@@ -309,6 +309,10 @@ impl Rebuild<'_, '_> {
             word.used.fetch_and(!bit, Relaxed);
             arena.metadata[number as usize].subscriptions.store(0, Relaxed);
         }
+        // Sweeps clear a bit too many.
+        if descriptor.expires() != 0 {
+            word.expiring.fetch_or(bit, Relaxed);
+        }
         arena.update_notify_flags(number, slot, descriptor.is_present());
     }
 }

@@ -62,7 +62,7 @@ extern "C" {
 #define SPLINTER_MAGIC 0x534C4E54u
 
 /* The version of the layout of stores. */
-#define SPLINTER_VER 3
+#define SPLINTER_VER 4
 
 /* The size of a key in bytes, with the NUL at its end. */
 #define SPLINTER_KEY_MAX 64
