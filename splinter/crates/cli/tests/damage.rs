@@ -193,7 +193,7 @@ fn files_that_are_no_stores_are_refused_with_the_reason() {
         (&b"text"[..], "it has 4 bytes, fewer than the 8320 that a header has"),
         (&whole[..whole.len() - 1], "it is truncated: 1 bytes are missing"),
         (&swapped, "it was made on a machine of the other byte order"),
-        (&newer, "it has format version 9, and this library reads version 3"),
+        (&newer, "it has format version 9, and this library reads version 4"),
     ] {
         std::fs::write(sandbox.path("file"), bytes).unwrap();
         for words in [&["fsck", "file"][..], &["use", "file"], &["-u", "file", "list"]] {

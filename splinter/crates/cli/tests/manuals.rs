@@ -55,7 +55,7 @@ fn bash_completes_commands_options_choices_stores_and_keys() {
     }
     let name = &sandbox.name;
     for (line, wanted) in [
-        ("splinterctl exp".to_owned(), vec!["export"]),
+        ("splinterctl expo".to_owned(), vec!["export"]),
         ("splinterctl --pref".to_owned(), vec!["--prefix"]),
         ("splinterctl export --fo".to_owned(), vec!["--format"]),
         ("splinterctl export --format n".to_owned(), vec!["ndjson"]),
@@ -88,10 +88,10 @@ fn bash_completes_commands_options_choices_stores_and_keys() {
 fn single(store: &str) -> Vec<(String, &'static str)> {
     let line = |line: &str, word| (line.replace("STORE", store), word);
     vec![
-        line("splinterctl exp", "export"),
+        line("splinterctl expo", "export"),
         line("splinterctl --pref", "--prefix"),
-        line("splinterctl --json exp", "export"),
-        line("splinterctl -p x exp", "export"),
+        line("splinterctl --json expo", "export"),
+        line("splinterctl -p x expo", "export"),
         line("splinterctl export --format n", "ndjson"),
         line("splinterctl send k v -e --type qu", "query"),
         line("splinterctl help fsc", "fsck"),

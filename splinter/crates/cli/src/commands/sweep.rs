@@ -8,10 +8,10 @@ pub(super) static COMMAND: Command = Command {
     usage: &["[--budget N]"],
     summary: "Removes keys whose deadline has passed",
     details: "\
-Nothing needs it: expired keys are missing all the same, and their slots are used
-again when there are no others. But watchers hear of a key that expires only when
-it is removed. It looks at N keys with deadlines, all without --budget, and begins
-where the last sweep ended.",
+Nothing needs it: expired keys are missing all the same, and their slots are
+used again when there are no others. But watchers hear of an expired key only
+when it is removed. It looks at N keys with deadlines, at all without --budget,
+and begins where the last sweep ended.",
     args: &[],
     options: &[Opt::valued("--budget", "N", "looks at N keys at most")],
     run,
