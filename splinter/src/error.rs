@@ -4,11 +4,10 @@
 
 use std::{fmt, io};
 
-/// Why an operation on a key did not do its work. Value and labels are unchanged then.
+/// Why an operation on a key did not do its work. Value, labels and epoch are unchanged then.
 ///
-/// Some refusals leave other traces. A type that is refused as too long and a tandem that is refused as full may have raised
-/// epochs. A refused integer operation may have dropped the vector. A refused [`Writer::purge`](crate::Writer::purge) has
-/// wiped the other slots.
+/// Some refusals leave other traces. A key whose deadline had passed may have been removed. A refused
+/// [`Writer::purge`](crate::Writer::purge) has wiped the other slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Error {

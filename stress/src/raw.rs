@@ -21,8 +21,9 @@ pub(crate) const BUCKET_WORDS: usize = 8;
 /// Words of a slot's record: its descriptor, and its key.
 const DESCRIPTOR: usize = 2;
 const KEY: Range<usize> = 4..12;
-/// In the state word: the epoch's lowest bit, and the writer id.
-pub(crate) const STATE_EPOCH_SHIFT: u32 = 13;
+/// In the state word: the epoch, and the writer id.
+const STATE_EPOCH: u32 = 13;
+const STATE_EPOCH_BITS: u32 = 50;
 const STATE_WRITER: u64 = 0x3ff;
 /// In a bucket's control word: the claim, and the writer id.
 pub(crate) const CONTROL_CLAIMED: u64 = 1 << 26;
@@ -34,6 +35,13 @@ pub(crate) const PRESENT: u64 = 1 << 49;
 pub(crate) const NUMBER: u64 = 1 << 50;
 pub(crate) const HAS_VECTOR: u64 = 1 << 51;
 pub(crate) const VECTOR_CURRENT: u64 = 1 << 52;
+/// The user's flags and the deadline, which are about the content: they change without the epoch.
+pub(crate) const ABOUT: u64 = 0xffff << 32 | 3 << 56;
+
+/// Returns the epoch in a state word.
+pub(crate) fn epoch(state: u64) -> u64 {
+    state >> STATE_EPOCH & ((1 << STATE_EPOCH_BITS) - 1)
+}
 
 /// Words of the header, by their number.
 #[derive(Clone, Copy, Debug)]
@@ -106,13 +114,13 @@ impl Raw {
 
     /// Returns a slot's epoch.
     pub(crate) fn epoch(&self, slot: usize) -> u64 {
-        self.state(slot) >> STATE_EPOCH_SHIFT
+        epoch(self.state(slot))
     }
 
     /// Returns the writer id that claims a slot, if any.
     pub(crate) fn claimant(&self, slot: usize) -> Option<u32> {
         let state = self.state(slot);
-        (state >> STATE_EPOCH_SHIFT & 1 != 0).then_some((state & STATE_WRITER) as u32)
+        (epoch(state) & 1 != 0).then_some((state & STATE_WRITER) as u32)
     }
 
     /// Tells whether a slot holds a key.

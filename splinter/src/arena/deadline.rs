@@ -1,4 +1,4 @@
-//! Deadlines: the store time from which a key is missing, whoever runs or does not run.
+//! Deadlines: the store time from which a key is missing, whichever processes run.
 
 use super::Arena;
 use super::state::Descriptor;

@@ -82,8 +82,9 @@ pub(crate) struct Arena<'a> {
     pub(crate) bitmap: &'a [BitmapWord],
     pub(crate) buckets: &'a [Bucket],
     pub(crate) slots: &'a [Slot],
-    /// For each slot, the groups that are subscribed to its key, one bit a group.
+    /// For each slot, the groups that are subscribed to its key, and the count of changes beside its content.
     pub(crate) metadata: &'a [Metadata],
+    /// For each slot, the two words of which one may be its key's deadline.
     pub(crate) deadlines: &'a [Deadlines],
     /// The groups' rings, one behind the other.
     pub(crate) rings: &'a [Word],

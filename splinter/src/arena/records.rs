@@ -95,7 +95,7 @@ pub(crate) struct Header {
     /// Changes whenever the table of bids does. Bidders sleep on its lower half.
     pub(crate) bid_changes: Word,
     bids_line: [Unused; 15],
-    /// The latest store time that a process saw.
+    /// The store time that was noted last, from which it goes on after a reboot.
     pub(crate) time_seen: Word,
     /// The slot at which the next sweep begins.
     pub(crate) sweep_hand: Word,
@@ -234,7 +234,8 @@ pub(crate) struct BitmapWord {
     pub(crate) used: Word,
     /// Set before the slot is first used, and never cleared. All other slots have never been written.
     pub(crate) touched: Word,
-    /// Set before the slot's key gets a deadline. Cleared under the slot's claim once it has none.
+    /// Set before the slot's key gets a deadline. Cleared under the slot's claim after its descriptor names
+    /// none.
     pub(crate) expiring: Word,
     rest: Unused,
 }
@@ -262,7 +263,7 @@ pub(crate) struct Bucket {
 pub(crate) struct Metadata {
     /// The groups that are subscribed to the key, a bit each.
     pub(crate) subscriptions: Word,
-    /// Counts the changes of labels, times, flags and subscriptions, which leave the slot's epoch alone.
+    /// Counts the changes of labels, times, flags, deadlines and subscriptions, which leave the slot's epoch alone.
     pub(crate) changes: Word,
 }
 
@@ -277,7 +278,7 @@ pub(crate) struct Slot {
     pub(crate) notify_flags: Word,
     /// The key, padded with zeroes; its 64th byte is always zero.
     pub(crate) key: [Word; KEY_WORDS],
-    /// The descriptor that a tandem's write will publish; while labels change, the groups of the old labels.
+    /// The descriptor that a tandem, or a number set over a number, will publish; while labels change, the groups of the old labels.
     pub(crate) prepared: Word,
     /// The 64 labels.
     pub(crate) labels: Word,

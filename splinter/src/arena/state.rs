@@ -25,7 +25,7 @@ macro_rules! fields {
 /// |---|---|---|
 /// | 0–9 | writer id | while the epoch is odd, the writer id that holds the claim |
 /// | 10 | tandem | the claim belongs to a tandem; the prepared word is current once the writer id commits |
-/// | 11 | committed | the prepared word is current (a committed tandem's claim that was recovered) |
+/// | 11 | committed | the prepared word is current (a claim that set a number over a number, or a committed tandem's that was recovered) |
 /// | 12 | wiped | buffers that were current before this epoch, or before this claim's change, may be overwritten |
 /// | 13–62 | epoch | odd while claimed, even when stable; grows by two with each change of the content |
 /// | 63 | polled | a thread may sleep until the slot changes; set while the epoch is even, and kept by claims |
@@ -78,7 +78,7 @@ impl State {
         self.0 & Self::COMMITTED != 0
     }
 
-    /// Whether the claim is a tandem's, committed for good or not.
+    /// Whether the prepared word may be current: the claim is a tandem's or marked as committed.
     #[inline(always)]
     pub(crate) const fn is_of_tandem(self) -> bool {
         self.0 & (Self::TANDEM | Self::COMMITTED) != 0

@@ -49,7 +49,7 @@ pub struct SlotSnapshot {
     pub key: Key,
     /// The key's hash, which determines its place in the index.
     pub hash: u64,
-    /// Its epoch: even, and higher after every change.
+    /// Its epoch: even, and higher by two after every change of its value, vector or type.
     pub epoch: u64,
     /// The offset of its value in the arena, in bytes.
     pub value_offset: u64,
@@ -73,7 +73,7 @@ pub struct SlotSnapshot {
     pub has_vector: bool,
 }
 
-/// Everything that a store holds of a key.
+/// Everything that a store holds of a key but its deadline, see [`Store::ttl`].
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Content {

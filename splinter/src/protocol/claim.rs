@@ -79,8 +79,8 @@ impl<'a> Claimant<'a> {
     /// Claims the likeliest slot of `key` if it holds the key and nobody is in the way: the fast path of nearly every
     /// write. It returns a claim built in registers. If it returns none, call [`Self::claim`].
     ///
-    /// The exchange succeeds only if the state is what it was before the key was compared. Epochs never repeat, so the
-    /// slot still holds that key.
+    /// The exchange succeeds only if the state is what it was before the key was compared. No two contents of a slot
+    /// have the same even epoch, so the slot still holds that key.
     #[inline(always)]
     pub(super) fn claim_fast(&self, key: &KeyRef<'_>, expect: Expect) -> Option<Claim<'a>> {
         let number = self.arena.find_fast(key)?;
@@ -188,7 +188,7 @@ impl<'a> Claimant<'a> {
     }
 
     /// Claims the slot if its state is still `state`: its key and content are what they were then. Its labels, times,
-    /// flags and subscriptions may have changed in between, so the descriptor is read under the claim.
+    /// flags, deadline and subscriptions may have changed in between, so the descriptor is read under the claim.
     #[inline(always)]
     fn win(&self, number: u32, slot: &'a Slot, state: State) -> Option<Claim<'a>> {
         self.note_intent(number);

@@ -69,7 +69,7 @@ impl<'a> Claimant<'a> {
         expired(claim.descriptor) && self.remove_claimed(claim) == Error::NotFound
     }
 
-    /// Removes the key of a claimed slot, whose deadline has passed. Returns the error of whoever wanted the key.
+    /// Removes the key of a claimed slot, whose deadline has passed. Returns the error for the caller that wanted it.
     pub(super) fn remove_claimed(&mut self, claim: Claim<'a>) -> Error {
         let arena = self.arena;
         // Within a tandem a removal cannot be signalled on its own: the tandem does it before it starts over.

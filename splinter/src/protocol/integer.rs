@@ -1,6 +1,6 @@
 //! Integers: slots whose value is one 64-bit word beside the state word. An operation exchanges state and number by one
-//! 16-byte compare-and-swap. So a crash leaves no half, and no operation waits for another. It starts over if the state
-//! changed for any other reason.
+//! 16-byte compare-and-swap. So a crash leaves no half, and no operation waits for another. It starts over if the content
+//! changed. Where number and descriptor change together, a claim is needed: see [`Claim::commit_integer`].
 
 use super::{Claimant, claim::Claim};
 use crate::arena::integer::{IntegerOp, Parse, integer_in_slot};

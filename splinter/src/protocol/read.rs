@@ -16,7 +16,7 @@ pub(crate) struct OptimisticRead<'a> {
     pub(crate) slot: &'a Slot,
     pub(super) state: State,
     pub(crate) descriptor: Descriptor,
-    /// The descriptor is a tandem's, committed and not yet published: it is valid as long as the claim lasts.
+    /// The descriptor is a committed claim's, and not yet published: it is valid as long as the claim lasts.
     pinned: bool,
 }
 
@@ -168,7 +168,7 @@ impl<'a> Arena<'a> {
         }
     }
 
-    /// Returns what makes the prepared word of a tandem's claim current: the commit word of its writer id, or all ones
+    /// Returns what makes the prepared word of a claim current: for a tandem's the commit word of its writer id, or all ones
     /// for the claim's own mark. Returns 0 if it is not current.
     #[cold]
     #[inline(never)]
@@ -217,8 +217,8 @@ impl<'a> Arena<'a> {
         Err(Error::Again)
     }
 
-    /// Reads `key` as [`Self::read`] does. Labels, times, flags and subscriptions that `body` reads are those of one
-    /// moment, too.
+    /// Reads `key` as [`Self::read`] does. Labels, times, flags, deadlines and subscriptions that `body` reads are those
+    /// of one moment, too.
     pub(crate) fn read_with_metadata<R>(
         &self,
         key: &KeyRef<'_>,

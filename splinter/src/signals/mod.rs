@@ -59,7 +59,7 @@ impl Wakes {
 /// How a wait for a change of a slot may begin.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum PreparedWait {
-    /// The slot has changed already: its last even epoch.
+    /// The content has changed already: its epoch.
     Changed(u64),
     /// A writer holds the slot, or was quicker: look again in a moment. The state word.
     Claimed(u64),
@@ -242,7 +242,7 @@ impl<'a> Arena<'a> {
         self.header.wake_word.load(Acquire)
     }
 
-    /// Returns the slot's last even epoch, unless it is `epoch` still.
+    /// Returns the epoch of the slot's content, unless it is `epoch` still.
     pub(crate) fn moved_from(&self, slot: &Slot, epoch: u64) -> Option<u64> {
         State(slot.state_integer.first_acquire()).moved_from(epoch)
     }

@@ -15,8 +15,8 @@ use std::time::Instant;
 
 impl Store {
     /// Waits until the content of `key` changes, and returns its epoch after a change that is published during this call.
-    /// Changes are: setting, appending, integers, types, vectors, bumping, removal. Labels, times, flags and
-    /// subscriptions are none.
+    /// Changes are: setting, appending, integers, types, vectors, bumping, removal. Labels, times, flags, deadlines
+    /// and subscriptions are none. A deadline that passes ends no wait; the removal of the key does.
     ///
     /// It may also return for a write that was under way already, or for a dead writer's change that was undone. So check
     /// whether the change that you wait for is there.

@@ -21,8 +21,9 @@ pub struct Change {
     pub slot: u32,
     /// The key in that slot now; `None` if it was removed and no other key took the slot.
     pub key: Option<Key>,
-    /// The slot's epoch now: that of this change or of a later one, which the watcher returns as well. If the slot is
-    /// `held`, the epoch before the writer claimed it.
+    /// The epoch of the slot's content now: that of this change or of a later one, which the watcher returns as well.
+    /// Changes of labels, times, flags and deadlines leave it alone. If the slot is `held`, it may be the epoch before
+    /// the change.
     pub epoch: u64,
     /// Whether a writer holds the slot: the writer of this change, if it was interrupted before it released the slot,
     /// or the next one. Even so, a read finds this change or a later one.

@@ -2,8 +2,8 @@
 //! [`crate::raw`], which has the format's numbers, it shares no code with the store.
 
 use crate::raw::{
-    BUCKET_WORDS, CONTROL_CLAIMED, CURRENT, Field, HAS_VECTOR, NUMBER, PRESENT, SLOT_BYTES,
-    STATE_EPOCH_SHIFT, VECTOR_CURRENT,
+    ABOUT, BUCKET_WORDS, CONTROL_CLAIMED, CURRENT, Field, HAS_VECTOR, NUMBER, PRESENT, SLOT_BYTES,
+    VECTOR_CURRENT, epoch,
 };
 use splinter::Scrub;
 
@@ -84,8 +84,9 @@ impl<'a> ArenaSnapshot<'a> {
                     slot.epoch()
                 ));
             }
-            // The number and the descriptor.
-            if slot.epoch() == old.epoch() && slot.record[8..24] != old.record[8..24] {
+            let is_same =
+                slot.record[8..16] == old.record[8..16] && (slot.descriptor ^ old.descriptor) & !ABOUT == 0;
+            if slot.epoch() == old.epoch() && !is_same {
                 return Some(format!("slot {number} changed and its epoch did not"));
             }
             if slot.is_claimed() {
@@ -111,7 +112,7 @@ impl<'a> ArenaSnapshot<'a> {
 
 impl Slot<'_> {
     pub(super) fn epoch(&self) -> u64 {
-        self.state >> STATE_EPOCH_SHIFT
+        epoch(self.state)
     }
 
     pub(super) fn is_claimed(&self) -> bool {

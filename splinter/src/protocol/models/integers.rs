@@ -166,9 +166,11 @@ fn a_number_that_replaces_one_with_a_vector_is_never_read_with_the_vector() {
                     Ok((number, read.descriptor.has_vector(), read.stable_epoch()))
                 })
             });
-            assert_eq!(writer.join().unwrap().map(|version| version.epoch), Ok(epoch + 2));
+            let version = writer.join().unwrap();
+            let read = reader.join().unwrap();
             tiny.check_at_rest();
-            reader.join().unwrap().map(|(number, has_vector, read)| (number, has_vector, read - epoch))
+            assert_eq!(version.map(|version| version.epoch), Ok(epoch + 2));
+            read.map(|(number, has_vector, read)| (number, has_vector, read - epoch))
         });
         let allowed = HashSet::from([Ok((Some(7), 1, 0)), Ok((Some(9), 0, 2)), Err(Error::Again)]);
         assert!(seen.is_subset(&allowed) && seen.len() > 1, "{scrub:?}: {seen:?}");
