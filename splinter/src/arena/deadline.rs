@@ -23,19 +23,27 @@ impl Clock<'_> {
         let distance = recorded.map_or(self.distance, |(_, base)| base.second());
         (self.since_boot)().wrapping_add(distance)
     }
+
+    #[cold]
+    #[inline(never)]
+    fn is_past(self, deadline: u64) -> bool {
+        deadline <= self.now()
+    }
 }
 
 impl Arena<'_> {
     /// Returns the deadline that the descriptor of slot `number` names, if it names one.
+    #[inline(always)]
     pub(crate) fn deadline(&self, number: u32, descriptor: Descriptor) -> Option<u64> {
         let words = &self.deadlines[number as usize].words;
         (descriptor.expires() != 0).then(|| load_acquire(&words[descriptor.deadline() as usize]))
     }
 
     /// Whether the deadline that the descriptor of slot `number` names has passed.
+    #[inline(always)]
     pub(crate) fn is_expired(&self, number: u32, descriptor: Descriptor) -> bool {
         mutant!("deadline-ignored", return false);
-        self.deadline(number, descriptor).is_some_and(|deadline| deadline <= self.clock.now())
+        self.deadline(number, descriptor).is_some_and(|deadline| self.clock.is_past(deadline))
     }
 
     /// Writes a deadline to the word of slot `number` that is not current. Returns the descriptor that names it. The

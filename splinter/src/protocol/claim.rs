@@ -86,14 +86,13 @@ impl<'a> Claimant<'a> {
         let number = self.arena.find_fast(key)?;
         let slot = self.arena.slot(number)?;
         let state = State(slot.state_integer.first_acquire());
-        let descriptor = Descriptor(slot.descriptor.load(Relaxed));
-        if state.is_claimed() | !descriptor.is_lasting() || !key.is_in(slot) {
+        if state.is_claimed() || !key.is_in(slot) {
             return None;
         }
         expect.check(state.epoch()).ok()?;
         let claim = self.win(number, slot, state)?;
         mutant!("deadline-outdated", return Some(claim));
-        // Its deadline is no part of the state, and may have come in between.
+        // Only now: a deadline is no part of the state. A removed key may have left its words behind.
         if claim.descriptor.is_lasting() { Some(claim) } else { None }
     }
 

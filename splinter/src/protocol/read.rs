@@ -71,14 +71,10 @@ impl<'a> Arena<'a> {
         mutant!("key-outside-read", let slot = Some(slot).filter(|slot| key.is_in(slot))?);
         let read = self.open(number, slot);
         mutant!("key-outside-read", return read.descriptor.is_present().then_some(read));
-        if !read.descriptor.is_present() || !key.is_in(slot) {
-            return None;
+        if !read.descriptor.is_lasting() {
+            return self.begin_expiring_read(number, slot, &|slot| key.is_in(slot));
         }
-        if read.descriptor.is_lasting() {
-            Some(read)
-        } else {
-            self.begin_expiring_read(number, slot, &|slot| key.is_in(slot))
-        }
+        key.is_in(slot).then_some(read)
     }
 
     /// Begins a read of slot `number` if it holds a key, and that key's deadline has not passed.
@@ -86,9 +82,7 @@ impl<'a> Arena<'a> {
     pub(crate) fn begin_any_read(&self, number: u32) -> Option<OptimisticRead<'a>> {
         let slot = self.slot(number)?;
         let read = self.open(number, slot);
-        if !read.descriptor.is_present() {
-            None
-        } else if read.descriptor.is_lasting() {
+        if read.descriptor.is_lasting() {
             Some(read)
         } else {
             self.begin_expiring_read(number, slot, &|_| true)

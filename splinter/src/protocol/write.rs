@@ -21,7 +21,7 @@ impl<'a> Claimant<'a> {
         if !self.arena.is_covered(claim.slot, 1 - claim.descriptor.current(), value.len()) {
             return Ok(self.set_claimed(claim, value));
         }
-        let descriptor = self.write_value::<true>(&claim, value).with_expires(0);
+        let descriptor = self.write_value::<true>(&claim, value);
         Ok(self.publish(claim, descriptor))
     }
 
