@@ -7,7 +7,8 @@
 //! time that are given. Words that are not zero only while a process holds a key, sleeps or is dead are not in it.
 //!
 //! Once the format version was raised, `cargo test -p splinter --test format -- --ignored` writes the new version's
-//! file; it writes over none. Files of older versions stay: they open, or are refused for their version.
+//! file; it writes over none. Files of older versions stay: they open, or are refused for their version. The command line's
+//! tests convert them.
 #![cfg(target_endian = "little")]
 
 #[path = "format/places.rs"]
@@ -18,7 +19,7 @@ use splinter::{
     BidTerms, Change, Config, Content, Expect, IntegerOp, Intent, Lifetime, Location, Scrub, Store,
     StoreError, Type,
 };
-use splinter_testkit::{Folder, assert_every_slot_usable, assert_sound, config, geometry};
+use splinter_testkit::{Folder, assert_every_slot_usable, assert_sound, committed, config, geometry};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -200,23 +201,6 @@ fn folder() -> PathBuf {
 /// The version that this library makes.
 fn version(store: &Store) -> u32 {
     store.header().version
-}
-
-/// Reads a committed store's bytes.
-fn committed(version: u32) -> Vec<u8> {
-    let path = folder().join(format!("v{version}.txt"));
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| {
-        panic!("{}: {error}; the head of tests/format.rs says how it is made", path.display())
-    });
-    let mut bytes = vec![0; places::ARENA_LEN];
-    for line in text.lines().filter(|line| !line.starts_with('#')) {
-        let mut parts = line.split_whitespace();
-        let mut part = || u64::from_str_radix(parts.next().expect("two numbers"), 16).expect(line);
-        let (at, word) = (part() as usize, part());
-        // The bytes are written down in the order they have in the file.
-        bytes[at..at + 8].copy_from_slice(&word.to_be_bytes());
-    }
-    bytes
 }
 
 /// Writes a store's bytes down as [`committed`] reads them.

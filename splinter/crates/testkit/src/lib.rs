@@ -20,7 +20,7 @@
 //! | [`op`], [`model`], [`compare`] | operations, the model, and a store against the model |
 //! | [`sound`] | whether a store is sound, and all of its slots can be used |
 //! | [`raw`] | a store's file, read by its format alone |
-//! | [`stores`], [`names`] | stores of any geometry; names and folders that are removed after a test |
+//! | [`stores`], [`names`] | stores of any geometry, and of any format version; names and folders that are removed after a test |
 //! | [`values`] | random numbers, and values that tell whether they are whole |
 //! | [`signals`] | a key in some groups, and every way to change it |
 //! | [`wait`] | waits that have a limit |
@@ -58,6 +58,6 @@ pub use op::{Answer, Guess, Op, Reply, perform};
 pub use program::{Running, refused};
 pub use skip::skipped;
 pub use sound::{assert_every_slot_usable, assert_sound, assert_sound_but_for_stale_bytes, retry};
-pub use stores::{config, geometry, store};
+pub use stores::{committed, config, geometry, store};
 pub use values::{Rng, sequence, value};
 pub use wait::{wait_for, wait_until};
