@@ -9,7 +9,7 @@
 //!    answers, `stdio`, `input`, `failure`, `time`, `byte_order_mark`, `envelope`, `interrupt`, `fatal_signals`,
 //!    `atomic_file`, `retry`.
 //! 2. Parsing, which opens and prints nothing: `options`, `invocation`, `labels`.
-//! 3. Stores: `store_file`, `session` (what lasts between commands), `entry`, `store_copy`, `wait`.
+//! 3. Stores: `store_file`, `session` (what lasts between commands), `entry`, `old_format`, `store_copy`, `wait`.
 //! 4. `command`, which says what a command is; `value`, `help`, `execute`.
 //! 5. `commands`: one file a command, and the table.
 //! 6. `complete`, `completions`, `manual`, `repl`.
@@ -32,6 +32,7 @@ mod interrupt;
 mod invocation;
 mod labels;
 mod manual;
+mod old_format;
 mod options;
 mod output;
 mod repl;

@@ -1,19 +1,18 @@
-//! Copies a store key by key, while other processes use it: each key as it was at one moment, never half a key. Also
-//! copies a damaged store byte by byte. A copy gets its name once it is complete. Knows no command.
+//! Copies a store key by key, while other processes use it: each key as it was at one moment, never half a key. Converts
+//! a store of an older format likewise, and copies a damaged store byte by byte. A copy gets its name once it is complete.
+//! Knows no command.
 
 use crate::atomic_file::{AtomicFile, is_same, sync_folder_of};
 use crate::entry::{Entry, bits};
 use crate::failure::Failure;
 use crate::fatal_signals;
-use crate::output::shown_path;
+use crate::old_format::OldStore;
+use crate::output::{shown, shown_path};
 use crate::retry::retry_busy;
-use crate::store_file;
-use nix::errno::Errno;
-use nix::unistd::{Whence, lseek};
-use splinter::{Config, Draft, Error, LABELS, Location, Reserve, Store, StoreError};
+use crate::store_file::{self, data_from};
+use splinter::{Config, Draft, Error, Geometry, LABELS, Location, Reserve, Store, StoreError};
 use std::fs::File;
 use std::io;
-use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -29,18 +28,69 @@ pub(crate) struct Copied {
 /// The copy has the same sizes, scrub level, flags and groups of labels, and each key as it was at one moment. Epochs
 /// start again. Refuses the store itself, and without `force` a name that exists.
 pub(crate) fn copy_to(from: &Store, path: &Path, force: bool) -> Result<Copied, Failure> {
-    if is_same(&store_file::path(from.location()), path) {
+    let groups = std::array::from_fn(|label| from.label_groups(label as u8));
+    let settings = Settings { geometry: from.geometry(), flags: from.flags().bits(), groups };
+    make_copy(&store_file::path(from.location()), path, force, &settings, |to| copy_keys(from, to))
+}
+
+/// As [`copy_to`], from a store of an older format, which becomes one of this release's.
+pub(crate) fn convert_to(from: &OldStore, path: &Path, force: bool) -> Result<Copied, Failure> {
+    let settings = Settings { geometry: from.geometry(), flags: from.flags(), groups: from.label_groups() };
+    make_copy(from.path(), path, force, &settings, |to| {
+        let mut writer = to.writer()?;
+        from.for_each_entry(|entry| {
+            let failed = |error| Failure::key(&entry.key, error);
+            if to.contains(&entry.key).map_err(failed)? {
+                let key = shown(&entry.key);
+                let advice = "if programs write to it, stop them, and try again";
+                return Err(Failure::new(format!("{} has the key {key} twice; {advice}", from.name())));
+            }
+            entry.put_unseen(&mut writer).map_err(failed)
+        })?;
+        Ok(Copied { keys: to.len(), vanished: 0 })
+    })
+}
+
+/// What a copy has of a store besides keys.
+struct Settings {
+    geometry: Geometry,
+    flags: u32,
+    /// The groups of each label.
+    groups: [u64; LABELS],
+}
+
+/// The flag that a C program armed the event bus, which nobody has done in a copy.
+const ARMED: u32 = 1 << 3;
+
+/// Makes a store at `path` of the store in the file `from`, whose keys `fill` copies.
+fn make_copy(
+    from: &Path,
+    path: &Path,
+    force: bool,
+    settings: &Settings,
+    fill: impl FnOnce(&Store) -> Result<Copied, Failure>,
+) -> Result<Copied, Failure> {
+    if is_same(from, path) {
         let name = shown_path(path);
         return Err(Failure::new(format!("{name} is the store itself; give another name")));
     }
     // A copy takes the memory that its keys need, and no more.
     let reserve = Reserve::Nothing;
-    let config = Config { geometry: from.geometry(), scrub: from.scrub(), reserve, ..Config::default() };
+    let config = Config { geometry: settings.geometry, reserve, ..Config::default() };
     let make = if force { Draft::replacing } else { Draft::new };
     let draft = make(&Location::file(path), &config).map_err(|error| refused(path, error))?;
     let _guard = draft.temporary().map(RemoveOnSigbus::new);
-    let copied = copy_keys(from, draft.store())?;
-    draft.store().flush()?;
+    let to = draft.store();
+    // These have the scrub level, too.
+    to.flags().clear(u32::MAX)?;
+    to.flags().set(settings.flags & !ARMED)?;
+    for (label, groups) in (0..).zip(settings.groups) {
+        for group in bits(groups) {
+            to.register_labels(1 << label, group)?;
+        }
+    }
+    let copied = fill(to)?;
+    to.flush()?;
     draft.publish().map_err(|error| refused(path, error))?;
     sync_folder_of(path);
     Ok(copied)
@@ -73,22 +123,6 @@ pub(crate) fn copy_bytes(from: &Store, path: &Path) -> Result<(), Failure> {
     to.finish()
 }
 
-/// Finds the next bytes of a file, from `at` on, that were ever written.
-fn data_from(file: &File, at: u64, len: u64) -> Option<Range<u64>> {
-    let seek = |at: u64, whence| lseek(file, i64::try_from(at).unwrap_or(i64::MAX), whence);
-    match seek(at, Whence::SeekData) {
-        _ if at >= len => None,
-        Ok(start) => {
-            let end = seek(start as u64, Whence::SeekHole).map_or(len, |end| end as u64);
-            Some(start as u64..end.min(len))
-        }
-        // There is no more data.
-        Err(Errno::ENXIO) => None,
-        // The file system cannot tell.
-        Err(_) => Some(at..len),
-    }
-}
-
 /// Turns the error about creating the copy at `path` into a failure.
 fn refused(path: &Path, error: StoreError) -> Failure {
     match error {
@@ -100,14 +134,8 @@ fn refused(path: &Path, error: StoreError) -> Failure {
     }
 }
 
-/// Copies the settings of a store, and every key.
+/// Copies every key.
 fn copy_keys(from: &Store, to: &Store) -> Result<Copied, Failure> {
-    to.flags().set_user(from.flags().user())?;
-    for label in 0..LABELS as u8 {
-        for group in bits(from.label_groups(label)) {
-            to.register_labels(1 << label, group)?;
-        }
-    }
     let mut writer = to.writer()?;
     let mut copied = Copied::default();
     for key in from.keys() {

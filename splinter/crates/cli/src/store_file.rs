@@ -1,15 +1,18 @@
-//! The file behind a store: its path, whether its name still refers to it, which processes have it open, and whether it
-//! has room to grow. Asks the kernel only what any program may ask about a file.
+//! The file behind a store: its path, whether its name still refers to it, which parts of it were ever written, which
+//! processes have it open, and whether it has room to grow. Asks the kernel only what any program may ask about a file.
 
 use crate::failure::Failure;
+use nix::errno::Errno;
 use nix::sys::stat::{FileStat, fstat, major, minor};
 use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
 use nix::sys::sysinfo::sysinfo;
+use nix::unistd::{Whence, lseek};
 use splinter::{Location, Store};
 use std::collections::HashMap;
 use std::fmt;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -52,6 +55,22 @@ pub(crate) fn lost(store: &Store) -> Option<Lost> {
         Ok(_) => Some(Lost::Replaced),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Some(Lost::Removed),
         Err(_) => None,
+    }
+}
+
+/// Finds the next bytes of a file, from `at` on, that were ever written.
+pub(crate) fn data_from(file: &File, at: u64, len: u64) -> Option<Range<u64>> {
+    let seek = |at: u64, whence| lseek(file, i64::try_from(at).unwrap_or(i64::MAX), whence);
+    match seek(at, Whence::SeekData) {
+        _ if at >= len => None,
+        Ok(start) => {
+            let end = seek(start as u64, Whence::SeekHole).map_or(len, |end| end as u64);
+            Some(start as u64..end.min(len))
+        }
+        // There is no more data.
+        Err(Errno::ENXIO) => None,
+        // The file system cannot tell.
+        Err(_) => Some(at..len),
     }
 }
 
