@@ -161,7 +161,12 @@ fn a_refusal_says_what_the_file_is_instead() {
         ),
         (
             with(4, &3_u32.to_le_bytes()),
-            "it has format version 3, and this library reads version 4; open it with an older release, \
+            "it has format version 3, and this library reads version 4; splinterctl restore OLD NEW makes \
+             a new store of it",
+        ),
+        (
+            with(4, &1_u32.to_le_bytes()),
+            "it has format version 1, and this library reads version 4; open it with an older release, \
              and export it from there",
         ),
         (with(8, &[0; 8]), "its creation was not finished; remove it, and create it anew"),

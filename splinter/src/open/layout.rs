@@ -166,10 +166,13 @@ impl Layout {
         }
         if magic >> 32 != FORMAT_VERSION {
             let version = magic >> 32;
-            let how = if version > FORMAT_VERSION { "a newer" } else { "an older" };
+            let how = match version {
+                2 | 3 => "splinterctl restore OLD NEW makes a new store of it",
+                0..FORMAT_VERSION => "open it with an older release, and export it from there",
+                _ => "open it with a newer release, and export it from there",
+            };
             return Err(refuse(format!(
-                "it has format version {version}, and this library reads version \
-                 {FORMAT_VERSION}; open it with {how} release, and export it from there"
+                "it has format version {version}, and this library reads version {FORMAT_VERSION}; {how}"
             )));
         }
         if header.state.load(Acquire) != READY {
