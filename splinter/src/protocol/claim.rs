@@ -107,6 +107,9 @@ impl<'a> Claimant<'a> {
         key: &KeyRef<'_>,
         check: impl Fn(&OptimisticRead<'a>) -> Result<(), Error>,
     ) -> Result<Claim<'a>, Error> {
+        if let Some(claim) = self.claim_likeliest(key, &check) {
+            return Ok(claim);
+        }
         let claim = self.claim_unexpired(key, check);
         if matches!(claim, Err(Error::NotFound)) {
             self.compact_deferred();
@@ -114,8 +117,28 @@ impl<'a> Claimant<'a> {
         claim
     }
 
+    /// Claims the likeliest slot of `key` as [`Self::claim_fast`] does, if `check` allows what it holds.
+    #[inline]
+    fn claim_likeliest(
+        &self,
+        key: &KeyRef<'_>,
+        check: impl Fn(&OptimisticRead<'a>) -> Result<(), Error>,
+    ) -> Option<Claim<'a>> {
+        let number = self.arena.find_fast(key)?;
+        let slot = self.arena.slot(number)?;
+        let read = self.arena.open(number, slot);
+        if read.state.is_claimed() || !read.descriptor.is_lasting() || !key.is_in(slot) {
+            return None;
+        }
+        check(&read).ok()?;
+        let claim = self.win(number, slot, read.state)?;
+        if claim.descriptor.is_lasting() { Some(claim) } else { None }
+    }
+
     /// Does what [`Self::claim_checked`] does. Removes the key if its deadline has passed, which may leave work to
     /// [`Self::compact_deferred`].
+    #[cold]
+    #[inline(never)]
     fn claim_unexpired(
         &mut self,
         key: &KeyRef<'_>,
@@ -145,7 +168,12 @@ impl<'a> Claimant<'a> {
 
     /// Claims the slot of `key`, or inserts the key: claims a free slot and adds an entry that leads there.
     pub(super) fn claim_or_insert(&mut self, key: &KeyRef<'_>, expect: Expect) -> Result<Claim<'a>, Error> {
-        match self.claim(key, expect) {
+        self.claim_fast(key, expect).map_or_else(|| self.search_or_insert(key, expect), Ok)
+    }
+
+    /// Does what [`Self::claim_or_insert`] does, after [`Self::claim_fast`] did not.
+    pub(super) fn search_or_insert(&mut self, key: &KeyRef<'_>, expect: Expect) -> Result<Claim<'a>, Error> {
+        match self.claim_unexpired(key, |read| expect.check(read.stable_epoch())) {
             Err(Error::NotFound) if key.slot.is_none() && expect.allows_absent() => self.insert(key, expect),
             result => result,
         }
@@ -320,13 +348,22 @@ impl<'a> Claimant<'a> {
     }
 
     /// Publishes `descriptor` as the slot's new content and releases the claim.
+    pub(super) fn publish(&mut self, claim: Claim<'a>, descriptor: Descriptor) -> Version {
+        self.publish_over::<false>(claim, descriptor)
+    }
+
+    /// Does what [`Self::publish`] does. If `PRESENT`, the slot holds a key already.
     #[inline(always)]
-    pub(super) fn publish(&mut self, mut claim: Claim<'a>, descriptor: Descriptor) -> Version {
+    pub(super) fn publish_over<const PRESENT: bool>(
+        &mut self,
+        mut claim: Claim<'a>,
+        descriptor: Descriptor,
+    ) -> Version {
         mutant!("publish-relaxed", claim.slot.descriptor.store(descriptor.0, Relaxed));
         mutant!("signal-early", self.publish_event(&claim));
         // Release: a reader that sees this word sees the buffer that it names.
         claim.slot.descriptor.store(descriptor.0, Release);
-        if !claim.descriptor.is_present() {
+        if !PRESENT && !claim.descriptor.is_present() {
             self.set_used(claim.number, true);
         }
         let flags = self.arena.header.flags.load(Relaxed);

@@ -69,11 +69,14 @@ impl<'a> Arena<'a> {
     pub(crate) fn begin_read(&self, number: u32, key: &KeyRef<'_>) -> Option<OptimisticRead<'a>> {
         let slot = self.slot(number)?;
         mutant!("key-outside-read", let slot = Some(slot).filter(|slot| key.is_in(slot))?);
-        let read = self.open(number, slot);
+        mutant!("key-outside-read", let read = self.open(number, slot));
         mutant!("key-outside-read", return read.descriptor.is_present().then_some(read));
-        if !read.descriptor.is_lasting() {
-            return self.begin_expiring_read(number, slot, &|slot| key.is_in(slot));
+        let state = State(slot.state_integer.first_acquire());
+        let descriptor = Descriptor(load_acquire(&slot.descriptor));
+        if state.is_of_tandem() | !descriptor.is_lasting() {
+            return self.begin_other_read(number, slot, &|slot| key.is_in(slot));
         }
+        let read = OptimisticRead { number, slot, state, descriptor, pinned: false };
         key.is_in(slot).then_some(read)
     }
 
@@ -82,20 +85,17 @@ impl<'a> Arena<'a> {
     pub(crate) fn begin_any_read(&self, number: u32) -> Option<OptimisticRead<'a>> {
         let slot = self.slot(number)?;
         let read = self.open(number, slot);
-        if read.descriptor.is_lasting() {
-            Some(read)
-        } else {
-            self.begin_expiring_read(number, slot, &|_| true)
-        }
+        if read.descriptor.is_lasting() { Some(read) } else { self.begin_other_read(number, slot, &|_| true) }
     }
 
-    /// Begins a read of slot `number` if it holds a key that is `wanted`, and that key's deadline has not passed.
+    /// Begins a read of slot `number` if it holds a key that is `wanted`, and that key's deadline has not passed. The slot
+    /// may be a tandem's, or its key have a deadline.
     ///
     /// The deadline counts only if key, content and deadline are the same after the look at the clock: then the key was
     /// there, or missing, at that moment.
     #[cold]
     #[inline(never)]
-    fn begin_expiring_read(
+    fn begin_other_read(
         &self,
         number: u32,
         slot: &'a Slot,
@@ -107,6 +107,9 @@ impl<'a> Arena<'a> {
             let read = self.open(number, slot);
             if !read.descriptor.is_present() || !wanted(slot) {
                 return None;
+            }
+            if read.descriptor.is_lasting() {
+                return Some(read);
             }
             let is_expired = self.is_expired(number, read.descriptor);
             fence(Acquire);

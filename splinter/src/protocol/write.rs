@@ -22,13 +22,13 @@ impl<'a> Claimant<'a> {
             return Ok(self.set_claimed(claim, value));
         }
         let descriptor = self.write_value::<true>(&claim, value);
-        Ok(self.publish(claim, descriptor))
+        Ok(self.publish_over::<true>(claim, descriptor))
     }
 
     #[cold]
     #[inline(never)]
     fn set_slow(&mut self, key: &KeyRef<'_>, value: &[u8], expect: Expect) -> Result<Version, Error> {
-        let version = self.claim_or_insert(key, expect).map(|claim| self.set_claimed(claim, value));
+        let version = self.search_or_insert(key, expect).map(|claim| self.set_claimed(claim, value));
         self.compact_for(key);
         version
     }
@@ -157,10 +157,7 @@ impl<'a> Claimant<'a> {
         change: impl FnOnce(Option<&[u8]>, &mut Vec<u8>) -> Result<R, E>,
         is_owner: impl Fn() -> bool,
     ) -> Result<(R, Version), E> {
-        let claim = match self.claim_fast(key, Expect::Any) {
-            Some(claim) => claim,
-            None => self.claim_or_insert(key, Expect::Any).inspect_err(|_| self.compact_for(key))?,
-        };
+        let claim = self.claim_or_insert(key, Expect::Any).inspect_err(|_| self.compact_for(key))?;
         let payload = self.arena.payload(claim.number, claim.slot, claim.descriptor);
         old.resize(payload.len(), 0);
         let is_present = claim.descriptor.is_present() && payload.copy_to(old).is_ok();
