@@ -246,15 +246,16 @@ impl Descriptor {
     /// Whether the slot holds a key that stays until it is removed.
     #[inline(always)]
     pub(crate) const fn is_lasting(self) -> bool {
-        const MASK: u64 = Descriptor(0).with_present(1).with_expires(1).0;
-        self.0 & MASK == Descriptor(0).with_present(1).0
+        // Shifted, the mask fits into an instruction.
+        const MASK: u64 = Descriptor(0).with_present(1).with_expires(1).0 >> 49;
+        self.0 >> 49 & MASK == Descriptor(0).with_present(1).0 >> 49
     }
 
     /// Whether the slot holds such a key, and its value is in a buffer.
     #[inline(always)]
     pub(crate) const fn is_lasting_in_buffer(self) -> bool {
-        const MASK: u64 = Descriptor(0).with_present(1).with_integer(1).with_expires(1).0;
-        self.0 & MASK == Descriptor(0).with_present(1).0
+        const MASK: u64 = Descriptor(0).with_present(1).with_integer(1).with_expires(1).0 >> 49;
+        self.0 >> 49 & MASK == Descriptor(0).with_present(1).0 >> 49
     }
 
     /// Returns the descriptor of a slot whose value is its number word.

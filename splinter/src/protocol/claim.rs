@@ -348,22 +348,13 @@ impl<'a> Claimant<'a> {
     }
 
     /// Publishes `descriptor` as the slot's new content and releases the claim.
-    pub(super) fn publish(&mut self, claim: Claim<'a>, descriptor: Descriptor) -> Version {
-        self.publish_over::<false>(claim, descriptor)
-    }
-
-    /// Does what [`Self::publish`] does. If `PRESENT`, the slot holds a key already.
     #[inline(always)]
-    pub(super) fn publish_over<const PRESENT: bool>(
-        &mut self,
-        mut claim: Claim<'a>,
-        descriptor: Descriptor,
-    ) -> Version {
+    pub(super) fn publish(&mut self, mut claim: Claim<'a>, descriptor: Descriptor) -> Version {
         mutant!("publish-relaxed", claim.slot.descriptor.store(descriptor.0, Relaxed));
         mutant!("signal-early", self.publish_event(&claim));
         // Release: a reader that sees this word sees the buffer that it names.
         claim.slot.descriptor.store(descriptor.0, Release);
-        if !PRESENT && !claim.descriptor.is_present() {
+        if !claim.descriptor.is_present() {
             self.set_used(claim.number, true);
         }
         let flags = self.arena.header.flags.load(Relaxed);

@@ -22,7 +22,7 @@ impl<'a> Claimant<'a> {
             return Ok(self.set_claimed(claim, value));
         }
         let descriptor = self.write_value::<true>(&claim, value);
-        Ok(self.publish_over::<true>(claim, descriptor))
+        Ok(self.publish(claim, descriptor))
     }
 
     #[cold]
