@@ -3,6 +3,7 @@
 use super::Arena;
 use super::state::Descriptor;
 use crate::sync::{Pair, Relaxed, Release, load_acquire};
+use std::time::Duration;
 
 /// The clock of a store: it goes on while the machine sleeps, and setting the wall clock does not move it.
 #[derive(Clone, Copy)]
@@ -37,6 +38,12 @@ impl Arena<'_> {
     pub(crate) fn deadline(&self, number: u32, descriptor: Descriptor) -> Option<u64> {
         let words = &self.deadlines[number as usize].words;
         (descriptor.expires() != 0).then(|| load_acquire(&words[descriptor.deadline() as usize]))
+    }
+
+    /// Returns for how long the key of slot `number` stays, if its descriptor names a deadline.
+    pub(crate) fn time_left(&self, number: u32, descriptor: Descriptor) -> Option<Duration> {
+        let deadline = self.deadline(number, descriptor)?;
+        Some(Duration::from_nanos(deadline.saturating_sub(self.clock.now())))
     }
 
     /// Whether the deadline that the descriptor of slot `number` names has passed.

@@ -16,6 +16,7 @@ use crate::protocol::OptimisticRead;
 use crate::read::{AsKey, Plain};
 use crate::settings::{Geometry, Type};
 use crate::sync::Relaxed;
+use std::time::Duration;
 
 /// A copy of a store's header.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,9 +72,11 @@ pub struct SlotSnapshot {
     pub atime: u64,
     /// Whether it has a vector.
     pub has_vector: bool,
+    /// For how long it stays, if it has a deadline.
+    pub ttl: Option<Duration>,
 }
 
-/// Everything that a store holds of a key but its deadline, see [`Store::ttl`].
+/// Everything that a store holds of a key.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Content {
@@ -169,6 +172,7 @@ impl Store {
             ctime: slot.ctime.load(Relaxed),
             atime: slot.atime.load(Relaxed),
             has_vector: descriptor.has_vector() != 0,
+            ttl: arena.time_left(read.number, descriptor),
         }
     }
 }

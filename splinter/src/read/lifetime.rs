@@ -19,10 +19,8 @@ impl Store {
     #[doc(alias("expiry", "deadline"))]
     pub fn ttl(&self, key: impl AsKey) -> Result<Option<Duration>, Error> {
         let key = key.plain().key_ref(self.arena())?;
-        let deadline = self
-            .arena()
-            .read_with_metadata(&key, |read| Ok(self.arena().deadline(read.number, read.descriptor)));
-        Ok(deadline?.map(|deadline| Duration::from_nanos(deadline.saturating_sub(self.time()))))
+        let arena = self.arena();
+        arena.read_with_metadata(&key, |read| Ok(arena.time_left(read.number, read.descriptor)))
     }
 
     /// Returns the store time, in nanoseconds: the time of [`Lifetime::Until`](crate::Lifetime::Until). It goes on while

@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 use splinter::{Content, Error, GROUPS, LABELS, Type, Writer};
+use std::time::Duration;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Data {
@@ -32,6 +33,8 @@ pub(crate) struct Entry {
     pub(crate) atime: u64,
     /// Its vector; empty if it has none.
     pub(crate) vector: Vec<f32>,
+    /// For how long it stays, if it has a deadline.
+    pub(crate) ttl: Option<Duration>,
 }
 
 impl From<Content> for Entry {
@@ -47,12 +50,13 @@ impl From<Content> for Entry {
             ctime: slot.ctime,
             atime: slot.atime,
             vector,
+            ttl: slot.ttl,
         }
     }
 }
 
 impl Entry {
-    /// Converts the entry to JSON. Leaves out fields that are zero, empty or `VOID`.
+    /// Converts the entry to JSON. Leaves out fields that are zero, empty, missing or `VOID`.
     pub(crate) fn to_json(&self) -> Map<String, Value> {
         let mut fields = Map::new();
         let mut add = |name: &str, value: Value| fields.insert(name.to_owned(), value);
@@ -77,6 +81,9 @@ impl Entry {
         }
         if !self.vector.is_empty() {
             add("vector", json_vector(&self.vector));
+        }
+        if let Some(ttl) = self.ttl {
+            add("ttl_ms", json!(ttl.as_millis() as u64));
         }
         fields
     }
@@ -117,6 +124,10 @@ impl Entry {
             ctime: number(fields, "ctime")?,
             atime: number(fields, "atime")?,
             vector: fields.get("vector").map_or(Ok(Vec::new()), parse_vector)?,
+            ttl: match fields.get("ttl_ms") {
+                None => None,
+                Some(_) => Some(Duration::from_millis(number(fields, "ttl_ms")?)),
+            },
         })
     }
 
@@ -161,6 +172,9 @@ impl Entry {
         }
         if !self.vector.is_empty() {
             retry_busy(|| writer.set_vector(key, &self.vector))?;
+        }
+        if let Some(ttl) = self.ttl {
+            retry_busy(|| writer.expire(key, ttl))?;
         }
         Ok(())
     }
@@ -277,7 +291,8 @@ mod tests {
         let (labels, groups, flags) = (1 << 63 | 1, 1 << 5, 0xffff);
         let vector = vec![0.1, -2.0];
         let (key, ctime, atime) = (b"k\xff".to_vec(), u64::MAX, 1);
-        Entry { key, value, kind, labels, groups, flags, ctime, atime, vector }
+        let ttl = Some(Duration::from_millis(90_000));
+        Entry { key, value, kind, labels, groups, flags, ctime, atime, vector, ttl }
     }
 
     fn all() -> Vec<Entry> {
@@ -296,6 +311,7 @@ mod tests {
             ctime: 0,
             atime: 0,
             vector: vec![],
+            ttl: None,
             ..entry(bytes(b"plain"), Type::Void)
         });
         all
@@ -314,6 +330,13 @@ mod tests {
         matches!(&entry.value, Data::Bytes(bytes) if matches!(&bytes[..], b"" | b"\xff\0"))
     }
 
+    /// Reads an entry as a store has it, with the time that it stays as it was when the entry was put.
+    fn held(store: &Store, key: &[u8]) -> Option<Entry> {
+        let mut entry = Entry::from(store.content(key).ok()?);
+        entry.ttl = entry.ttl.map(|left| Duration::from_secs(left.as_secs().next_multiple_of(90)));
+        Some(entry)
+    }
+
     #[test]
     fn an_entry_replaces_any_other_in_a_store() {
         let geometry = Geometry { slots: 4, max_value_len: 16, vector_dim: 2, max_writers: 1 };
@@ -327,13 +350,12 @@ mod tests {
                 if entry.kind == Type::BigUint && !is_number && is_odd(&entry) {
                     // Readers could see an intermediate value.
                     assert_eq!(entry.put(&mut writer), Err(Error::WrongType));
-                    let now = store.content(&entry.key).ok().map(Entry::from);
-                    assert_eq!(now.as_ref(), before);
+                    assert_eq!(held(&store, &entry.key).as_ref(), before);
                     entry.put_unseen(&mut writer).unwrap();
                 } else {
                     entry.put(&mut writer).unwrap();
                 }
-                assert_eq!(Entry::from(store.content(&entry.key).unwrap()), entry);
+                assert_eq!(held(&store, &entry.key), Some(entry));
             }
         }
     }

@@ -9,6 +9,7 @@ use splinter_testkit::committed;
 use splinter_testkit::confined::with_tmpfs;
 use splinter_testkit::wait::wait_until;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
 use store_sandbox::{Bounded, Running, StoreSandbox, bad, denied, good, open_file, small};
 
 /// The flag that a C program armed the event bus. Nobody has armed that of a copy.
@@ -23,6 +24,7 @@ fn fill(store: &Store) {
     writer.set_u64("number", u64::MAX).unwrap();
     writer.set("vector", b"").unwrap();
     writer.set_vector("vector", &[0.1, f32::MIN, 3.0]).unwrap();
+    writer.expire("vector", Duration::from_secs(1_050)).unwrap();
     writer.set("labelled", b"l").unwrap();
     writer.label("labelled", 1 << 63 | 1).unwrap();
     writer.register("labelled", 17).unwrap();
@@ -44,6 +46,7 @@ fn picture(store: &Store) -> Vec<String> {
         (content.slot.epoch, content.slot.value_offset) = (0, 0);
         // Each store has its own seed.
         content.slot.hash = 0;
+        content.slot.ttl = content.slot.ttl.map(|ttl| Duration::from_secs(ttl.as_secs() / 100 * 100));
         // The groups of its labels belong to the store.
         content.slot.groups = 0;
         format!("{content:?}")

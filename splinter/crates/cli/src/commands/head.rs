@@ -25,7 +25,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let groups: Vec<u8> = bits(slot.groups).collect();
     let numbers = groups.iter().map(u8::to_string).collect::<Vec<_>>().join(" ");
     let vector = if session.format == Format::Json { "has_vector" } else { "vector" };
-    let fields = vec![
+    let mut fields = vec![
         ("hash", json!(format!("{:#018x}", slot.hash)), None),
         ("epoch", json!(slot.epoch), None),
         ("value_length", json!(slot.value_len), None),
@@ -38,5 +38,6 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         ("atime", json!(slot.atime), None),
         (vector, json!(slot.has_vector), None),
     ];
+    fields.extend(slot.ttl.map(|ttl| ("ttl_ms", json!(ttl.as_millis() as u64), None)));
     session.print_fields(Some(("key", &key)), fields)
 }

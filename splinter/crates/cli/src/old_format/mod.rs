@@ -205,6 +205,7 @@ impl OldStore {
             ctime: word(&record, 112),
             atime: word(&record, 120),
             vector: vector.as_chunks().0.iter().map(|float| f32::from_le_bytes(*float)).collect(),
+            ttl: None,
         }))
     }
 

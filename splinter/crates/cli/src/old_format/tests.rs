@@ -92,6 +92,7 @@ fn bytes(key: &str, value: &[u8], kind: Type) -> Entry {
         ctime: 0,
         atime: 0,
         vector: vec![],
+        ttl: None,
     }
 }
 
