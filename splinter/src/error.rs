@@ -41,6 +41,8 @@ pub enum Error {
     WrongDimension,
     /// A tandem has 1 to 255 orders.
     BadOrders,
+    /// A transaction has at most 255 keys.
+    TooManyKeys,
     /// Signal groups are numbered from 0 to 63.
     NoSuchGroup,
     /// The deadline passed before what was waited for.
@@ -69,6 +71,7 @@ impl fmt::Display for Error {
             Self::WrongType => f.write_str("the slot's type or text does not fit the operation"),
             Self::WrongDimension => f.write_str("the vector does not have the store's dimension"),
             Self::BadOrders => f.write_str("a tandem has 1 to 255 orders"),
+            Self::TooManyKeys => f.write_str("a transaction has at most 255 keys"),
             Self::NoSuchGroup => f.write_str("there is no such signal group; they are 0 to 63"),
             Self::TimedOut => f.write_str("the deadline passed"),
             Self::Forked => f.write_str("the writer belongs to the parent process; register another"),

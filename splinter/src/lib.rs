@@ -37,7 +37,8 @@
 //! | try again while a key is busy; take a missing key for `None` | [`retry`], [`OptionalExt::optional`] |
 //! | switch the scrub level; share flags | [`Store::set_scrub`], [`Store::flags`] |
 //! | count with an atomic integer | [`Writer::integer`], [`Writer::integer_or`], [`Store::get_u64`] |
-//! | change several keys as one | [`Writer::set_tandem`], [`Store::tandem`] |
+//! | change several keys at once | [`Writer::commit`] of a [`Transaction`]; of one family [`Writer::set_tandem`] |
+//! | read several keys as of one moment | [`Store::tandem`] |
 //! | store and read a vector | [`Writer::set_vector`], [`Store::vector`], all of them [`Store::vectors`] |
 //! | list keys | [`Store::keys`], with their values [`Store::scan`], [`Store::for_each_label`], [`Store::snapshot`] |
 //! | wait for one key | [`Store::poll`], [`Store::poll_after`] |
@@ -86,7 +87,7 @@ pub use crate::settings::units;
 #[cfg(not(loom))]
 pub use crate::{
     arena::orders::MAX_ORDERS,
-    arena::version::{Expect, Lifetime, Version},
+    arena::version::{Expect, Lifetime, Outcome, Version},
     bids::{Advice, Bid, BidError, BidTerms, Bids, Intent, Patience},
     inspect::{Content, HeaderSnapshot, Inspection, Repair, SlotSnapshot},
     kernel::{
@@ -97,7 +98,7 @@ pub use crate::{
     settings::{Config, Geometry, OpenOptions, Profile, Reserve, Type, UnknownName},
     tuning::Tuning,
     wait::{Change, Lagged, OptionalExt, PollableWatcher, WatchError, Watcher, retry},
-    write::Writer,
+    write::{KeyChange, Transaction, TransactionError, Writer},
 };
 pub use crate::{
     arena::{

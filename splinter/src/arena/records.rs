@@ -10,7 +10,7 @@ use crate::sync::{Acquire, Pair, Relaxed, Word};
 /// The first word of an arena: `TNLS` and, in the upper half, the format's version.
 pub(crate) const MAGIC: u64 = 0x534c_4e54;
 /// The version of the layout in this file.
-pub(crate) const FORMAT_VERSION: u64 = 4;
+pub(crate) const FORMAT_VERSION: u64 = 5;
 /// The number of the hash function that places keys: rapidhash, version 3, with secrets made of the store's seed.
 pub(crate) const HASH_RAPID_V3_SEEDED: u64 = 2;
 /// The header's state once the arena is complete.
@@ -258,13 +258,16 @@ pub(crate) struct Bucket {
 }
 
 /// What is about a slot's key and needs no place in the slot's lines.
-#[repr(C, align(16))]
+#[repr(C, align(32))]
 #[cfg_attr(loom, derive(Default))]
 pub(crate) struct Metadata {
     /// The groups that are subscribed to the key, a bit each.
     pub(crate) subscriptions: Word,
     /// Counts the changes of labels, times, flags, deadlines and subscriptions, which leave the slot's epoch alone.
     pub(crate) changes: Word,
+    /// The labels that a transaction gives the key. The descriptor says whether they are current.
+    pub(crate) prepared_labels: Word,
+    rest: Unused,
 }
 
 /// One key's record. A lookup of a key of up to 31 bytes and a write need only its first line.
@@ -278,7 +281,8 @@ pub(crate) struct Slot {
     pub(crate) notify_flags: Word,
     /// The key, padded with zeroes; its 64th byte is always zero.
     pub(crate) key: [Word; KEY_WORDS],
-    /// The descriptor that a tandem, or a number set over a number, will publish; while labels change, the groups of the old labels.
+    /// The descriptor that a transaction, or a number set over a number, will publish; while labels change, the groups
+    /// of the old labels.
     pub(crate) prepared: Word,
     /// The 64 labels.
     pub(crate) labels: Word,
@@ -325,7 +329,7 @@ const _: () = {
     assert!(offset_of!(Owners, owners) == 4064);
     assert!(size_of::<BitmapWord>() == 32 && size_of::<Deadlines>() == 16);
     assert!(size_of::<Bucket>() == 64 && offset_of!(Bucket, entries) == 8);
-    assert!(size_of::<Metadata>() == 16);
+    assert!(size_of::<Metadata>() == 32);
     assert!(size_of::<Slot>() == 128);
     assert!(offset_of!(Slot, descriptor) == 16 && offset_of!(Slot, key) == 32);
     assert!(offset_of!(Slot, prepared) == 96 && offset_of!(Slot, atime) == 120);

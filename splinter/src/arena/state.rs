@@ -212,7 +212,8 @@ pub(crate) const KIND_BIGUINT: u64 = 2;
 /// | 55 | values_stale | the value is a number, and the value buffers may have bytes that are not zero |
 /// | 56 | expires | the key has a deadline |
 /// | 57 | deadline | which of the slot's two deadline words it is |
-/// | 58–59 | | zero |
+/// | 58 | labels_prepared | the key's labels are the prepared ones in its metadata |
+/// | 59 | | zero |
 /// | 60–63 | kind | the type name's number |
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Descriptor(pub(crate) u64);
@@ -230,6 +231,7 @@ impl Descriptor {
         values_stale, with_values_stale: 55, 1;
         expires, with_expires: 56, 1;
         deadline, with_deadline: 57, 1;
+        labels_prepared, with_labels_prepared: 58, 1;
         kind, with_kind: 60, 4;
     }
 

@@ -79,6 +79,16 @@ pub enum Lifetime {
     Until(u64),
 }
 
+/// What became of a key in a transaction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Outcome {
+    /// The version that the transaction made. `None` if the key's content is as it was.
+    pub version: Option<Version>,
+    /// The number that an integer operation made.
+    pub number: Option<u64>,
+}
+
 /// The result of a change, and the version that it made.
 pub(crate) type Versioned<T> = Result<(T, Version), Error>;
 

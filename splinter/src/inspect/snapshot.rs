@@ -166,7 +166,7 @@ impl Store {
             value_len: payload.len(),
             kind: Type::from_kind(descriptor.kind()),
             user_flags: descriptor.flags() as u16,
-            labels: slot.labels.load(Relaxed),
+            labels: arena.labels(read),
             registered: arena.metadata[read.number as usize].subscriptions.load(Relaxed),
             groups: arena.groups_of(read.number, slot),
             ctime: slot.ctime.load(Relaxed),

@@ -440,7 +440,8 @@ impl<'a> Claimant<'a> {
         let descriptor = Descriptor(if committed { &slot.prepared } else { &slot.descriptor }.load(Acquire));
         let mut claim = Claim::new(number, slot, state, descriptor);
         mutant!("recovery-idle", return self.release(claim));
-        claim.groups = arena.groups_before(slot, seen);
+        claim.groups = arena.groups_before(number, slot, seen, descriptor);
+        let descriptor = self.settle_labels(&claim, descriptor);
         slot.descriptor.store(descriptor.0, Release);
         // The dead writer may have published without signalling; or changed labels without updating the notify flags.
         arena.update_notify_flags(number, slot, true);

@@ -19,7 +19,7 @@ pub(crate) mod models;
 mod notify;
 mod read;
 mod scrub;
-mod tandem;
+mod transaction;
 mod write;
 
 use crate::arena::Arena;
@@ -32,6 +32,7 @@ use crate::tuning;
 use std::sync::Arc;
 
 pub(crate) use self::read::OptimisticRead;
+pub(crate) use self::transaction::{Change, Content};
 
 /// What became of a claim that stood in the way.
 enum ClaimStatus {

@@ -256,6 +256,13 @@ impl<'a> Arena<'a> {
         Err(Error::Again)
     }
 
+    /// Returns the labels of the key that is read: those of one moment if [`Self::read_with_metadata`] reads them.
+    pub(crate) fn labels(&self, read: &OptimisticRead<'_>) -> u64 {
+        let prepared = &self.metadata[read.number as usize].prepared_labels;
+        let word = if read.descriptor.labels_prepared() != 0 { prepared } else { &read.slot.labels };
+        word.load(Relaxed)
+    }
+
     /// Finds the slot that holds `key`, wherever it is.
     #[cold]
     #[inline(never)]

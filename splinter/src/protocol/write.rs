@@ -196,11 +196,7 @@ impl<'a> Claimant<'a> {
 
     /// Ends a claim that comes to nothing. The slot of a new key becomes free again.
     fn undo(&mut self, claim: Claim<'a>, key: &KeyRef<'_>) {
-        if claim.descriptor.is_present() {
-            drop(claim);
-        } else {
-            self.remove(claim, key.hash_by(self.arena.hash));
-        }
+        self.release_unused(claim, key);
         self.compact_for(key);
     }
 }

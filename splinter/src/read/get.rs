@@ -268,8 +268,9 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn for_each_label(&self, mask: u64, mut body: impl FnMut(&Key, u64)) {
+        let arena = self.arena();
         for (key, read) in self.present() {
-            let labels = read.slot.labels.load(Relaxed);
+            let labels = arena.labels(&read);
             if labels & mask == mask && read.validate() {
                 body(&key, read.stable_epoch());
             }

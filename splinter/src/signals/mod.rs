@@ -14,7 +14,7 @@ pub(crate) use self::ring::{Cursor, Peek};
 use crate::arena::Arena;
 use crate::arena::os::Os;
 use crate::arena::records::{FLAG_WATCHED, GROUPS, Slot, WHOLE_STORE};
-use crate::arena::state::{NotifyFlags, State};
+use crate::arena::state::{Descriptor, NotifyFlags, State};
 use crate::sync::{AcqRel, Acquire, Relaxed, Word, fence_after_exchange, load_acquire};
 
 /// Returns the bit that wakes the sleepers of `group`: a futex has 32.
@@ -85,8 +85,12 @@ impl<'a> Arena<'a> {
 
     /// Returns the groups of labels that the dead owner of the claim in `seen` may have taken away. After a tandem it
     /// may return others, which then get a signal that does not concern them.
-    pub(crate) fn groups_before(&self, slot: &Slot, seen: State) -> u64 {
-        if seen.is_of_tandem() { 0 } else { slot.prepared.load(Relaxed) }
+    pub(crate) fn groups_before(&self, number: u32, slot: &Slot, seen: State, descriptor: Descriptor) -> u64 {
+        match seen.is_of_tandem() {
+            true if descriptor.labels_prepared() != 0 => self.groups_of(number, slot),
+            true => 0,
+            false => slot.prepared.load(Relaxed),
+        }
     }
 
     /// Updates the slot's notify flags from its subscriptions and labels; without a key it has neither. The caller

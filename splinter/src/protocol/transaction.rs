@@ -1,0 +1,331 @@
+//! Transactions: atomic changes of several keys, by two-phase commit. Tandems are those that set or remove the keys of
+//! a family.
+//!
+//! A writer claims all slots with the tandem flag and puts each new descriptor into its slot's prepared word. One store
+//! to the commit word of its writer table entry makes all of them current at once. Publishing slot by slot afterwards
+//! only makes permanent what readers of a claimed slot already see. So a writer that stops or dies anywhere leaves all
+//! keys old or all keys new.
+
+use super::Claimant;
+use super::claim::Claim;
+use crate::arena::integer::{IntegerOp, integer_in_slot};
+use crate::arena::key::KeyRef;
+use crate::arena::records::EVERY_SLOT;
+use crate::arena::state::{Descriptor, KIND_BIGUINT};
+use crate::arena::version::{Expect, Lifetime, Outcome, Version};
+use crate::error::Error;
+use crate::sync::{Relaxed, Release, fence};
+
+/// What a transaction does with the value of a key.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) enum Content<'d> {
+    #[default]
+    Keep,
+    Bytes(&'d [u8]),
+    Number(u64),
+    /// Applies the operation to the number, or to this one if the key is missing.
+    Integer(IntegerOp, Option<u64>),
+    Remove,
+}
+
+/// What a transaction expects of a key, and does with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Change<'d> {
+    pub(crate) expect: Expect,
+    pub(crate) content: Content<'d>,
+    pub(crate) vector: Option<&'d [f32]>,
+    /// Labels to add, and labels to take away.
+    pub(crate) labels: [u64; 2],
+    /// If not given: for ever if the value is set, else as before.
+    pub(crate) lifetime: Option<Lifetime>,
+}
+
+/// A transaction was refused for one of its keys, and changed nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// The place of the key in the transaction.
+    pub(crate) place: usize,
+    pub(crate) error: Error,
+}
+
+impl Change<'_> {
+    /// Whether the change inserts the key if it is missing. A key that is expected to be missing is inserted and removed:
+    /// so it stays missing until the commit.
+    const fn inserts(&self) -> bool {
+        match self.content {
+            Content::Bytes(_) | Content::Number(_) | Content::Integer(_, Some(_)) => {
+                self.expect.allows_absent()
+            }
+            Content::Keep | Content::Integer(_, None) if !self.is_check() => false,
+            _ => matches!(self.expect, Expect::Absent),
+        }
+    }
+
+    /// Whether nothing is wrong if the key is missing and stays so.
+    const fn allows_missing(&self) -> bool {
+        let is_removal = matches!(self.content, Content::Remove);
+        (is_removal || self.is_check()) && self.expect.allows_absent()
+    }
+
+    /// Whether it changes the value or the vector.
+    const fn is_of_content(&self) -> bool {
+        !matches!(self.content, Content::Keep) || self.vector.is_some()
+    }
+
+    /// Whether it changes nothing.
+    const fn is_check(&self) -> bool {
+        !self.is_of_content() && self.labels[0] | self.labels[1] == 0 && self.lifetime.is_none()
+    }
+
+    fn lifetime(&self) -> Lifetime {
+        let is_set = matches!(self.content, Content::Bytes(_) | Content::Number(_));
+        self.lifetime.unwrap_or(if is_set { Lifetime::Endless } else { Lifetime::Unchanged })
+    }
+}
+
+/// A slot that a transaction holds, with the place of its key and the number that it gets.
+struct Part<'a> {
+    place: usize,
+    claim: Claim<'a>,
+    number: Option<u64>,
+}
+
+impl<'a> Claimant<'a> {
+    /// Sets all `keys` to `values` as one generation, creating those that are missing.
+    pub(crate) fn set_tandem(&mut self, keys: &[KeyRef<'_>], values: &[&[u8]]) -> Result<(), Error> {
+        let values = values.iter().map(|value| Content::Bytes(value));
+        let changes: Vec<_> = values.map(|content| Change { content, ..Change::default() }).collect();
+        self.commit(keys, &changes).map_err(|refusal| refusal.error).map(drop)
+    }
+
+    /// Removes those of `keys` that are present, all at once. Returns how many were.
+    pub(crate) fn unset_tandem(&mut self, keys: &[KeyRef<'_>]) -> Result<usize, Error> {
+        let changes = vec![Change { content: Content::Remove, ..Change::default() }; keys.len()];
+        let outcomes = self.commit(keys, &changes).map_err(|refusal| refusal.error)?;
+        Ok(outcomes.iter().filter(|outcome| outcome.version.is_some()).count())
+    }
+
+    /// Makes all changes of `keys`, which are different ones, at once, or none.
+    pub(crate) fn commit(
+        &mut self,
+        keys: &[KeyRef<'_>],
+        changes: &[Change<'_>],
+    ) -> Result<Vec<Outcome>, Refusal> {
+        for (place, change) in changes.iter().enumerate() {
+            self.check_sizes(change).map_err(|error| Refusal { place, error })?;
+        }
+        for _ in 0..Self::ROUNDS {
+            match self.commit_once(keys, changes) {
+                Err(Refusal { error: Error::Full, .. }) if self.remove_any_expired() => {}
+                result => return result,
+            }
+        }
+        Err(Refusal { place: 0, error: Error::Again })
+    }
+
+    fn check_sizes(&self, change: &Change<'_>) -> Result<(), Error> {
+        let dim = self.arena.shape.vector_dim as usize;
+        if change.vector.is_some_and(|vector| dim == 0 || vector.len() != dim) {
+            return Err(Error::WrongDimension);
+        }
+        match change.content {
+            Content::Bytes(value) => self.check_len(value.len()),
+            Content::Number(_) | Content::Integer(..) => self.check_len(8),
+            Content::Keep | Content::Remove => Ok(()),
+        }
+    }
+
+    /// Claims the slots, prepares their new content, commits and publishes it.
+    fn commit_once(&mut self, keys: &[KeyRef<'_>], changes: &[Change<'_>]) -> Result<Vec<Outcome>, Refusal> {
+        for key in keys {
+            self.remove_if_expired(key);
+        }
+        // Until the last claim is released, the next owner of this writer id has to look at every slot.
+        self.record.slot_intent.store(EVERY_SLOT, Release);
+        self.notified = Some(0);
+        let result = self.claim_all(keys, changes).map(|mut parts| {
+            let mut outcomes = vec![Outcome::default(); keys.len()];
+            if parts.is_empty() {
+                return outcomes;
+            }
+            // A group is signalled for the first key that it is subscribed to.
+            parts.sort_unstable_by_key(|part| part.place);
+            for part in &mut parts {
+                let descriptor = self.prepare(part, &changes[part.place]);
+                part.claim.slot.prepared.store(descriptor.0, Relaxed);
+            }
+            // No transaction before or after it has this word: each publishes changes, which are counted.
+            let commit = self.record.writes.load(Relaxed) | 1 << 63;
+            // Release: a reader that sees the commit sees every prepared word, and what these name.
+            self.record.committed.store(commit, Release);
+            for Part { place, claim, number } in parts {
+                let version = self.publish_prepared(claim, &keys[place], &changes[place]);
+                outcomes[place] = Outcome { version, number };
+            }
+            if self.record.writes.load(Relaxed) | 1 << 63 == commit {
+                // It changed nothing, and yet had the word.
+                self.record.count_write();
+            }
+            // All claims are released: nobody reads this word for them any more.
+            self.record.committed.store(0, Release);
+            outcomes
+        });
+        self.notified = None;
+        self.arena.wake_groups(&mut self.wakes, &*self.os);
+        self.record.clear_intents();
+        self.compact_deferred();
+        result
+    }
+
+    /// Claims the slots of `keys` in the order of their numbers, so that overlapping transactions meet at the first slot
+    /// they share. Passes over keys that are missing throughout, if their changes allow that. On any failure releases all
+    /// claims.
+    fn claim_all(&mut self, keys: &[KeyRef<'_>], changes: &[Change<'_>]) -> Result<Vec<Part<'a>>, Refusal> {
+        let arena = self.arena;
+        let slots = keys.iter().map(|key| arena.find_fast(key).unwrap_or(u32::MAX));
+        let mut order: Vec<(u32, usize)> = slots.zip(0..).collect();
+        order.sort_unstable();
+        let (mut parts, mut missing) = (Vec::with_capacity(keys.len()), vec![]);
+        let mut failure = None;
+        for (_, place) in order {
+            match self.claim_part(&keys[place], &changes[place]) {
+                Ok((claim, number)) => parts.push(Part { place, claim, number }),
+                Err(Error::NotFound) if changes[place].allows_missing() => missing.push(place),
+                Err(error) => {
+                    failure = Some(Refusal { place, error });
+                    break;
+                }
+            }
+        }
+        // A key that has come since came with a transaction, and the others were claimed too late for that.
+        if failure.is_none()
+            && let Some(place) = missing.into_iter().find(|place| arena.locate(&keys[*place]).is_some())
+        {
+            failure = Some(Refusal { place, error: Error::Again });
+        }
+        let Some(refusal) = failure else { return Ok(parts) };
+        for Part { place, claim, .. } in parts {
+            self.release_unused(claim, &keys[place]);
+        }
+        Err(refusal)
+    }
+
+    /// Ends a claim that comes to nothing. A slot that was claimed for a new key becomes free again.
+    pub(super) fn release_unused(&mut self, claim: Claim<'a>, key: &KeyRef<'_>) {
+        if claim.descriptor.is_present() {
+            drop(claim);
+        } else {
+            self.remove(claim, key.hash_by(self.arena.hash));
+        }
+    }
+
+    /// Claims the slot of `key`, if the key is as its change expects. Returns the number that the change makes, too.
+    fn claim_part(
+        &mut self,
+        key: &KeyRef<'_>,
+        change: &Change<'_>,
+    ) -> Result<(Claim<'a>, Option<u64>), Error> {
+        let claim = match change.inserts() {
+            true => self.claim_or_insert(key, change.expect)?,
+            false => self.claim(key, change.expect)?,
+        };
+        let number = match change.content {
+            Content::Number(number) => Ok(Some(number)),
+            Content::Integer(op, initial) => {
+                let payload = self.arena.payload(claim.number, claim.slot, claim.descriptor);
+                let old = match claim.descriptor {
+                    old if !old.is_present() => initial,
+                    old if old.kind() == KIND_BIGUINT => payload.integer(integer_in_slot),
+                    _ => None,
+                };
+                old.map(|old| Some(op.apply(old))).ok_or(Error::WrongType)
+            }
+            _ => Ok(None),
+        };
+        match number {
+            Ok(number) => Ok((claim, number)),
+            Err(error) => {
+                self.release_unused(claim, key);
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes what a change makes where nobody reads it yet. Returns the descriptor that makes it current.
+    fn prepare(&self, part: &mut Part<'a>, change: &Change<'_>) -> Descriptor {
+        let (arena, claim) = (self.arena, &mut part.claim);
+        if matches!(change.content, Content::Remove)
+            || !claim.descriptor.is_present() && !change.is_of_content()
+        {
+            return claim.descriptor.vacant();
+        }
+        let vector = change.vector.map(|vector| {
+            let with_vector = arena.write_vector(claim.number, claim.slot, claim.descriptor, vector);
+            claim.descriptor = claim.descriptor.with_vector_stale(with_vector.vector_stale());
+            with_vector
+        });
+        // A number word has no second buffer, so numbers become bytes. An integer operation makes a number of them again.
+        let digits = part.number.unwrap_or_default().to_le_bytes();
+        let mut descriptor = match change.content {
+            Content::Bytes(value) => self.write_value::<false>(claim, value),
+            Content::Number(_) | Content::Integer(..) => {
+                self.write_value::<false>(claim, &digits).with_kind(KIND_BIGUINT)
+            }
+            Content::Keep | Content::Remove => claim.descriptor,
+        };
+        if let Some(with_vector) = vector {
+            descriptor = descriptor.with_has_vector(1).with_vector_current(with_vector.vector_current());
+        }
+        let [more, less] = change.labels;
+        let old = claim.slot.labels.load(Relaxed);
+        let labels = (old | more) & !less;
+        if labels != old {
+            arena.metadata[claim.number as usize].prepared_labels.store(labels, Relaxed);
+            descriptor = descriptor.with_labels_prepared(1);
+        }
+        self.with_lifetime(claim, descriptor, change.lifetime())
+    }
+
+    /// Publishes what a committed claim has prepared. Returns the version, if the content changed.
+    fn publish_prepared(
+        &mut self,
+        mut claim: Claim<'a>,
+        key: &KeyRef<'_>,
+        change: &Change<'_>,
+    ) -> Option<Version> {
+        let descriptor = Descriptor(claim.slot.prepared.load(Relaxed));
+        if !descriptor.is_present() {
+            let was_present = claim.descriptor.is_present();
+            let version = self.remove(claim, key.hash_by(self.arena.hash));
+            return was_present.then_some(version);
+        }
+        if change.is_check() {
+            drop(claim);
+            return None;
+        }
+        claim.groups = self.arena.groups_of(claim.number, claim.slot);
+        let descriptor = self.settle_labels(&claim, descriptor);
+        if change.is_of_content() {
+            return Some(self.publish(claim, descriptor));
+        }
+        self.publish_unchanged(claim, descriptor);
+        None
+    }
+
+    /// Makes the prepared labels those of the slot, if `descriptor` says that they are current. Returns the descriptor
+    /// that goes with that.
+    pub(super) fn settle_labels(&self, claim: &Claim<'a>, descriptor: Descriptor) -> Descriptor {
+        if descriptor.labels_prepared() == 0 {
+            return descriptor;
+        }
+        let (arena, slot) = (self.arena, claim.slot);
+        // While both words differ, readers take the prepared one.
+        slot.descriptor.store(descriptor.0, Release);
+        // A read that began before, and sees the new labels, sees that they changed.
+        arena.count_change(claim.number);
+        fence(Release);
+        slot.labels.store(arena.metadata[claim.number as usize].prepared_labels.load(Relaxed), Relaxed);
+        arena.update_notify_flags(claim.number, slot, true);
+        descriptor.with_labels_prepared(0)
+    }
+}
