@@ -20,7 +20,7 @@ mod recovery;
 mod recycling;
 mod rings;
 mod signals;
-mod tandems;
+mod transactions;
 mod unchanged;
 mod writes;
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::arena::records::EVERY_SLOT;
+use crate::protocol::{Change, Content};
 
 const TWO: Size = Size { slots: 2, buckets: 1, max_writers: 3, words: 1, dim: 0, scrub: Scrub::None };
 
@@ -206,7 +207,7 @@ fn no_key_is_missing_for_a_commit_that_is_not_its_claims() {
 
 #[test]
 fn after_the_death_of_a_writer_no_tandem_commits_with_the_word_of_its_last() {
-    explore_deaths(|stores| {
+    let seen = explore_deaths(|stores| {
         let tiny = Size { slots: 2, max_writers: 4, ..Size::default() }.build(&[letter(0), letter(1)]);
         let lived =
             tiny.die(0, stores, |writer| writer.set_tandem(&[letter(0), letter(1)], &[&value(2), &value(2)]));
@@ -215,6 +216,102 @@ fn after_the_death_of_a_writer_no_tandem_commits_with_the_word_of_its_last() {
         drop(tiny.claimant(0));
         // The next tandem's word is this one, see `publish_together`.
         assert_ne!(record.writes.load(Relaxed) | 1 << 63, commit);
-        (commit != 0, lived.is_some())
+        (lived.is_some(), commit != 0)
     });
+    assert_eq!(seen, HashSet::from([false, true]));
+}
+
+/// Two slots for values of [`value`]'s length.
+const PAIR: Size = Size { words: 2, max_writers: 4, ..TWO };
+
+/// Changes of "a" and "b", in this order.
+fn commit(writer: &mut Claimant<'_>, changes: [Change<'_>; 2]) -> Result<(), Error> {
+    writer.commit(&[letter(0), letter(1)], &changes).map(drop).map_err(|refusal| refusal.error)
+}
+
+const KEEP: Change<'static> =
+    Change { expect: Expect::Any, content: Content::Keep, vector: None, labels: [0; 2], lifetime: None };
+
+const VALUE: &[u8] = &[2; 16];
+
+/// Reads the first byte of "a" together with its labels.
+fn value_and_labels(tiny: &Tiny) -> Result<(u8, u64), Error> {
+    let arena = tiny.arena();
+    arena.read_with_metadata(&letter(0), |read| {
+        let mut value = [0; 16];
+        read.payload(&arena).copy_to(&mut value)?;
+        Ok((value[0], arena.labels(read)))
+    })
+}
+
+#[test]
+fn a_value_and_labels_that_a_transaction_changes_are_read_of_one_moment() {
+    let seen = explore(|| {
+        let tiny = PAIR.build(&[letter(0), letter(1)]);
+        let writer = tiny.writer(0, |writer| {
+            commit(writer, [Change { content: Content::Bytes(VALUE), labels: [1, 0], ..KEEP }, KEEP])
+        });
+        let reader = tiny.spawn(|tiny| value_and_labels(&tiny));
+        assert_eq!(writer.join().unwrap(), Ok(()));
+        let read = reader.join().unwrap();
+        tiny.check_at_rest();
+        read
+    });
+    let allowed = HashSet::from([Ok((1, 0)), Ok((2, 1)), Err(Error::Again)]);
+    assert!(seen.is_subset(&allowed) && seen.len() > 1, "{seen:?}");
+}
+
+#[test]
+fn a_writer_that_dies_in_a_transaction_leaves_labels_and_values_old_or_new() {
+    let seen = explore_deaths(|stores| {
+        let tiny = PAIR.build(&[letter(0), letter(1)]);
+        let changes = [
+            Change { content: Content::Bytes(VALUE), labels: [1, 0], ..KEEP },
+            Change { labels: [2, 0], ..KEEP },
+        ];
+        let lived = tiny.die(0, stores, |writer| commit(writer, changes)).is_some();
+        let other = || {
+            let arena = tiny.arena();
+            arena.read_with_metadata(&letter(1), |read| Ok(arena.labels(read))).unwrap()
+        };
+        let early = (value_and_labels(&tiny).unwrap(), other());
+        drop(tiny.claimant(0));
+        let late = (value_and_labels(&tiny).unwrap(), other());
+        assert_eq!(early, late);
+        tiny.check_at_rest();
+        for slot in &tiny.slots {
+            assert_eq!(Descriptor(slot.descriptor.load(Relaxed)).labels_prepared(), 0);
+        }
+        tiny.check_usable();
+        (lived, late)
+    });
+    assert_eq!(seen, HashSet::from([((1, 0), 0), ((2, 1), 2)]));
+}
+
+#[test]
+fn of_two_transactions_that_each_change_what_the_other_expects_one_happens() {
+    for expected in [Expect::Epoch(2), Expect::Absent] {
+        let seen = explore(move || {
+            let is_absent = expected == Expect::Absent;
+            let keys = [letter(0), letter(1)];
+            let tiny = PAIR.build(if is_absent { &[] } else { &keys });
+            let set = Change { content: Content::Bytes(VALUE), ..KEEP };
+            let check = Change { expect: expected, ..KEEP };
+            let writers = [(0, [set, check]), (1, [check, set])]
+                .map(|(writer_id, changes)| tiny.writer(writer_id, move |writer| commit(writer, changes)));
+            let results = writers.map(|writer| writer.join().unwrap());
+            tiny.check_at_rest();
+            let held = [0, 1].map(|index| tiny.held(&letter(index)));
+            let old = if is_absent { None } else { Some(1) };
+            let after = |result: &Result<(), Error>| if result.is_ok() { Some(2) } else { old };
+            assert_eq!(held, [after(&results[0]), after(&results[1])]);
+            results
+        });
+        assert!(!seen.contains(&[Ok(()), Ok(())]), "{expected:?}: {seen:?}");
+        let refused = |results: &[Result<(), Error>; 2]| {
+            results.contains(&Ok(()))
+                && results.iter().any(|result| matches!(result, Err(Error::Changed { .. })))
+        };
+        assert!(seen.iter().any(refused), "{expected:?}: {seen:?}");
+    }
 }
