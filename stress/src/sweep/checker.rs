@@ -345,6 +345,18 @@ impl Checker {
         }
     }
 
+    /// Tells whether an answer says that the operation ends the other one's wait. A label is no change of the content, for
+    /// which a poll waits.
+    pub(super) fn ends_wait(&self, whose: usize, answer: &Answer) -> bool {
+        self.is_change(whose, answer) && self.is_waited_for(whose)
+    }
+
+    /// Tells whether a process waits for changes such as the operation makes.
+    pub(super) fn is_waited_for(&self, whose: usize) -> bool {
+        let ops = [self.scenario.first, self.scenario.second];
+        (ops[whose], ops[1 - whose]) != (Op::Label, Op::Poll)
+    }
+
     /// Checks that the watchers were notified of every change that is in effect (invariant 14). `done` tells whether the first
     /// and the second change are.
     pub(super) fn check_notified(

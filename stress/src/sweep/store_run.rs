@@ -212,7 +212,7 @@ impl<'b> StoreRun<'b> {
         }
         match (scenario.how, first) {
             (Interruption::Resume, Some(first)) if scenario.first.waits() => {
-                if self.checker.is_change(1, &answer) {
+                if self.checker.ends_wait(1, &answer) {
                     self.check_noticed(&first, asleep, self.channel, scenario.first)?;
                 }
                 first.kill();
@@ -262,7 +262,7 @@ impl<'b> StoreRun<'b> {
                 let answer = self.channel.answer(0);
                 let contents = self.checker.read_all(&self.store)?;
                 let states = self.checker.after_first(states, &answer, &contents)?;
-                if self.checker.is_change(0, &answer) {
+                if self.checker.ends_wait(0, &answer) {
                     check_woken(self)?;
                 }
                 drop(sleeper);
@@ -271,7 +271,7 @@ impl<'b> StoreRun<'b> {
             }
             None => {
                 self.store.writer().map(drop).map_err(|error| error.to_string())?;
-                if states.iter().all(|(first, _)| *first) {
+                if states.iter().all(|(first, _)| *first) && self.checker.is_waited_for(0) {
                     check_woken(self)?;
                 }
                 let nothing = Answer::Refused(Error::Again);
