@@ -44,7 +44,7 @@ mod made {
     /// Every mistake: its name, the numbers of the invariants that it breaks (`docs/protocol.md`), and what it does.
     /// One line each, which `ci/mutants` reads as well.
     #[rustfmt::skip]
-    const MISTAKES: [(&str, &str, &str); 59] = [
+    const MISTAKES: [(&str, &str, &str); 60] = [
         ("read-unvalidated", "1", "a read returns its copy without a second look at the state"),
         ("validation-unfenced", "1", "a read's second look at the state is not ordered behind its copy"),
         ("claim-unfenced", "1", "writes under a claim are not ordered behind the claim"),
@@ -75,6 +75,7 @@ mod made {
         ("tandem-outlived", "21", "a tandem is read although the deadline of an order passed meanwhile"),
         ("number-uncommitted", "10", "a number that is set under a claim is current before the rest of the change"),
         ("number-unwiped", "10", "a read that began before a number and its vector were replaced takes the new number with the old vector"),
+        ("floor-unraised", "6 19", "a key that was removed may come back with an epoch that it had before"),
         ("commit-repeated", "2", "a writer id's next owner may commit a tandem with the same word as a dead one"),
         ("death-outdated", "5", "a claim is recovered from a living owner, because the one before it was dead"),
         ("commit-unnumbered", "2", "a reader takes the commit of another tandem for that of the claim it sees"),

@@ -160,3 +160,43 @@ fn an_operation_on_a_missing_number_begins_with_the_initial_one() {
     writer.unset("n").unwrap();
     assert_eq!(writer.integer_or(handle, IntegerOp::Inc(1), 0), Err(Error::NotFound));
 }
+
+#[test]
+fn no_epoch_of_a_key_ever_comes_again_whichever_slot_has_it() {
+    for scrub in Scrub::ALL {
+        let store = store(geometry(8, 64, 0, 4));
+        store.set_scrub(scrub).unwrap();
+        let mut writer = store.writer().unwrap();
+        let mut seen = std::collections::HashSet::new();
+        for round in 0..50_u32 {
+            let version = writer.set_if("k", b"one", Expect::Absent).unwrap();
+            assert!(seen.insert(version.epoch), "round {round}: {version:?}");
+            let early = *seen.iter().min().unwrap();
+            match round % 5 {
+                0 => drop(writer.unset("k").unwrap()),
+                1 => drop(writer.unset_tandem("k", 1).unwrap()),
+                2 => {
+                    let mut removal = splinter::Transaction::new();
+                    removal.key("k").unset();
+                    writer.commit(&removal).unwrap();
+                }
+                3 => writer.set_lifetime("k", splinter::Lifetime::Until(0)).unwrap(),
+                _ => {
+                    writer.set_lifetime("k", splinter::Lifetime::Until(0)).unwrap();
+                    assert_eq!(writer.sweep_expired(8), Ok(1));
+                }
+            }
+            // The key's slot goes to another key, so that the key comes to another slot.
+            let other = format!("other{}", round % 6);
+            writer.set(&other, b"in its slot").unwrap();
+            let late = writer.set_if("k", b"late", Expect::Epoch(early));
+            assert_eq!(late, Err(Error::NotFound));
+            writer.set("k", b"anew").unwrap();
+            assert!(seen.insert(store.epoch("k").unwrap()), "round {round}");
+            let late = writer.set_if("k", b"late", Expect::Epoch(early)).unwrap_err();
+            assert!(matches!(late, Error::Changed { .. }), "{late}");
+            writer.unset("k").unwrap();
+            let _ = writer.unset(format!("other{}", (round + 3) % 6));
+        }
+    }
+}

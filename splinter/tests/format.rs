@@ -188,10 +188,10 @@ const KNOWN: [Known; 15] = [
     },
     // In the slot of a key that was removed.
     Known { key: LONGEST_KEY, value: &LONGEST_VALUE, epoch: 6, ..PLAIN },
-    Known { key: BESIDE[0], value: BESIDE[0].as_bytes(), epoch: 2, ..PLAIN },
-    Known { key: BESIDE[1], value: BESIDE[1].as_bytes(), epoch: 2, ..PLAIN },
-    Known { key: "pair", value: b"the second", epoch: 4, ..PLAIN },
-    Known { key: "pair.1", value: b"of them", epoch: 4, ..PLAIN },
+    Known { key: BESIDE[0], value: BESIDE[0].as_bytes(), epoch: 6, ..PLAIN },
+    Known { key: BESIDE[1], value: BESIDE[1].as_bytes(), epoch: 6, ..PLAIN },
+    Known { key: "pair", value: b"the second", epoch: 8, ..PLAIN },
+    Known { key: "pair.1", value: b"of them", epoch: 8, ..PLAIN },
 ];
 
 fn folder() -> PathBuf {

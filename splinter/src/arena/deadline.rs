@@ -12,17 +12,26 @@ pub(crate) struct Clock<'a> {
     pub(crate) since_boot: fn() -> u64,
     /// What store time is ahead of that, wrapping.
     pub(crate) distance: u64,
-    /// If the distance is only this process's own, which may not record it: this boot, and where another process
-    /// records it with a distance, which holds from then on.
-    pub(crate) unrecorded: Option<(u64, &'a Pair)>,
+    /// If the distance is only this process's own, which may not record it.
+    pub(crate) unrecorded: Option<Unrecorded<'a>>,
+}
+
+/// Where another process records this boot and a distance, which holds from then on.
+#[derive(Clone, Copy)]
+pub(crate) struct Unrecorded<'a> {
+    pub(crate) base: &'a Pair,
+    /// What it has until then.
+    pub(crate) before: (u64, u64),
 }
 
 impl Clock<'_> {
     /// Returns the store time, in nanoseconds.
     pub(crate) fn now(self) -> u64 {
-        let recorded = self.unrecorded.filter(|(boot, base)| base.first_acquire() == *boot);
-        let distance = recorded.map_or(self.distance, |(_, base)| base.second());
-        (self.since_boot)().wrapping_add(distance)
+        let recorded = self.unrecorded.and_then(|Unrecorded { base, before }| {
+            let now = (base.first_acquire(), base.second());
+            (now != before).then_some(now.1)
+        });
+        (self.since_boot)().wrapping_add(recorded.unwrap_or(self.distance))
     }
 
     #[cold]
@@ -79,8 +88,9 @@ impl Arena<'_> {
         let (now, word) = (self.clock.now(), &self.header.time_seen);
         let seen = word.load(Relaxed);
         if seen < now {
-            // If this fails, another process has noted a time meanwhile, and none is lowered.
-            let _ = word.compare_exchange(seen, now, Relaxed, Relaxed);
+            // If this fails, another process has noted a time meanwhile, and none is lowered. Release: who sees the time
+            // reads no earlier clock.
+            let _ = word.compare_exchange(seen, now, Release, Relaxed);
         }
     }
 

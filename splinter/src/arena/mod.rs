@@ -193,6 +193,15 @@ impl<'a> Arena<'a> {
         changes.store(changes.load(Relaxed).wrapping_add(1), Release);
     }
 
+    /// Has keys that are inserted from now on begin above `epoch`, which a key has that is about to be removed.
+    pub(crate) fn raise_epoch_floor(&self, epoch: u64) {
+        mutant!("floor-unraised", return);
+        let floor = &self.header.epoch_floor;
+        if floor.load(Relaxed) < epoch {
+            floor.fetch_max(epoch, Relaxed);
+        }
+    }
+
     /// Reads the store's epoch: how many changes all writer ids have published.
     pub(crate) fn epoch(&self) -> u64 {
         self.writer_table.iter().fold(0, |sum, entry| entry.writes.load(Relaxed).wrapping_add(sum))

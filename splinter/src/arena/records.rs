@@ -10,7 +10,7 @@ use crate::sync::{Acquire, Pair, Relaxed, Word};
 /// The first word of an arena: `TNLS` and, in the upper half, the format's version.
 pub(crate) const MAGIC: u64 = 0x534c_4e54;
 /// The version of the layout in this file.
-pub(crate) const FORMAT_VERSION: u64 = 5;
+pub(crate) const FORMAT_VERSION: u64 = 4;
 /// The number of the hash function that places keys: rapidhash, version 3, with secrets made of the store's seed.
 pub(crate) const HASH_RAPID_V3_SEEDED: u64 = 2;
 /// The header's state once the arena is complete.
@@ -101,7 +101,9 @@ pub(crate) struct Header {
     pub(crate) sweep_hand: Word,
     /// How many keys were removed because their deadline had passed.
     pub(crate) expired: Word,
-    sweeps_line: [Unused; 13],
+    /// No removed key had a higher epoch. A new key's first epoch is higher, so no epoch of a key ever comes again.
+    pub(crate) epoch_floor: Word,
+    sweeps_line: [Unused; 12],
     /// For each label, the groups that are subscribed to keys with it, one bit a group.
     pub(crate) label_subscriptions: [Word; LABELS],
     pub(crate) bids: [Bid; BIDS],

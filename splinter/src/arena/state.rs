@@ -122,6 +122,12 @@ impl State {
         Self(epoch << 13)
     }
 
+    /// Returns the stable state with `floor` as its epoch, an even one, if its own is lower.
+    pub(crate) const fn raised_to(self, floor: u64) -> Self {
+        let polled = self.0 & Self::POLLED;
+        if self.epoch() < floor { Self(floor << 13 & !(Self::EPOCH | Self::POLLED) | polled) } else { self }
+    }
+
     /// Returns the stable state's successor, claimed by `writer_id`.
     #[inline(always)]
     pub(crate) const fn claimed(self, writer_id: u32, tandem: bool) -> Self {
@@ -243,6 +249,11 @@ impl Descriptor {
     #[inline(always)]
     pub(crate) const fn is_integer(self) -> bool {
         self.integer() != 0
+    }
+
+    /// Whether the value, of this length, is a number, be it in the number word or in a buffer.
+    pub(crate) const fn is_number(self, len: usize) -> bool {
+        self.kind() == KIND_BIGUINT && len == 8
     }
 
     /// Whether the slot holds a key that stays until it is removed.

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 /// Identifies the version of a key that a change published.
 ///
-/// Within a slot, later versions have higher epochs. A key that was removed may come back in another slot, whose epochs
-/// are not comparable with those of the first.
+/// Later versions of a key have higher epochs, also if it was removed in between and came back in another slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Version {

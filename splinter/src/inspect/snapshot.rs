@@ -7,6 +7,7 @@
 
 use crate::arena::Scrub;
 use crate::arena::copy::copy_vector_out;
+use crate::arena::integer::integer_in_slot;
 use crate::arena::key::{Key, KeyRef};
 use crate::arena::payload::Payload;
 use crate::arena::records;
@@ -84,7 +85,7 @@ pub struct Content {
     pub slot: SlotSnapshot,
     /// Its value. For a number, eight bytes, the lowest first.
     pub value: Vec<u8>,
-    /// Its number, if its value is one.
+    /// Its number, if its value is one: its type is `BIGUINT`, and its value has eight bytes.
     pub number: Option<u64>,
     /// Its vector; empty if it has none.
     pub vector: Vec<f32>,
@@ -138,10 +139,8 @@ impl Store {
             let (descriptor, payload) = (read.descriptor, read.payload(arena));
             let mut value = vec![0; payload.len()];
             payload.copy_to(&mut value)?;
-            let number = match payload {
-                Payload::Integer(integer) => Some(integer),
-                Payload::Bytes(..) => None,
-            };
+            let is_number = descriptor.is_number(value.len());
+            let number = is_number.then(|| integer_in_slot(&value)).flatten();
             let dim = self.geometry().vector_dim * descriptor.has_vector() as u32;
             let mut vector = vec![0.0; dim as usize];
             if dim > 0 {

@@ -1,9 +1,9 @@
 //! Store time: the clock of this boot, and how far the store's time is ahead of it.
 
-use crate::arena::deadline::Clock;
+use crate::arena::deadline::{Clock, Unrecorded};
 use crate::arena::records::Header;
 use crate::kernel;
-use crate::sync::{Pair, Relaxed, Word};
+use crate::sync::{Acquire, Pair, Word};
 
 /// How often a process tries again to be the first of this boot.
 const ATTEMPTS: usize = 64;
@@ -12,7 +12,7 @@ const ATTEMPTS: usize = 64;
 ///
 /// A process that may only read cannot record that: it has a time of its own until another process does.
 pub(super) fn clock(header: &Header, is_writable: bool) -> Clock<'_> {
-    clock_of(&header.time_base, &header.time_seen, is_writable, kernel::boot(), kernel::since_boot())
+    clock_of(&header.time_base, &header.time_seen, is_writable, kernel::boot(), kernel::since_boot)
 }
 
 fn clock_of<'a>(
@@ -20,24 +20,26 @@ fn clock_of<'a>(
     time_seen: &Word,
     is_writable: bool,
     boot: u64,
-    since_boot: u64,
+    since_boot: fn() -> u64,
 ) -> Clock<'a> {
-    let clock = |distance, unrecorded| Clock { since_boot: kernel::since_boot, distance, unrecorded };
+    let clock = |distance, unrecorded| Clock { since_boot, distance, unrecorded };
     for _ in 0..ATTEMPTS {
         let (recorded, distance) = (base.first_acquire(), base.second());
-        let seen = time_seen.load(Relaxed);
+        // In this order: no later time was noted in this boot.
+        let seen = time_seen.load(Acquire);
+        let now = since_boot();
         // Where the kernel does not tell which boot this is, a clock that is behind shows that it is another.
         let is_this = if boot == 0 || recorded == 0 {
-            (recorded, distance) != (0, 0) && since_boot.wrapping_add(distance) >= seen
+            (recorded, distance) != (0, 0) && now.wrapping_add(distance) >= seen
         } else {
             recorded == boot
         };
         if is_this && base.first_acquire() == recorded {
             return clock(distance, None);
         }
-        let renewed = seen.wrapping_sub(since_boot);
+        let renewed = seen.wrapping_sub(now);
         if !is_writable {
-            return clock(renewed, Some((boot, base)));
+            return clock(renewed, Some(Unrecorded { base, before: (recorded, distance) }));
         }
         if base.exchange((recorded, distance), (boot, renewed), recorded) {
             return clock(renewed, None);
@@ -51,42 +53,39 @@ mod tests {
     use super::*;
 
     /// Returns what store time is ahead of `since_boot` in a header that was last used in `boot`.
-    fn reopen(recorded: (u64, u64), seen: u64, boot: u64, since_boot: u64) -> (u64, (u64, u64)) {
+    fn reopen(recorded: (u64, u64), seen: u64, boot: u64, since_boot: fn() -> u64) -> (u64, (u64, u64)) {
         let (base, seen) = (Pair::default(), Word::new(seen));
         base.exchange((0, 0), recorded, 0);
         let clock = clock_of(&base, &seen, true, boot, since_boot);
-        (since_boot.wrapping_add(clock.distance), (base.first_acquire(), base.second()))
+        (clock.now(), (base.first_acquire(), base.second()))
     }
 
     #[test]
     fn store_time_goes_on_in_the_same_boot_and_from_the_time_noted_in_another() {
-        assert_eq!(reopen((7, 100), 1_000, 7, 5_000), (5_100, (7, 100)));
+        assert_eq!(reopen((7, 100), 1_000, 7, || 5_000), (5_100, (7, 100)));
         let renewed = 1_000_u64.wrapping_sub(50);
-        assert_eq!(reopen((7, 100), 1_000, 8, 50), (1_000, (8, renewed)));
+        assert_eq!(reopen((7, 100), 1_000, 8, || 50), (1_000, (8, renewed)));
         // Also where the new boot has lasted longer than the old one.
-        assert_eq!(reopen((7, 100), 1_000, 8, 9_000).0, 1_000);
+        assert_eq!(reopen((7, 100), 1_000, 8, || 9_000).0, 1_000);
     }
 
     #[test]
     fn without_a_boot_id_a_clock_that_is_behind_is_one_of_another_boot() {
-        assert_eq!(reopen((7, 100), 1_000, 0, 5_000), (5_100, (7, 100)));
-        assert_eq!(reopen((0, 100), 1_000, 8, 5_000), (5_100, (0, 100)));
-        assert_eq!(reopen((7, 100), 1_000, 0, 50).0, 1_000);
-        assert_eq!(reopen((0, 0), 0, 0, 50).0, 0);
+        assert_eq!(reopen((7, 100), 1_000, 0, || 5_000), (5_100, (7, 100)));
+        assert_eq!(reopen((0, 100), 1_000, 8, || 5_000), (5_100, (0, 100)));
+        assert_eq!(reopen((7, 100), 1_000, 0, || 50).0, 1_000);
+        assert_eq!(reopen((0, 0), 0, 0, || 50).0, 0);
     }
 
     #[test]
     fn a_reader_has_a_time_of_its_own_until_a_writer_records_one() {
-        let (base, seen) = (Pair::default(), Word::new(1_000));
-        let reader = clock_of(&base, &seen, false, 8, 50);
-        assert_eq!(base.first_acquire(), 0);
-        let ahead = |clock: Clock<'_>| {
-            let before = kernel::since_boot();
-            clock.now().wrapping_sub(before)
-        };
-        assert!(ahead(reader) >= 950 && ahead(reader) < 1 << 40);
-        // As if it had come much later: the reader's time would be ahead of it.
-        let writer = clock_of(&base, &seen, true, 8, 1 << 50);
-        assert!(ahead(writer) > 1 << 62 && ahead(reader) > 1 << 62);
+        // With a boot id or without, as the reader and the writer know it.
+        for [reader_boot, writer_boot] in [[8, 8], [0, 0], [8, 0], [0, 8]] {
+            let (base, seen) = (Pair::default(), Word::new(1_000));
+            let reader = clock_of(&base, &seen, false, reader_boot, || 50);
+            assert_eq!((reader.now(), base.first_acquire(), base.second()), (1_000, 0, 0));
+            let writer = clock_of(&base, &seen, true, writer_boot, || 40);
+            assert_eq!((writer.now(), reader.now()), (1_000, 1_010), "{reader_boot} {writer_boot}");
+        }
     }
 }

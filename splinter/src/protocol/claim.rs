@@ -90,7 +90,7 @@ impl<'a> Claimant<'a> {
             return None;
         }
         expect.check(state.epoch()).ok()?;
-        let claim = self.win(number, slot, state)?;
+        let claim = self.win(number, slot, state, 0)?;
         mutant!("deadline-outdated", return Some(claim));
         // Only now: a deadline is no part of the state. A removed key may have left its words behind.
         if claim.descriptor.is_lasting() { Some(claim) } else { None }
@@ -131,7 +131,7 @@ impl<'a> Claimant<'a> {
             return None;
         }
         check(&read).ok()?;
-        let claim = self.win(number, slot, read.state)?;
+        let claim = self.win(number, slot, read.state, 0)?;
         if claim.descriptor.is_lasting() { Some(claim) } else { None }
     }
 
@@ -207,7 +207,7 @@ impl<'a> Claimant<'a> {
             {
                 return Some(Err(error));
             }
-            if let Some(claim) = self.win(number, slot, read.state) {
+            if let Some(claim) = self.win(number, slot, read.state, 0) {
                 return Some(Ok(claim));
             }
         }
@@ -216,12 +216,13 @@ impl<'a> Claimant<'a> {
 
     /// Claims the slot if its state is still `state`: its key and content are what they were then. Its labels, times,
     /// flags, deadline and subscriptions may have changed in between, so the descriptor is read under the claim.
+    /// The epoch is raised to `floor`.
     #[inline(always)]
-    fn win(&self, number: u32, slot: &'a Slot, state: State) -> Option<Claim<'a>> {
+    fn win(&self, number: u32, slot: &'a Slot, state: State, floor: u64) -> Option<Claim<'a>> {
         self.note_intent(number);
         #[cfg(splinter_mutants)]
         let early = Descriptor(slot.descriptor.load(Relaxed));
-        let claimed = state.claimed(self.writer_id, self.notified.is_some());
+        let claimed = state.raised_to(floor).claimed(self.writer_id, self.notified.is_some());
         if !slot.state_integer.exchange_first(state.0, claimed.0) {
             return None;
         }
@@ -333,7 +334,7 @@ impl<'a> Claimant<'a> {
             self.arena.metadata[number as usize].subscriptions.load(Relaxed);
             word.touched.fetch_or(bit, Relaxed);
         }
-        self.win(number, slot, state)
+        self.win(number, slot, state, self.arena.header.epoch_floor.load(Relaxed))
     }
 
     /// Sets or clears the slot's used bit. [`Self::claim_free`] finds every slot whose bit is clear, also the
@@ -377,8 +378,9 @@ impl<'a> Claimant<'a> {
     /// Publishes a change of what is about the content, such as labels and flags, with the descriptor that goes with
     /// it. Signals it, and leaves the epoch and those who poll it alone.
     pub(super) fn publish_unchanged(&mut self, claim: Claim<'a>, descriptor: Descriptor) {
-        self.arena.count_change(claim.number);
         claim.slot.descriptor.store(descriptor.0, Release);
+        // After the descriptor: a read that sees the count of this change sees its descriptor as well.
+        self.arena.count_change(claim.number);
         self.record.count_write();
         self.publish_event(&claim);
         drop(claim);
@@ -403,6 +405,9 @@ impl<'a> Claimant<'a> {
         // The next new key finds this slot at once, and its lines in cache.
         self.hint = claim.number as usize / 64;
         let vacant = claim.descriptor.vacant();
+        if claim.descriptor.is_present() {
+            arena.raise_epoch_floor(claim.state.released().epoch());
+        }
         claim.slot.descriptor.store(vacant.0, Release);
         // A key with a deadline has the bit: only from now on there is none.
         if claim.descriptor.expires() != 0 {

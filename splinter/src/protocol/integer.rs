@@ -9,7 +9,7 @@ use crate::arena::records::Slot;
 use crate::arena::state::{Descriptor, KIND_BIGUINT, State};
 use crate::arena::version::{Expect, Lifetime, Version};
 use crate::error::Error;
-use crate::sync::{Relaxed, fence_after_exchange};
+use crate::sync::{Pair, Relaxed, fence_after_exchange};
 
 impl<'a> Claimant<'a> {
     /// Applies `op` to the number of `key`. Returns the new number.
@@ -110,7 +110,8 @@ impl<'a> Claimant<'a> {
                 return Some(Err(Error::WrongType));
             } else if !descriptor.is_integer() || self.arena.holds_stale(descriptor) {
                 // This very slot: damage may have put the key into another as well.
-                return Some(self.change_by_claim(&key.within(number), &change));
+                let lifetime = if lasting { Lifetime::Endless } else { Lifetime::Unchanged };
+                return Some(self.change_by_claim(&key.within(number), lifetime, &change));
             } else {
                 if let Some(new) = self.exchange(number, slot, state, &change) {
                     self.notify(number, slot, state.is_polled());
@@ -131,7 +132,12 @@ impl<'a> Claimant<'a> {
 
     /// Changes a number that no exchange can change: moves a value that was set as bytes into the number word, and drops
     /// a vector. Publishing wipes what is stale.
-    fn change_by_claim(&mut self, key: &KeyRef<'_>, change: impl Fn(u64) -> u64) -> Result<u64, Error> {
+    fn change_by_claim(
+        &mut self,
+        key: &KeyRef<'_>,
+        lifetime: Lifetime,
+        change: impl Fn(u64) -> u64,
+    ) -> Result<u64, Error> {
         let arena = self.arena;
         let claim = self.claim_checked(key, |read| {
             let number = read.payload(&arena).integer(integer_in_slot);
@@ -140,17 +146,23 @@ impl<'a> Claimant<'a> {
         })?;
         let payload = arena.payload(claim.number, claim.slot, claim.descriptor);
         let new = change(payload.integer(integer_in_slot).unwrap_or_default());
-        self.publish_integer(claim, new, Lifetime::Unchanged);
+        self.publish_integer(claim, new, lifetime);
         Ok(new)
     }
 
-    /// Publishes `value` as the number of a claimed slot.
+    /// Publishes `value` as the number of a claimed slot. Where no exchange changes state and number in one step, a number
+    /// that replaces one becomes bytes, and the next change by a claim makes a number of them again.
     fn publish_integer(&mut self, mut claim: Claim<'a>, value: u64, lifetime: Lifetime) -> Version {
-        let descriptor = self.arena.holding_integer(claim.slot, claim.descriptor).with_has_vector(0);
-        let descriptor = self.with_lifetime(&claim, descriptor, lifetime);
-        if claim.descriptor.is_integer() {
-            claim.commit_integer(descriptor, value);
+        let is_word = claim.descriptor.is_integer();
+        let descriptor = if is_word && !Pair::IS_EXCHANGED_AT_ONCE && self.check_len(8).is_ok() {
+            self.write_value::<false>(&claim, &value.to_le_bytes()).with_kind(KIND_BIGUINT)
         } else {
+            self.arena.holding_integer(claim.slot, claim.descriptor).with_has_vector(0)
+        };
+        let descriptor = self.with_lifetime(&claim, descriptor, lifetime);
+        if is_word && descriptor.is_integer() {
+            claim.commit_integer(descriptor, value);
+        } else if descriptor.is_integer() {
             claim.slot.state_integer.store_second(value);
         }
         self.publish(claim, descriptor)
@@ -210,18 +222,24 @@ impl<'a> Claimant<'a> {
         expect: Expect,
     ) -> Result<Version, Error> {
         let arena = self.arena;
+        // What is a number already stays that number.
+        let parse_of = |descriptor: Descriptor| {
+            if descriptor.is_number(arena.len_of(descriptor)) { integer_in_slot } else { parse }
+        };
         let claim = self.claim_checked(key, |read| {
             expect.check(read.stable_epoch())?;
-            let number = read.payload(&arena).integer(parse);
+            let number = read.payload(&arena).integer(parse_of(read.descriptor));
             if kind != KIND_BIGUINT || number.is_some() { Ok(()) } else { Err(Error::WrongType) }
         })?;
         let mut descriptor = claim.descriptor;
         if kind == KIND_BIGUINT {
             let payload = arena.payload(claim.number, claim.slot, descriptor);
-            claim.slot.state_integer.store_second(payload.integer(parse).unwrap_or_default());
+            let number = payload.integer(parse_of(descriptor)).unwrap_or_default();
+            claim.slot.state_integer.store_second(number);
             descriptor = arena.holding_integer(claim.slot, claim.descriptor);
-        } else if descriptor.is_integer() {
-            let value = claim.slot.state_integer.second();
+        } else if descriptor.is_number(arena.len_of(descriptor)) {
+            let payload = arena.payload(claim.number, claim.slot, descriptor);
+            let value = payload.integer(integer_in_slot).unwrap_or_default();
             let (digits, bytes) = (value.to_string(), value.to_le_bytes());
             let bytes = if is_text { digits.as_bytes() } else { &bytes };
             self.check_len(bytes.len())?;

@@ -236,7 +236,7 @@ impl<'a> Arena<'a> {
         Err(Error::Again)
     }
 
-    /// Reads the key of slot `number` by `body`, whichever it is, as [`Self::read`] reads one.
+    /// Reads the key of slot `number` by `body`, whichever it is, as [`Self::read_with_metadata`] reads one.
     ///
     /// # Errors
     /// [`Error::NotFound`] when it holds none; [`Error::Again`] when writers changed the slot all the while.
@@ -246,9 +246,11 @@ impl<'a> Arena<'a> {
         mut body: impl FnMut(&OptimisticRead<'a>) -> Result<R, Error>,
     ) -> Result<R, Error> {
         for _ in 0..Self::READ_ROUNDS {
+            let changes = &self.metadata[number as usize].changes;
+            let before = load_acquire(changes);
             let read = self.begin_any_read(number).ok_or(Error::NotFound)?;
             let result = body(&read);
-            if read.validate() {
+            if read.validate() && changes.load(Relaxed) == before {
                 return result;
             }
             spin_loop();

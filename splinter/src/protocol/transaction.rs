@@ -116,7 +116,7 @@ impl<'a> Claimant<'a> {
         }
         for _ in 0..Self::ROUNDS {
             match self.commit_once(keys, changes) {
-                Err(Refusal { error: Error::Full, .. }) if self.remove_any_expired() => {}
+                Err(Refusal { error: Error::Full | Error::Again, .. }) if self.remove_any_expired() => {}
                 result => return result,
             }
         }
@@ -257,6 +257,8 @@ impl<'a> Claimant<'a> {
         if matches!(change.content, Content::Remove)
             || !claim.descriptor.is_present() && !change.is_of_content()
         {
+            // The key is missing from the commit on.
+            arena.raise_epoch_floor(claim.state.released().epoch());
             return claim.descriptor.vacant();
         }
         let vector = change.vector.map(|vector| {
@@ -303,7 +305,11 @@ impl<'a> Claimant<'a> {
             drop(claim);
             return None;
         }
-        claim.groups = self.arena.groups_of(claim.number, claim.slot);
+        if descriptor.labels_prepared() != 0 {
+            // While the slot still has the labels that the transaction takes away. The change is current already.
+            claim.groups = self.arena.groups_of(claim.number, claim.slot);
+            self.publish_event(&claim);
+        }
         let descriptor = self.settle_labels(&claim, descriptor);
         if change.is_of_content() {
             return Some(self.publish(claim, descriptor));

@@ -269,10 +269,13 @@ impl Store {
     /// ```
     pub fn for_each_label(&self, mask: u64, mut body: impl FnMut(&Key, u64)) {
         let arena = self.arena();
-        for (key, read) in self.present() {
-            let labels = arena.labels(&read);
-            if labels & mask == mask && read.validate() {
-                body(&key, read.stable_epoch());
+        for number in arena.marked(|word| word.touched.load(Relaxed)) {
+            let found = arena.read_slot(number, |read| {
+                let is_labelled = arena.labels(read) & mask == mask;
+                Ok(is_labelled.then(|| (Key::read_from(read.slot), read.stable_epoch())))
+            });
+            if let Ok(Some((key, epoch))) = found {
+                body(&key, epoch);
             }
         }
     }

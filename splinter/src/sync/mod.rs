@@ -82,6 +82,10 @@ impl Word {
         }
     }
 
+    pub(crate) fn fetch_max(&self, value: u64, order: Ordering) -> u64 {
+        if crash::may_store() { self.next().fetch_max(value, order) } else { 0 }
+    }
+
     pub(crate) fn fetch_or(&self, bits: u64, order: Ordering) -> u64 {
         if crash::may_store() { self.next().fetch_or(bits, order) } else { 0 }
     }
@@ -208,6 +212,9 @@ pub(crate) struct Pair {
 
 #[cfg(not(loom))]
 impl Pair {
+    /// Whether [`Self::exchange`] is one step.
+    pub(crate) const IS_EXCHANGED_AT_ONCE: bool = cfg!(all(target_arch = "x86_64", not(splinter_sanitize)));
+
     /// Loads the first word as [`load_acquire`] does.
     #[inline(always)]
     pub(crate) fn first_acquire(&self) -> u64 {
@@ -310,6 +317,8 @@ pub(crate) struct Pair(Word);
 
 #[cfg(loom)]
 impl Pair {
+    pub(crate) const IS_EXCHANGED_AT_ONCE: bool = true;
+
     pub(crate) fn new(first: u64, second: u64) -> Self {
         Self(Word::new(Self::pack(first, second)))
     }

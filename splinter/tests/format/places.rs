@@ -66,9 +66,14 @@ const PARTS: &[Part] = &[
     part(12_288, 4096, "owners of four writers", &[(0, "zero"), (4032, "store ids"), (4064, "owners")]),
     part(16_384, 4096, "after the owners", ZERO),
     part(20_480, 32, "slot bitmap", &[(0, "used"), (8, "touched"), (16, "expiring"), (24, "zero")]),
-    part(20_512, 16, "metadata", &[(0, "subscriptions"), (8, "changes")]),
-    part(20_768, 16, "deadlines", &[(0, "word 0"), (8, "word 1")]),
-    part(21_024, 3552, "after the deadlines", ZERO),
+    part(
+        20_512,
+        32,
+        "metadata",
+        &[(0, "subscriptions"), (8, "changes"), (16, "prepared labels"), (24, "zero")],
+    ),
+    part(21_024, 16, "deadlines", &[(0, "word 0"), (8, "word 1")]),
+    part(21_280, 3296, "after the deadlines", ZERO),
     part(24_576, 512, "ring", &[(0, "signals")]),
     part(57_856, 64, "bucket", &[(0, "control"), (8, "entries")]),
     part(58_112, 3328, "after the index", ZERO),
@@ -139,7 +144,8 @@ const HEADER: Fields = &[
     (896, "store time seen"),
     (904, "sweep hand"),
     (912, "expired"),
-    (920, "zero"),
+    (920, "epoch floor"),
+    (928, "zero"),
 ];
 
 /// Says what the word at an offset is.

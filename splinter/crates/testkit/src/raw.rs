@@ -125,6 +125,13 @@ impl Raw {
         self.bytes(self.slots_at + slot * self.slot_stride + 8, 8)
     }
 
+    /// Whether a slot's value is its number word.
+    #[must_use]
+    pub fn holds_number(&self, slot: u64) -> bool {
+        let descriptor = self.bytes(self.slots_at + slot * self.slot_stride + 16, 8);
+        descriptor[6] & 0b100 != 0
+    }
+
     /// Reads the index: of each bucket its control word and its entries.
     pub fn index(&self) -> Vec<[u64; 8]> {
         let bytes = self.bytes(self.buckets_at, self.buckets * 64);
