@@ -5,6 +5,7 @@
 //! It decides nothing: `protocol`, above it, decides which writer changes which word, and when.
 
 pub(crate) mod bucket;
+pub(crate) mod change;
 pub(crate) mod copy;
 pub(crate) mod deadline;
 mod entries;

@@ -8,37 +8,14 @@
 
 use super::Claimant;
 use super::claim::Claim;
-use crate::arena::integer::{IntegerOp, integer_in_slot};
+use crate::arena::change::{Change, Content};
+use crate::arena::integer::integer_in_slot;
 use crate::arena::key::KeyRef;
 use crate::arena::records::EVERY_SLOT;
 use crate::arena::state::{Descriptor, KIND_BIGUINT};
-use crate::arena::version::{Expect, Lifetime, Outcome, Version};
+use crate::arena::version::{Outcome, Version};
 use crate::error::Error;
 use crate::sync::{Relaxed, Release, fence};
-
-/// What a transaction does with the value of a key.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) enum Content<'d> {
-    #[default]
-    Keep,
-    Bytes(&'d [u8]),
-    Number(u64),
-    /// Applies the operation to the number, or to this one if the key is missing.
-    Integer(IntegerOp, Option<u64>),
-    Remove,
-}
-
-/// What a transaction expects of a key, and does with it.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Change<'d> {
-    pub(crate) expect: Expect,
-    pub(crate) content: Content<'d>,
-    pub(crate) vector: Option<&'d [f32]>,
-    /// Labels to add, and labels to take away.
-    pub(crate) labels: [u64; 2],
-    /// If not given: for ever if the value is set, else as before.
-    pub(crate) lifetime: Option<Lifetime>,
-}
 
 /// A transaction was refused for one of its keys, and changed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,41 +23,6 @@ pub(crate) struct Refusal {
     /// The place of the key in the transaction.
     pub(crate) place: usize,
     pub(crate) error: Error,
-}
-
-impl Change<'_> {
-    /// Whether the change inserts the key if it is missing. A key that is expected to be missing is inserted and removed:
-    /// so it stays missing until the commit.
-    const fn inserts(&self) -> bool {
-        match self.content {
-            Content::Bytes(_) | Content::Number(_) | Content::Integer(_, Some(_)) => {
-                self.expect.allows_absent()
-            }
-            Content::Keep | Content::Integer(_, None) if !self.is_check() => false,
-            _ => matches!(self.expect, Expect::Absent),
-        }
-    }
-
-    /// Whether nothing is wrong if the key is missing and stays so.
-    const fn allows_missing(&self) -> bool {
-        let is_removal = matches!(self.content, Content::Remove);
-        (is_removal || self.is_check()) && self.expect.allows_absent()
-    }
-
-    /// Whether it changes the value or the vector.
-    const fn is_of_content(&self) -> bool {
-        !matches!(self.content, Content::Keep) || self.vector.is_some()
-    }
-
-    /// Whether it changes nothing.
-    const fn is_check(&self) -> bool {
-        !self.is_of_content() && self.labels[0] | self.labels[1] == 0 && self.lifetime.is_none()
-    }
-
-    fn lifetime(&self) -> Lifetime {
-        let is_set = matches!(self.content, Content::Bytes(_) | Content::Number(_));
-        self.lifetime.unwrap_or(if is_set { Lifetime::Endless } else { Lifetime::Unchanged })
-    }
 }
 
 /// A slot that a transaction holds, with the place of its key and the number that it gets.

@@ -1,11 +1,11 @@
 //! Transactions: changes of several keys that happen together or not at all.
 
 use super::Writer;
+use crate::arena::change::{Change, Content};
 use crate::arena::integer::IntegerOp;
 use crate::arena::orders::MAX_ORDERS;
 use crate::arena::version::{Expect, Lifetime, Outcome};
 use crate::error::Error;
-use crate::protocol::{Change, Content};
 use std::fmt;
 
 /// Changes of up to 255 keys that happen together, or not at all.

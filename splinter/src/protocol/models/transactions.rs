@@ -1,8 +1,8 @@
 //! Tandems beside readers of all orders, beside writers of one of their keys, and beside each other.
 
 use super::*;
+use crate::arena::change::{Change, Content};
 use crate::arena::records::EVERY_SLOT;
-use crate::protocol::{Change, Content};
 
 const TWO: Size = Size { slots: 2, buckets: 1, max_writers: 3, words: 1, dim: 0, scrub: Scrub::None };
 
