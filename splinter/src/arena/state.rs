@@ -219,7 +219,7 @@ pub(crate) const KIND_BIGUINT: u64 = 2;
 /// | 56 | expires | the key has a deadline |
 /// | 57 | deadline | which of the slot's two deadline words it is |
 /// | 58 | labels_prepared | the key's labels are the prepared ones in its metadata |
-/// | 59 | | zero |
+/// | 59 | number_bytes | the value is a number, and lies in the current value buffer |
 /// | 60–63 | kind | the type name's number |
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Descriptor(pub(crate) u64);
@@ -238,6 +238,7 @@ impl Descriptor {
         expires, with_expires: 56, 1;
         deadline, with_deadline: 57, 1;
         labels_prepared, with_labels_prepared: 58, 1;
+        number_bytes, with_number_bytes: 59, 1;
         kind, with_kind: 60, 4;
     }
 
@@ -251,9 +252,14 @@ impl Descriptor {
         self.integer() != 0
     }
 
-    /// Whether the value, of this length, is a number, be it in the number word or in a buffer.
-    pub(crate) const fn is_number(self, len: usize) -> bool {
-        self.kind() == KIND_BIGUINT && len == 8
+    /// Whether the value is a number, be it in the number word or in a buffer.
+    pub(crate) const fn is_number(self) -> bool {
+        self.integer() | self.number_bytes() != 0
+    }
+
+    /// Returns the descriptor of a slot whose value is a number, the eight bytes that it holds.
+    pub(crate) const fn holding_number_bytes(self) -> Self {
+        self.with_number_bytes(1).with_kind(KIND_BIGUINT)
     }
 
     /// Whether the slot holds a key that stays until it is removed.
@@ -273,13 +279,13 @@ impl Descriptor {
 
     /// Returns the descriptor of a slot whose value is its number word.
     pub(crate) const fn holding_integer(self) -> Self {
-        self.with_present(1).with_integer(1).with_len(8).with_kind(KIND_BIGUINT)
+        self.with_present(1).with_integer(1).with_number_bytes(0).with_len(8).with_kind(KIND_BIGUINT)
     }
 
     /// Returns the descriptor of a slot whose value is in buffer `which`.
     #[inline(always)]
     pub(crate) const fn holding_bytes(self, which: u64, len: usize) -> Self {
-        let word = self.with_present(1).with_integer(0).with_values_stale(0);
+        let word = self.with_present(1).with_integer(0).with_number_bytes(0).with_values_stale(0);
         word.with_current(which).with_len(len as u64)
     }
 

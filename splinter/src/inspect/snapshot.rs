@@ -85,7 +85,7 @@ pub struct Content {
     pub slot: SlotSnapshot,
     /// Its value. For a number, eight bytes, the lowest first.
     pub value: Vec<u8>,
-    /// Its number, if its value is one: its type is `BIGUINT`, and its value has eight bytes.
+    /// Its number, if its value is one.
     pub number: Option<u64>,
     /// Its vector; empty if it has none.
     pub vector: Vec<f32>,
@@ -139,8 +139,7 @@ impl Store {
             let (descriptor, payload) = (read.descriptor, read.payload(arena));
             let mut value = vec![0; payload.len()];
             payload.copy_to(&mut value)?;
-            let is_number = descriptor.is_number(value.len());
-            let number = is_number.then(|| integer_in_slot(&value)).flatten();
+            let number = if descriptor.is_number() { integer_in_slot(&value) } else { None };
             let dim = self.geometry().vector_dim * descriptor.has_vector() as u32;
             let mut vector = vec![0.0; dim as usize];
             if dim > 0 {

@@ -155,7 +155,7 @@ impl<'a> Claimant<'a> {
     fn publish_integer(&mut self, mut claim: Claim<'a>, value: u64, lifetime: Lifetime) -> Version {
         let is_word = claim.descriptor.is_integer();
         let descriptor = if is_word && !Pair::IS_EXCHANGED_AT_ONCE && self.check_len(8).is_ok() {
-            self.write_value::<false>(&claim, &value.to_le_bytes()).with_kind(KIND_BIGUINT)
+            self.write_value::<false>(&claim, &value.to_le_bytes()).holding_number_bytes()
         } else {
             self.arena.holding_integer(claim.slot, claim.descriptor).with_has_vector(0)
         };
@@ -223,9 +223,7 @@ impl<'a> Claimant<'a> {
     ) -> Result<Version, Error> {
         let arena = self.arena;
         // What is a number already stays that number.
-        let parse_of = |descriptor: Descriptor| {
-            if descriptor.is_number(arena.len_of(descriptor)) { integer_in_slot } else { parse }
-        };
+        let parse_of = |descriptor: Descriptor| if descriptor.is_number() { integer_in_slot } else { parse };
         let claim = self.claim_checked(key, |read| {
             expect.check(read.stable_epoch())?;
             let number = read.payload(&arena).integer(parse_of(read.descriptor));
@@ -237,7 +235,7 @@ impl<'a> Claimant<'a> {
             let number = payload.integer(parse_of(descriptor)).unwrap_or_default();
             claim.slot.state_integer.store_second(number);
             descriptor = arena.holding_integer(claim.slot, claim.descriptor);
-        } else if descriptor.is_number(arena.len_of(descriptor)) {
+        } else if descriptor.is_number() {
             let payload = arena.payload(claim.number, claim.slot, descriptor);
             let value = payload.integer(integer_in_slot).unwrap_or_default();
             let (digits, bytes) = (value.to_string(), value.to_le_bytes());

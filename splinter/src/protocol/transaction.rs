@@ -209,11 +209,11 @@ impl<'a> Claimant<'a> {
             with_vector
         });
         // A number word has no second buffer, so numbers become bytes. An integer operation makes a number of them again.
-        let digits = part.number.unwrap_or_default().to_le_bytes();
+        let number = part.number.unwrap_or_default().to_le_bytes();
         let mut descriptor = match change.content {
             Content::Bytes(value) => self.write_value::<false>(claim, value),
             Content::Number(_) | Content::Integer(..) => {
-                self.write_value::<false>(claim, &digits).with_kind(KIND_BIGUINT)
+                self.write_value::<false>(claim, &number).holding_number_bytes()
             }
             Content::Keep | Content::Remove => claim.descriptor,
         };

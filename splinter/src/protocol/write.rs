@@ -70,7 +70,7 @@ impl<'a> Claimant<'a> {
         let claim = self.claim_checked(key, |read| {
             expect.check(read.stable_epoch())?;
             match read.payload(&arena) {
-                payload if read.descriptor.is_number(payload.len()) => Err(Error::WrongType),
+                _ if read.descriptor.is_number() => Err(Error::WrongType),
                 Payload::Integer(_) => Err(Error::WrongType),
                 Payload::Bytes(_, len) if tail.len() + len > max => Err(Error::ValueTooLong),
                 Payload::Bytes(..) => Ok(()),

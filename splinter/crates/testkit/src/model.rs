@@ -55,6 +55,8 @@ impl Seen {
 pub struct Entry {
     /// All that can be read of it.
     pub seen: Seen,
+    /// Whether the value is held as a number, which cannot be appended to.
+    pub is_number: bool,
     /// The scrub level whose promise the bytes of its slot keep.
     pub kept: Scrub,
     /// How many changes of the content there were since the key came: two epochs each.
@@ -73,13 +75,7 @@ impl Entry {
             atime: 0,
             vector: None,
         };
-        Self { seen, kept: Scrub::None, changes: 0 }
-    }
-
-    /// Whether the value is a number, which cannot be appended to.
-    #[must_use]
-    pub fn is_number(&self) -> bool {
-        self.seen.kind == Type::BigUint && self.seen.value.len() == 8
+        Self { seen, is_number: false, kept: Scrub::None, changes: 0 }
     }
 
     /// Returns what its bytes still keep after a change beside its buffers: nothing is wiped.
@@ -89,7 +85,7 @@ impl Entry {
 
     /// Replaces the value at a scrub level.
     fn replace(&mut self, value: Vec<u8>, is_number: bool, level: Scrub) {
-        self.seen.value = value;
+        (self.seen.value, self.is_number) = (value, is_number);
         self.changes += 1;
         // A number has a word of its own: the bytes of the buffers stay, except at the highest level.
         let kept = self.kept_beside();
@@ -283,7 +279,7 @@ impl Model {
 
     fn append(&mut self, key: &[u8], tail: &[u8]) -> Result<usize, Error> {
         let entry = self.get(key)?;
-        if entry.is_number() {
+        if entry.is_number {
             return Err(Error::WrongType);
         }
         let value = [&entry.seen.value, tail].concat();
@@ -351,10 +347,9 @@ impl Model {
     }
 
     fn set_type(&mut self, key: &[u8], kind: Type, parse: fn(&[u8]) -> Option<u64>) -> Result<(), Error> {
-        let entry = self.get(key)?;
-        let (seen, is_number) = (&entry.seen, entry.is_number());
+        let Entry { seen, is_number, .. } = self.get(key)?;
         let (becomes_number, mut value) = (kind == Type::BigUint, seen.value.clone());
-        let changes = is_number != becomes_number;
+        let changes = *is_number != becomes_number;
         if changes && becomes_number {
             value = parse(&value).ok_or(Error::WrongType)?.to_le_bytes().into();
         } else if changes {
