@@ -199,7 +199,8 @@ impl<'a> Claimant<'a> {
         if matches!(change.content, Content::Remove)
             || !claim.descriptor.is_present() && !change.is_of_content()
         {
-            // The key is missing from the commit on.
+            // The key is missing from the commit on. A writer that needs its slot then finds it, also if this one dies.
+            self.set_used(claim.number, false);
             arena.raise_epoch_floor(claim.state.released().epoch());
             return claim.descriptor.vacant();
         }
