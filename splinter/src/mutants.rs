@@ -44,7 +44,7 @@ mod made {
     /// Every mistake: its name, the numbers of the invariants that it breaks (`docs/protocol.md`), and what it does.
     /// One line each, which `ci/mutants` reads as well.
     #[rustfmt::skip]
-    const MISTAKES: [(&str, &str, &str); 60] = [
+    const MISTAKES: [(&str, &str, &str); 65] = [
         ("read-unvalidated", "1", "a read returns its copy without a second look at the state"),
         ("validation-unfenced", "1", "a read's second look at the state is not ordered behind its copy"),
         ("claim-unfenced", "1", "writes under a claim are not ordered behind the claim"),
@@ -73,6 +73,11 @@ mod made {
         ("deadline-outdated", "21", "a writer takes a key for one without a deadline because it was one before the claim"),
         ("check-skipped", "19", "a writer that saw a key expired claims it unchecked although its deadline was moved"),
         ("tandem-outlived", "21", "a tandem is read although the deadline of an order passed meanwhile"),
+        ("missing-unchecked", "11", "a consistent read looks for a missing key once"),
+        ("home-unchecked", "11", "a consistent read does not see that a missing key came and went"),
+        ("removal-unclaimed", "11", "a missing key that a transaction removes can be set before the commit"),
+        ("deadline-early", "21", "a transaction does not look at deadlines again once it has all claims"),
+        ("recovery-floorless", "6", "the recovery of a removal does not raise the epoch floor"),
         ("number-uncommitted", "10", "a number that is set under a claim is current before the rest of the change"),
         ("number-unwiped", "10", "a read that began before a number and its vector were replaced takes the new number with the old vector"),
         ("floor-unraised", "6 19", "a key that was removed may come back with an epoch that it had before"),

@@ -125,9 +125,10 @@ fn sets_clear_the_deadline_and_other_changes_keep_it() {
         }),
         ("unchanged", |w| w.set_with("k", b"1", Expect::Any, Lifetime::Unchanged).map(drop)),
     ];
-    let clearing: [Named; 6] = [
+    let clearing: [Named; 7] = [
         ("set", |w| w.set("k", b"1")),
         ("set if", |w| w.set_if("k", b"1", Expect::Present).map(drop)),
+        ("swap", |w| w.swap("k", b"1").map(drop)),
         ("number", |w| w.set_u64("k", 1)),
         ("tandem", |w| w.set_tandem("k", &[b"1"])),
         ("endless", |w| w.set_with("k", b"1", Expect::Any, Lifetime::Endless).map(drop)),

@@ -1,7 +1,7 @@
 //! The scrub levels, byte for byte: what is zero after a write and after a removal, in both buffers,
 //! seen beside the mapping. Invariant 12, all of it.
 
-use splinter::{Error, IntegerOp, Scrub, Store, Type, Writer};
+use splinter::{Error, IntegerOp, Lifetime, Scrub, Store, Transaction, Type, Writer};
 use splinter_testkit::raw::Raw;
 use splinter_testkit::{config, geometry};
 
@@ -283,4 +283,25 @@ fn a_retired_copy_is_gone_before_the_call_returns() {
     writer.set("key", secret).unwrap();
     writer.unset("key").unwrap();
     assert!(!raw.contains(secret) && store.is_empty());
+}
+
+#[test]
+fn nothing_that_was_about_a_key_is_left_of_it_at_level_full() {
+    const NAME: &str = "a key whose name would show";
+    const LABELS: u64 = 0x1122_3344_5566_7788;
+    const DEADLINE: u64 = 0x0123_4567_89ab_cdef;
+    for level in Scrub::ALL {
+        let (_store, mut writer, raw) = new(level);
+        let mut transaction = Transaction::new();
+        transaction.key(NAME).set(b"value").label(LABELS).lifetime(Lifetime::Until(DEADLINE));
+        writer.commit(&transaction).unwrap();
+        let shows = |bytes: &[u8]| raw.whole().windows(bytes.len()).any(|window| window == bytes);
+        let traces =
+            || [shows(NAME.as_bytes()), shows(&LABELS.to_le_bytes()), shows(&DEADLINE.to_le_bytes())];
+        assert_eq!(traces(), [true; 3]);
+        writer.unset(NAME).unwrap();
+        assert_eq!(traces(), [level != Scrub::Full; 3]);
+        writer.purge().unwrap();
+        assert_eq!(traces(), [false; 3]);
+    }
 }

@@ -28,11 +28,17 @@ pub(crate) struct Change<'d> {
 }
 
 impl Change<'_> {
-    /// Whether the change inserts the key if it is missing. A key that is expected to be missing is inserted and removed:
-    /// so it stays missing until the commit.
-    pub(crate) const fn inserts(&self) -> bool {
+    /// Whether the change inserts the key if it is missing. A key that is to be removed, or expected to be missing, is
+    /// inserted and removed: so it stays missing until the commit.
+    pub(crate) fn inserts(&self) -> bool {
+        mutant!(
+            "removal-unclaimed",
+            if self.is_removal_of_any() {
+                return false;
+            }
+        );
         match self.content {
-            Content::Bytes(_) | Content::Number(_) | Content::Integer(_, Some(_)) => {
+            Content::Bytes(_) | Content::Number(_) | Content::Integer(_, Some(_)) | Content::Remove => {
                 self.expect.allows_absent()
             }
             Content::Keep | Content::Integer(_, None) if !self.is_check() => false,
@@ -44,6 +50,11 @@ impl Change<'_> {
     pub(crate) const fn allows_missing(&self) -> bool {
         let is_removal = matches!(self.content, Content::Remove);
         (is_removal || self.is_check()) && self.expect.allows_absent()
+    }
+
+    /// Whether it removes the key, if that is there.
+    pub(crate) const fn is_removal_of_any(&self) -> bool {
+        matches!((self.content, self.expect), (Content::Remove, Expect::Any))
     }
 
     /// Whether it changes the value or the vector.

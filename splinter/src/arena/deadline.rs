@@ -12,24 +12,24 @@ pub(crate) struct Clock<'a> {
     pub(crate) since_boot: fn() -> u64,
     /// What store time is ahead of that, wrapping.
     pub(crate) distance: u64,
-    /// If the distance is only this process's own, which may not record it.
-    pub(crate) unrecorded: Option<Unrecorded<'a>>,
+    /// Where the distance is recorded, so that all processes have the same store time.
+    pub(crate) base: Option<Base<'a>>,
 }
 
-/// Where another process records this boot and a distance, which holds from then on.
+/// The boot and the distance that the header keeps.
 #[derive(Clone, Copy)]
-pub(crate) struct Unrecorded<'a> {
-    pub(crate) base: &'a Pair,
-    /// What it has until then.
-    pub(crate) before: (u64, u64),
+pub(crate) struct Base<'a> {
+    pub(crate) recorded: &'a Pair,
+    /// What was recorded when this process took its distance. Another distance that is recorded later holds from then on.
+    pub(crate) seen: (u64, u64),
 }
 
 impl Clock<'_> {
     /// Returns the store time, in nanoseconds.
     pub(crate) fn now(self) -> u64 {
-        let recorded = self.unrecorded.and_then(|Unrecorded { base, before }| {
-            let now = (base.first_acquire(), base.second());
-            (now != before).then_some(now.1)
+        let recorded = self.base.and_then(|Base { recorded, seen }| {
+            let now = (recorded.first_acquire(), recorded.second());
+            (now != seen).then_some(now.1)
         });
         (self.since_boot)().wrapping_add(recorded.unwrap_or(self.distance))
     }

@@ -58,6 +58,11 @@ impl Backing {
             .map_err(|e| StoreError::os("measure", self.location.to_string(), e))
     }
 
+    /// Tells whether the file is known to be lost when the machine is switched off.
+    pub(crate) fn is_volatile(&self) -> bool {
+        self.fd.get().is_some_and(sys::is_volatile)
+    }
+
     /// Returns the seals, if the file can have any.
     pub(crate) fn seals(&self) -> Option<Seals> {
         sys::seals(self.fd.get()?).ok().map(Seals)

@@ -38,6 +38,6 @@ pub use pollable::Notifier;
 pub(crate) use pollable::{IdleCall, Pollable, WakeWord};
 pub(crate) use presence::{Presence, Present};
 pub(crate) use process::{PerProcess, SetOnce, process};
-pub(crate) use sys::secret;
+pub(crate) use sys::{is_volatile, secret};
 pub(crate) use unlinked::{IfTaken, UnlinkedFile};
 pub(crate) use word_pages::WordPages;

@@ -82,6 +82,11 @@ pub(super) fn is_shared_memory(fd: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(i128::from(filesystem(fd)?.f_type) == i128::from(libc::TMPFS_MAGIC))
 }
 
+/// Tells whether a file is lost when the machine is switched off: shared memory, or a file on hugetlbfs.
+pub(crate) fn is_volatile(fd: BorrowedFd<'_>) -> bool {
+    is_shared_memory(fd).unwrap_or(false) || hugetlb_page_bytes(fd).is_ok_and(|bytes| bytes.is_some())
+}
+
 fn filesystem(fd: BorrowedFd<'_>) -> io::Result<libc::statfs> {
     let mut statfs = std::mem::MaybeUninit::<libc::statfs>::zeroed();
     // SAFETY: the pointer is to a whole `statfs` that lives through the call.

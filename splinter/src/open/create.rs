@@ -175,7 +175,7 @@ fn create_hidden(
         return Err(StoreError::os("reserve the memory of", location.to_string(), unknown));
     }
     let hash = layout.key_hash();
-    let arena = Inner::arena(&layout, &mapping, &hash);
+    let arena = Inner::arena(&layout, &mapping, &hash, kernel::is_volatile(new_file.fd()));
     layout.write(arena.header, scrub_flags(config.scrub));
     let huge = kernel::huge::apply(&mapping, new_file.fd(), config.huge_pages);
     let (backing, unlinked) = new_file.hidden()?;

@@ -224,7 +224,12 @@ impl Layout {
     /// # Safety
     /// The mapping outlives every use of what is returned, and is not shorter than this plan's arena. So does the hash.
     #[allow(unsafe_code, reason = "the one place where mapped bytes become records")]
-    pub(crate) unsafe fn arena(&self, mapping: &Mapping, hash: &Arc<KeyHash>) -> Arena<'static> {
+    pub(crate) unsafe fn arena(
+        &self,
+        mapping: &Mapping,
+        hash: &Arc<KeyHash>,
+        is_volatile: bool,
+    ) -> Arena<'static> {
         let base = mapping.base();
         assert!(mapping.len() as u64 >= self.arena_len, "the mapping holds the arena");
         // SAFETY: every offset below the arena's length stays within the mapping.
@@ -255,7 +260,7 @@ impl Layout {
         // SAFETY: the caller keeps it alive, and it does not move.
         let hash = unsafe { &*Arc::as_ptr(hash) };
         let shape = self.shape();
-        let clock = store_time::clock(header, mapping.is_writable());
+        let clock = store_time::clock(header, mapping.is_writable(), is_volatile);
         Arena {
             header,
             writer_table,

@@ -133,7 +133,7 @@ impl Store {
 
     pub(super) fn assemble(backing: Backing, mapping: Mapping, layout: Layout, note: Option<String>) -> Self {
         let hash = layout.key_hash();
-        let arena = Inner::arena(&layout, &mapping, &hash);
+        let arena = Inner::arena(&layout, &mapping, &hash, backing.is_volatile());
         let profile = profile::from_environment().map(str::to_owned);
         let notes = backing.note.iter().cloned().chain(note).chain(profile).collect();
         let presence = SetOnce::new();
@@ -328,9 +328,14 @@ impl Inner {
     }
 
     #[allow(unsafe_code, reason = "the arena borrows from the mapping it is stored beside")]
-    pub(super) fn arena(layout: &Layout, mapping: &Mapping, hash: &Arc<KeyHash>) -> Arena<'static> {
+    pub(super) fn arena(
+        layout: &Layout,
+        mapping: &Mapping,
+        hash: &Arc<KeyHash>,
+        is_volatile: bool,
+    ) -> Arena<'static> {
         // SAFETY: the caller either drops the arena at once or stores it beside the mapping and the hash, whose
         // addresses do not change; the plan was checked against the mapping's length.
-        unsafe { layout.arena(mapping, hash) }
+        unsafe { layout.arena(mapping, hash, is_volatile) }
     }
 }

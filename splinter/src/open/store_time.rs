@@ -1,18 +1,22 @@
 //! Store time: the clock of this boot, and how far the store's time is ahead of it.
 
-use crate::arena::deadline::{Clock, Unrecorded};
+use crate::arena::deadline::{Base, Clock};
 use crate::arena::records::Header;
 use crate::kernel;
 use crate::sync::{Acquire, Pair, Word};
 
 /// How often a process tries again to be the first of this boot.
 const ATTEMPTS: usize = 64;
+/// What stands for the boot id where all processes are of one boot.
+const THIS_BOOT: u64 = 1;
 
 /// Returns the clock of a store. The first process of a boot makes store time go on from the latest that was noted.
 ///
-/// A process that may only read cannot record that: it has a time of its own until another process does.
-pub(super) fn clock(header: &Header, is_writable: bool) -> Clock<'_> {
-    clock_of(&header.time_base, &header.time_seen, is_writable, kernel::boot(), kernel::since_boot)
+/// A process that may only read cannot record that: it has a time of its own until another process does. Memory that
+/// `is_lost_at_power_off` was first used in this boot, whatever boot id a container shows.
+pub(super) fn clock(header: &Header, is_writable: bool, is_lost_at_power_off: bool) -> Clock<'_> {
+    let boot = if is_lost_at_power_off { THIS_BOOT } else { kernel::boot() };
+    clock_of(&header.time_base, &header.time_seen, is_writable, boot, kernel::since_boot)
 }
 
 fn clock_of<'a>(
@@ -22,7 +26,7 @@ fn clock_of<'a>(
     boot: u64,
     since_boot: fn() -> u64,
 ) -> Clock<'a> {
-    let clock = |distance, unrecorded| Clock { since_boot, distance, unrecorded };
+    let clock = |distance, seen| Clock { since_boot, distance, base: Some(Base { recorded: base, seen }) };
     for _ in 0..ATTEMPTS {
         let (recorded, distance) = (base.first_acquire(), base.second());
         // In this order: no later time was noted in this boot.
@@ -35,17 +39,18 @@ fn clock_of<'a>(
             recorded == boot
         };
         if is_this && base.first_acquire() == recorded {
-            return clock(distance, None);
+            return clock(distance, (recorded, distance));
         }
         let renewed = seen.wrapping_sub(now);
         if !is_writable {
-            return clock(renewed, Some(Unrecorded { base, before: (recorded, distance) }));
+            return clock(renewed, (recorded, distance));
         }
         if base.exchange((recorded, distance), (boot, renewed), recorded) {
-            return clock(renewed, None);
+            return clock(renewed, (boot, renewed));
         }
     }
-    clock(base.second(), None)
+    // All follow the record.
+    clock(0, (0, 0))
 }
 
 #[cfg(test)]
@@ -67,6 +72,18 @@ mod tests {
         assert_eq!(reopen((7, 100), 1_000, 8, || 50), (1_000, (8, renewed)));
         // Also where the new boot has lasted longer than the old one.
         assert_eq!(reopen((7, 100), 1_000, 8, || 9_000).0, 1_000);
+    }
+
+    #[test]
+    fn processes_that_see_different_boot_ids_have_the_same_time() {
+        // As in a container that shows one of its own.
+        let (base, seen) = (Pair::default(), Word::new(1_000));
+        let host = clock_of(&base, &seen, true, 7, || 50);
+        let guest = clock_of(&base, &seen, true, 8, || 90);
+        let reader = clock_of(&base, &seen, false, 8, || 90);
+        assert_eq!([host.now(), guest.now(), reader.now()], [960, 1_000, 1_000]);
+        let again = clock_of(&base, &seen, true, 7, || 200);
+        assert_eq!([host.now(), guest.now(), reader.now(), again.now()], [850, 890, 890, 1_000]);
     }
 
     #[test]

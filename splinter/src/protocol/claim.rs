@@ -276,7 +276,7 @@ impl<'a> Claimant<'a> {
         for _ in 0..Self::ROUNDS {
             match self.find_free() {
                 // A removal within a tandem cannot be signalled on its own: the tandem does it before it starts over.
-                Err(_) if self.notified.is_none() && self.remove_any_expired() => {}
+                Err(_) if self.notified.is_none() && self.remove_some_expired(1) => {}
                 result => return result,
             }
         }
@@ -447,6 +447,11 @@ impl<'a> Claimant<'a> {
         mutant!("recovery-idle", return self.release(claim));
         claim.groups = arena.groups_before(number, slot, seen, descriptor);
         let descriptor = self.settle_labels(&claim, descriptor);
+        if !descriptor.is_present() {
+            let epoch = claim.state.released().epoch();
+            mutant!("recovery-floorless", let epoch = 0);
+            arena.raise_epoch_floor(epoch);
+        }
         slot.descriptor.store(descriptor.0, Release);
         // The dead writer may have published without signalling; or changed labels without updating the notify flags.
         arena.update_notify_flags(number, slot, true);

@@ -97,11 +97,11 @@ impl<'a> Claimant<'a> {
         }
     }
 
-    /// Removes some key whose deadline has passed, if there is one.
-    pub(super) fn remove_any_expired(&mut self) -> bool {
+    /// Removes up to `count` keys whose deadline has passed. Returns whether there was one.
+    pub(super) fn remove_some_expired(&mut self, count: usize) -> bool {
         let arena = self.arena;
-        let mut expiring = arena.marked(|word| word.expiring.load(Relaxed));
-        expiring.any(|number| self.remove_expired(number))
+        let expiring = arena.marked(|word| word.expiring.load(Relaxed));
+        expiring.filter(|number| self.remove_expired(*number)).take(count).count() > 0
     }
 
     /// Looks at up to `budget` keys that may have deadlines, from where the last sweep stopped. Removes those whose

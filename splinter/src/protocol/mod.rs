@@ -11,6 +11,7 @@
 //! CI counts.
 
 mod claim;
+mod consistent;
 mod expiry;
 mod index;
 mod integer;
@@ -31,7 +32,7 @@ use crate::sync::{Acquire, Relaxed, Release, Word, spin_loop};
 use crate::tuning;
 use std::sync::Arc;
 
-pub(crate) use self::read::OptimisticRead;
+pub(crate) use self::{consistent::Part, read::OptimisticRead};
 
 /// What became of a claim that stood in the way.
 enum ClaimStatus {

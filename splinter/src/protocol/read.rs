@@ -44,22 +44,11 @@ impl<'a> OptimisticRead<'a> {
     pub(crate) fn stable_epoch(&self) -> u64 {
         self.state.content_epoch()
     }
-
-    /// Whether the slot has not changed at all since the read began.
-    fn is_unchanged(&self, arena: &Arena<'a>) -> bool {
-        mutant!("tandem-unchecked", return self.validate());
-        fence(Acquire);
-        let now = arena.open(self.number, self.slot);
-        let is_same = now.state == self.state && now.descriptor == self.descriptor;
-        mutant!("tandem-outlived", return is_same);
-        // A deadline may have passed since the read began.
-        is_same && !arena.is_expired(self.number, self.descriptor)
-    }
 }
 
 impl<'a> Arena<'a> {
     /// How often a read starts over when writers change its slot.
-    const READ_ROUNDS: usize = if cfg!(loom) { 2 } else { 128 };
+    pub(super) const READ_ROUNDS: usize = if cfg!(loom) { 2 } else { 128 };
 
     /// Begins a read of slot `number` if the slot holds `key`.
     ///
@@ -270,32 +259,5 @@ impl<'a> Arena<'a> {
     #[inline(never)]
     pub(crate) fn locate(&self, key: &KeyRef<'_>) -> Option<u32> {
         self.probe(key, |number, _, _| self.begin_read(number, key).map(|read| read.number))
-    }
-
-    /// Reads all `keys` as they were at one moment. Nothing changed between the beginning of the last read and the
-    /// first validation, not even by a tandem's commit.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] when any is missing; [`Error::Again`] when they kept changing.
-    pub(crate) fn read_tandem(
-        &self,
-        keys: &[KeyRef<'_>],
-        mut body: impl FnMut(usize, &OptimisticRead<'a>) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        let mut reads = Vec::with_capacity(keys.len());
-        for _ in 0..Self::READ_ROUNDS {
-            reads.clear();
-            for key in keys {
-                let number = self.locate(key).ok_or(Error::NotFound)?;
-                reads.extend(self.begin_read(number, key));
-            }
-            let complete = reads.len() == keys.len();
-            let copied = reads.iter().enumerate().try_for_each(|(order, w)| body(order, w));
-            if complete && reads.iter().all(|read| read.is_unchanged(self)) {
-                return copied;
-            }
-            spin_loop();
-        }
-        Err(Error::Again)
     }
 }

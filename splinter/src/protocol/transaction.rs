@@ -58,7 +58,8 @@ impl<'a> Claimant<'a> {
         }
         for _ in 0..Self::ROUNDS {
             match self.commit_once(keys, changes) {
-                Err(Refusal { error: Error::Full | Error::Again, .. }) if self.remove_any_expired() => {}
+                Err(Refusal { error: Error::Full | Error::Again, .. })
+                    if self.remove_some_expired(keys.len()) => {}
                 result => return result,
             }
         }
@@ -119,13 +120,13 @@ impl<'a> Claimant<'a> {
         result
     }
 
-    /// Claims the slots of `keys` in the order of their numbers, so that overlapping transactions meet at the first slot
-    /// they share. Passes over keys that are missing throughout, if their changes allow that. On any failure releases all
-    /// claims.
+    /// Claims the slots of `keys` in one order for all transactions, so that those that overlap meet at the first key they
+    /// share. Inserts missing keys, also those that are to be removed, so that nobody else does before the commit. On any
+    /// failure releases all claims.
     fn claim_all(&mut self, keys: &[KeyRef<'_>], changes: &[Change<'_>]) -> Result<Vec<Part<'a>>, Refusal> {
         let arena = self.arena;
-        let slots = keys.iter().map(|key| arena.find_fast(key).unwrap_or(u32::MAX));
-        let mut order: Vec<(u32, usize)> = slots.zip(0..).collect();
+        let slots = keys.iter().map(|key| (arena.find_fast(key).unwrap_or(u32::MAX), key.hash));
+        let mut order: Vec<((u32, u64), usize)> = slots.zip(0..).collect();
         order.sort_unstable();
         let (mut parts, mut missing) = (Vec::with_capacity(keys.len()), vec![]);
         let mut failure = None;
@@ -133,23 +134,32 @@ impl<'a> Claimant<'a> {
             match self.claim_part(&keys[place], &changes[place]) {
                 Ok((claim, number)) => parts.push(Part { place, claim, number }),
                 Err(Error::NotFound) if changes[place].allows_missing() => missing.push(place),
+                // A removal needs no room. Without a free slot nobody inserts the key either.
+                Err(Error::Full) if changes[place].is_removal_of_any() => missing.push(place),
                 Err(error) => {
                     failure = Some(Refusal { place, error });
                     break;
                 }
             }
         }
-        // A key that has come since came with a transaction, and the others were claimed too late for that.
-        if failure.is_none()
-            && let Some(place) = missing.into_iter().find(|place| arena.locate(&keys[*place]).is_some())
-        {
-            failure = Some(Refusal { place, error: Error::Again });
-        }
+        let moved = || self.find_moved(keys, &parts, &missing);
+        let failure = failure.or_else(|| moved().map(|place| Refusal { place, error: Error::Again }));
         let Some(refusal) = failure else { return Ok(parts) };
         for Part { place, claim, .. } in parts {
             self.release_unused(claim, &keys[place]);
         }
         Err(refusal)
+    }
+
+    /// Returns the place of a key that has come or gone while other keys were claimed.
+    fn find_moved(&self, keys: &[KeyRef<'_>], parts: &[Part<'a>], missing: &[usize]) -> Option<usize> {
+        let arena = self.arena;
+        // It came with another transaction, and these claims were too late to come before that.
+        let come = missing.iter().copied().find(|place| arena.locate(&keys[*place]).is_some());
+        mutant!("deadline-early", return come);
+        let mut expired =
+            parts.iter().filter(|part| arena.is_expired(part.claim.number, part.claim.descriptor));
+        come.or_else(|| expired.next().map(|part| part.place))
     }
 
     /// Ends a claim that comes to nothing. A slot that was claimed for a new key becomes free again.

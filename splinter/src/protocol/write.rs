@@ -156,6 +156,7 @@ impl<'a> Claimant<'a> {
         key: &KeyRef<'_>,
         [old, new]: [&mut Vec<u8>; 2],
         change: impl FnOnce(Option<&[u8]>, &mut Vec<u8>) -> Result<R, E>,
+        lifetime: Lifetime,
         is_owner: impl Fn() -> bool,
     ) -> Result<(R, Version), E> {
         let claim = self.claim_or_insert(key, Expect::Any).inspect_err(|_| self.compact_for(key))?;
@@ -190,6 +191,7 @@ impl<'a> Claimant<'a> {
             }
         };
         let descriptor = self.write_value::<false>(&claim, new);
+        let descriptor = self.with_lifetime(&claim, descriptor, lifetime);
         let version = self.publish(claim, descriptor);
         self.compact_for(key);
         Ok((made, version))

@@ -13,7 +13,6 @@ use crate::arena::Arena;
 use crate::arena::copy::copy_vector_out;
 use crate::arena::integer::integer_in_slot;
 use crate::arena::key::{Key, KeyRef, Resolved};
-use crate::arena::orders;
 use crate::error::Error;
 use crate::open::Store;
 use crate::protocol::OptimisticRead;
@@ -154,7 +153,8 @@ impl Store {
     }
 
     /// Returns the epoch of `key`: even, and higher by two after every change of its value, vector or type. Labels, times,
-    /// flags and subscriptions leave it alone. So what was made from a value still holds while the epoch is the same.
+    /// flags and subscriptions leave it alone. So what was made from a value still holds while the epoch is the same. But a
+    /// writer that is stopped as it publishes shows the new value with the epoch of the old one until it goes on.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Again`].
@@ -295,31 +295,6 @@ impl Store {
                 }
             }
             None
-        })
-    }
-
-    /// Copies all orders of the tandem `base` as they were at one moment: order 0, which is `base`
-    /// itself, to `values[0]`, order `n`, which is `base.n`, to `values[n]`.
-    ///
-    /// ```
-    /// # let store = splinter::Store::anonymous(&splinter::Config::default())?;
-    /// store.writer()?.set_tandem("sensor", &[b"position", b"velocity"])?;
-    /// let mut values = vec![Vec::new(); 2];
-    /// store.tandem("sensor", &mut values)?;
-    /// assert_eq!(values, [&b"position"[..], b"velocity"]);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] when an order is missing; [`Error::BadOrders`]; [`Error::Again`].
-    pub fn tandem(&self, base: impl AsRef<[u8]>, values: &mut [Vec<u8>]) -> Result<(), Error> {
-        let names = orders::names(base.as_ref(), values.len())?;
-        let keys = orders::keys(self.arena(), &names)?;
-        let arena = self.arena();
-        arena.read_tandem(&keys, |order, read| {
-            let payload = read.payload(arena);
-            values[order].resize(payload.len(), 0);
-            payload.copy_to(&mut values[order]).map(drop)
         })
     }
 

@@ -1,6 +1,7 @@
 //! Reading keys: copies of values, views without a copy, many keys at once.
 
 mod batch;
+mod consistent;
 mod entry;
 mod get;
 mod handle;

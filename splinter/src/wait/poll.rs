@@ -51,9 +51,6 @@ impl Store {
     /// Waits until the epoch of `key` differs from `epoch`, which came with a value read earlier. It misses no change
     /// between that read and this call. Returns the new epoch, from which to wait for the next change.
     ///
-    /// An epoch belongs to the slot that holds the key. If the key was removed and set again, it may be in another
-    /// slot. In the rare case that this slot has the same epoch, the call waits for one more change.
-    ///
     /// # Errors
     /// As [`Self::poll`].
     pub fn poll_after(&self, key: impl AsKey, epoch: u64, deadline: Option<Instant>) -> Result<u64, Error> {

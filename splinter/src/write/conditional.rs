@@ -7,7 +7,7 @@
 
 use super::Writer;
 use crate::arena::integer::{IntegerOp, integer_from_text};
-use crate::arena::version::{Expect, Version};
+use crate::arena::version::{Expect, Lifetime, Version};
 use crate::error::Error;
 use crate::read::{AsKey, Plain};
 use crate::settings::Type;
@@ -129,17 +129,27 @@ impl Writer {
         key: impl AsKey,
         change: impl FnOnce(Option<&[u8]>, &mut Vec<u8>) -> Result<R, E>,
     ) -> Result<R, E> {
+        self.update_with(key, Lifetime::Unchanged, change)
+    }
+
+    fn update_with<R, E: From<Error>>(
+        &mut self,
+        key: impl AsKey,
+        lifetime: Lifetime,
+        change: impl FnOnce(Option<&[u8]>, &mut Vec<u8>) -> Result<R, E>,
+    ) -> Result<R, E> {
         let key = key.plain().key_ref(&self.claimant.arena)?;
         let [mut old, mut new] = std::mem::take(&mut self.values);
         let made = self.claimant().map(drop).map_err(E::from).and_then(|()| {
             let Self { claimant, registration, .. } = self;
-            claimant.update(&key, [&mut old, &mut new], change, || !registration.is_inherited())
+            claimant.update(&key, [&mut old, &mut new], change, lifetime, || !registration.is_inherited())
         });
         self.values = [old, new];
         made.map(|(made, _)| made)
     }
 
-    /// Sets `key` to `value`. Returns the value that it had, or `None` if it was missing.
+    /// Sets `key` to `value`, as [`Self::set`] does, so without a deadline. Returns the value that it had, or `None` if it
+    /// was missing.
     ///
     /// # Errors
     /// Those of [`Self::set`].
@@ -147,7 +157,7 @@ impl Writer {
     pub fn swap(&mut self, key: impl AsKey, value: &[u8]) -> Result<Option<Vec<u8>>, Error> {
         // Before the claim, as a set does.
         self.claimant.check_len(value.len())?;
-        self.update(key, |old, new| {
+        self.update_with(key, Lifetime::Endless, |old, new| {
             new.extend_from_slice(value);
             Ok(old.map(<[u8]>::to_vec))
         })

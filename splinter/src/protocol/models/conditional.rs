@@ -75,7 +75,7 @@ fn no_update_of_two_is_lost() {
             *new = value(old.unwrap()[0] + 1);
             Ok::<(), Error>(())
         };
-        writer.update(&letter(0), [&mut old, &mut new], next, || true).map(drop)
+        writer.update(&letter(0), [&mut old, &mut new], next, Lifetime::Unchanged, || true).map(drop)
     });
     for (results, held) in &seen {
         let done = results.iter().filter(|result| result.is_ok()).count() as u8;

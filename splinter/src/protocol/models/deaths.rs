@@ -257,3 +257,26 @@ fn a_writer_that_dies_beside_a_reader_shows_it_the_old_value_or_the_new() {
         });
     }
 }
+
+#[test]
+fn no_epoch_comes_again_of_a_key_whose_remover_died() {
+    let seen = explore_deaths(|stores| {
+        let tiny = Size { slots: 2, max_writers: 4, ..Size::default() }.build(&[letter(0)]);
+        let lived = tiny.die(0, stores, |writer| writer.unset_only(&letter(0))).is_some();
+        let mut writer = tiny.claimant(0);
+        let was_removed = tiny.held(&letter(0)).is_none();
+        if !was_removed {
+            writer.unset_only(&letter(0)).unwrap();
+        }
+        // What a poll would return.
+        let last = State(tiny.slots[0].state_integer.first_acquire()).content_epoch();
+        // Another key gets that slot, and the key the other.
+        writer.put(&letter(1), &value(2)).unwrap();
+        writer.put(&letter(0), &value(2)).unwrap();
+        let version = tiny.arena().read(&letter(0), |read| Ok((read.number, read.stable_epoch()))).unwrap();
+        assert_eq!(version.0, 1);
+        assert!(version.1 > last, "{stores}: {} after {last}", version.1);
+        (lived, was_removed)
+    });
+    assert_eq!(seen, HashSet::from([false, true]));
+}

@@ -2,7 +2,7 @@
 //! or the other way round, as threads that were stopped between their looks at the clock.
 
 use super::*;
-use crate::arena::version::Lifetime;
+use crate::arena::change::{Change, Content};
 use std::sync::atomic::Ordering::SeqCst;
 
 /// Times before and after the deadline of the model's key.
@@ -231,12 +231,44 @@ fn a_tandem_whose_deadline_passes_while_it_is_read_is_missing() {
         let set = tiny.claimant(2).set_with(&letter(0), &value(1), Expect::Any, Lifetime::Until(DEADLINE));
         assert!(set.is_ok());
         let mut arena = tiny.arena();
-        arena.clock = Clock { since_boot: || NOW.get(), distance: 0, unrecorded: None };
+        arena.clock = Clock { since_boot: || NOW.get(), distance: 0, base: None };
         NOW.set(BEFORE);
-        arena.read_tandem(&[letter(0), letter(1)], |_, _| {
+        arena.read_consistent(&mut [letter(0), letter(1)].map(Part::of), |_, read| {
             NOW.set(AFTER);
-            Ok(())
+            read.map(drop).ok_or(Error::NotFound)
         })
     });
     assert_eq!(seen, HashSet::from([Err(Error::NotFound)]));
+}
+
+#[test]
+fn a_transaction_commits_on_no_key_whose_deadline_passed_while_it_claimed_others() {
+    thread_local! {
+        static NOW: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+    }
+    let seen: HashSet<_> = (1..24)
+        .map(|deadline| {
+            let seen = explore(move || {
+                let tiny = Size { slots: 2, max_writers: 4, ..Size::default() }.build(&[]);
+                for (index, deadline) in [(0, deadline), (1, 1_000)] {
+                    let lifetime = Lifetime::Until(deadline);
+                    tiny.claimant(2).set_with(&letter(index), &value(1), Expect::Any, lifetime).unwrap();
+                }
+                let mut arena = tiny.arena();
+                // Each look at the clock finds it one further.
+                let since_boot = || NOW.replace(NOW.get() + 1);
+                arena.clock = Clock { since_boot, distance: 0, base: None };
+                NOW.set(0);
+                let mut writer = Claimant::new(arena, 1, Arc::clone(&tiny.kernel) as _);
+                let check = Change { expect: Expect::Present, ..Change::default() };
+                let set = Change { content: Content::Bytes(&[2; 16]), ..check };
+                let result = writer.commit(&[letter(0), letter(1)], &[check, set]);
+                // The last look but one was at the first key.
+                assert!(result.is_err() || NOW.get() < deadline + 2, "{} of {deadline}", NOW.get());
+                result.map(drop).map_err(|refusal| (refusal.place, refusal.error))
+            });
+            seen.into_iter().next().unwrap()
+        })
+        .collect();
+    assert_eq!(seen, HashSet::from([Ok(()), Err((0, Error::NotFound))]));
 }

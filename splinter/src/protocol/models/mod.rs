@@ -7,6 +7,7 @@
 //! death run once for every store of the interrupted operation.
 
 mod conditional;
+mod consistent;
 mod deaths;
 mod expiry;
 mod extents;
@@ -24,14 +25,14 @@ mod transactions;
 mod unchanged;
 mod writes;
 
-use super::{Claimant, Os};
+use super::{Claimant, Os, Part};
 use crate::arena::deadline::Clock;
 use crate::arena::key::{Key, KeyHash, KeyRef};
 use crate::arena::records::{
     BitmapWord, Bucket, Deadlines, FLAG_FULL, FLAG_HYBRID, GROUPS, Header, Metadata, Slot, WriterEntry,
 };
 use crate::arena::state::{Control, Descriptor, Entry, State};
-use crate::arena::version::Expect;
+use crate::arena::version::{Expect, Lifetime};
 use crate::arena::{Arena, Scrub, Shape};
 use crate::error::Error;
 use crate::sync::{Acquire, Relaxed, Release, Word, crash};
@@ -251,7 +252,7 @@ impl Tiny {
             clock: Clock {
                 since_boot: || 0,
                 distance: self.time.load(std::sync::atomic::Ordering::SeqCst),
-                unrecorded: None,
+                base: None,
             },
         }
     }

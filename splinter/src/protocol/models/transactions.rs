@@ -22,9 +22,9 @@ fn generation_one() -> Arc<Tiny> {
 pub(super) fn read(tiny: &Tiny) -> Result<[u8; 2], Error> {
     let arena = tiny.arena();
     let mut bytes = [0; 2];
-    arena.read_tandem(&[letter(0), letter(1)], |order, read| {
+    arena.read_consistent(&mut [letter(0), letter(1)].map(Part::of), |order, read| {
         let mut out = [0; 8];
-        let len = read.payload(&arena).copy_to(&mut out)?;
+        let len = read.ok_or(Error::NotFound)?.payload(&arena).copy_to(&mut out)?;
         bytes[order] = if out == [out[0]; 8] { out[0] } else { 0 };
         assert!(len == 8 || bytes[order] == 0);
         Ok(())

@@ -160,9 +160,11 @@ impl OldStore {
     /// Reads the entry of a slot whose state is `state`. If the state changes meanwhile, the result may be anything.
     fn entry_at(&self, slot: u64, state: u64) -> Result<Option<Entry>, Failure> {
         let Layout { geometry, .. } = self.layout;
+        // Before the record: of a claim that is committed, the prepared word was written before.
+        let descriptor_at = if self.is_committed(slot, state)? { 96 } else { 16 };
         let mut record = [0; SLOT as usize];
         self.read(&mut record, self.layout.slots_at + slot * SLOT)?;
-        let descriptor = word(&record, if self.is_committed(slot, state)? { 96 } else { 16 });
+        let descriptor = word(&record, descriptor_at);
         if descriptor & PRESENT == 0 {
             return Ok(None);
         }

@@ -1,0 +1,102 @@
+//! Consistent reads beside writers whose keys come and go by turns: at every moment one of two keys is there.
+
+use super::*;
+use crate::arena::change::{Change, Content};
+
+const TWO: Size = Size { slots: 2, words: 2, max_writers: 3, buckets: 1, dim: 0, scrub: Scrub::None };
+
+const REMOVAL: Change<'static> =
+    Change { expect: Expect::Any, content: Content::Remove, vector: None, labels: [0; 2], lifetime: None };
+
+/// Tells which of `keys` were there at one moment.
+fn presence<'a, const N: usize>(arena: &Arena<'a>, keys: [KeyRef<'_>; N]) -> Result<[bool; N], Error> {
+    let mut present = [false; N];
+    arena.read_consistent(&mut keys.map(Part::of), |place, read| {
+        present[place] = read.is_some();
+        Ok(())
+    })?;
+    Ok(present)
+}
+
+/// Explores what a reader of "b" and "a" sees, of which only "a" is there at first, while a writer does `work`.
+fn beside(
+    work: impl Fn(&mut Claimant<'_>) + Copy + Send + Sync + 'static,
+) -> HashSet<Result<[bool; 2], Error>> {
+    explore(move || {
+        let tiny = TWO.build(&[letter(0)]);
+        let writer = tiny.writer(0, move |writer| work(writer));
+        let reader = tiny.spawn(|tiny| presence(&tiny.arena(), [letter(1), letter(0)]));
+        writer.join().unwrap();
+        let read = reader.join().unwrap();
+        tiny.check_at_rest();
+        read
+    })
+}
+
+#[test]
+fn of_two_keys_that_a_transaction_swaps_exactly_one_is_there() {
+    let seen = beside(|writer| {
+        let insertion = Change { content: Content::Bytes(&[2; 16]), ..Change::default() };
+        writer.commit(&[letter(0), letter(1)], &[REMOVAL, insertion]).unwrap();
+    });
+    let allowed = HashSet::from([Ok([false, true]), Ok([true, false]), Err(Error::Again)]);
+    assert!(seen.is_subset(&allowed) && seen.len() > 1, "{seen:?}");
+}
+
+#[test]
+fn of_two_keys_of_which_one_goes_once_the_other_has_come_one_is_there() {
+    let seen = beside(|writer| {
+        writer.put(&letter(1), &value(2)).unwrap();
+        writer.unset_only(&letter(0)).unwrap();
+    });
+    assert!(!seen.contains(&Ok([false, false])), "{seen:?}");
+    assert!(
+        seen.is_superset(&HashSet::from([Ok([false, true]), Ok([true, true]), Ok([true, false])])),
+        "{seen:?}"
+    );
+}
+
+#[test]
+fn a_key_that_came_and_went_between_two_looks_is_no_longer_as_it_was() {
+    // One thread: to see two such keys missing at once takes a writer that changes both twice between four looks.
+    let seen = explore(|| {
+        let tiny = TWO.build(&[]);
+        let (arena, mut writer) = (tiny.arena(), tiny.claimant(0));
+        let part = arena.look_at(letter(0));
+        let before = arena.is_unchanged(&part);
+        writer.put(&letter(0), &value(2)).unwrap();
+        writer.unset_only(&letter(0)).unwrap();
+        (before, arena.is_unchanged(&part))
+    });
+    assert_eq!(seen, HashSet::from([(true, false)]));
+}
+
+#[test]
+fn a_key_that_a_transaction_removes_is_missing_from_its_commit_on_whoever_sets_it_before() {
+    let seen = explore(|| {
+        let tiny = TWO.build(&[letter(0)]);
+        let remover = tiny.writer(0, |writer| {
+            let changes = [Change { content: Content::Bytes(&[2; 16]), ..Change::default() }, REMOVAL];
+            writer.commit(&[letter(0), letter(1)], &changes).is_ok()
+        });
+        let setter = tiny.writer(1, |writer| {
+            let set = writer.put(&letter(1), &value(3)).is_ok();
+            (set, first_byte(&writer.arena))
+        });
+        let (removed, (set, first)) = (remover.join().unwrap(), setter.join().unwrap());
+        tiny.check_at_rest();
+        let held = [0, 1].map(|index| tiny.held(&letter(index)));
+        assert_eq!(held[0], Some(if removed { 2 } else { 1 }));
+        (removed, set, first, held[1])
+    });
+    // Set before the commit, and there after it.
+    assert_eq!(seen.iter().find(|seen| matches!(seen, (true, true, 1, Some(3)))), None, "{seen:?}");
+    assert!(seen.contains(&(true, true, 2, Some(3))) && seen.contains(&(true, false, 1, None)), "{seen:?}");
+}
+
+/// Reads the first byte of "a".
+fn first_byte(arena: &Arena<'_>) -> u8 {
+    let mut out = [0; 64];
+    arena.read(&letter(0), |read| read.payload(arena).copy_to(&mut out)).unwrap();
+    out[0]
+}
