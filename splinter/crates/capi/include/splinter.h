@@ -41,9 +41,9 @@
  * take turns. If all writers belong to other processes, writing fails with ENOSPC.
  *
  * These functions signal the groups of a key: splinter_set, splinter_append, splinter_client_set_tandem,
- * splinter_bump_slot, splinter_retrain_slot, and those that pulse. Removing a key and changing integers, types, vectors,
- * labels, times and flags signal no group. So a program that waits for a group can mark a key as done without waking
- * itself. Polling a key and the event bus report every change.
+ * splinter_bump_slot, splinter_retrain_slot, splinter_commit, and those that pulse. Otherwise, removing a key and changing
+ * integers, types, vectors, labels, times and flags signal no group. So a program that waits for a group can mark a key as
+ * done without waking itself. Polling a key and the event bus report every change.
  *
  * SPLINTER_PERSISTENT  names are paths with either library, as in libsplinter_p
  * SPLINTER_EMBEDDINGS  declares the functions for vectors, and adds vectors to slot snapshots
@@ -78,6 +78,9 @@ extern "C" {
 
 /* The words of the mask that splinter_event_bus_get_dirty fills. Slots may share a bit. */
 #define SPLINTER_EVENT_BUS_MASK_WORDS 16
+
+/* The most keys of a transaction. */
+#define SPLINTER_MAX_TRANSACTION_KEYS 255
 
 /* Nanoseconds in a millisecond. */
 #define NS_PER_MS 1000000ULL
@@ -205,6 +208,9 @@ typedef struct splinter_header splinter_bus_header_t;
 /* An open store. */
 typedef struct splinter_store splinter_store_t;
 
+/* What a program wants done with several keys. */
+typedef struct splinter_transaction splinter_transaction_t;
+
 #ifdef __cplusplus
 #define SPLINTER_ALIGNED(bytes) alignas(bytes)
 #else
@@ -315,6 +321,19 @@ struct splinter_shard_bid_snapshot {
     uint64_t claimed_at;
 };
 typedef struct splinter_shard_bid_snapshot splinter_shard_bid_snapshot_t;
+
+/* What became of a key in a transaction. */
+struct splinter_outcome {
+    /* Its epoch after the change; 0 if its value and vector are as they were. */
+    uint64_t epoch;
+    /* The number that splinter_transaction_set_integer or an integer operation made. */
+    uint64_t number;
+    /* The number of its slot, as splinter_event_bus_get_dirty counts; 0 if the epoch is 0. */
+    uint32_t slot;
+    /* 1 if there is a number, otherwise 0. */
+    uint32_t has_number;
+};
+typedef struct splinter_outcome splinter_outcome_t;
 
 /* These macros, which the program defines, select the functions that it calls. */
 #ifdef SPLINTER_PERSISTENT
@@ -587,6 +606,9 @@ int splinter_store_set_embedding_if(splinter_store_t *store, const char *key, co
 int splinter_get_embedding(const char *key, float *vector);
 int splinter_store_get_embedding(splinter_store_t *store, const char *key, float *vector);
 
+/* Makes a transaction set the vector of a key: of the value that it sets, if it does. */
+int splinter_transaction_set_embedding(splinter_transaction_t *transaction, const char *key, const float *vector);
+
 /* The function that splinter_get_slot_snapshot stands for in a program compiled with SPLINTER_EMBEDDINGS. */
 int splinter_get_slot_snapshot_embedding(const char *key, splinter_slot_snapshot_t *snapshot);
 int splinter_store_get_slot_snapshot_embedding(splinter_store_t *store, const char *key, splinter_slot_snapshot_t *snapshot);
@@ -645,6 +667,62 @@ int splinter_flag_test(const struct splinter_header *header, uint32_t mask);
 
 /* Returns all flags of the store. */
 uint32_t splinter_flag_snapshot(const struct splinter_header *header);
+
+/* Transactions: changes of several keys that happen together, or not at all */
+
+/* Makes an empty transaction, for any store. The functions below add keys to it, at most SPLINTER_MAX_TRANSACTION_KEYS:
+ * for a key too many they fail with ENOSPC. They copy what they are given. A key that is named again keeps its place. If
+ * a process forks while another thread changes a transaction, its child gets EOPNOTSUPP for it until it clears it. */
+splinter_transaction_t *splinter_transaction_create(void);
+
+/* Frees a transaction. Its handle is an error from then on, for every thread. */
+void splinter_transaction_free(splinter_transaction_t *transaction);
+
+/* Removes all keys from a transaction. */
+int splinter_transaction_clear(splinter_transaction_t *transaction);
+
+/* Makes a transaction happen only if a key is as expected, as for splinter_set_if. Without a change of the key, that is
+ * all that it does with it. */
+int splinter_transaction_expect(splinter_transaction_t *transaction, const char *key, int expect, uint64_t epoch);
+
+/* Makes a transaction set the value of a key, as splinter_set does. This function and the next four replace each other:
+ * the last one counts. */
+int splinter_transaction_set(splinter_transaction_t *transaction, const char *key, const void *bytes, size_t len);
+
+/* Makes a transaction set a key to a number, of type BIGUINT. */
+int splinter_transaction_set_integer(splinter_transaction_t *transaction, const char *key, uint64_t number);
+
+/* Makes a transaction change the number of a key, as splinter_integer_op does. */
+int splinter_transaction_integer_op(splinter_transaction_t *transaction, const char *key, int op, const void *mask);
+
+/* Makes a transaction change the number of a key, as splinter_integer_op_or does. */
+int splinter_transaction_integer_op_or(splinter_transaction_t *transaction, const char *key, int op, const void *mask, uint64_t initial);
+
+/* Makes a transaction remove a key. That the key does not exist is no failure, unless it is expected to. */
+int splinter_transaction_unset(splinter_transaction_t *transaction, const char *key);
+
+/* Makes a transaction add labels to a key. */
+int splinter_transaction_set_label(splinter_transaction_t *transaction, const char *key, uint64_t mask);
+
+/* Makes a transaction remove labels from a key. */
+int splinter_transaction_unset_label(splinter_transaction_t *transaction, const char *key, uint64_t mask);
+
+/* Lets a key expire after so many milliseconds from the commit on; never, if that is UINT64_MAX. Without this, a key that
+ * is set to a value or number stays until it is removed, and any other as long as before. */
+int splinter_transaction_expire(splinter_transaction_t *transaction, const char *key, uint64_t ttl_ms);
+
+/* Lets a key that is set expire when it would have before. */
+int splinter_transaction_keep_ttl(splinter_transaction_t *transaction, const char *key);
+
+/* Makes all changes of a transaction at once, or none. Every reader finds all keys as before or all as after, also if
+ * this process dies half-way. The transaction stays as it is, and can be committed again.
+ * Puts what became of each key in outcomes, which has room for max of them and may be NULL, in the order in which the
+ * transaction named them. Fails for the first key that stands in the way: EEXIST, ESTALE or ENOENT if it is not as
+ * expected or does not exist, EAGAIN while another thread writes it, EPROTOTYPE, EMSGSIZE, EINVAL and ENOSPC as for the
+ * functions that make such a change alone. Then *place is that key's place, from 0 on, and *epoch its epoch if it exists
+ * and is not as expected, otherwise 0. Both may be NULL. */
+int splinter_commit(splinter_transaction_t *transaction, splinter_outcome_t *outcomes, size_t max, size_t *place, uint64_t *epoch);
+int splinter_store_commit(splinter_store_t *store, splinter_transaction_t *transaction, splinter_outcome_t *outcomes, size_t max, size_t *place, uint64_t *epoch);
 
 /* Tandems: keys published as one, named base, base.1, base.2 and so on */
 

@@ -11,7 +11,7 @@ use libc::{c_int, c_void};
 use splinter::{Error, Expect, Version, Writer};
 
 /// Returns what a caller expects: one of `SPL_IF_*`, with the epoch for `SPL_IF_EPOCH`.
-fn expected(expect: c_int, epoch: u64) -> Result<Expect, Failure> {
+pub(crate) fn expected(expect: c_int, epoch: u64) -> Result<Expect, Failure> {
     let (_, make) =
         usize::try_from(expect).ok().and_then(|index| EXPECTATIONS.get(index)).ok_or(Failure::ARGUMENT)?;
     Ok(make(epoch))
@@ -30,9 +30,13 @@ fn answer(expect: Expect, made: Result<Version, u64>, new_epoch: Out<'_, u64>) -
     new_epoch.put(made.map_or_else(|found| found, |version| version.epoch));
     match made {
         Ok(_) => Ok(0),
-        Err(_) if expect == Expect::Absent => Err(Failure::of(libc::EEXIST)),
-        Err(_) => Err(Failure::of(libc::ESTALE)),
+        Err(_) => Err(not_expected(expect)),
     }
+}
+
+/// Returns the failure for a key that exists, and is not as expected.
+pub(crate) fn not_expected(expect: Expect) -> Failure {
+    Failure::of(if expect == Expect::Absent { libc::EEXIST } else { libc::ESTALE })
 }
 
 pub(crate) fn set_if(

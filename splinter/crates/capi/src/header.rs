@@ -5,8 +5,8 @@
 use crate::declarations::{Function, Shape};
 use crate::interface::SECTIONS;
 use crate::shapes::{
-    BID_SNAPSHOT, CONSTANTS, EMBED_DIM, EXPECTATIONS, HEADER_SNAPSHOT, OPERATIONS, SLOT, SLOT_SNAPSHOT,
-    SPLINTER_KEY_MAX, name_of_intent,
+    BID_SNAPSHOT, CONSTANTS, EMBED_DIM, EXPECTATIONS, HEADER_SNAPSHOT, OPERATIONS, OUTCOME, SLOT,
+    SLOT_SNAPSHOT, SPLINTER_KEY_MAX, name_of_intent,
 };
 use splinter::Intent;
 use std::fmt::Write;
@@ -48,9 +48,9 @@ full then, the process gets SIGBUS.",
 in a store that these functions created). If a process has more threads, or no descriptor or memory left, its threads
 take turns. If all writers belong to other processes, writing fails with ENOSPC.",
     "These functions signal the groups of a key: splinter_set, splinter_append, splinter_client_set_tandem,
-splinter_bump_slot, splinter_retrain_slot, and those that pulse. Removing a key and changing integers, types, vectors,
-labels, times and flags signal no group. So a program that waits for a group can mark a key as done without waking
-itself. Polling a key and the event bus report every change.",
+splinter_bump_slot, splinter_retrain_slot, splinter_commit, and those that pulse. Otherwise, removing a key and changing
+integers, types, vectors, labels, times and flags signal no group. So a program that waits for a group can mark a key as
+done without waking itself. Polling a key and the event bus report every change.",
 ];
 
 /// The macros that a program may define, and their effects.
@@ -132,7 +132,7 @@ fn enumerations(out: &mut String) {
 }
 
 fn structures(out: &mut String) {
-    for shape in [&HEADER_SNAPSHOT, &SLOT_SNAPSHOT, &SLOT, &BID_SNAPSHOT] {
+    for shape in [&HEADER_SNAPSHOT, &SLOT_SNAPSHOT, &SLOT, &BID_SNAPSHOT, &OUTCOME] {
         structure(out, shape);
     }
 }
@@ -205,6 +205,7 @@ fn c_type(rust: &str) -> &'static str {
         "()" => "void ",
         "Text" => "const char *",
         "Handle" => "splinter_store_t *",
+        "TransactionHandle" => "splinter_transaction_t *",
         "HeaderPtr" => "struct splinter_header *",
         "HeaderConst" => "const struct splinter_header *",
         "SlotPtr" => "struct splinter_slot *",
@@ -221,6 +222,7 @@ fn c_type(rust: &str) -> &'static str {
         "Out<*mutc_char>" => "char **",
         "Out<HeaderSnapshot>" => "splinter_header_snapshot_t *",
         "Out<SlotSnapshot>" | "Out<SlotSnapshotWithVector>" => "splinter_slot_snapshot_t *",
+        "Out<Outcome>" => "splinter_outcome_t *",
         "Out<BidSnapshot>" => "struct splinter_shard_bid_snapshot *",
         _ => panic!("no C type is known for {rust}"),
     }

@@ -5,15 +5,17 @@ use crate::args::{Handle, HeaderPtr, In, Out, SlotPtr, Text};
 use crate::opening::Naming::{Path, Plain};
 use crate::opening::OpenMode::{Create, CreateOrOpen, OpenOrCreate};
 use crate::settings::with_header;
-use crate::shapes::{BidSnapshot, HeaderSnapshot, SlotSnapshot, SlotSnapshotWithVector};
+use crate::shapes::{BidSnapshot, HeaderSnapshot, Outcome, SlotSnapshot, SlotSnapshotWithVector};
 use crate::slots::Visit;
-use crate::{bids, bus, conditional, lifetimes, opening, settings, signals, slots, values, vectors};
+use crate::{
+    bids, bus, conditional, lifetimes, opening, settings, signals, slots, transactions, values, vectors,
+};
 use libc::{c_char, c_int, c_uint, c_ushort, c_void};
 
 /// The sections of the header, in order.
 #[cfg(test)]
-pub(crate) const SECTIONS: [crate::declarations::Section; 11] =
-    [OPENING, PATHS, VALUES, SLOTS, VECTORS, SETTINGS, TANDEMS, SIGNALS, BUS, SHARDS, CLOCK];
+pub(crate) const SECTIONS: [crate::declarations::Section; 12] =
+    [OPENING, PATHS, VALUES, SLOTS, VECTORS, SETTINGS, TRANSACTIONS, TANDEMS, SIGNALS, BUS, SHARDS, CLOCK];
 
 interface! { OPENING = "Opening and closing", uncancelled;
     /// Creates a store and makes it the process's default store. A name is a store in /dev/shm; in the persistent library,
@@ -177,6 +179,8 @@ interface! { VECTORS = "Vectors" if "SPLINTER_EMBEDDINGS";
     pair splinter_set_embedding_if, splinter_store_set_embedding_if(key: Text<'_>, vector: In<'_, f32>, expect: c_int, epoch: u64, new_epoch: Out<'_, u64>) -> c_int = conditional::set_embedding_if;
     /// Copies the vector of a key. Fails with ENOENT if it has none.
     pair splinter_get_embedding, splinter_store_get_embedding(key: Text<'_>, vector: Out<'_, f32>) -> c_int = vectors::get;
+    /// Makes a transaction set the vector of a key: of the value that it sets, if it does.
+    function splinter_transaction_set_embedding(transaction: TransactionHandle, key: Text<'_>, vector: In<'_, f32>) -> c_int = transactions::set_embedding;
     /// The function that splinter_get_slot_snapshot stands for in a program compiled with SPLINTER_EMBEDDINGS.
     pair splinter_get_slot_snapshot_embedding, splinter_store_get_slot_snapshot_embedding(key: Text<'_>, snapshot: Out<'_, SlotSnapshotWithVector>) -> c_int = vectors::snapshot;
 }
@@ -212,6 +216,48 @@ interface! { SETTINGS = "The store as a whole";
     function splinter_flag_test(header: HeaderConst, mask: u32) -> c_int = |header, mask| with_header(header, |store| settings::flag_test(store, mask));
     /// Returns all flags of the store.
     function splinter_flag_snapshot(header: HeaderConst) -> u32 = |header| with_header(header, settings::flag_snapshot);
+}
+
+interface! { TRANSACTIONS = "Transactions: changes of several keys that happen together, or not at all";
+    /// Makes an empty transaction, for any store. The functions below add keys to it, at most SPLINTER_MAX_TRANSACTION_KEYS:
+    /// for a key too many they fail with ENOSPC. They copy what they are given. A key that is named again keeps its place. If
+    /// a process forks while another thread changes a transaction, its child gets EOPNOTSUPP for it until it clears it.
+    function splinter_transaction_create() -> TransactionHandle = transactions::create;
+    /// Frees a transaction. Its handle is an error from then on, for every thread.
+    function splinter_transaction_free(transaction: TransactionHandle) -> () = transactions::free;
+    /// Removes all keys from a transaction.
+    function splinter_transaction_clear(transaction: TransactionHandle) -> c_int = transactions::clear;
+    /// Makes a transaction happen only if a key is as expected, as for splinter_set_if. Without a change of the key, that is
+    /// all that it does with it.
+    function splinter_transaction_expect(transaction: TransactionHandle, key: Text<'_>, expect: c_int, epoch: u64) -> c_int = transactions::expect;
+    /// Makes a transaction set the value of a key, as splinter_set does. This function and the next four replace each other:
+    /// the last one counts.
+    function splinter_transaction_set(transaction: TransactionHandle, key: Text<'_>, bytes: In<'_, c_void>, len: usize) -> c_int = transactions::set;
+    /// Makes a transaction set a key to a number, of type BIGUINT.
+    function splinter_transaction_set_integer(transaction: TransactionHandle, key: Text<'_>, number: u64) -> c_int = transactions::set_integer;
+    /// Makes a transaction change the number of a key, as splinter_integer_op does.
+    function splinter_transaction_integer_op(transaction: TransactionHandle, key: Text<'_>, op: c_int, mask: In<'_, c_void>) -> c_int = transactions::integer_op;
+    /// Makes a transaction change the number of a key, as splinter_integer_op_or does.
+    function splinter_transaction_integer_op_or(transaction: TransactionHandle, key: Text<'_>, op: c_int, mask: In<'_, c_void>, initial: u64) -> c_int = transactions::integer_op_or;
+    /// Makes a transaction remove a key. That the key does not exist is no failure, unless it is expected to.
+    function splinter_transaction_unset(transaction: TransactionHandle, key: Text<'_>) -> c_int = transactions::unset;
+    /// Makes a transaction add labels to a key.
+    function splinter_transaction_set_label(transaction: TransactionHandle, key: Text<'_>, mask: u64) -> c_int = transactions::set_label;
+    /// Makes a transaction remove labels from a key.
+    function splinter_transaction_unset_label(transaction: TransactionHandle, key: Text<'_>, mask: u64) -> c_int = transactions::unset_label;
+    /// Lets a key expire after so many milliseconds from the commit on; never, if that is UINT64_MAX. Without this, a key that
+    /// is set to a value or number stays until it is removed, and any other as long as before.
+    function splinter_transaction_expire(transaction: TransactionHandle, key: Text<'_>, ttl_ms: u64) -> c_int = transactions::expire;
+    /// Lets a key that is set expire when it would have before.
+    function splinter_transaction_keep_ttl(transaction: TransactionHandle, key: Text<'_>) -> c_int = transactions::keep_ttl;
+    /// Makes all changes of a transaction at once, or none. Every reader finds all keys as before or all as after, also if
+    /// this process dies half-way. The transaction stays as it is, and can be committed again.
+    /// Puts what became of each key in outcomes, which has room for max of them and may be NULL, in the order in which the
+    /// transaction named them. Fails for the first key that stands in the way: EEXIST, ESTALE or ENOENT if it is not as
+    /// expected or does not exist, EAGAIN while another thread writes it, EPROTOTYPE, EMSGSIZE, EINVAL and ENOSPC as for the
+    /// functions that make such a change alone. Then *place is that key's place, from 0 on, and *epoch its epoch if it exists
+    /// and is not as expected, otherwise 0. Both may be NULL.
+    pair splinter_commit, splinter_store_commit(transaction: TransactionHandle, outcomes: Out<'_, Outcome>, max: usize, place: Out<'_, usize>, epoch: Out<'_, u64>) -> c_int = transactions::commit;
 }
 
 interface! { TANDEMS = "Tandems: keys published as one, named base, base.1, base.2 and so on";
@@ -288,5 +334,7 @@ interface! { CLOCK = "The clock";
 
 /// A [`SlotPtr`] that is only read: a pointer to const in C.
 type SlotConst<'c> = SlotPtr<'c>;
+/// The handle of a transaction.
+type TransactionHandle = Handle;
 /// A [`HeaderPtr`] that is a pointer to const in C.
 type HeaderConst = HeaderPtr;

@@ -8,7 +8,8 @@
 //! 1. `declarations`, `errno`, `fork`, `thread_cache`
 //! 2. `shapes`, `args`, `boundary`, `names`, `pool`, `descriptors`
 //! 3. `handles`
-//! 4. `opening`, `values`, `slots`, `vectors`, `settings`, `signals`, `bus`, `bids`; `export`, the macro
+//! 4. `opening`, `values`, `slots`, `vectors`, `settings`, `signals`, `bus`, `bids`; `conditional`, `lifetimes`,
+//!    `transactions`; `export`, the macro
 //! 5. `interface`, then `header` and `manual`
 //!
 //! One source gives two libraries. A plain name means a store in `/dev/shm` in `libsplinter`, and a path in
@@ -47,5 +48,6 @@ mod settings;
 mod signals;
 mod slots;
 mod thread_cache;
+mod transactions;
 mod values;
 mod vectors;

@@ -9,7 +9,7 @@ use splinter::{Expect, Lifetime};
 use std::time::Duration;
 
 /// Returns how long a key stays that is to expire after so many milliseconds.
-fn lifetime(ttl_ms: u64) -> Lifetime {
+pub(crate) fn lifetime(ttl_ms: u64) -> Lifetime {
     if ttl_ms == u64::MAX { Lifetime::Endless } else { Lifetime::For(Duration::from_millis(ttl_ms)) }
 }
 

@@ -3,7 +3,7 @@
 
 #[cfg(test)]
 use splinter::Intent;
-use splinter::{Expect, IntegerOp, KEY_MAX, Type};
+use splinter::{Expect, IntegerOp, KEY_MAX, MAX_ORDERS, Type};
 
 /// Declares a structure with C's layout, and keeps its documentation for the header.
 macro_rules! shape {
@@ -57,6 +57,8 @@ constants! {
     SPLINTER_MAX_SLOTS: usize = 1024;
     /// The words of the mask that splinter_event_bus_get_dirty fills. Slots may share a bit.
     SPLINTER_EVENT_BUS_MASK_WORDS: usize = SPLINTER_MAX_SLOTS / 64;
+    /// The most keys of a transaction.
+    SPLINTER_MAX_TRANSACTION_KEYS: usize = MAX_ORDERS;
     /// Nanoseconds in a millisecond.
     NS_PER_MS: u64 = 1_000_000;
 
@@ -276,6 +278,21 @@ shape! {
         duration_tsc: u64,
         /// When it was made or last renewed, by splinter_now.
         claimed_at: u64,
+    }
+}
+
+shape! {
+    OUTCOME,
+    /// What became of a key in a transaction.
+    struct Outcome as "splinter_outcome" {
+        /// Its epoch after the change; 0 if its value and vector are as they were.
+        epoch: u64,
+        /// The number that splinter_transaction_set_integer or an integer operation made.
+        number: u64,
+        /// The number of its slot, as splinter_event_bus_get_dirty counts; 0 if the epoch is 0.
+        slot: u32,
+        /// 1 if there is a number, otherwise 0.
+        has_number: u32,
     }
 }
 

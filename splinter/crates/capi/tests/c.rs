@@ -289,6 +289,13 @@ fn a_daemon_processes_each_key_once_and_conditions_hold() {
 }
 
 #[test]
+fn a_transaction_happens_as_a_whole_or_not_at_all() {
+    run_test("transactions", Language::C, "SPLINTER_EMBEDDINGS", MEMORY, &[]);
+    run_test("transactions", Language::Cpp, "SPLINTER_EMBEDDINGS HANDLE", MEMORY, &[]);
+    run_test("transactions", Language::C, "HANDLE", PERSISTENT, &[]);
+}
+
+#[test]
 fn threads_that_are_cancelled_or_use_a_store_in_their_destructors_end_well() {
     run_test("ends", Language::C, "", MEMORY, &[]);
 }

@@ -7,6 +7,7 @@ static void use(void)
     uint64_t mask[SPLINTER_EVENT_BUS_MASK_WORDS];
     char *keys[4];
     size_t count;
+    splinter_transaction_t *changes;
     int fd;
 
     CHECK(splinter_set("key", "value", 5) == 0);
@@ -19,6 +20,10 @@ static void use(void)
     CHECK(splinter_list(keys, 4, &count) == 0 && count == 1);
     CHECK(splinter_shard_claim(1, SPL_INTENT_WILLNEED, 1, UINT64_MAX) == 0);
     FAILS(splinter_poll("key", 1), -1, ETIMEDOUT);
+    changes = splinter_transaction_create();
+    CHECK(splinter_transaction_set(changes, "key", "third", 5) == 0);
+    CHECK(splinter_commit(changes, NULL, 0, NULL, NULL) == 0);
+    splinter_transaction_free(changes);
 }
 
 int main(int argc, char **argv)
