@@ -67,13 +67,19 @@ impl Failure {
         Self::new(format!("cannot {doing}: {error}{advice}"))
     }
 
-    /// Puts a prefix before the message: the command, or the line of a script.
+    /// Puts a prefix before the message, as the command is.
     #[must_use]
     pub(crate) fn with_context(mut self, context: &str) -> Self {
         if !self.message.is_empty() {
             self.message = format!("{context}: {}", self.message);
         }
         self
+    }
+
+    /// Puts the number of a script's line before the message.
+    #[must_use]
+    pub(crate) fn at_line(self, number: u64) -> Self {
+        self.with_context(&format!("line {number}"))
     }
 
     /// Tells whether the reader closed the output pipe.

@@ -7,7 +7,7 @@
 //!
 //! 1. Bytes and the system, without stores or commands: `words` splits a line, `output` and `table` format
 //!    answers, `stdio`, `input`, `failure`, `time`, `byte_order_mark`, `envelope`, `interrupt`, `fatal_signals`,
-//!    `atomic_file`, `retry`.
+//!    `atomic_file`, `retry`, `lines`.
 //! 2. Parsing, which opens and prints nothing: `options`, `invocation`, `labels`.
 //! 3. Stores: `store_file`, `session` (what lasts between commands), `entry`, `old_format`, `store_copy`, `wait`.
 //! 4. `command`, which says what a command is; `value`, `help`, `execute`.
@@ -31,6 +31,7 @@ mod input;
 mod interrupt;
 mod invocation;
 mod labels;
+mod lines;
 mod manual;
 mod old_format;
 mod options;

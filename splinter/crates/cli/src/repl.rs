@@ -1,16 +1,15 @@
 //! Reads commands from a prompt or a script, passes their words on, and prints failures. Knows no command.
 
-use crate::byte_order_mark;
 use crate::commands::TABLE;
 use crate::complete::{self, StoreSource};
 use crate::execute::execute;
 use crate::failure::Failure;
 use crate::input;
 use crate::invocation::{BUILD, Invocation};
+use crate::lines::{self, Lines};
 use crate::output::{is_obeyed, shown_path};
 use crate::session::Session;
 use crate::stdio::{self, print_stderr};
-use crate::words::{self, Unfinished};
 use rustyline::completion::{Completer, Pair};
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
@@ -20,14 +19,11 @@ use rustyline::validate::Validator;
 use rustyline::{CompletionType, Config, Context, Editor, Helper};
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
+use std::io::{self, BufReader, IsTerminal, Read, Write};
 use std::path::PathBuf;
 
 /// The prompt without a store.
 const NO_STORE: &str = "no-conn";
-
-/// The most bytes of a line of a script, with its newline.
-const MAX_LINE_LEN: u64 = 16 << 20;
 
 /// Reads commands to the end of the input: from a prompt at a terminal, else as a script. A script ends with its first
 /// command that fails; a prompt fails only if it cannot read the terminal.
@@ -64,47 +60,23 @@ pub(crate) fn script(session: &mut Session, lines: BufReader<impl Read>) -> Resu
     done
 }
 
-fn run_lines(session: &mut Session, mut lines: BufReader<impl Read>) -> Result<(), Failure> {
-    let mut line = Vec::new();
-    for number in 1_u64.. {
-        line.clear();
-        if !lines.buffer().contains(&b'\n') {
-            // The next line may take long to arrive.
+fn run_lines(session: &mut Session, lines: BufReader<impl Read>) -> Result<(), Failure> {
+    let mut lines = Lines::new(lines);
+    loop {
+        if !lines.has_next() {
             session.release_writer();
         }
-        let read = lines.by_ref().take(MAX_LINE_LEN + 1).read_until(b'\n', &mut line);
-        let len = read.map_err(|error| Failure::io("read the commands", &error))?;
-        if len == 0 {
-            break;
-        }
-        let failed = |failure: Failure| failure.with_context(&format!("line {number}"));
-        if len as u64 > MAX_LINE_LEN {
-            let most = MAX_LINE_LEN >> 20;
-            let why = format!("it is longer than {most} MiB; set KEY --file FILE takes long values");
-            return Err(failed(Failure::usage(why)));
-        }
-        let line = match number {
-            1 => byte_order_mark::without(&line).map_err(|why| failed(Failure::usage(why)))?,
-            _ => &line,
-        };
-        run_line(session, without_end(line)).map_err(failed)?;
+        let Some(line) = lines.next() else { return Ok(()) };
+        let (number, words) = line?;
+        execute(&TABLE, session, &words).map_err(|failure| failure.at_line(number))?;
         if session.is_over {
-            break;
+            return Ok(());
         }
     }
-    Ok(())
-}
-
-/// Returns a line without its line ending, which is not part of the last word.
-fn without_end(line: &[u8]) -> &[u8] {
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 fn run_line(session: &mut Session, line: &[u8]) -> Result<(), Failure> {
-    let unfinished =
-        |unfinished: Unfinished| Failure::usage(unfinished.to_string()).in_format(session.format);
-    let words = words::split(line).map_err(unfinished)?;
+    let words = lines::split(line).map_err(|failure| failure.in_format(session.format))?;
     execute(&TABLE, session, &words)
 }
 
