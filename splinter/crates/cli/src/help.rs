@@ -29,7 +29,7 @@ pub(crate) fn write_program(out: &mut dyn Write, name: &str, table: &Table) -> i
 
 pub(crate) fn write_commands(out: &mut dyn Write, table: &Table) -> io::Result<()> {
     for (name, summary) in table.names() {
-        writeln!(out, "  {name:<10} {summary}")?;
+        writeln!(out, "  {name:<11} {summary}")?;
     }
     Ok(())
 }

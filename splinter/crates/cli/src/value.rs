@@ -14,8 +14,10 @@ use serde_json::{Value, json};
 use splinter::{Content, Error, Expect, Lifetime, Store, Type, Writer};
 use std::io::{self, Read};
 
-/// What a command without options expects of a key, and how long it lets the key stay.
-pub(crate) const PLAIN: (Expect, Lifetime) = (Expect::Any, Lifetime::Endless);
+/// What a command expects of a key, and how long it lets the key stay.
+pub(crate) type Terms = (Expect, Lifetime);
+/// The terms of a command without options.
+pub(crate) const PLAIN: Terms = (Expect::Any, Lifetime::Endless);
 /// The size of a number in the store, in bytes.
 pub(crate) const NUMBER_LEN: usize = size_of::<u64>();
 
@@ -101,7 +103,7 @@ pub(crate) fn set(
     writer: &mut Writer,
     key: &[u8],
     value: &[u8],
-    (expect, lifetime): (Expect, Lifetime),
+    (expect, lifetime): Terms,
 ) -> Result<u64, Failure> {
     let set = retry_busy(|| match number_meant(writer, key, value)? {
         // A number in a key with a deadline is set as the bytes that it takes: the key stays a BIGUINT.
@@ -111,15 +113,20 @@ pub(crate) fn set(
         Some(number) => writer.set_u64_if(key, number, expect),
         None => writer.set_with(key, value, expect, lifetime),
     });
-    set.map(|version| version.epoch).map_err(|error| match error {
-        Error::ValueTooLong => too_long(value.len() as u64, writer.geometry().max_value_len),
+    set.map(|version| version.epoch).map_err(|error| not_set(writer, key, value, expect, error))
+}
+
+/// Turns the store's error about setting `key` to `value` into a failure.
+pub(crate) fn not_set(store: &Store, key: &[u8], value: &[u8], expect: Expect, error: Error) -> Failure {
+    match error {
+        Error::ValueTooLong => too_long(value.len() as u64, store.geometry().max_value_len),
         Error::WrongType => Failure::new(format!(
             "{} is a BIGUINT, and {} is not a number from 0 to 2^64 - 1; type gives it another type",
             shown(key),
             shown(value)
         )),
         error => expect::failure(key, expect, error),
-    })
+    }
 }
 
 /// Returns the number that `value` stands for, if `key` is a `BIGUINT`. It reads decimal digits, with or without blanks

@@ -2,6 +2,7 @@
 
 use super::prelude::*;
 use crate::time;
+use std::time::Duration;
 
 pub(super) static COMMAND: Command = Command {
     name: "expire",
@@ -18,7 +19,12 @@ the clock does not move it.",
 };
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
-    let span = time::span("SPAN", call.arguments[1])?;
+    let span = given(call)?;
     let answer = json!({ "ttl_ms": span.as_millis() as u64 });
     change_key(session, call.arguments[0], answer, |writer, key| writer.expire(key, span))
+}
+
+/// Returns for how long a call lets its key stay.
+pub(super) fn given(call: &Call<'_>) -> Result<Duration, Failure> {
+    time::span("SPAN", call.arguments[1])
 }

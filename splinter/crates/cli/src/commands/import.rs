@@ -4,14 +4,11 @@ use super::export::DUMP_VERSION;
 use super::prelude::*;
 use crate::byte_order_mark;
 use crate::entry::Entry;
-use crate::input;
-use crate::options;
 use crate::output::{counted, shown};
 use crate::retry::retry_busy;
-use crate::stdio;
 use serde_json::{Deserializer, Value};
 use splinter::{Error, Writer};
-use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::io::{self, BufRead, Cursor, Read};
 
 pub(super) static COMMAND: Command = Command {
     name: "import",
@@ -41,18 +38,7 @@ struct Counts {
 }
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
-    let (mut from, name): (Box<dyn BufRead>, _) = match call.arguments[0] {
-        b"-" if session.is_interactive || session.reads_commands => {
-            return Err(Failure::usage("commands come from standard input here; give a file"));
-        }
-        b"-" => (Box::new(stdio::input()), "standard input".to_owned()),
-        path => {
-            let file = input::open(options::path(path), &session.interrupt);
-            let name = shown(path);
-            let failed = |error| Failure::io(&format!("read {name}"), &error);
-            (Box::new(BufReader::new(file.map_err(failed)?)), name)
-        }
-    };
+    let (mut from, name) = open_input(session, call.arguments[0])?;
     let mut counts = Counts::default();
     let done = import(session, call, &mut *from, &name, &mut counts);
     let Counts { imported, kept, elsewhere } = counts;

@@ -24,11 +24,7 @@ of that file is a name and a mask, as in WAITING 0x1; # begins a comment.",
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let key = session.key(call.arguments[0]);
-    let mask = call.get(1).map(|word| session.labels.mask("MASK", word, &session.interrupt)).transpose()?;
-    let Some(mask) = mask else {
-        if call.has("--remove") {
-            return Err(Failure::usage(format!("--remove needs a MASK; {}", call.usage())));
-        }
+    let Some((mask, is_removed)) = given(session, call)? else {
         let store = session.store()?;
         let slot = retry_key(&key, || store.snapshot(&key))?;
         let labels = json!({
@@ -37,10 +33,19 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         });
         return session.print(format_args!("{:#x}", slot.labels), &labels);
     };
-    let is_removed = call.has("--remove");
     let answer = json!({ if is_removed { "removed" } else { "added" }: json_mask(mask) });
     change_key(session, call.arguments[0], answer, |writer, key| match is_removed {
         true => writer.unlabel(key, mask),
         false => writer.label(key, mask),
     })
+}
+
+/// Returns the labels that a call changes, if it does, and whether it removes them.
+pub(super) fn given(session: &Session, call: &Call<'_>) -> Result<Option<(u64, bool)>, Failure> {
+    let is_removed = call.has("--remove");
+    match call.get(1) {
+        None if is_removed => Err(Failure::usage(format!("--remove needs a MASK; {}", call.usage()))),
+        None => Ok(None),
+        Some(word) => Ok(Some((session.labels.mask("MASK", word, &session.interrupt)?, is_removed))),
+    }
 }

@@ -1,7 +1,7 @@
 //! The command `math`: atomic operations on a number in a store. None is ever lost.
 
 use super::prelude::*;
-use crate::options::{self, not_one_of};
+use crate::options::not_one_of;
 use crate::output::shown;
 use crate::retry::retry_busy;
 use splinter::{Error, IntegerOp};
@@ -29,27 +29,39 @@ processes run them at once.",
 const OPERATIONS: &[&str] = &["inc", "dec", "and", "or", "xor", "not"];
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
-    let key = session.key(call.arguments[0]);
-    let operand =
-        call.get(2).map(|word| session.labels.mask("NUMBER", word, &session.interrupt)).transpose()?;
-    let operation = operation(call.arguments[1], operand)?;
-    let initial = call.value("--initial").map(|word| options::number("--initial", word)).transpose()?;
+    let (key, operation, initial) = given(session, call)?;
     let mut writer = session.writer()?;
     let changed = retry_busy(|| match initial {
         Some(initial) => writer.integer_or(&key, operation, initial),
         None => writer.integer(&key, operation),
     });
-    let now = changed.map_err(|error| match error {
-        Error::WrongType => {
-            let key = shown(&key);
-            Failure::new(format!("{key} is not a BIGUINT; type makes one of decimal digits"))
-        }
-        error => Failure::key(&key, error),
-    })?;
+    let now = changed.map_err(|error| failed(&key, error))?;
     if session.format != Format::Json {
         writeln!(session.out, "{now}")?;
     }
     session.answer_of(&writer, &key, json!({ "number": now }))
+}
+
+/// Returns the key of a call, the operation, and the number that a missing key has before it.
+pub(super) fn given(
+    session: &Session,
+    call: &Call<'_>,
+) -> Result<(Vec<u8>, IntegerOp, Option<u64>), Failure> {
+    let operand =
+        call.get(2).map(|word| session.labels.mask("NUMBER", word, &session.interrupt)).transpose()?;
+    let operation = operation(call.arguments[1], operand)?;
+    Ok((session.key(call.arguments[0]), operation, call.number("--initial")?))
+}
+
+/// Turns the store's error about an operation on `key` into a failure.
+pub(super) fn failed(key: &[u8], error: Error) -> Failure {
+    match error {
+        Error::WrongType => {
+            let key = shown(key);
+            Failure::new(format!("{key} is not a BIGUINT; type makes one of decimal digits"))
+        }
+        error => Failure::key(key, error),
+    }
 }
 
 fn operation(name: &[u8], operand: Option<u64>) -> Result<IntegerOp, Failure> {

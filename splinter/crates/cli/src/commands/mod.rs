@@ -7,6 +7,7 @@ mod bids;
 mod bind;
 mod bump;
 mod caps;
+mod check;
 mod clear;
 mod config;
 mod drop_;
@@ -40,6 +41,7 @@ mod set;
 mod shard;
 mod stores;
 mod sweep;
+mod transaction;
 mod ttl;
 mod type_;
 mod unset;
@@ -57,6 +59,7 @@ static COMMANDS: &[&Command] = &[
     &bind::COMMAND,
     &bump::COMMAND,
     &caps::COMMAND,
+    &check::COMMAND,
     &clear::COMMAND,
     &config::COMMAND,
     &drop_::COMMAND,
@@ -89,6 +92,7 @@ static COMMANDS: &[&Command] = &[
     &shard::COMMAND,
     &stores::COMMAND,
     &sweep::COMMAND,
+    &transaction::COMMAND,
     &ttl::COMMAND,
     &type_::COMMAND,
     &unset::COMMAND,
@@ -106,11 +110,14 @@ static SYNONYMS: &[(&str, &str)] = &[
     ("delete", "unset"),
     ("destroy", "drop"),
     ("dump", "export"),
+    ("exec", "transaction"),
+    ("exists", "check"),
     ("incr", "math KEY inc"),
     ("info", "config"),
     ("keys", "list"),
     ("load", "import"),
     ("ls", "list"),
+    ("multi", "transaction"),
     ("open", "use"),
     ("pexpire", "expire"),
     ("publish", "send"),

@@ -3,7 +3,7 @@
 use super::prelude::*;
 use crate::expect;
 use crate::output::json_bytes;
-use crate::value;
+use crate::value::{self, Terms};
 use splinter::Lifetime;
 
 pub(super) static COMMAND: Command = Command {
@@ -31,6 +31,15 @@ expires after SPAN, and with --keep-ttl when it would have before: see expire.",
 };
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
+    let (key, value, terms) = given(session, call)?;
+    let mut writer = session.writer()?;
+    let epoch = value::set(&mut writer, &key, &value, terms)?;
+    let len = value.len();
+    session.answer(&json!({ "key": json_bytes(&key), "epoch": epoch, "value_length": len }))
+}
+
+/// Returns the key of a call, its value and its terms.
+pub(super) fn given(session: &Session, call: &Call<'_>) -> Result<(Vec<u8>, Vec<u8>, Terms), Failure> {
     let key = session.key(call.arguments[0]);
     let value = value::given(session, call)?;
     let expect = expect::given(call)?;
@@ -40,8 +49,5 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         (None, true) => Lifetime::Unchanged,
         (Some(_), true) => return Err(Failure::usage("give --ttl or --keep-ttl, not both")),
     };
-    let mut writer = session.writer()?;
-    let epoch = value::set(&mut writer, &key, &value, (expect, lifetime))?;
-    let len = value.len();
-    session.answer(&json!({ "key": json_bytes(&key), "epoch": epoch, "value_length": len }))
+    Ok((key, value, (expect, lifetime)))
 }

@@ -35,12 +35,9 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     if is_tandem && pattern.is_some() {
         return Err(Failure::usage("give --tandem or --regex, not both"));
     }
-    let expect = expect::given(call)?;
-    if expect != Expect::Any && (is_tandem || call.arguments.len() != 1) {
-        return Err(Failure::usage("--if-epoch takes one KEY"));
-    }
+    let expect = expected(call)?;
     let keys: Vec<Vec<u8>> = match (call.arguments.as_slice(), pattern) {
-        ([], None) => return Err(Failure::usage(format!("KEY is missing; {}", call.usage()))),
+        ([], None) => return Err(call.missing("KEY")),
         ([], pattern) => {
             let keys = list::matching(session, pattern)?;
             keys.iter().map(|key| key.as_ref().to_vec()).collect()
@@ -91,6 +88,15 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         Format::Default | Format::Raw => {}
     }
     failure.map_or(Ok(()), Err)
+}
+
+/// Returns what a call expects of its key.
+pub(super) fn expected(call: &Call<'_>) -> Result<Expect, Failure> {
+    match expect::given(call)? {
+        Expect::Any => Ok(Expect::Any),
+        expect if call.arguments.len() == 1 && !call.has("--tandem") => Ok(expect),
+        _ => Err(Failure::usage("--if-epoch takes one KEY")),
+    }
 }
 
 /// Tells whether a name looks like a pattern.
