@@ -105,6 +105,11 @@ fn conditions_and_deadlines_hold_as_written() {
 }
 
 #[test]
+fn transactions_happen_as_a_whole_or_not_at_all_as_written() {
+    play_sections(include_str!("sessions/transactions.txt"));
+}
+
+#[test]
 fn orders_and_bids_answer_as_written() {
     play_sections(include_str!("sessions/orders_and_bids.txt"));
 }

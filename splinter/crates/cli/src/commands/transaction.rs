@@ -207,13 +207,7 @@ impl Part {
 }
 
 /// Notes what a line says, unless another line has said as much.
-fn note<T>(
-    noted: &mut Option<(u64, T)>,
-    line: u64,
-    said: T,
-    does: &str,
-    key: &[u8],
-) -> Result<(), Failure> {
+fn note<T>(noted: &mut Option<(u64, T)>, line: u64, said: T, does: &str, key: &[u8]) -> Result<(), Failure> {
     match noted {
         Some((earlier, _)) => Err(Failure::usage(format!("line {earlier} already {does} {}", shown(key)))),
         None => {
