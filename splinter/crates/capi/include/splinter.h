@@ -672,7 +672,7 @@ uint32_t splinter_flag_snapshot(const struct splinter_header *header);
 
 /* Makes an empty transaction, for any store. The functions below add keys to it, at most SPLINTER_MAX_TRANSACTION_KEYS:
  * for a key too many they fail with ENOSPC. They copy what they are given. A key that is named again keeps its place. If
- * a process forks while another thread changes a transaction, its child gets EOPNOTSUPP for it until it clears it. */
+ * a process forks while another thread uses a transaction, its child gets EOPNOTSUPP for it until it clears it. */
 splinter_transaction_t *splinter_transaction_create(void);
 
 /* Frees a transaction. Its handle is an error from then on, for every thread. */

@@ -221,7 +221,7 @@ interface! { SETTINGS = "The store as a whole";
 interface! { TRANSACTIONS = "Transactions: changes of several keys that happen together, or not at all";
     /// Makes an empty transaction, for any store. The functions below add keys to it, at most SPLINTER_MAX_TRANSACTION_KEYS:
     /// for a key too many they fail with ENOSPC. They copy what they are given. A key that is named again keeps its place. If
-    /// a process forks while another thread changes a transaction, its child gets EOPNOTSUPP for it until it clears it.
+    /// a process forks while another thread uses a transaction, its child gets EOPNOTSUPP for it until it clears it.
     function splinter_transaction_create() -> TransactionHandle = transactions::create;
     /// Frees a transaction. Its handle is an error from then on, for every thread.
     function splinter_transaction_free(transaction: TransactionHandle) -> () = transactions::free;

@@ -44,7 +44,7 @@ struct Change {
 /// A transaction that was not freed.
 struct Open {
     serial: u64,
-    /// None in the child of a fork, if another thread of the parent was changing the transaction.
+    /// None in the child of a fork, if another thread of the parent was using the transaction.
     changes: ForkMutex<Option<Vec<Change>>>,
 }
 

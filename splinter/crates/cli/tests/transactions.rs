@@ -9,6 +9,7 @@ use splinter_testkit::Running;
 use std::io::Write;
 use std::process::Stdio;
 use std::thread;
+use std::time::Duration;
 
 fn open(store: &str) -> Store {
     Store::open(&Location::shared(store).unwrap()).unwrap()
@@ -139,6 +140,25 @@ fn nothing_happens_before_a_slow_script_has_ended_and_no_writer_id_is_held() {
     drop(script);
     assert_eq!(outcome(running.end()).good(), "2\n");
     assert_eq!(sandbox.good(&store, &["list", "--raw"]).lines().count(), 4);
+}
+
+#[test]
+fn a_store_that_is_removed_while_a_slow_script_arrives_is_reported() {
+    let sandbox = Sandbox::new();
+    let store = sandbox.init("s");
+    let mut command = sandbox.command("splinterctl");
+    command.args(["--use", &store, "transaction"]).stdin(Stdio::piped()).stderr(Stdio::piped());
+    let mut running = Running::from(command.spawn().unwrap());
+    let mut script = running.child().stdin.take().unwrap();
+    script.write_all(b"set a 1\n").unwrap();
+    wait_until_reading(running.child().id());
+    Location::shared(&*store).unwrap().unlink().unwrap();
+    // The program looks once a second.
+    thread::sleep(Duration::from_millis(1100));
+    drop(script);
+    let done = outcome(running.end());
+    assert!(done.err.contains(" was removed: values set from now on are lost"), "{done:?}");
+    assert_eq!((done.code, done.err.lines().count()), (Some(0), 1));
 }
 
 #[test]

@@ -1,12 +1,13 @@
 /* Tests of transactions: all changes happen or none, also while two processes make some. Compiled twice, as behaviour.c.
  * The argument is a unique name. */
 #include <math.h>
+#include <pthread.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "calls.h"
 
-enum { SLOTS = 600, LONGEST = 128, TOTAL = 1000, MOVES = 2000 };
+enum { SLOTS = 600, LONGEST = 128, TOTAL = 1000, MOVES = 2000, THREADS = 4, ROUNDS = 300 };
 
 static splinter_transaction_t *changes;
 static splinter_outcome_t outcomes[4];
@@ -233,6 +234,56 @@ static void groups_are_signalled(void)
     CHECK(splinter_transaction_clear(changes) == 0);
 }
 
+/* One that all threads share, until one of them frees it. */
+static splinter_transaction_t *shared;
+
+/* Makes, commits and frees transactions, and uses one that other threads use, too. */
+static void *commit_and_free(void *arg)
+{
+    const uint64_t one = 1;
+    char own[16];
+
+    snprintf(own, sizeof(own), "own%d", *(int *)arg);
+    for (int round = 0; round < ROUNDS; round++) {
+        splinter_transaction_t *mine = splinter_transaction_create();
+        CHECK(mine != NULL);
+        CHECK(splinter_transaction_integer_op_or(mine, own, SPL_OP_INC, &one, 0) == 0);
+        CHECK(splinter_transaction_integer_op_or(mine, "all", SPL_OP_INC, &one, 0) == 0);
+        while (CALL(commit, mine, NULL, 0, NULL, NULL) != 0) {
+            CHECK(errno == EAGAIN);
+        }
+        SETS(splinter_transaction_free(mine), 0);
+        FAILS(splinter_transaction_clear(mine), -2, EINVAL);
+        if (splinter_transaction_set(shared, own, own, sizeof(own)) != 0
+            || splinter_transaction_expect(shared, "shared", SPL_IF_PRESENT, 0) != 0) {
+            CHECK(errno == EINVAL);
+        } else if (CALL(commit, shared, NULL, 0, NULL, NULL) != 0) {
+            CHECK(errno == ENOENT || errno == EAGAIN || errno == EINVAL);
+        }
+        if (round == ROUNDS / 2 && *(int *)arg == 0) {
+            splinter_transaction_free(shared);
+        }
+    }
+    return NULL;
+}
+
+static void threads_use_transactions_at_once(void)
+{
+    pthread_t threads[THREADS];
+    int numbers[THREADS];
+
+    shared = splinter_transaction_create();
+    for (int number = 0; number < THREADS; number++) {
+        numbers[number] = number;
+        CHECK(pthread_create(&threads[number], NULL, commit_and_free, &numbers[number]) == 0);
+    }
+    for (int number = 0; number < THREADS; number++) {
+        CHECK(pthread_join(threads[number], NULL) == 0);
+    }
+    CHECK(number_of("all", NULL) == THREADS * ROUNDS && number_of("own0", NULL) == ROUNDS);
+    FAILS(splinter_transaction_clear(shared), -2, EINVAL);
+}
+
 /* Moves amounts from one account to the other and back, whatever another process does meanwhile. */
 static void move_on(void)
 {
@@ -311,6 +362,7 @@ int main(int argc, char **argv)
     vectors_come_with_their_values();
 #endif
     groups_are_signalled();
+    threads_use_transactions_at_once();
     two_processes_keep_the_sum(argv[1]);
     CLOSE();
     FAILS(CALL(commit, changes, NULL, 0, NULL, NULL), -2, EINVAL);

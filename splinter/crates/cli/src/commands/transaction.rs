@@ -73,6 +73,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     });
     session.reads_commands &= word != b"-";
     read?;
+    session.warn_if_lost();
     parts.iter().try_for_each(Part::check)?;
     let outcomes = commit(session, &parts)?;
     answer(session, &parts, &outcomes)
