@@ -180,10 +180,20 @@ impl Part {
 
     /// Checks that the lines about a key do not contradict each other.
     fn check(&self) -> Result<(), Failure> {
-        match self.content {
-            Some((line, Content::Remove)) if self.lifetime.is_some() || self.labels != [0; 2] => {
-                let why = format!("unset: another line changes {}, too", shown(&self.key));
-                Err(Failure::usage(why).at_line(line))
+        let key = shown(&self.key);
+        let changes_more = self.lifetime.is_some() || self.labels != [0; 2];
+        let needs_key = match self.content {
+            Some((line, Content::Remove)) if changes_more => {
+                return Err(Failure::usage(format!("unset: another line changes {key}, too")).at_line(line));
+            }
+            Some((_, Content::Remove | Content::Compute(_, None))) => true,
+            Some(_) => false,
+            None => changes_more,
+        };
+        match self.expect {
+            Some((line, Expect::Absent)) if needs_key => {
+                Err(Failure::usage(format!("another line needs {key}, which must be missing here"))
+                    .at_line(line))
             }
             _ => Ok(()),
         }
