@@ -724,6 +724,12 @@ int splinter_transaction_keep_ttl(splinter_transaction_t *transaction, const cha
 int splinter_commit(splinter_transaction_t *transaction, splinter_outcome_t *outcomes, size_t max, size_t *place, uint64_t *epoch);
 int splinter_store_commit(splinter_store_t *store, splinter_transaction_t *transaction, splinter_outcome_t *outcomes, size_t max, size_t *place, uint64_t *epoch);
 
+/* Reads count keys as they were at one moment. Copies the value of key number i to buf + i * stride, and puts its length
+ * in lens[i]: SIZE_MAX if the key did not exist, more than stride if the value is longer, which is then not copied.
+ * Fails with EAGAIN if other threads changed the keys all the while. */
+int splinter_get_consistent(const char *const *keys, size_t count, void *buf, size_t stride, size_t *lens);
+int splinter_store_get_consistent(splinter_store_t *store, const char *const *keys, size_t count, void *buf, size_t stride, size_t *lens);
+
 /* Tandems: keys published as one, named base, base.1, base.2 and so on */
 
 /* Sets all orders of a tandem. Readers of the tandem see all new values or none. */

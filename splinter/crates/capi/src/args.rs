@@ -48,6 +48,11 @@ impl Handle {
 pub(crate) struct Text<'c>(*const c_char, PhantomData<&'c CStr>);
 
 impl<'c> Text<'c> {
+    /// Wraps an address that was itself read through a pointer from C.
+    pub(crate) fn new(address: *const c_char) -> Self {
+        Self(address, PhantomData)
+    }
+
     /// Returns the bytes of a key. Reads at most `KEY_MAX + 1` bytes.
     #[inline(always)]
     pub(crate) fn key(self) -> Result<&'c [u8], Failure> {

@@ -213,6 +213,7 @@ fn c_type(rust: &str) -> &'static str {
         "*mutc_void" | "Out<c_void>" => "void *",
         "*constc_void" | "In<c_void>" => "const void *",
         "In<*constc_void>" => "const void **",
+        "In<*constc_char>" => "const char *const *",
         "In<usize>" => "const size_t *",
         "In<f32>" => "const float *",
         "Out<f32>" => "float *",

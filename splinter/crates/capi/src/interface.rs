@@ -258,6 +258,10 @@ interface! { TRANSACTIONS = "Transactions: changes of several keys that happen t
     /// functions that make such a change alone. Then *place is that key's place, from 0 on, and *epoch its epoch if it exists
     /// and is not as expected, otherwise 0. Both may be NULL.
     pair splinter_commit, splinter_store_commit(transaction: TransactionHandle, outcomes: Out<'_, Outcome>, max: usize, place: Out<'_, usize>, epoch: Out<'_, u64>) -> c_int = transactions::commit;
+    /// Reads count keys as they were at one moment. Copies the value of key number i to buf + i * stride, and puts its length
+    /// in lens[i]: SIZE_MAX if the key did not exist, more than stride if the value is longer, which is then not copied.
+    /// Fails with EAGAIN if other threads changed the keys all the while.
+    pair splinter_get_consistent, splinter_store_get_consistent(keys: In<'_, *const c_char>, count: usize, buf: Out<'_, c_void>, stride: usize, lens: Out<'_, usize>) -> c_int = values::get_consistent;
 }
 
 interface! { TANDEMS = "Tandems: keys published as one, named base, base.1, base.2 and so on";

@@ -62,6 +62,26 @@ pub(crate) fn get_failed(error: Error, len: Out<'_, usize>) -> Result<c_int, Fai
     Err(error.into())
 }
 
+pub(crate) fn get_consistent(
+    store: &Entry,
+    keys: In<'_, *const c_char>,
+    count: usize,
+    buf: Out<'_, c_void>,
+    stride: usize,
+    lens: Out<'_, usize>,
+) -> Result<c_int, Failure> {
+    let keys = keys.slice(count)?.iter().map(|key| Text::new(*key).key()).collect::<Result<Vec<_>, _>>()?;
+    let room = stride.checked_mul(count).ok_or(Failure::ARGUMENT)?;
+    let (buf, lens) = (buf.bytes(room)?, lens.required()?);
+    let mut results = vec![Err(Error::NotFound); count];
+    store.store.read_consistent(&keys, buf, stride, &mut results)?;
+    lens.put_all(results.into_iter().map(|result| match result {
+        Ok(len) | Err(Error::BufferTooSmall { needed: len }) => len,
+        Err(_) => usize::MAX,
+    }))?;
+    Ok(0)
+}
+
 pub(crate) fn unset(store: &Entry, key: Text<'_>) -> Result<c_int, Failure> {
     let key = key.key()?;
     let len = store.write_quietly(|writer| writer.unset(key))?;

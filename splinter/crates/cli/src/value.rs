@@ -11,7 +11,7 @@ use crate::retry::retry_busy;
 use crate::session::Session;
 use crate::stdio;
 use serde_json::{Value, json};
-use splinter::{Content, Error, Expect, Lifetime, Store, Type, Writer};
+use splinter::{Content, Error, Expect, Lifetime, Store, Transaction, Type, Writer};
 use std::io::{self, Read};
 
 /// What a command expects of a key, and how long it lets the key stay.
@@ -105,13 +105,16 @@ pub(crate) fn set(
     value: &[u8],
     (expect, lifetime): Terms,
 ) -> Result<u64, Failure> {
-    let set = retry_busy(|| match number_meant(writer, key, value)? {
-        // A number in a key with a deadline is set as the bytes that it takes: the key stays a BIGUINT.
-        Some(number) if lifetime != Lifetime::Endless => {
-            writer.set_with(key, &number.to_le_bytes(), expect, lifetime)
+    let set = retry_busy(|| {
+        let Some(number) = number_meant(writer, key, value)? else {
+            return writer.set_with(key, value, expect, lifetime);
+        };
+        if lifetime == Lifetime::Endless {
+            return writer.set_u64_if(key, number, expect);
         }
-        Some(number) => writer.set_u64_if(key, number, expect),
-        None => writer.set_with(key, value, expect, lifetime),
+        let mut transaction = Transaction::new();
+        transaction.key(key).set_u64(number).expect(expect).lifetime(lifetime);
+        writer.commit(&transaction)?[0].version.ok_or(Error::NotFound)
     });
     set.map(|version| version.epoch).map_err(|error| not_set(writer, key, value, expect, error))
 }

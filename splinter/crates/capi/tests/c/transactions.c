@@ -325,6 +325,33 @@ static void check_and_move(void)
     }
 }
 
+/* Whenever both are read at one moment, the sum holds. */
+static void the_sum_is_always_there(void)
+{
+    const char *keys[] = {"a", "nothing", "b", "text"};
+    uint64_t values[4];
+    size_t lens[4];
+    char one[1];
+
+    CHECK(CALL(set, "text", "twelve bytes", 12) == 0);
+    for (int round = 0; round < MOVES; round++) {
+        while (CALL(get_consistent, keys, 4, values, 8, lens) != 0) {
+            CHECK(errno == EAGAIN);
+        }
+        CHECK(values[0] + values[2] == TOTAL && lens[0] == 8 && lens[1] == SIZE_MAX && lens[2] == 8 && lens[3] == 12);
+    }
+    CHECK(CALL(get_consistent, keys, 0, one, 1, lens) == 0);
+    FAILS(CALL(get_consistent, NULL, 1, one, 1, lens), -2, EINVAL);
+    FAILS(CALL(get_consistent, keys, 1, NULL, 1, lens), -2, EINVAL);
+    FAILS(CALL(get_consistent, keys, 1, one, 1, NULL), -2, EINVAL);
+    FAILS(CALL(get_consistent, keys, 4, one, SIZE_MAX, lens), -1, EINVAL);
+    FAILS(CALL(get_consistent, keys, SIZE_MAX, one, 1, lens), -1, EINVAL);
+    keys[1] = NULL;
+    FAILS(CALL(get_consistent, keys, 4, values, 8, lens), -2, EINVAL);
+    keys[1] = "";
+    FAILS(CALL(get_consistent, keys, 4, values, 8, lens), -1, EINVAL);
+}
+
 static void two_processes_keep_the_sum(const char *name)
 {
     int status = -1;
@@ -345,6 +372,7 @@ static void two_processes_keep_the_sum(const char *name)
         _exit(0);
     }
     check_and_move();
+    the_sum_is_always_there();
     CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
     CHECK(number_of("a", NULL) + number_of("b", NULL) == TOTAL);
 }
