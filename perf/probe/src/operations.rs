@@ -1,6 +1,6 @@
 //! The operations: what each works on, and a lap over it. Lists them in one table; knows neither clocks nor Callgrind.
 
-use splinter::{Config, Error, Geometry, Handle, IntegerOp, Store, Watcher, Writer};
+use splinter::{Config, Error, Expect, Geometry, Handle, IntegerOp, Store, Transaction, Watcher, Writer};
 use std::hint::black_box;
 use std::ops::Range;
 
@@ -44,7 +44,7 @@ enum Fill {
 }
 
 /// Every operation.
-pub(crate) const OPERATIONS: [Operation; 15] = [
+pub(crate) const OPERATIONS: [Operation; 20] = [
     of("get 64 B", SHORT, Fill::Values, nothing, get),
     of("get 1 KiB", LONG, Fill::Values, nothing, get),
     of("get 64 B by handle", SHORT, Fill::Values, nothing, get_by_handle),
@@ -53,6 +53,11 @@ pub(crate) const OPERATIONS: [Operation; 15] = [
     of("set 64 B", SHORT, Fill::Values, nothing, set),
     of("set 1 KiB", LONG, Fill::Values, nothing, set),
     of("set 64 B by handle", SHORT, Fill::Values, nothing, set_by_handle),
+    of("set_if 64 B", SHORT, Fill::Values, nothing, set_if),
+    of("update 64 B", SHORT, Fill::Values, nothing, update),
+    of("transaction of 2", SHORT, Fill::Values, nothing, transaction::<2>),
+    of("transaction of 16", SHORT, Fill::Values, nothing, transaction::<16>),
+    of("read_consistent of 2", SHORT, Fill::Values, nothing, read_consistent),
     of("inc", SHORT, Fill::Numbers, nothing, inc),
     of("append 8 B", SHORT, Fill::Values, shorten, append),
     of("label", SHORT, Fill::Values, unlabel, label),
@@ -249,6 +254,53 @@ fn set(setup: &mut Setup, part: Range<usize>) -> Result<(), Problem> {
 fn set_by_handle(setup: &mut Setup, part: Range<usize>) -> Result<(), Problem> {
     for handle in &setup.handles[part] {
         setup.writer.set(handle, &setup.value).map_err(say)?;
+    }
+    Ok(())
+}
+
+#[inline(never)]
+fn set_if(setup: &mut Setup, part: Range<usize>) -> Result<(), Problem> {
+    for key in &setup.keys[part] {
+        black_box(setup.writer.set_if(key, &setup.value, Expect::Present).map_err(say)?);
+    }
+    Ok(())
+}
+
+#[inline(never)]
+fn update(setup: &mut Setup, part: Range<usize>) -> Result<(), Problem> {
+    for key in &setup.keys[part] {
+        let change = |old: Option<&[u8]>, new: &mut Vec<u8>| {
+            new.extend_from_slice(old.unwrap_or_default());
+            Ok(())
+        };
+        setup.writer.update(key, change).map_err(say)?;
+    }
+    Ok(())
+}
+
+/// Sets `COUNT` keys at once: one of the part and those behind it.
+#[inline(never)]
+fn transaction<const COUNT: usize>(setup: &mut Setup, part: Range<usize>) -> Result<(), Problem> {
+    for first in part {
+        let mut transaction = Transaction::new();
+        for at in first..first + COUNT {
+            transaction.key(&setup.keys[at % LAP]).set(&setup.value);
+        }
+        black_box(setup.writer.commit(&transaction).map_err(|refusal| refusal.to_string())?);
+    }
+    Ok(())
+}
+
+#[inline(never)]
+fn read_consistent(setup: &mut Setup, part: Range<usize>) -> Result<(), Problem> {
+    let stride = setup.value.len();
+    for first in part {
+        let keys = [setup.keys[first], setup.keys[(first + 1) % LAP]];
+        setup
+            .store
+            .read_consistent(&keys, &mut setup.buffer, stride, &mut setup.lens)
+            .map_err(say)?;
+        black_box(&setup.lens[..2]);
     }
     Ok(())
 }

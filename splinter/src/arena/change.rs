@@ -15,9 +15,9 @@ pub(crate) enum Content<'d> {
     Remove,
 }
 
-/// What a transaction expects of a key, and does with it.
+/// What a [`Transaction`](crate::Transaction) expects of a key and does with it. Without more, it only checks.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Change<'d> {
+pub struct KeyChange<'d> {
     pub(crate) expect: Expect,
     pub(crate) content: Content<'d>,
     pub(crate) vector: Option<&'d [f32]>,
@@ -27,7 +27,7 @@ pub(crate) struct Change<'d> {
     pub(crate) lifetime: Option<Lifetime>,
 }
 
-impl Change<'_> {
+impl KeyChange<'_> {
     /// Whether the change inserts the key if it is missing. A key that is to be removed, or expected to be missing, is
     /// inserted and removed: so it stays missing until the commit.
     pub(crate) fn inserts(&self) -> bool {
@@ -67,7 +67,7 @@ impl Change<'_> {
         !self.is_of_content() && self.labels[0] | self.labels[1] == 0 && self.lifetime.is_none()
     }
 
-    pub(crate) fn lifetime(&self) -> Lifetime {
+    pub(crate) fn lifetime_asked(&self) -> Lifetime {
         let is_set = matches!(self.content, Content::Bytes(_) | Content::Number(_));
         self.lifetime.unwrap_or(if is_set { Lifetime::Endless } else { Lifetime::Unchanged })
     }

@@ -17,10 +17,7 @@ pub(crate) struct Part<'k, 'a> {
 }
 
 impl<'k> Part<'k, '_> {
-    /// The part of no key.
-    pub(crate) const NONE: Self = Self::of(KeyRef::hashed(0));
-
-    pub(crate) const fn of(key: KeyRef<'k>) -> Self {
+    pub(crate) fn of(key: KeyRef<'k>) -> Self {
         Self { key, look: Look { read: None, words: [0; 4] } }
     }
 }

@@ -8,7 +8,7 @@
 
 use super::Claimant;
 use super::claim::Claim;
-use crate::arena::change::{Change, Content};
+use crate::arena::change::{KeyChange, Content};
 use crate::arena::integer::integer_in_slot;
 use crate::arena::key::KeyRef;
 use crate::arena::records::EVERY_SLOT;
@@ -16,6 +16,7 @@ use crate::arena::state::{Descriptor, KIND_BIGUINT};
 use crate::arena::version::{Outcome, Version};
 use crate::error::Error;
 use crate::sync::{Relaxed, Release, fence};
+use smallvec::{SmallVec, smallvec};
 
 /// A transaction was refused for one of its keys, and changed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,17 +33,24 @@ struct Part<'a> {
     number: Option<u64>,
 }
 
+type Parts<'a> = SmallVec<[Part<'a>; FEW]>;
+
+/// Transactions of up to so many keys take no memory but for their outcomes.
+const FEW: usize = 4;
+
 impl<'a> Claimant<'a> {
     /// Sets all `keys` to `values` as one generation, creating those that are missing.
     pub(crate) fn set_tandem(&mut self, keys: &[KeyRef<'_>], values: &[&[u8]]) -> Result<(), Error> {
         let values = values.iter().map(|value| Content::Bytes(value));
-        let changes: Vec<_> = values.map(|content| Change { content, ..Change::default() }).collect();
+        let changes = values.map(|content| KeyChange { content, ..KeyChange::default() });
+        let changes: SmallVec<[_; FEW]> = changes.collect();
         self.commit(keys, &changes).map_err(|refusal| refusal.error).map(drop)
     }
 
     /// Removes those of `keys` that are present, all at once. Returns how many were.
     pub(crate) fn unset_tandem(&mut self, keys: &[KeyRef<'_>]) -> Result<usize, Error> {
-        let changes = vec![Change { content: Content::Remove, ..Change::default() }; keys.len()];
+        let change = KeyChange { content: Content::Remove, ..KeyChange::default() };
+        let changes: SmallVec<[_; FEW]> = smallvec![change; keys.len()];
         let outcomes = self.commit(keys, &changes).map_err(|refusal| refusal.error)?;
         Ok(outcomes.iter().filter(|outcome| outcome.version.is_some()).count())
     }
@@ -51,22 +59,22 @@ impl<'a> Claimant<'a> {
     pub(crate) fn commit(
         &mut self,
         keys: &[KeyRef<'_>],
-        changes: &[Change<'_>],
+        changes: &[KeyChange<'_>],
     ) -> Result<Vec<Outcome>, Refusal> {
         for (place, change) in changes.iter().enumerate() {
             self.check_sizes(change).map_err(|error| Refusal { place, error })?;
         }
-        for _ in 0..Self::ROUNDS {
+        let mut rounds = 0..Self::ROUNDS;
+        loop {
             match self.commit_once(keys, changes) {
                 Err(Refusal { error: Error::Full | Error::Again, .. })
-                    if self.remove_some_expired(keys.len()) => {}
+                    if rounds.next().is_some() && self.remove_some_expired(keys.len()) => {}
                 result => return result,
             }
         }
-        Err(Refusal { place: 0, error: Error::Again })
     }
 
-    fn check_sizes(&self, change: &Change<'_>) -> Result<(), Error> {
+    fn check_sizes(&self, change: &KeyChange<'_>) -> Result<(), Error> {
         let dim = self.arena.shape.vector_dim as usize;
         if change.vector.is_some_and(|vector| dim == 0 || vector.len() != dim) {
             return Err(Error::WrongDimension);
@@ -79,7 +87,7 @@ impl<'a> Claimant<'a> {
     }
 
     /// Claims the slots, prepares their new content, commits and publishes it.
-    fn commit_once(&mut self, keys: &[KeyRef<'_>], changes: &[Change<'_>]) -> Result<Vec<Outcome>, Refusal> {
+    fn commit_once(&mut self, keys: &[KeyRef<'_>], changes: &[KeyChange<'_>]) -> Result<Vec<Outcome>, Refusal> {
         for key in keys {
             self.remove_if_expired(key);
         }
@@ -123,12 +131,12 @@ impl<'a> Claimant<'a> {
     /// Claims the slots of `keys` in one order for all transactions, so that those that overlap meet at the first key they
     /// share. Inserts missing keys, also those that are to be removed, so that nobody else does before the commit. On any
     /// failure releases all claims.
-    fn claim_all(&mut self, keys: &[KeyRef<'_>], changes: &[Change<'_>]) -> Result<Vec<Part<'a>>, Refusal> {
+    fn claim_all(&mut self, keys: &[KeyRef<'_>], changes: &[KeyChange<'_>]) -> Result<Parts<'a>, Refusal> {
         let arena = self.arena;
         let slots = keys.iter().map(|key| (arena.find_fast(key).unwrap_or(u32::MAX), key.hash));
-        let mut order: Vec<((u32, u64), usize)> = slots.zip(0..).collect();
+        let mut order: SmallVec<[((u32, u64), usize); FEW]> = slots.zip(0..).collect();
         order.sort_unstable();
-        let (mut parts, mut missing) = (Vec::with_capacity(keys.len()), vec![]);
+        let (mut parts, mut missing) = (Parts::new(), vec![]);
         let mut failure = None;
         for (_, place) in order {
             match self.claim_part(&keys[place], &changes[place]) {
@@ -175,7 +183,7 @@ impl<'a> Claimant<'a> {
     fn claim_part(
         &mut self,
         key: &KeyRef<'_>,
-        change: &Change<'_>,
+        change: &KeyChange<'_>,
     ) -> Result<(Claim<'a>, Option<u64>), Error> {
         let claim = match change.inserts() {
             true => self.claim_or_insert(key, change.expect)?,
@@ -204,7 +212,7 @@ impl<'a> Claimant<'a> {
     }
 
     /// Writes what a change makes where nobody reads it yet. Returns the descriptor that makes it current.
-    fn prepare(&self, part: &mut Part<'a>, change: &Change<'_>) -> Descriptor {
+    fn prepare(&self, part: &mut Part<'a>, change: &KeyChange<'_>) -> Descriptor {
         let (arena, claim) = (self.arena, &mut part.claim);
         if matches!(change.content, Content::Remove)
             || !claim.descriptor.is_present() && !change.is_of_content()
@@ -238,7 +246,7 @@ impl<'a> Claimant<'a> {
             arena.metadata[claim.number as usize].prepared_labels.store(labels, Relaxed);
             descriptor = descriptor.with_labels_prepared(1);
         }
-        self.with_lifetime(claim, descriptor, change.lifetime())
+        self.with_lifetime(claim, descriptor, change.lifetime_asked())
     }
 
     /// Publishes what a committed claim has prepared. Returns the version, if the content changed.
@@ -246,7 +254,7 @@ impl<'a> Claimant<'a> {
         &mut self,
         mut claim: Claim<'a>,
         key: &KeyRef<'_>,
-        change: &Change<'_>,
+        change: &KeyChange<'_>,
     ) -> Option<Version> {
         let descriptor = Descriptor(claim.slot.prepared.load(Relaxed));
         if !descriptor.is_present() {

@@ -9,9 +9,10 @@ use crate::arena::orders;
 use crate::error::Error;
 use crate::open::Store;
 use crate::protocol::{OptimisticRead, Part};
+use smallvec::SmallVec;
 
 /// Up to so many keys are read without an allocation.
-const FEW: usize = 8;
+const FEW: usize = 4;
 
 impl Store {
     /// Copies the values of all `keys` as they were at one moment. Key `i`'s value is copied to `bufs[i * stride..]`, and
@@ -121,17 +122,9 @@ impl Store {
 #[inline]
 fn read_all<'s, 'k>(
     arena: &Arena<'s>,
-    keys: impl ExactSizeIterator<Item = Result<KeyRef<'k>, Error>>,
+    keys: impl Iterator<Item = Result<KeyRef<'k>, Error>>,
     body: impl FnMut(usize, Option<&OptimisticRead<'s>>) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let count = keys.len();
-    let parts = keys.map(|key| key.map(Part::of));
-    if count > FEW {
-        return arena.read_consistent(&mut parts.collect::<Result<Vec<_>, _>>()?, body);
-    }
-    let mut few = [Part::NONE; FEW];
-    for (place, part) in parts.enumerate() {
-        few[place] = part?;
-    }
-    arena.read_consistent(&mut few[..count], body)
+    let parts = keys.map(|key| key.map(Part::of)).collect::<Result<SmallVec<[_; FEW]>, _>>();
+    arena.read_consistent(&mut parts?, body)
 }

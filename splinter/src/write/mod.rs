@@ -5,5 +5,6 @@ mod expiry;
 mod transaction;
 mod writer;
 
-pub use self::transaction::{KeyChange, Transaction, TransactionError};
+pub use self::transaction::{Transaction, TransactionError};
+pub use crate::arena::change::KeyChange;
 pub use self::writer::Writer;

@@ -1,11 +1,12 @@
 //! Transactions: changes of several keys that happen together or not at all.
 
 use super::Writer;
-use crate::arena::change::{Change, Content};
+use crate::arena::change::{Content, KeyChange};
 use crate::arena::integer::IntegerOp;
 use crate::arena::orders::MAX_ORDERS;
 use crate::arena::version::{Expect, Lifetime, Outcome};
 use crate::error::Error;
+use smallvec::SmallVec;
 use std::fmt;
 
 /// Changes of up to 255 keys that happen together, or not at all.
@@ -31,15 +32,13 @@ use std::fmt;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Transaction<'d> {
-    parts: Vec<KeyChange<'d>>,
+    keys: SmallVec<[&'d [u8]; FEW]>,
+    /// One for each key.
+    changes: SmallVec<[KeyChange<'d>; FEW]>,
 }
 
-/// What a [`Transaction`] expects of a key and does with it. Without more, it only checks.
-#[derive(Clone, Debug)]
-pub struct KeyChange<'d> {
-    key: &'d [u8],
-    change: Change<'d>,
-}
+/// Transactions of up to so many keys need no memory of their own.
+const FEW: usize = 4;
 
 /// A transaction was refused for one of its keys, and changed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,30 +75,31 @@ impl<'d> Transaction<'d> {
     /// Returns the part for `key`, which is added if the transaction has none.
     pub fn key(&mut self, key: &'d (impl AsRef<[u8]> + ?Sized)) -> &mut KeyChange<'d> {
         let key = key.as_ref();
-        let place = self.parts.iter().position(|part| part.key == key).unwrap_or_else(|| {
-            self.parts.push(KeyChange { key, change: Change::default() });
-            self.parts.len() - 1
+        let place = self.keys.iter().position(|named| *named == key).unwrap_or_else(|| {
+            self.keys.push(key);
+            self.changes.push(KeyChange::default());
+            self.keys.len() - 1
         });
-        &mut self.parts[place]
+        &mut self.changes[place]
     }
 
     /// Returns how many keys it has.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.parts.len()
+        self.keys.len()
     }
 
     /// Tells whether it has no key.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.parts.is_empty()
+        self.keys.is_empty()
     }
 }
 
 impl<'d> KeyChange<'d> {
     /// Has the transaction happen only if the key is as expected.
     pub fn expect(&mut self, expect: Expect) -> &mut Self {
-        self.change.expect = expect;
+        self.expect = expect;
         self
     }
 
@@ -131,33 +131,33 @@ impl<'d> KeyChange<'d> {
 
     /// Sets the vector, as [`Writer::set_vector`] does. With a value it is the vector of that value.
     pub fn set_vector(&mut self, vector: &'d [f32]) -> &mut Self {
-        self.change.vector = Some(vector);
+        self.vector = Some(vector);
         self
     }
 
     /// Adds labels, as [`Writer::label`] does.
     pub fn label(&mut self, mask: u64) -> &mut Self {
-        self.change.labels[0] |= mask;
-        self.change.labels[1] &= !mask;
+        self.labels[0] |= mask;
+        self.labels[1] &= !mask;
         self
     }
 
     /// Takes labels away, as [`Writer::unlabel`] does.
     pub fn unlabel(&mut self, mask: u64) -> &mut Self {
-        self.change.labels[1] |= mask;
-        self.change.labels[0] &= !mask;
+        self.labels[1] |= mask;
+        self.labels[0] &= !mask;
         self
     }
 
     /// Sets how long the key stays. Without it, a key whose value is set stays until it is removed, and any other as long
     /// as before.
     pub fn lifetime(&mut self, lifetime: Lifetime) -> &mut Self {
-        self.change.lifetime = Some(lifetime);
+        self.lifetime = Some(lifetime);
         self
     }
 
     fn content(&mut self, content: Content<'d>) -> &mut Self {
-        self.change.content = content;
+        self.content = content;
         self
     }
 }
@@ -176,11 +176,10 @@ impl Writer {
             return Err(refused(MAX_ORDERS, Error::TooManyKeys));
         }
         let claimant = self.claimant().map_err(|error| refused(0, error))?;
-        let parts = transaction.parts.iter().enumerate();
-        let keys =
-            parts.map(|(place, part)| claimant.arena.key(part.key).map_err(|error| refused(place, error)));
-        let keys: Vec<_> = keys.collect::<Result<_, _>>()?;
-        let changes: Vec<_> = transaction.parts.iter().map(|part| part.change).collect();
-        claimant.commit(&keys, &changes).map_err(|refusal| refused(refusal.place, refusal.error))
+        let keys = transaction.keys.iter().enumerate();
+        let keys = keys.map(|(place, key)| claimant.arena.key(key).map_err(|error| refused(place, error)));
+        let keys = keys.collect::<Result<SmallVec<[_; FEW]>, _>>()?;
+        let made = claimant.commit(&keys, &transaction.changes);
+        made.map_err(|refusal| refused(refusal.place, refusal.error))
     }
 }

@@ -1,12 +1,12 @@
 //! Consistent reads beside writers whose keys come and go by turns: at every moment one of two keys is there.
 
 use super::*;
-use crate::arena::change::{Change, Content};
+use crate::arena::change::{KeyChange, Content};
 
 const TWO: Size = Size { slots: 2, words: 2, max_writers: 3, buckets: 1, dim: 0, scrub: Scrub::None };
 
-const REMOVAL: Change<'static> =
-    Change { expect: Expect::Any, content: Content::Remove, vector: None, labels: [0; 2], lifetime: None };
+const REMOVAL: KeyChange<'static> =
+    KeyChange { expect: Expect::Any, content: Content::Remove, vector: None, labels: [0; 2], lifetime: None };
 
 /// Tells which of `keys` were there at one moment.
 fn presence<'a, const N: usize>(arena: &Arena<'a>, keys: [KeyRef<'_>; N]) -> Result<[bool; N], Error> {
@@ -22,7 +22,7 @@ fn presence<'a, const N: usize>(arena: &Arena<'a>, keys: [KeyRef<'_>; N]) -> Res
 fn beside(
     work: impl Fn(&mut Claimant<'_>) + Copy + Send + Sync + 'static,
 ) -> HashSet<Result<[bool; 2], Error>> {
-    explore(move || {
+    explore_within(1, move || {
         let tiny = TWO.build(&[letter(0)]);
         let writer = tiny.writer(0, move |writer| work(writer));
         let reader = tiny.spawn(|tiny| presence(&tiny.arena(), [letter(1), letter(0)]));
@@ -36,7 +36,7 @@ fn beside(
 #[test]
 fn of_two_keys_that_a_transaction_swaps_exactly_one_is_there() {
     let seen = beside(|writer| {
-        let insertion = Change { content: Content::Bytes(&[2; 16]), ..Change::default() };
+        let insertion = KeyChange { content: Content::Bytes(&[2; 16]), ..KeyChange::default() };
         writer.commit(&[letter(0), letter(1)], &[REMOVAL, insertion]).unwrap();
     });
     let allowed = HashSet::from([Ok([false, true]), Ok([true, false]), Err(Error::Again)]);
@@ -76,7 +76,7 @@ fn a_key_that_a_transaction_removes_is_missing_from_its_commit_on_whoever_sets_i
     let seen = explore(|| {
         let tiny = TWO.build(&[letter(0)]);
         let remover = tiny.writer(0, |writer| {
-            let changes = [Change { content: Content::Bytes(&[2; 16]), ..Change::default() }, REMOVAL];
+            let changes = [KeyChange { content: Content::Bytes(&[2; 16]), ..KeyChange::default() }, REMOVAL];
             writer.commit(&[letter(0), letter(1)], &changes).is_ok()
         });
         let setter = tiny.writer(1, |writer| {

@@ -2,7 +2,7 @@
 //! or the other way round, as threads that were stopped between their looks at the clock.
 
 use super::*;
-use crate::arena::change::{Change, Content};
+use crate::arena::change::{KeyChange, Content};
 use std::sync::atomic::Ordering::SeqCst;
 
 /// Times before and after the deadline of the model's key.
@@ -260,8 +260,8 @@ fn a_transaction_commits_on_no_key_whose_deadline_passed_while_it_claimed_others
                 arena.clock = Clock { since_boot, distance: 0, base: None };
                 NOW.set(0);
                 let mut writer = Claimant::new(arena, 1, Arc::clone(&tiny.kernel) as _);
-                let check = Change { expect: Expect::Present, ..Change::default() };
-                let set = Change { content: Content::Bytes(&[2; 16]), ..check };
+                let check = KeyChange { expect: Expect::Present, ..KeyChange::default() };
+                let set = KeyChange { content: Content::Bytes(&[2; 16]), ..check };
                 let result = writer.commit(&[letter(0), letter(1)], &[check, set]);
                 // The last look but one was at the first key.
                 assert!(result.is_err() || NOW.get() < deadline + 2, "{} of {deadline}", NOW.get());

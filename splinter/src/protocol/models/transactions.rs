@@ -1,7 +1,7 @@
 //! Tandems beside readers of all orders, beside writers of one of their keys, and beside each other.
 
 use super::*;
-use crate::arena::change::{Change, Content};
+use crate::arena::change::{KeyChange, Content};
 use crate::arena::records::EVERY_SLOT;
 
 const TWO: Size = Size { slots: 2, buckets: 1, max_writers: 3, words: 1, dim: 0, scrub: Scrub::None };
@@ -225,12 +225,12 @@ fn after_the_death_of_a_writer_no_tandem_commits_with_the_word_of_its_last() {
 const PAIR: Size = Size { words: 2, max_writers: 4, ..TWO };
 
 /// Changes of "a" and "b", in this order.
-fn commit(writer: &mut Claimant<'_>, changes: [Change<'_>; 2]) -> Result<(), Error> {
+fn commit(writer: &mut Claimant<'_>, changes: [KeyChange<'_>; 2]) -> Result<(), Error> {
     writer.commit(&[letter(0), letter(1)], &changes).map(drop).map_err(|refusal| refusal.error)
 }
 
-const KEEP: Change<'static> =
-    Change { expect: Expect::Any, content: Content::Keep, vector: None, labels: [0; 2], lifetime: None };
+const KEEP: KeyChange<'static> =
+    KeyChange { expect: Expect::Any, content: Content::Keep, vector: None, labels: [0; 2], lifetime: None };
 
 const VALUE: &[u8] = &[2; 16];
 
@@ -249,7 +249,7 @@ fn a_value_and_labels_that_a_transaction_changes_are_read_of_one_moment() {
     let seen = explore(|| {
         let tiny = PAIR.build(&[letter(0), letter(1)]);
         let writer = tiny.writer(0, |writer| {
-            commit(writer, [Change { content: Content::Bytes(VALUE), labels: [1, 0], ..KEEP }, KEEP])
+            commit(writer, [KeyChange { content: Content::Bytes(VALUE), labels: [1, 0], ..KEEP }, KEEP])
         });
         let reader = tiny.spawn(|tiny| value_and_labels(&tiny));
         assert_eq!(writer.join().unwrap(), Ok(()));
@@ -266,8 +266,8 @@ fn a_writer_that_dies_in_a_transaction_leaves_labels_and_values_old_or_new() {
     let seen = explore_deaths(|stores| {
         let tiny = PAIR.build(&[letter(0), letter(1)]);
         let changes = [
-            Change { content: Content::Bytes(VALUE), labels: [1, 0], ..KEEP },
-            Change { labels: [2, 0], ..KEEP },
+            KeyChange { content: Content::Bytes(VALUE), labels: [1, 0], ..KEEP },
+            KeyChange { labels: [2, 0], ..KEEP },
         ];
         let lived = tiny.die(0, stores, |writer| commit(writer, changes)).is_some();
         let other = || {
@@ -291,12 +291,12 @@ fn a_writer_that_dies_in_a_transaction_leaves_labels_and_values_old_or_new() {
 #[test]
 fn of_two_transactions_that_each_change_what_the_other_expects_one_happens() {
     for expected in [Expect::Epoch(2), Expect::Absent] {
-        let seen = explore(move || {
+        let seen = explore_within(1, move || {
             let is_absent = expected == Expect::Absent;
             let keys = [letter(0), letter(1)];
             let tiny = PAIR.build(if is_absent { &[] } else { &keys });
-            let set = Change { content: Content::Bytes(VALUE), ..KEEP };
-            let check = Change { expect: expected, ..KEEP };
+            let set = KeyChange { content: Content::Bytes(VALUE), ..KEEP };
+            let check = KeyChange { expect: expected, ..KEEP };
             let writers = [(0, [set, check]), (1, [check, set])]
                 .map(|(writer_id, changes)| tiny.writer(writer_id, move |writer| commit(writer, changes)));
             let results = writers.map(|writer| writer.join().unwrap());
