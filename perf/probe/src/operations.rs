@@ -296,10 +296,7 @@ fn read_consistent(setup: &mut Setup, part: Range<usize>) -> Result<(), Problem>
     let stride = setup.value.len();
     for first in part {
         let keys = [setup.keys[first], setup.keys[(first + 1) % LAP]];
-        setup
-            .store
-            .read_consistent(&keys, &mut setup.buffer, stride, &mut setup.lens)
-            .map_err(say)?;
+        setup.store.read_consistent(&keys, &mut setup.buffer, stride, &mut setup.lens).map_err(say)?;
         black_box(&setup.lens[..2]);
     }
     Ok(())

@@ -9,21 +9,16 @@ use crate::arena::key::KeyRef;
 use crate::error::Error;
 use crate::sync::{Acquire, Relaxed, fence, load_acquire, spin_loop};
 
+/// Up to so many keys are read without memory for them, if nothing is in the way.
+const FEW: usize = 8;
+
 /// A key of a consistent read, and what was found of it.
-#[derive(Clone, Copy)]
-pub(crate) struct Part<'k, 'a> {
+pub(super) struct Part<'k, 'a> {
     key: KeyRef<'k>,
     look: Look<'a>,
 }
 
-impl<'k> Part<'k, '_> {
-    pub(crate) fn of(key: KeyRef<'k>) -> Self {
-        Self { key, look: Look { read: None, words: [0; 4] } }
-    }
-}
-
 /// What a look found.
-#[derive(Clone, Copy)]
 struct Look<'a> {
     /// The slot that holds the key; none if the key is missing.
     read: Option<OptimisticRead<'a>>,
@@ -32,21 +27,51 @@ struct Look<'a> {
     words: [u64; 4],
 }
 
+/// What is done with the key in a place, which is read, or missing.
+type Body<'b, 'a> = dyn FnMut(usize, Option<&OptimisticRead<'a>>) -> Result<(), Error> + 'b;
+
 impl<'a> Arena<'a> {
-    /// Reads all keys of `parts` by `body`, as they were at one moment. A key that is missing then is read as none.
+    /// Reads all `keys` by `body`, as they were at one moment. A key that is missing then is read as none.
     ///
     /// # Errors
-    /// Those of `body`; [`Error::Again`] when the keys kept changing.
+    /// Those of `body`; [`Error::Again`] when the keys kept changing; those of a key that cannot be one.
     #[inline]
-    pub(crate) fn read_consistent(
+    pub(crate) fn read_consistent<'k>(
         &self,
-        parts: &mut [Part<'_, 'a>],
+        keys: impl ExactSizeIterator<Item = Result<KeyRef<'k>, Error>> + Clone,
         mut body: impl FnMut(usize, Option<&OptimisticRead<'a>>) -> Result<(), Error>,
     ) -> Result<(), Error> {
+        if keys.len() <= FEW
+            && let Some(copied) = self.read_few(keys.clone(), &mut body)
+        {
+            return copied;
+        }
+        let parts = keys.map(|key| key.map(|key| self.look_at(key))).collect::<Result<Vec<_>, _>>();
+        self.read_parts(&mut parts?, &mut body)
+    }
+
+    /// Reads up to [`FEW`] keys in straight line, if each is in its likeliest slot, none has a deadline, and nobody changes
+    /// any meanwhile.
+    #[inline(always)]
+    fn read_few<'k>(
+        &self,
+        keys: impl ExactSizeIterator<Item = Result<KeyRef<'k>, Error>>,
+        mut body: impl FnMut(usize, Option<&OptimisticRead<'a>>) -> Result<(), Error>,
+    ) -> Option<Result<(), Error>> {
+        let (mut reads, count) = ([None; FEW], keys.len());
+        for (read, key) in reads.iter_mut().zip(keys) {
+            *read = Some(self.look_fast(&key.ok()?)?);
+        }
+        let reads = || reads[..count].iter().flatten();
+        let copied = reads().enumerate().try_for_each(|(place, read)| body(place, Some(read)));
+        fence(Acquire);
+        reads().all(|read| self.is_same(read)).then_some(copied)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn read_parts(&self, parts: &mut [Part<'_, 'a>], body: &mut Body<'_, 'a>) -> Result<(), Error> {
         for _ in 0..Self::READ_ROUNDS {
-            for part in &mut *parts {
-                *part = self.look_at(part.key);
-            }
             let copied =
                 parts.iter().enumerate().try_for_each(|(place, part)| body(place, part.look.read.as_ref()));
             // A copied byte of a later change makes the second look see that change.
@@ -55,22 +80,29 @@ impl<'a> Arena<'a> {
                 return copied;
             }
             spin_loop();
+            for part in &mut *parts {
+                *part = self.look_at(part.key);
+            }
         }
         Err(Error::Again)
     }
 
+    /// Looks for the key in its likeliest slot. Returns none if that does not hold it, or the key has a deadline.
+    #[inline(always)]
+    fn look_fast(&self, key: &KeyRef<'_>) -> Option<OptimisticRead<'a>> {
+        let read = self.begin_read(self.find_fast(key)?, key)?;
+        read.descriptor.is_lasting().then_some(read)
+    }
+
     /// Looks for the key in the likeliest slot, then everywhere.
-    #[inline]
     pub(super) fn look_at<'k>(&self, key: KeyRef<'k>) -> Part<'k, 'a> {
-        let likeliest = self.find_fast(&key).and_then(|number| self.begin_read(number, &key));
-        let look = match likeliest.filter(|read| read.descriptor.is_lasting()) {
+        let look = match self.look_fast(&key) {
             None => self.look_everywhere(&key),
             read => Look { read, words: [0; 4] },
         };
         Part { key, look }
     }
 
-    #[cold]
     fn look_everywhere(&self, key: &KeyRef<'_>) -> Look<'a> {
         let mut words = [0; 4];
         if key.slot.is_none() {
@@ -93,17 +125,20 @@ impl<'a> Arena<'a> {
     }
 
     /// Whether a second look finds what the first one did, and nothing changed in between.
-    #[inline]
     pub(super) fn is_unchanged(&self, Part { key, look }: &Part<'_, 'a>) -> bool {
         let Some(read) = look.read else { return self.is_missing_still(key, look) };
+        self.is_same(&read) && (read.descriptor.expires() == 0 || self.is_there_still(&read, look))
+    }
+
+    /// Whether a slot has the state and the descriptor that it had.
+    #[inline(always)]
+    fn is_same(&self, read: &OptimisticRead<'a>) -> bool {
         mutant!("tandem-unchecked", return read.validate());
         let now = self.open(read.number, read.slot);
-        let is_same = (now.state, now.descriptor) == (read.state, read.descriptor);
-        is_same && (now.descriptor.expires() == 0 || self.is_there_still(&read, look))
+        (now.state, now.descriptor) == (read.state, read.descriptor)
     }
 
     /// Whether the deadline of the key that is read has not passed, nor been moved, since the look.
-    #[cold]
     fn is_there_still(&self, read: &OptimisticRead<'_>, look: &Look<'_>) -> bool {
         mutant!("tandem-outlived", return true);
         let is_expired = self.is_expired(read.number, read.descriptor);
@@ -111,7 +146,6 @@ impl<'a> Arena<'a> {
         self.metadata[read.number as usize].changes.load(Relaxed) == look.words[3] && !is_expired
     }
 
-    #[cold]
     fn is_missing_still(&self, key: &KeyRef<'_>, look: &Look<'_>) -> bool {
         mutant!("missing-unchecked", return true);
         let now = self.look_everywhere(key);

@@ -8,7 +8,7 @@
 
 use super::Claimant;
 use super::claim::Claim;
-use crate::arena::change::{KeyChange, Content};
+use crate::arena::change::{Content, KeyChange};
 use crate::arena::integer::integer_in_slot;
 use crate::arena::key::KeyRef;
 use crate::arena::records::EVERY_SLOT;
@@ -87,7 +87,11 @@ impl<'a> Claimant<'a> {
     }
 
     /// Claims the slots, prepares their new content, commits and publishes it.
-    fn commit_once(&mut self, keys: &[KeyRef<'_>], changes: &[KeyChange<'_>]) -> Result<Vec<Outcome>, Refusal> {
+    fn commit_once(
+        &mut self,
+        keys: &[KeyRef<'_>],
+        changes: &[KeyChange<'_>],
+    ) -> Result<Vec<Outcome>, Refusal> {
         for key in keys {
             self.remove_if_expired(key);
         }

@@ -3,16 +3,9 @@
 use super::handle::AsKey;
 use super::handle::sealed::Plain;
 use super::view::View;
-use crate::arena::Arena;
-use crate::arena::key::KeyRef;
 use crate::arena::orders;
 use crate::error::Error;
 use crate::open::Store;
-use crate::protocol::{OptimisticRead, Part};
-use smallvec::SmallVec;
-
-/// Up to so many keys are read without an allocation.
-const FEW: usize = 4;
 
 impl Store {
     /// Copies the values of all `keys` as they were at one moment. Key `i`'s value is copied to `bufs[i * stride..]`, and
@@ -55,7 +48,7 @@ impl Store {
         assert!(results.len() >= keys.len() && bufs.len() >= keys.len() * stride);
         let arena = self.arena();
         let keys = keys.iter().map(|key| key.plain().key_ref(arena));
-        read_all(arena, keys, |place, read| {
+        arena.read_consistent(keys, |place, read| {
             let out = &mut bufs[place * stride..][..stride];
             results[place] = read.ok_or(Error::NotFound).and_then(|read| read.payload(arena).copy_to(out));
             Ok(())
@@ -88,7 +81,7 @@ impl Store {
     ) -> Result<(), Error> {
         let arena = self.arena();
         let keys = keys.iter().map(|key| key.plain().key_ref(arena));
-        read_all(arena, keys, |place, read| {
+        arena.read_consistent(keys, |place, read| {
             body(place, read.map(|read| View::new(arena, *read)).as_ref());
             Ok(())
         })
@@ -110,21 +103,10 @@ impl Store {
     /// [`Error::NotFound`] when an order is missing; [`Error::BadOrders`]; [`Error::Again`].
     pub fn tandem(&self, base: impl AsRef<[u8]>, values: &mut [Vec<u8>]) -> Result<(), Error> {
         let (arena, names) = (self.arena(), orders::names(base.as_ref(), values.len())?);
-        read_all(arena, names.iter().map(|name| arena.key(name.as_ref())), |order, read| {
+        arena.read_consistent(names.iter().map(|name| arena.key(name.as_ref())), |order, read| {
             let payload = read.ok_or(Error::NotFound)?.payload(arena);
             values[order].resize(payload.len(), 0);
             payload.copy_to(&mut values[order]).map(drop)
         })
     }
-}
-
-/// Reads `keys` by `body` as they were at one moment.
-#[inline]
-fn read_all<'s, 'k>(
-    arena: &Arena<'s>,
-    keys: impl Iterator<Item = Result<KeyRef<'k>, Error>>,
-    body: impl FnMut(usize, Option<&OptimisticRead<'s>>) -> Result<(), Error>,
-) -> Result<(), Error> {
-    let parts = keys.map(|key| key.map(Part::of)).collect::<Result<SmallVec<[_; FEW]>, _>>();
-    arena.read_consistent(&mut parts?, body)
 }

@@ -6,5 +6,5 @@ mod transaction;
 mod writer;
 
 pub use self::transaction::{Transaction, TransactionError};
-pub use crate::arena::change::KeyChange;
 pub use self::writer::Writer;
+pub use crate::arena::change::KeyChange;

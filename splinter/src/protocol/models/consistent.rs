@@ -1,7 +1,7 @@
 //! Consistent reads beside writers whose keys come and go by turns: at every moment one of two keys is there.
 
 use super::*;
-use crate::arena::change::{KeyChange, Content};
+use crate::arena::change::{Content, KeyChange};
 
 const TWO: Size = Size { slots: 2, words: 2, max_writers: 3, buckets: 1, dim: 0, scrub: Scrub::None };
 
@@ -11,7 +11,7 @@ const REMOVAL: KeyChange<'static> =
 /// Tells which of `keys` were there at one moment.
 fn presence<'a, const N: usize>(arena: &Arena<'a>, keys: [KeyRef<'_>; N]) -> Result<[bool; N], Error> {
     let mut present = [false; N];
-    arena.read_consistent(&mut keys.map(Part::of), |place, read| {
+    arena.read_consistent(keys.map(Ok).into_iter(), |place, read| {
         present[place] = read.is_some();
         Ok(())
     })?;

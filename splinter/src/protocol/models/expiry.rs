@@ -2,7 +2,7 @@
 //! or the other way round, as threads that were stopped between their looks at the clock.
 
 use super::*;
-use crate::arena::change::{KeyChange, Content};
+use crate::arena::change::{Content, KeyChange};
 use std::sync::atomic::Ordering::SeqCst;
 
 /// Times before and after the deadline of the model's key.
@@ -233,7 +233,7 @@ fn a_tandem_whose_deadline_passes_while_it_is_read_is_missing() {
         let mut arena = tiny.arena();
         arena.clock = Clock { since_boot: || NOW.get(), distance: 0, base: None };
         NOW.set(BEFORE);
-        arena.read_consistent(&mut [letter(0), letter(1)].map(Part::of), |_, read| {
+        arena.read_consistent([letter(0), letter(1)].map(Ok).into_iter(), |_, read| {
             NOW.set(AFTER);
             read.map(drop).ok_or(Error::NotFound)
         })

@@ -25,7 +25,7 @@ mod transactions;
 mod unchanged;
 mod writes;
 
-use super::{Claimant, Os, Part};
+use super::{Claimant, Os};
 use crate::arena::deadline::Clock;
 use crate::arena::key::{Key, KeyHash, KeyRef};
 use crate::arena::records::{

@@ -1,7 +1,7 @@
 //! Tandems beside readers of all orders, beside writers of one of their keys, and beside each other.
 
 use super::*;
-use crate::arena::change::{KeyChange, Content};
+use crate::arena::change::{Content, KeyChange};
 use crate::arena::records::EVERY_SLOT;
 
 const TWO: Size = Size { slots: 2, buckets: 1, max_writers: 3, words: 1, dim: 0, scrub: Scrub::None };
@@ -22,7 +22,7 @@ fn generation_one() -> Arc<Tiny> {
 pub(super) fn read(tiny: &Tiny) -> Result<[u8; 2], Error> {
     let arena = tiny.arena();
     let mut bytes = [0; 2];
-    arena.read_consistent(&mut [letter(0), letter(1)].map(Part::of), |order, read| {
+    arena.read_consistent([letter(0), letter(1)].map(Ok).into_iter(), |order, read| {
         let mut out = [0; 8];
         let len = read.ok_or(Error::NotFound)?.payload(&arena).copy_to(&mut out)?;
         bytes[order] = if out == [out[0]; 8] { out[0] } else { 0 };
