@@ -98,7 +98,8 @@ impl<'a> Claimant<'a> {
         // Until the last claim is released, the next owner of this writer id has to look at every slot.
         self.record.slot_intent.store(EVERY_SLOT, Release);
         self.notified = Some(0);
-        let result = self.claim_all(keys, changes).map(|mut parts| {
+        let mut parts = Parts::new();
+        let result = self.claim_all(keys, changes, &mut parts).map(|()| {
             let mut outcomes = vec![Outcome::default(); keys.len()];
             if parts.is_empty() {
                 return outcomes;
@@ -113,7 +114,7 @@ impl<'a> Claimant<'a> {
             let commit = self.record.writes.load(Relaxed) | 1 << 63;
             // Release: a reader that sees the commit sees every prepared word, and what these name.
             self.record.committed.store(commit, Release);
-            for Part { place, claim, number } in parts {
+            for Part { place, claim, number } in parts.drain(..) {
                 let version = self.publish_prepared(claim, &keys[place], &changes[place]);
                 outcomes[place] = Outcome { version, number };
             }
@@ -135,15 +136,21 @@ impl<'a> Claimant<'a> {
     /// Claims the slots of `keys` in one order for all transactions, so that those that overlap meet at the first key they
     /// share. Inserts missing keys, also those that are to be removed, so that nobody else does before the commit. On any
     /// failure releases all claims.
-    fn claim_all(&mut self, keys: &[KeyRef<'_>], changes: &[KeyChange<'_>]) -> Result<Parts<'a>, Refusal> {
+    fn claim_all(
+        &mut self,
+        keys: &[KeyRef<'_>],
+        changes: &[KeyChange<'_>],
+        parts: &mut Parts<'a>,
+    ) -> Result<(), Refusal> {
         let arena = self.arena;
-        let slots = keys.iter().map(|key| (arena.find_fast(key).unwrap_or(u32::MAX), key.hash));
-        let mut order: SmallVec<[((u32, u64), usize); FEW]> = slots.zip(0..).collect();
+        let mut order = SmallVec::<[(u32, u64, usize); FEW]>::new();
+        for (place, key) in keys.iter().enumerate() {
+            order.push((arena.find_fast(key).unwrap_or(u32::MAX), key.hash, place));
+        }
         order.sort_unstable();
-        let (mut parts, mut missing) = (Parts::new(), vec![]);
-        let mut failure = None;
-        for (_, place) in order {
-            match self.claim_part(&keys[place], &changes[place]) {
+        let (mut missing, mut failure) = (vec![], None);
+        for &(slot, _, place) in &order {
+            match self.claim_part(slot, &keys[place], &changes[place]) {
                 Ok((claim, number)) => parts.push(Part { place, claim, number }),
                 Err(Error::NotFound) if changes[place].allows_missing() => missing.push(place),
                 // A removal needs no room. Without a free slot nobody inserts the key either.
@@ -154,10 +161,10 @@ impl<'a> Claimant<'a> {
                 }
             }
         }
-        let moved = || self.find_moved(keys, &parts, &missing);
+        let moved = || self.find_moved(keys, parts, &missing);
         let failure = failure.or_else(|| moved().map(|place| Refusal { place, error: Error::Again }));
-        let Some(refusal) = failure else { return Ok(parts) };
-        for Part { place, claim, .. } in parts {
+        let Some(refusal) = failure else { return Ok(()) };
+        for Part { place, claim, .. } in parts.drain(..) {
             self.release_unused(claim, &keys[place]);
         }
         Err(refusal)
@@ -183,15 +190,19 @@ impl<'a> Claimant<'a> {
         }
     }
 
-    /// Claims the slot of `key`, if the key is as its change expects. Returns the number that the change makes, too.
+    /// Claims the slot of `key`, most likely the one of this number, if the key is as its change expects. Returns the number
+    /// that the change makes, too.
+    #[inline]
     fn claim_part(
         &mut self,
+        slot: u32,
         key: &KeyRef<'_>,
         change: &KeyChange<'_>,
     ) -> Result<(Claim<'a>, Option<u64>), Error> {
-        let claim = match change.inserts() {
-            true => self.claim_or_insert(key, change.expect)?,
-            false => self.claim(key, change.expect)?,
+        let claim = match self.claim_fast(&key.within(slot), change.expect) {
+            Some(claim) => claim,
+            None if change.inserts() => self.search_or_insert(key, change.expect)?,
+            None => self.claim(key, change.expect)?,
         };
         let number = match change.content {
             Content::Number(number) => Ok(Some(number)),

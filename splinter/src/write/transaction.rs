@@ -3,6 +3,7 @@
 use super::Writer;
 use crate::arena::change::{Content, KeyChange};
 use crate::arena::integer::IntegerOp;
+use crate::arena::key::hash_key;
 use crate::arena::orders::MAX_ORDERS;
 use crate::arena::version::{Expect, Lifetime, Outcome};
 use crate::error::Error;
@@ -32,6 +33,8 @@ use std::fmt;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Transaction<'d> {
+    /// The keys' hashes, by which a key is found again.
+    hashes: SmallVec<[u64; FEW]>,
     keys: SmallVec<[&'d [u8]; FEW]>,
     /// One for each key.
     changes: SmallVec<[KeyChange<'d>; FEW]>,
@@ -75,7 +78,11 @@ impl<'d> Transaction<'d> {
     /// Returns the part for `key`, which is added if the transaction has none.
     pub fn key(&mut self, key: &'d (impl AsRef<[u8]> + ?Sized)) -> &mut KeyChange<'d> {
         let key = key.as_ref();
-        let place = self.keys.iter().position(|named| *named == key).unwrap_or_else(|| {
+        let hash = hash_key(key);
+        let is_same =
+            |(place, named): (usize, &u64)| (*named == hash && self.keys[place] == key).then_some(place);
+        let place = self.hashes.iter().enumerate().find_map(is_same).unwrap_or_else(|| {
+            self.hashes.push(hash);
             self.keys.push(key);
             self.changes.push(KeyChange::default());
             self.keys.len() - 1
@@ -176,9 +183,10 @@ impl Writer {
             return Err(refused(MAX_ORDERS, Error::TooManyKeys));
         }
         let claimant = self.claimant().map_err(|error| refused(0, error))?;
-        let keys = transaction.keys.iter().enumerate();
-        let keys = keys.map(|(place, key)| claimant.arena.key(key).map_err(|error| refused(place, error)));
-        let keys = keys.collect::<Result<SmallVec<[_; FEW]>, _>>()?;
+        let mut keys = SmallVec::<[_; FEW]>::new();
+        for (place, key) in transaction.keys.iter().enumerate() {
+            keys.push(claimant.arena.key(key).map_err(|error| refused(place, error))?);
+        }
         let made = claimant.commit(&keys, &transaction.changes);
         made.map_err(|refusal| refused(refusal.place, refusal.error))
     }
