@@ -100,27 +100,27 @@ impl<'a> Claimant<'a> {
         self.notified = Some(0);
         let mut parts = Parts::new();
         let result = self.claim_all(keys, changes, &mut parts).map(|()| {
-            let mut outcomes = vec![Outcome::default(); keys.len()];
-            if parts.is_empty() {
-                return outcomes;
-            }
+            let (mut outcomes, mut is_change) = (vec![Outcome::default(); keys.len()], false);
             // A group is signalled for the first key that it is subscribed to.
             parts.sort_unstable_by_key(|part| part.place);
             for part in &mut parts {
                 let descriptor = self.prepare(part, &changes[part.place]);
                 part.claim.slot.prepared.store(descriptor.0, Relaxed);
+                is_change |= match descriptor.is_present() {
+                    true => !changes[part.place].is_check(),
+                    false => part.claim.descriptor.is_present(),
+                };
             }
-            // No transaction before or after it has this word: each publishes changes, which are counted.
-            let commit = self.record.writes.load(Relaxed) | 1 << 63;
-            // Release: a reader that sees the commit sees every prepared word, and what these name.
-            self.record.committed.store(commit, Release);
+            // A transaction that only checks needs no commit: it holds all claims now.
+            if is_change {
+                // No transaction before or after it has this word: each publishes changes, which are counted.
+                let commit = self.record.writes.load(Relaxed) | 1 << 63;
+                // Release: a reader that sees the commit sees every prepared word, and what these name.
+                self.record.committed.store(commit, Release);
+            }
             for Part { place, claim, number } in parts.drain(..) {
                 let version = self.publish_prepared(claim, &keys[place], &changes[place]);
                 outcomes[place] = Outcome { version, number };
-            }
-            if self.record.writes.load(Relaxed) | 1 << 63 == commit {
-                // It changed nothing, and yet had the word.
-                self.record.count_write();
             }
             // All claims are released: nobody reads this word for them any more.
             self.record.committed.store(0, Release);
