@@ -6,14 +6,25 @@ pub(crate) const MAX_KEYS: u64 = 1 << 28;
 
 /// What a key holds. Families have names of their own, so that each can be checked exactly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub(crate) enum Family {
     /// A value, possibly with a vector and labels.
-    Value = b'v',
+    Value,
     /// An integer.
-    Counter = b'c',
+    Counter,
     /// The base of a tandem group.
-    Group = b'g',
+    Group,
+}
+
+impl Family {
+    /// All families, each at the place that is its number.
+    pub(crate) const ALL: [Self; 3] = [Self::Value, Self::Counter, Self::Group];
+
+    /// Returns the letter that its keys begin with.
+    #[inline]
+    #[must_use]
+    pub(crate) const fn letter(self) -> u8 {
+        b"vcg"[self as usize]
+    }
 }
 
 /// Returns the name of a key: the family's letter and seven hexadecimal digits, most significant
@@ -29,7 +40,7 @@ pub(crate) fn name(family: Family, index: u64) -> [u8; 8] {
     spread = (spread | (spread << 4)) & 0x0f0f_0f0f_0f0f_0f0f;
     let above_nine = ((spread + 0x0606_0606_0606_0606) >> 4) & 0x0101_0101_0101_0101;
     let mut digits = (spread + 0x3030_3030_3030_3030 + above_nine * 0x27).to_be_bytes();
-    digits[0] = family as u8;
+    digits[0] = family.letter();
     digits
 }
 
@@ -37,7 +48,7 @@ pub(crate) fn name(family: Family, index: u64) -> [u8; 8] {
 #[inline]
 #[must_use]
 pub(crate) fn value_index(key: &[u8]) -> Option<u64> {
-    let digits = key.strip_prefix(&[Family::Value as u8])?;
+    let digits = key.strip_prefix(&[Family::Value.letter()])?;
     u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
@@ -58,7 +69,7 @@ pub(crate) fn index(key: [u8; 8]) -> u64 {
 #[inline]
 #[must_use]
 pub(crate) fn is_order(key: &[u8]) -> bool {
-    key.first() == Some(&(Family::Group as u8)) && key.contains(&b'.')
+    key.first() == Some(&Family::Group.letter()) && key.contains(&b'.')
 }
 
 /// The name of one order of a tandem group, without an allocation.

@@ -1,6 +1,7 @@
 //! What workers do: the operations, the weights of a writer's mix, and how a worker draws its next
 //! one.
 
+use crate::keys::Family;
 use serde::{Deserialize, Serialize};
 use splinter_harness::named_enum;
 use splinter_harness::rng::Rng;
@@ -44,7 +45,29 @@ impl Op {
     /// Tells whether it only reads.
     #[must_use]
     pub fn is_read(self) -> bool {
-        matches!(self, Self::Get | Self::ReadInt | Self::ReadTandem | Self::ReadVector)
+        self.reading() == self
+    }
+
+    /// Returns the operation that reads what this one writes.
+    #[must_use]
+    fn reading(self) -> Self {
+        match self {
+            Self::Get | Self::Set | Self::Append | Self::Label | Self::Unset => Self::Get,
+            Self::Int | Self::ReadInt => Self::ReadInt,
+            Self::Tandem | Self::ReadTandem => Self::ReadTandem,
+            Self::Vector | Self::ReadVector => Self::ReadVector,
+        }
+    }
+
+    /// Returns the family of the keys that it works on.
+    #[inline]
+    #[must_use]
+    pub(crate) fn family(self) -> Family {
+        match self {
+            Self::Int | Self::ReadInt => Family::Counter,
+            Self::Tandem | Self::ReadTandem => Family::Group,
+            _ => Family::Value,
+        }
     }
 }
 
@@ -64,7 +87,8 @@ impl Mix {
     #[must_use]
     pub fn only(op: Op) -> Self {
         let mut weights = [0; MIXED];
-        weights[writing(op) as usize] = 1;
+        let writing = Op::ALL.into_iter().find(|it| *it == op || it.reading() == op && op != Op::Get);
+        weights[writing.unwrap_or(op) as usize] = 1;
         Self { weights }
     }
 
@@ -80,10 +104,10 @@ impl Mix {
         self.weight(op) > 0
     }
 
-    /// Tells whether values are read or written at all, or only integers and tandem groups.
+    /// Tells whether keys of a family are read or written at all.
     #[must_use]
-    pub fn uses_values(&self) -> bool {
-        [Op::Get, Op::Set, Op::Append, Op::Vector, Op::Label, Op::Unset].into_iter().any(|op| self.has(op))
+    pub(crate) fn uses(&self, family: Family) -> bool {
+        Op::ALL.into_iter().any(|op| op.family() == family && self.has(op))
     }
 
     /// Returns what a writer draws.
@@ -96,24 +120,11 @@ impl Mix {
     /// results, in the same proportion.
     #[must_use]
     pub fn for_reader(&self) -> Draw {
-        let values =
-            [Op::Get, Op::Set, Op::Append, Op::Label, Op::Unset].into_iter().map(|op| self.weight(op)).sum();
-        Draw::new([
-            (Op::Get, values),
-            (Op::ReadInt, self.weight(Op::Int)),
-            (Op::ReadTandem, self.weight(Op::Tandem)),
-            (Op::ReadVector, self.weight(Op::Vector)),
-        ])
-    }
-}
-
-/// Returns the operation of a mix that belongs to `op`.
-fn writing(op: Op) -> Op {
-    match op {
-        Op::ReadInt => Op::Int,
-        Op::ReadTandem => Op::Tandem,
-        Op::ReadVector => Op::Vector,
-        other => other,
+        let weight = |read: Op| {
+            let read_by_it = Op::ALL.into_iter().filter(|op| op.reading() == read);
+            (read, read_by_it.map(|op| self.weight(op)).sum())
+        };
+        Draw::new(Op::ALL.into_iter().filter(|op| op.is_read()).map(weight))
     }
 }
 
@@ -142,10 +153,8 @@ impl FromStr for Mix {
         for part in text.split(',') {
             let (name, weight) = part.trim().split_once('=').unwrap_or((part.trim(), "1"));
             let op = name.parse().ok().filter(|&op: &Op| (op as usize) < MIXED).ok_or_else(|| {
-                format!(
-                    "'{name}' is no operation of a mix: use get, set, append, int, tandem, vector, \
-                     label, unset"
-                )
+                let names = Op::ALL.map(Op::name)[..MIXED].join(", ");
+                format!("'{name}' is no operation of a mix: use {names}")
             })?;
             weights[op as usize] =
                 weight.parse::<u32>().ok().filter(|&weight| weight <= 1_000_000).ok_or_else(|| {
@@ -248,6 +257,8 @@ mod tests {
     fn every_operation_has_its_own_name() {
         for op in Op::ALL {
             assert_eq!(op.name().parse(), Ok(op));
+            assert_eq!((op as usize) < MIXED, !op.is_read() || op == Op::Get, "{op}");
+            assert!(Mix::only(op).uses(op.family()) && Mix::only(op).for_reader().ops().eq([op.reading()]));
         }
     }
 }

@@ -220,18 +220,18 @@ pub(crate) fn fill_part(
 ) -> Result<(), Miss> {
     let mut rng = Rng::new(workload.seed, 1 << 32 | part);
     let mut value = vec![0; workload.longest_value().try_into().unwrap_or(usize::MAX)];
-    for index in keys.values.clone() {
+    for index in keys.of(Family::Value) {
         check_interrupt()?;
         let key = keys::name(Family::Value, index);
         let value = &mut value[..workload.value_len.draw(&mut rng)];
         value::fill(value, splinter::hash_key(&key), PREFILL, 1);
         retry(Duration::MAX, || writer.set(&key, value))?;
     }
-    for index in keys.counters.clone() {
+    for index in keys.of(Family::Counter) {
         check_interrupt()?;
         retry(Duration::MAX, || writer.set_int(&keys::name(Family::Counter, index), 0))?;
     }
-    for index in keys.groups.clone() {
+    for index in keys.of(Family::Group) {
         check_interrupt()?;
         let base = keys::name(Family::Group, index);
         let len = workload.value_len.draw(&mut rng).max(SHORTEST_ORDER);
@@ -261,12 +261,12 @@ fn register_part(workload: &Workload, keys: &KeySets, writer: &mut impl Writes) 
         return Ok(());
     }
     let group = |index: u64| (index % u64::from(groups.end)) as u8;
-    for (family, indices) in [(Family::Value, &keys.values), (Family::Counter, &keys.counters)] {
-        for index in indices.clone() {
+    for family in [Family::Value, Family::Counter] {
+        for index in keys.of(family) {
             retry(Duration::MAX, || writer.register(&keys::name(family, index), group(index)))?;
         }
     }
-    for index in keys.groups.clone() {
+    for index in keys.of(Family::Group) {
         for order in 0..workload.orders as usize {
             let name = keys::order_name(keys::name(Family::Group, index), order);
             retry(Duration::MAX, || writer.register(name.as_ref(), group(index)))?;

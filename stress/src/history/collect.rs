@@ -29,7 +29,7 @@ impl Before {
             let len = u32::try_from(store.value_len(key)?).unwrap_or(u32::MAX);
             Ok((store.resolve(key)?.slot(), store.epoch(key)?, len))
         };
-        let values: Result<_, Error> = workload.key_sets().values.map(value).collect();
+        let values: Result<_, Error> = workload.key_sets().of(Family::Value).map(value).collect();
         let values = values.map_err(|error| format!("a value is not there: {error}"))?;
         Ok(Self { values })
     }
@@ -154,7 +154,7 @@ fn last(
 /// Collects the history of a run on a fake store, whose values all have one length at first.
 #[cfg(test)]
 pub(crate) fn collect_for_tests(workload: &Workload, shared: &SharedState, store: &impl Reads) -> History {
-    let keys = workload.key_sets().values.end as usize;
+    let keys = workload.key_sets().of(Family::Value).end as usize;
     let before = Before { values: vec![(0, 0, workload.value_len.longest()); keys] };
     collect(workload, &before, shared, store, 1.0)
 }

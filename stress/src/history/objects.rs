@@ -13,6 +13,8 @@ pub(super) const UNKNOWN: u64 = u64::MAX;
 #[derive(Clone, Debug)]
 pub(crate) struct Objects {
     sets: KeySets,
+    /// Objects before those of each family.
+    before: [u64; Family::ALL.len()],
     vectors: u64,
 }
 
@@ -21,38 +23,33 @@ impl Objects {
     #[must_use]
     pub(crate) fn new(workload: &Workload) -> Self {
         let sets = workload.key_sets();
-        let vectors = if workload.mix.has(Op::Vector) { sets.values.end } else { 0 };
-        Self { sets, vectors }
+        let vectors = if workload.mix.has(Op::Vector) { sets.of(Family::Value).end } else { 0 };
+        Self { before: sets.before(), sets, vectors }
     }
 
     /// Returns the kind, family and index of each object.
     pub(crate) fn all(&self) -> impl Iterator<Item = (ObjectKind, Family, u64)> + '_ {
-        [
-            (ObjectKind::Value, Family::Value, self.sets.values.end),
-            (ObjectKind::Counter, Family::Counter, self.sets.counters.end),
-            (ObjectKind::Group, Family::Group, self.sets.groups.end),
-            (ObjectKind::Vector, Family::Value, self.vectors),
-        ]
-        .into_iter()
-        .flat_map(|(kind, family, count)| (0..count).map(move |index| (kind, family, index)))
+        let kind = |family: Family| match family {
+            Family::Value => ObjectKind::Value,
+            Family::Counter => ObjectKind::Counter,
+            Family::Group => ObjectKind::Group,
+        };
+        let keys =
+            Family::ALL.into_iter().map(move |family| (kind(family), family, self.sets.of(family).end));
+        keys.chain([(ObjectKind::Vector, Family::Value, self.vectors)])
+            .flat_map(|(kind, family, count)| (0..count).map(move |index| (kind, family, index)))
     }
 
     /// Returns the number of a key.
     #[inline]
     pub(crate) fn number(&self, family: Family, index: u64) -> u32 {
-        let sets = &self.sets;
-        let before = match family {
-            Family::Value => 0,
-            Family::Counter => sets.values.end,
-            Family::Group => sets.values.end + sets.counters.end,
-        };
-        (before + index) as u32
+        (self.before[family as usize] + index) as u32
     }
 
     /// Returns the number of a key's vector.
     #[inline]
     pub(crate) fn vector(&self, index: u64) -> u32 {
-        self.number(Family::Group, self.sets.groups.end + index)
+        (self.sets.count() + index) as u32
     }
 
     /// Makes the event of an operation on a key.

@@ -31,6 +31,8 @@ pub(crate) fn words_for(keys: &KeySets) -> usize {
 pub(crate) struct AckTable<'a> {
     words: &'a [AtomicU64],
     keys: KeySets,
+    /// Keys before those of each family.
+    before: [u64; Family::ALL.len()],
 }
 
 impl<'a> AckTable<'a> {
@@ -38,30 +40,20 @@ impl<'a> AckTable<'a> {
     #[must_use]
     pub(crate) fn new(words: &'a [AtomicU64], keys: KeySets) -> Self {
         assert!(words.len() >= words_for(&keys), "{} words for {keys:?}", words.len());
-        Self { words, keys }
+        Self { words, before: keys.before(), keys }
     }
 
     /// Tells whether this writer may have written a key.
     #[must_use]
     pub(crate) fn covers(&self, family: Family, key: u64) -> bool {
-        match family {
-            Family::Value => self.keys.values.contains(&key),
-            Family::Counter => self.keys.counters.contains(&key),
-            Family::Group => self.keys.groups.contains(&key),
-        }
+        self.keys.of(family).contains(&key)
     }
 
     /// Returns the entry of a key that the table covers.
     #[inline]
     #[must_use]
     pub(crate) fn entry(&self, family: Family, key: u64) -> KeyAcks<'a> {
-        let KeySets { values, counters, groups } = &self.keys;
-        let count = |keys: &std::ops::Range<u64>| keys.end - keys.start;
-        let at = match family {
-            Family::Value => key - values.start,
-            Family::Counter => count(values) + key - counters.start,
-            Family::Group => count(values) + count(counters) + key - groups.start,
-        };
+        let at = self.before[family as usize] + key - self.keys.of(family).start;
         let at = at as usize * KEY_WORDS;
         KeyAcks { words: &self.words[at..at + KEY_WORDS] }
     }
@@ -179,7 +171,11 @@ mod tests {
 
     #[test]
     fn entries_remember_what_was_acknowledged_each_for_itself() {
-        let keys = KeySets { values: 10..20, counters: 0..4, groups: 5..7 };
+        let keys = KeySets::new(|family| match family {
+            Family::Value => 10..20,
+            Family::Counter => 0..4,
+            Family::Group => 5..7,
+        });
         let words: Vec<AtomicU64> = (0..words_for(&keys)).map(|_| AtomicU64::new(0)).collect();
         let acks = AckTable::new(&words, keys);
         let value = acks.entry(Family::Value, 19);

@@ -62,31 +62,25 @@ impl<'a> FinalCheck<'a> {
 
     /// Reads and compares everything, with all processors.
     pub(crate) fn run(&self, target: &(impl Reads + Sync)) -> Faults {
-        let keys = self.workload.key_sets();
-        let mut faults = self.family(&keys.values, |part, checks| {
-            self.values(part, checks, target);
-        });
-        faults.merge(self.family(&keys.counters, |part, checks| {
-            self.counters(part, checks, target);
-        }));
-        faults.merge(self.family(&keys.groups, |part, checks| {
-            self.groups(part, checks, target);
-        }));
-        faults
-    }
-
-    fn family(&self, keys: &Range<u64>, check: impl Fn(Range<u64>, &mut Checks) + Sync) -> Faults {
-        (0..keys.end.div_ceil(PART))
-            .into_par_iter()
-            .map(|part| {
-                let mut checks = Checks::new(self.workload);
-                check(part * PART..keys.end.min((part + 1) * PART), &mut checks);
-                checks.faults
-            })
-            .reduce(Faults::default, |mut left, right| {
-                left.merge(right);
-                left
-            })
+        let sets = self.workload.key_sets();
+        let part = |(family, keys): (Family, Range<u64>)| {
+            let mut checks = Checks::new(self.workload);
+            match family {
+                Family::Value => self.values(keys, &mut checks, target),
+                Family::Counter => self.counters(keys, &mut checks, target),
+                Family::Group => self.groups(keys, &mut checks, target),
+            }
+            checks.faults
+        };
+        let parts_of = |family: Family| {
+            let end = sets.of(family).end;
+            (0..end.div_ceil(PART)).map(move |at| (family, at * PART..end.min((at + 1) * PART)))
+        };
+        let parts: Vec<_> = Family::ALL.into_iter().flat_map(parts_of).collect();
+        parts.into_par_iter().map(part).reduce(Faults::default, |mut left, right| {
+            left.merge(right);
+            left
+        })
     }
 
     fn authors(&self, family: Family, key: u64) -> Vec<Author<'_>> {

@@ -26,7 +26,7 @@ impl MonotonicReads {
     /// before.
     #[inline]
     pub(crate) fn observe(&mut self, family: Family, key: u64, writer: u16, seq: u64) -> bool {
-        let tag = (family as u64) << 56 | key << 16 | u64::from(writer);
+        let tag = u64::from(family.letter()) << 56 | key << 16 | u64::from(writer);
         let at = (tag.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize & (self.entries.len() - 1);
         let entry = &mut self.entries[at];
         let forward = entry.0 != tag || seq >= entry.1;

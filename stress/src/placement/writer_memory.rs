@@ -43,7 +43,7 @@ pub(crate) fn look(
             continue;
         };
         let mut touched = Touched { writer, node: cpu.node, ..Touched::default() };
-        for index in workload.writer_keys(writer).values {
+        for index in workload.writer_keys(writer).of(Family::Value) {
             let Ok(view) = store.view(keys::name(Family::Value, index)) else {
                 continue;
             };

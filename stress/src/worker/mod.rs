@@ -133,7 +133,7 @@ impl Assignment<'_> {
         });
         let recorder = recorder::Recorder::new(self, pace(), affinity, ops);
         let mut buf = vec![0; self.workload.buffer_len()];
-        let values = self.workload.key_sets().values;
+        let values = self.workload.key_sets().of(Family::Value);
         for key in values.start..values.end.min(TOUCHED_KEYS) {
             // Only the touch counts; whether the key is there is asked once the run has begun.
             let _ = target.get(&keys::name(Family::Value, key), &mut buf);
@@ -149,13 +149,3 @@ impl Assignment<'_> {
 
 #[cfg(test)]
 mod tests;
-
-/// Returns the family of the keys that an operation works on.
-#[inline]
-fn family(op: Op) -> Family {
-    match op {
-        Op::Int | Op::ReadInt => Family::Counter,
-        Op::Tandem | Op::ReadTandem => Family::Group,
-        _ => Family::Value,
-    }
-}

@@ -2,7 +2,6 @@
 
 use super::Assignment;
 use super::batch::Batch;
-use super::family;
 use super::pacing::Pace;
 use super::recorder::Recorder;
 use crate::choice::Sampler;
@@ -36,11 +35,7 @@ pub(crate) struct ReaderLoop {
 
 /// Samplers of one worker, by family.
 #[derive(Clone, Debug)]
-pub(super) struct Samplers {
-    values: Sampler,
-    counters: Sampler,
-    groups: Sampler,
-}
+pub(super) struct Samplers([Sampler; Family::ALL.len()]);
 
 impl Samplers {
     /// Makes those of a worker.
@@ -52,20 +47,16 @@ impl Samplers {
         } else {
             assignment.workload.key_sets()
         };
-        let sampler = |keys: std::ops::Range<u64>| {
-            if own { Sampler::Range(keys) } else { Sampler::shared(choice, keys.end) }
-        };
-        Self { values: sampler(keys.values), counters: sampler(keys.counters), groups: sampler(keys.groups) }
+        Self(Family::ALL.map(|family| match keys.of(family) {
+            keys if own => Sampler::Range(keys),
+            keys => Sampler::shared(choice, keys.end),
+        }))
     }
 
     /// Draws a key for an operation.
     #[inline(always)]
     pub(super) fn draw(&self, op: Op, rng: &mut Rng) -> u64 {
-        match op {
-            Op::Int | Op::ReadInt => self.counters.draw(rng),
-            Op::Tandem | Op::ReadTandem => self.groups.draw(rng),
-            _ => self.values.draw(rng),
-        }
+        self.0[op.family() as usize].draw(rng)
     }
 }
 
@@ -103,7 +94,7 @@ impl ReaderLoop {
                 continue;
             }
             let index = self.samplers.draw(op, &mut self.rng);
-            let key = keys::name(family(op), index);
+            let key = keys::name(op.family(), index);
             let outcome = self.read(recorder, target, op, index, &key);
             if let Err(miss) = &outcome {
                 self.missed(op, &key, miss);

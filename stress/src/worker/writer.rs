@@ -3,10 +3,10 @@
 //! finds it full, is followed by a set of that key. The loop is compiled once for each pace; what it consists of is inlined
 //! always, since the compiler does so by itself only for functions with one caller.
 
+use super::Assignment;
 use super::pacing::Pace;
 use super::reader::Samplers;
 use super::recorder::Recorder;
-use super::{Assignment, family};
 use crate::choice::KeyChoice;
 use crate::history::{self, Event, OpKind, objects::Objects};
 use crate::keys::{self, Family};
@@ -104,7 +104,7 @@ impl<'a> WriterLoop<'a> {
             match outcome {
                 Ok(()) => self.note(&task),
                 Err(miss) => {
-                    if miss == Miss::NotFound && family(task.op) == Family::Value {
+                    if miss == Miss::NotFound && task.op.family() == Family::Value {
                         let objects = &self.objects;
                         recorder.record(|| objects.event(Family::Value, task.index, OpKind::NotFound, 0));
                     }
@@ -132,7 +132,7 @@ impl<'a> WriterLoop<'a> {
                 (op, self.samplers.draw(op, &mut self.rng))
             }
         };
-        let key = keys::name(family(op), index);
+        let key = keys::name(op.family(), index);
         let mut task = Task { op, index, key, seq: 0, len: 0, amount: 0 };
         match op {
             Op::Set | Op::Append => task.len = self.value_len.draw(&mut self.rng),
@@ -315,7 +315,7 @@ impl<'a> WriterLoop<'a> {
         let key = &task.key;
         match miss {
             Miss::Again => {}
-            Miss::NotFound if self.may_miss && family(task.op) == Family::Value => {
+            Miss::NotFound if self.may_miss && task.op.family() == Family::Value => {
                 let there =
                     self.alone && self.entry(task.op, task.index).is_some_and(|entry| !entry.was_unset());
                 if there || task.op == Op::Set {
@@ -332,6 +332,6 @@ impl<'a> WriterLoop<'a> {
 
     #[inline(always)]
     fn entry(&self, op: Op, index: u64) -> Option<KeyAcks<'a>> {
-        self.ledger.as_ref().map(|ledger| ledger.entry(family(op), index))
+        self.ledger.as_ref().map(|ledger| ledger.entry(op.family(), index))
     }
 }

@@ -4,6 +4,7 @@
 use super::{FIELDS, Workload};
 use crate::choice::{KeyChoice, MOST_ZIPF_KEYS};
 use crate::event_log::{Event, MAX_SIZE, words_for};
+use crate::keys::Family;
 use crate::mix::Op;
 use crate::open_loop::Arrivals;
 use crate::options::{Backing, Huge, Memory, Pin, Span};
@@ -140,7 +141,10 @@ impl Workload {
             Backing::File(_) => 0,
             // These pages were set aside for them: the kernel does not count them as available.
             _ if self.huge_pages == Huge::Hugetlb => 0,
-            _ => u128::from(keys.values.end) + u128::from(keys.groups.end) * u128::from(self.orders),
+            _ => {
+                u128::from(keys.of(Family::Value).end)
+                    + u128::from(keys.of(Family::Group).end) * u128::from(self.orders)
+            }
         };
         // At least: each key has a value, and each worker a buffer for one.
         let stored = (values + u128::from(self.operators())) * u128::from(self.value_len.shortest());
@@ -162,7 +166,7 @@ impl Workload {
             return Err("a history needs values that name their write: leave out --no-oracle".to_owned());
         }
         let (shortest, longest) = (self.value_len.shortest(), self.value_len.longest());
-        if self.mix.uses_values() && (shortest as usize) < SHORTEST_ORDER {
+        if self.mix.uses(Family::Value) && (shortest as usize) < SHORTEST_ORDER {
             return Err(format!(
                 "values of {shortest} bytes cannot name their write: give --value-len {SHORTEST_ORDER} or \
                  more, or leave out --history"

@@ -9,6 +9,7 @@ pub(crate) mod table;
 pub(crate) mod under_valgrind;
 
 use crate::choice::{KeyChoice, share};
+use crate::keys::Family;
 use crate::mix::Op;
 use crate::options::{Role, Span, Warmup};
 use crate::proof::value;
@@ -26,29 +27,44 @@ const MOST_SPECIAL_KEYS: u64 = 1024;
 /// Operations that a history has room for beyond a worker's share, so that it never counts as full.
 const SPARE: u64 = 256;
 
-/// How many keys of each family a run has, or one writer takes in.
+/// Which keys of each family a run has, or one writer takes in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeySets {
-    /// Keys with values.
-    pub values: Range<u64>,
-    /// Keys with integers.
-    pub counters: Range<u64>,
-    /// Bases of tandem groups.
-    pub groups: Range<u64>,
-}
+pub struct KeySets([Range<u64>; Family::ALL.len()]);
 
 impl KeySets {
+    /// Makes them of each family's.
+    pub(crate) fn new(keys: impl FnMut(Family) -> Range<u64>) -> Self {
+        Self(Family::ALL.map(keys))
+    }
+
+    /// Returns the keys of a family.
+    #[inline]
+    #[must_use]
+    pub(crate) fn of(&self, family: Family) -> Range<u64> {
+        self.0[family as usize].clone()
+    }
+
     /// Returns the keys of `part` when `parts` share the keys of all families.
     #[must_use]
     pub(crate) fn share(&self, part: u32, parts: u32) -> Self {
-        let own = |keys: &Range<u64>| share(keys.end, part, parts);
-        Self { values: own(&self.values), counters: own(&self.counters), groups: own(&self.groups) }
+        Self::new(|family| share(self.of(family).end, part, parts))
     }
 
     /// Returns how many there are, all families together.
     #[must_use]
     pub fn count(&self) -> u64 {
-        [&self.values, &self.counters, &self.groups].into_iter().map(|keys| keys.end - keys.start).sum()
+        self.0.iter().map(|keys| keys.end - keys.start).sum()
+    }
+
+    /// Returns how many keys there are before those of each family.
+    #[must_use]
+    pub(crate) fn before(&self) -> [u64; Family::ALL.len()] {
+        let mut sum = 0;
+        self.0.each_ref().map(|keys| {
+            let before = sum;
+            sum += keys.end - keys.start;
+            before
+        })
     }
 }
 
@@ -104,12 +120,11 @@ impl Workload {
     #[must_use]
     pub fn key_sets(&self) -> KeySets {
         let special = self.keys.min(MOST_SPECIAL_KEYS.max(u64::from(self.writers)));
-        let only_if = |has: bool, count| 0..if has { count } else { 0 };
-        KeySets {
-            values: only_if(self.mix.uses_values(), self.keys),
-            counters: only_if(self.mix.has(Op::Int), special),
-            groups: only_if(self.mix.has(Op::Tandem), special),
-        }
+        KeySets::new(|family| match family {
+            unused if !self.mix.uses(unused) => 0..0,
+            Family::Value => 0..self.keys,
+            _ => 0..special,
+        })
     }
 
     /// Returns the keys that one writer writes: its own with [`KeyChoice::Own`], else all.
@@ -159,9 +174,8 @@ impl Workload {
     /// Returns how many slots the keys take.
     #[must_use]
     pub fn slots_needed(&self) -> u64 {
-        let KeySets { values, counters, groups } = self.key_sets();
-        // All begin at 0.
-        values.end + counters.end + groups.end * u64::from(self.orders)
+        let keys = self.key_sets();
+        keys.count() + keys.of(Family::Group).end * u64::from(self.orders.saturating_sub(1))
     }
 
     /// Returns the geometry that the store is created with.
@@ -238,8 +252,8 @@ mod tests {
     #[test]
     fn writers_share_keys_unless_each_has_its_own() {
         let own = Workload { mix: "set,int".parse().unwrap(), ..Workload::default() };
-        assert_eq!(own.writer_keys(1).values, 128..256);
-        assert_eq!(own.writer_keys(1).counters, 32..64);
+        assert_eq!(own.writer_keys(1).of(Family::Value), 128..256);
+        assert_eq!(own.writer_keys(1).of(Family::Counter), 32..64);
         let shared = Workload { key_choice: KeyChoice::Uniform, ..own };
         assert_eq!(shared.writer_keys(1), shared.key_sets());
     }
