@@ -209,8 +209,9 @@ impl Evidence<'_> {
         for (worker, report) in (0..).zip(&self.reports) {
             for op in Op::ALL {
                 let counts = self.counted(worker, op);
-                let Counts { attempts, successes, again, failures } = counts;
-                miscounted += u64::from(report.is_ok() && attempts != successes + again + failures);
+                let Counts { attempts, successes, again, failures, changed } = counts;
+                let ended = successes + again + failures + changed;
+                miscounted += u64::from(report.is_ok() && attempts != ended);
                 if attempts > 0 {
                     sums.entry(op).or_default().add(&counts);
                 }

@@ -13,17 +13,19 @@ pub(crate) enum Family {
     Counter,
     /// The base of a tandem group.
     Group,
+    /// The journal of a group of accounts.
+    Account,
 }
 
 impl Family {
     /// All families, each at the place that is its number.
-    pub(crate) const ALL: [Self; 3] = [Self::Value, Self::Counter, Self::Group];
+    pub(crate) const ALL: [Self; 4] = [Self::Value, Self::Counter, Self::Group, Self::Account];
 
     /// Returns the letter that its keys begin with.
     #[inline]
     #[must_use]
     pub(crate) const fn letter(self) -> u8 {
-        b"vcg"[self as usize]
+        b"vcga"[self as usize]
     }
 }
 
@@ -65,11 +67,12 @@ pub(crate) fn index(key: [u8; 8]) -> u64 {
     (packed | (packed >> 16)) & 0xffff_ffff
 }
 
-/// Tells whether a key is that of a further order of a tandem group.
+/// Tells whether a key is that of a further order of a tandem group, or of an account.
 #[inline]
 #[must_use]
 pub(crate) fn is_order(key: &[u8]) -> bool {
-    key.first() == Some(&Family::Group.letter()) && key.contains(&b'.')
+    let families = [Family::Group, Family::Account];
+    families.iter().any(|family| key.first() == Some(&family.letter())) && key.contains(&b'.')
 }
 
 /// The name of one order of a tandem group, without an allocation.

@@ -29,12 +29,16 @@ named_enum! {
         Label = "label",
         /// Removes a key.
         Unset = "unset",
+        /// Moves an amount between keys of a group by a transaction.
+        Transaction = "transaction",
         /// Reads an integer.
         ReadInt = "read_int",
         /// Reads a tandem group.
         ReadTandem = "read_tandem",
         /// Reads a vector.
         ReadVector = "read_vector",
+        /// Reads a group that transactions change.
+        ReadTransaction = "read_transaction",
     }
 }
 
@@ -56,6 +60,7 @@ impl Op {
             Self::Int | Self::ReadInt => Self::ReadInt,
             Self::Tandem | Self::ReadTandem => Self::ReadTandem,
             Self::Vector | Self::ReadVector => Self::ReadVector,
+            Self::Transaction | Self::ReadTransaction => Self::ReadTransaction,
         }
     }
 
@@ -66,13 +71,14 @@ impl Op {
         match self {
             Self::Int | Self::ReadInt => Family::Counter,
             Self::Tandem | Self::ReadTandem => Family::Group,
+            Self::Transaction | Self::ReadTransaction => Family::Account,
             _ => Family::Value,
         }
     }
 }
 
 /// Number of operations that a mix gives weights to.
-const MIXED: usize = 8;
+const MIXED: usize = 9;
 
 /// Weights of the operations that a writer draws from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

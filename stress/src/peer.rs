@@ -12,7 +12,7 @@ use crate::placement::plan::Plan;
 use crate::record::{Operation, Totals};
 use crate::setup::fill_part;
 use crate::shared_state::{Phase, SharedState, State};
-use crate::target::{Reads, Version, Writes};
+use crate::target::{Reads, Transfer, Version, Writes};
 use crate::threads::start_in;
 use crate::worker::{Assignment, Report};
 use crate::workload::Workload;
@@ -264,6 +264,7 @@ impl<L: Link> Writes for Linked<L> {
         fn set_vector(&mut Self, &[u8], &[f32]) -> ();
         fn label(&mut Self, &[u8], u64) -> ();
         fn register(&mut Self, &[u8], u8) -> ();
+        fn transfer(&mut Self, &Transfer) -> [u64; 3];
         fn unset(&mut Self, &[u8]) -> (usize, Version);
     }
 }

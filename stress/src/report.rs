@@ -7,6 +7,7 @@ use crate::mix::Op;
 use crate::open_loop::judge::OpenLoop;
 use crate::options::{Pin, Span};
 use crate::record::{Notifications, Operation, Record};
+use crate::shared_state::Counts;
 use splinter_harness::counters::NAMES;
 use splinter_harness::disturbance::disturbed;
 use splinter_harness::table::{align, grouped, percent, rate, span};
@@ -186,14 +187,20 @@ fn table(text: &mut String, record: &Record) {
         rows.push(row);
     }
     align(text, &rows);
-    let failures: Vec<String> = record
-        .operations
-        .iter()
-        .filter(|(_, operation)| operation.counts.failures > 0)
-        .map(|(name, operation)| format!("{} {name}", grouped(operation.counts.failures)))
-        .collect();
-    if !failures.is_empty() {
-        let _ = writeln!(text, "  {:<11}{} (nothing there, or no room)", "failures", failures.join(", "));
+    type Count = fn(&Counts) -> u64;
+    let others: [(&str, Count, &str); 2] = [
+        ("failures", |counts| counts.failures, "nothing there, or no room"),
+        ("refusals", |counts| counts.changed, "a key was not as expected"),
+    ];
+    for (what, count, why) in others {
+        let counts = record.operations.iter().map(|(name, operation)| (name, count(&operation.counts)));
+        let shown: Vec<String> = counts
+            .filter(|&(_, count)| count > 0)
+            .map(|(name, count)| format!("{} {name}", grouped(count)))
+            .collect();
+        if !shown.is_empty() {
+            let _ = writeln!(text, "  {what:<11}{} ({why})", shown.join(", "));
+        }
     }
 }
 

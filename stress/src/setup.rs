@@ -3,6 +3,7 @@
 
 use crate::keys::{self, Family};
 use crate::options::{Backing, Memory, shared_file};
+use crate::oracle::accounts;
 use crate::placement::plan::Plan;
 use crate::placement::{Affinity, writer_memory};
 use crate::proof::value::SHORTEST_ORDER;
@@ -230,6 +231,14 @@ pub(crate) fn fill_part(
     for index in keys.of(Family::Counter) {
         check_interrupt()?;
         retry(Duration::MAX, || writer.set_int(&keys::name(Family::Counter, index), 0))?;
+    }
+    for index in keys.of(Family::Account) {
+        check_interrupt()?;
+        for place in 0..accounts::KEYS {
+            let name = keys::order_name(keys::name(Family::Account, index), place);
+            let number = if place == 0 { 0 } else { accounts::OPENING };
+            retry(Duration::MAX, || writer.set_int(name.as_ref(), number))?;
+        }
     }
     for index in keys.of(Family::Group) {
         check_interrupt()?;

@@ -27,7 +27,9 @@ use std::time::{Duration, Instant};
 const HEADER: usize = 64;
 /// Words of a cell: four lines more than it needs, so that no two workers share one or prefetch
 /// each other's.
-const CELL: usize = 64;
+const CELL: usize = 160;
+/// Words of an operation's counts.
+const COUNTS: usize = 5;
 /// Words for a worker's report; untouched ones take no memory.
 const REPORT: usize = (4 << 20) / 8;
 
@@ -61,7 +63,7 @@ pub(crate) enum State {
     Done,
 }
 
-/// What is counted per operation: one attempt ends as one of the other three.
+/// What is counted per operation: one attempt ends as one of the others.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
 )]
@@ -73,6 +75,13 @@ pub struct Counts {
     pub successes: u64,
     pub again: u64,
     pub failures: u64,
+    /// Refusals, since a key was not as expected.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub changed: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Counts {
@@ -82,6 +91,7 @@ impl Counts {
         self.successes += other.successes;
         self.again += other.again;
         self.failures += other.failures;
+        self.changed += other.changed;
     }
 
     /// Counts what came of one attempt.
@@ -90,6 +100,7 @@ impl Counts {
         match result {
             Ok(_) => self.successes += 1,
             Err(Miss::Again) => self.again += 1,
+            Err(Miss::Changed { .. }) => self.changed += 1,
             Err(_) => self.failures += 1,
         }
     }
@@ -332,12 +343,13 @@ impl Cell<'_> {
     /// Shows the worker's counters.
     #[inline]
     pub(crate) fn show(&self, op: Op, counts: &Counts) {
-        let at = 8 + 4 * op as usize;
-        for (word, count) in self.words[at..at + 4].iter().zip([
+        let at = 8 + COUNTS * op as usize;
+        for (word, count) in self.words[at..at + COUNTS].iter().zip([
             counts.attempts,
             counts.successes,
             counts.again,
             counts.failures,
+            counts.changed,
         ]) {
             word.store(count, Relaxed);
         }
@@ -346,9 +358,15 @@ impl Cell<'_> {
     /// Returns what the worker last showed.
     #[must_use]
     pub(crate) fn counts(&self, op: Op) -> Counts {
-        let at = 8 + 4 * op as usize;
+        let at = 8 + COUNTS * op as usize;
         let count = |index: usize| self.words[at + index].load(Relaxed);
-        Counts { attempts: count(0), successes: count(1), again: count(2), failures: count(3) }
+        Counts {
+            attempts: count(0),
+            successes: count(1),
+            again: count(2),
+            failures: count(3),
+            changed: count(4),
+        }
     }
 
     /// Returns the successes that the worker last showed, all operations together.
@@ -358,7 +376,7 @@ impl Cell<'_> {
     }
 }
 
-const _: () = assert!(8 + 4 * Op::COUNT <= CELL);
+const _: () = assert!(8 + COUNTS * Op::COUNT <= CELL - 32);
 
 #[cfg(test)]
 mod tests {
@@ -375,7 +393,7 @@ mod tests {
         let other = SharedState::from_fd(state.fd().try_clone_to_owned().unwrap(), &small()).unwrap();
         other.cell(2).set_state(State::Ready);
         assert_eq!(state.cell(2).state(), State::Ready);
-        let counts = Counts { attempts: 4, successes: 3, again: 1, failures: 0 };
+        let counts = Counts { attempts: 9, successes: 3, again: 1, failures: 0, changed: 5 };
         other.cell(1).show(Op::Set, &counts);
         assert_eq!(state.cell(1).counts(Op::Set), counts);
         assert_eq!(state.cell(0).successes(), 0);

@@ -2,7 +2,11 @@
 //! bring another that is broken on purpose; other implementations of the same operations can
 //! follow.
 
-use splinter::{Change, Error, Expect, IntegerOp, Lagged, Store, Watcher, Writer};
+use crate::keys;
+use crate::oracle::accounts;
+use splinter::{
+    Change, Error, Expect, IntegerOp, Lagged, Store, Transaction, TransactionError, Watcher, Writer,
+};
 use std::time::{Duration, Instant};
 
 /// Most values that a reader gets in one call.
@@ -17,6 +21,13 @@ pub enum Miss {
     NotFound,
     /// The value would become too long.
     TooLong,
+    /// A key was not as expected.
+    Changed {
+        /// Its place among the keys of the operation.
+        place: usize,
+        /// The epoch that it has.
+        epoch: u64,
+    },
     /// Anything else; never part of a sound run.
     Other(Box<str>),
 }
@@ -70,8 +81,23 @@ pub(crate) trait Writes: Reads {
     fn label(&mut self, key: &[u8], mask: u64) -> Result<(), Miss>;
     /// Puts a key into a signal group.
     fn register(&mut self, key: &[u8], group: u8) -> Result<(), Miss>;
+    /// Makes a transaction; returns the numbers that it left in the journal and in the two accounts.
+    fn transfer(&mut self, transfer: &Transfer) -> Result<[u64; 3], Miss>;
     /// Removes a key; returns the length its value had and the version that this made.
     fn unset(&mut self, key: &[u8]) -> Result<(usize, Version), Miss>;
+}
+
+/// A transaction: it takes an amount from one account of a group, gives it to another, and adds 1 to the journal.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Transfer {
+    /// The name of the journal.
+    pub base: [u8; 8],
+    /// The places of both accounts in the group, whose journal is at 0.
+    pub from: usize,
+    pub to: usize,
+    pub amount: u64,
+    /// The epochs that all keys of the group must have, if that matters.
+    pub epochs: Option<[u64; accounts::KEYS]>,
 }
 
 /// A slot, and the epoch that it has since a change.
@@ -188,6 +214,7 @@ fn miss(error: Error) -> Miss {
         Error::Again => Miss::Again,
         Error::NotFound => Miss::NotFound,
         Error::ValueTooLong => Miss::TooLong,
+        Error::Changed { epoch } => Miss::Changed { place: 0, epoch },
         other => unexpected(other),
     }
 }
@@ -287,6 +314,27 @@ impl Writes for Writer {
 
     fn register(&mut self, key: &[u8], group: u8) -> Result<(), Miss> {
         Self::register(self, key, group).map_err(miss)
+    }
+
+    fn transfer(&mut self, transfer: &Transfer) -> Result<[u64; 3], Miss> {
+        let Transfer { base, from, to, amount, epochs } = *transfer;
+        let names: [_; accounts::KEYS] = std::array::from_fn(|place| keys::order_name(base, place));
+        let mut transaction = Transaction::new();
+        for (name, epoch) in names.iter().zip(epochs.into_iter().flatten()) {
+            transaction.key(name).expect(Expect::Epoch(epoch));
+        }
+        let steps = [(0, IntegerOp::Inc(1)), (from, IntegerOp::Dec(amount)), (to, IntegerOp::Inc(amount))];
+        for (place, step) in steps {
+            transaction.key(&names[place]).integer(step);
+        }
+        let refused = |refused: TransactionError| match miss(refused.error) {
+            Miss::Changed { epoch, .. } => Miss::Changed { place: refused.place, epoch },
+            other => other,
+        };
+        let made = self.commit(&transaction).map_err(refused)?;
+        // Where all keys are checked they are in the order of the group.
+        let places = if epochs.is_some() { [0, from, to] } else { [0, 1, 2] };
+        Ok(places.map(|place| made[place].number.unwrap_or(u64::MAX)))
     }
 
     #[inline]

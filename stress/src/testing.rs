@@ -1,6 +1,8 @@
 //! A fake store for tests of the harness itself: sound, or broken in one way that the oracle must catch.
 
-use crate::target::{Miss, Notification, Reads, SlotChange, Version, Watches, Writes};
+use crate::keys::order_name;
+use crate::oracle::accounts;
+use crate::target::{Miss, Notification, Reads, SlotChange, Transfer, Version, Watches, Writes};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -25,6 +27,14 @@ pub(crate) enum Broken {
     ForeignValues,
     /// Some tandem writes leave out the last order.
     MixedGroups,
+    /// Some transactions leave out the account that they give to.
+    HalfTransfers,
+    /// Some transactions are acknowledged and not done.
+    LostTransfers,
+    /// Transactions do not look at epochs, and so pass over another one.
+    UncheckedTransfers,
+    /// Some transactions are refused, though all is as expected.
+    RefusedTransfers,
     /// Some labels are forgotten.
     LostLabels,
     /// Some vectors are forgotten.
@@ -93,7 +103,7 @@ impl Fake {
         let unsignalled = self.goes_wrong(state, Broken::Unsignalled);
         let lost = self.goes_wrong(state, Broken::LostNotifications);
         let slot = state.slots.get_mut(key).expect("a key that changed");
-        slot.epoch += 2;
+        slot.epoch = state.calls * 2;
         let epoch = slot.epoch;
         let Some(group) = slot.group.filter(|_| !unsignalled) else {
             return;
@@ -115,8 +125,9 @@ impl Fake {
     }
 }
 
-impl Reads for &Fake {
-    fn get(&self, key: &[u8], buf: &mut [u8]) -> Result<usize, Miss> {
+impl Fake {
+    /// Reads a value; returns its length and epoch.
+    fn read(&self, key: &[u8], buf: &mut [u8]) -> Result<(usize, u64), Miss> {
         let mut state = self.lock();
         let slot = state.slots.get(key).cloned().ok_or(Miss::NotFound)?;
         let mut value = slot.value;
@@ -135,11 +146,17 @@ impl Reads for &Fake {
         }
         buf[..value.len()].copy_from_slice(&value);
         state.last_read.clone_from(&value);
-        Ok(value.len())
+        Ok((value.len(), slot.epoch))
+    }
+}
+
+impl Reads for &Fake {
+    fn get(&self, key: &[u8], buf: &mut [u8]) -> Result<usize, Miss> {
+        Ok(self.read(key, buf)?.0)
     }
 
     fn view(&self, key: &[u8], buf: &mut [u8]) -> Result<(usize, u64), Miss> {
-        Ok((self.get(key, buf)?, 0))
+        self.read(key, buf)
     }
 
     fn read_int(&self, key: &[u8]) -> Result<u64, Miss> {
@@ -151,7 +168,7 @@ impl Reads for &Fake {
     fn read_tandem(&self, base: &[u8], orders: &mut [Vec<u8>]) -> Result<(), Miss> {
         let state = self.lock();
         for (order, value) in orders.iter_mut().enumerate() {
-            let name = crate::keys::order_name(base.try_into().expect("a base has eight bytes"), order);
+            let name = order_name(base.try_into().expect("a base has eight bytes"), order);
             value.clone_from(&state.slots.get(name.as_ref()).ok_or(Miss::NotFound)?.value);
         }
         Ok(())
@@ -201,6 +218,7 @@ impl Writes for &Fake {
         }
         slot.vector = None;
         let len = slot.value.len();
+        self.changed(&mut state, key);
         Ok((len, state.version()))
     }
 
@@ -232,7 +250,7 @@ impl Writes for &Fake {
         let whole =
             if self.goes_wrong(&state, Broken::MixedGroups) { orders.len() - 1 } else { orders.len() };
         for (order, value) in orders.iter().enumerate().take(whole) {
-            let name = crate::keys::order_name(base.try_into().expect("a base has eight bytes"), order);
+            let name = order_name(base.try_into().expect("a base has eight bytes"), order);
             state.slots.entry(name.as_ref().to_vec()).or_default().value = value.to_vec();
         }
         Ok(())
@@ -254,6 +272,39 @@ impl Writes for &Fake {
             slot.labels |= mask;
         }
         Ok(())
+    }
+
+    fn transfer(&mut self, transfer: &Transfer) -> Result<[u64; 3], Miss> {
+        let mut state = self.lock();
+        let names: [_; accounts::KEYS] = std::array::from_fn(|place| order_name(transfer.base, place));
+        let refused = self.goes_wrong(&state, Broken::RefusedTransfers);
+        let unchecked = self.broken == Broken::UncheckedTransfers;
+        if transfer.epochs.is_some() && state.calls.is_multiple_of(11) {
+            // Another writer was there since the keys were read.
+            let journal = state.slots.get_mut(names[0].as_ref()).ok_or(Miss::NotFound)?;
+            journal.value[0] ^= u8::from(unchecked);
+            self.changed(&mut state, names[0].as_ref());
+        }
+        for (place, expected) in transfer.epochs.into_iter().flatten().enumerate() {
+            let epoch = state.slots.get(names[place].as_ref()).ok_or(Miss::NotFound)?.epoch;
+            if refused || epoch != expected && !unchecked {
+                return Err(Miss::Changed { place, epoch });
+            }
+        }
+        let lost = self.goes_wrong(&state, Broken::LostTransfers);
+        let half = self.goes_wrong(&state, Broken::HalfTransfers);
+        let amount = transfer.amount;
+        let steps =
+            [(0, 1, lost), (transfer.from, amount.wrapping_neg(), lost), (transfer.to, amount, lost | half)];
+        Ok(steps.map(|(place, step, left_out)| {
+            let slot = state.slots.get_mut(names[place].as_ref()).expect("groups are never removed");
+            let number = accounts::number(&slot.value).expect("an integer").wrapping_add(step);
+            if !left_out {
+                slot.value = number.to_le_bytes().to_vec();
+            }
+            self.changed(&mut state, names[place].as_ref());
+            number
+        }))
     }
 
     fn unset(&mut self, key: &[u8]) -> Result<(usize, Version), Miss> {

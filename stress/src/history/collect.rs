@@ -1,10 +1,11 @@
 //! Collects the history of a run: what was in the store before the first operation, the workers' event logs, and what was in
 //! the store after the last operation.
 
-use super::objects::{Objects, name, text};
+use super::objects::{Objects, UNKNOWN, name, text};
 use super::{AFTER, BEFORE, Event, History, ObjectKind, OpKind};
 use crate::event_log::EventLog;
 use crate::keys::{self, Family};
+use crate::oracle::accounts;
 use crate::proof::value::{self, PREFILL};
 use crate::proof::vector;
 use crate::shared_state::SharedState;
@@ -97,6 +98,7 @@ struct Buffers {
     value: Vec<u8>,
     vector: Vec<f32>,
     orders: Vec<Vec<u8>>,
+    accounts: [Vec<u8>; accounts::KEYS],
 }
 
 impl Buffers {
@@ -105,6 +107,7 @@ impl Buffers {
             value: vec![0; workload.buffer_len()],
             vector: vec![0.0; workload.geometry().vector_dim as usize],
             orders: vec![Vec::new(); workload.orders as usize],
+            accounts: Default::default(),
         }
     }
 }
@@ -131,6 +134,10 @@ fn last(
             let sound = value::check_pieces(value, hash, |piece| stamp = Some(piece)).is_ok();
             read(OpKind::Get, name(stamp.filter(|_| sound)), len)
         }),
+        // The journal as part of its group, as readers read it.
+        ObjectKind::Counter if family == Family::Account => store
+            .read_tandem(&key, &mut buffers.accounts)
+            .map(|()| read(OpKind::GetNumber, accounts::number(&buffers.accounts[0]).unwrap_or(UNKNOWN), 0)),
         ObjectKind::Counter => store.read_int(&key).map(|number| read(OpKind::GetNumber, number, 0)),
         ObjectKind::Group => store.read_tandem(&key, &mut buffers.orders).map(|()| {
             let stamp = value::check(&buffers.orders[0], hash).ok();
@@ -200,6 +207,7 @@ mod tests {
             (ObjectKind::Value, Family::Value),
             (ObjectKind::Counter, Family::Counter),
             (ObjectKind::Group, Family::Group),
+            (ObjectKind::Counter, Family::Account),
         ] {
             let there = first(kind, 0, &before, Event::default()).unwrap();
             let lost = last_of(kind, family, Miss::NotFound).unwrap().unwrap();
@@ -218,6 +226,7 @@ mod tests {
             (ObjectKind::Counter, Family::Counter),
             (ObjectKind::Group, Family::Group),
             (ObjectKind::Vector, Family::Value),
+            (ObjectKind::Counter, Family::Account),
         ] {
             assert_eq!(last_of(kind, family, Miss::Again), Err(Miss::Again));
         }

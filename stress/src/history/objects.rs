@@ -7,7 +7,7 @@ use crate::proof::value::Stamp;
 use crate::workload::{KeySets, Workload};
 
 /// The identity of a value that no write wrote.
-pub(super) const UNKNOWN: u64 = u64::MAX;
+pub(crate) const UNKNOWN: u64 = u64::MAX;
 
 /// The objects of a workload: values, counters, groups, and vectors if there are any.
 #[derive(Clone, Debug)]
@@ -31,7 +31,8 @@ impl Objects {
     pub(crate) fn all(&self) -> impl Iterator<Item = (ObjectKind, Family, u64)> + '_ {
         let kind = |family: Family| match family {
             Family::Value => ObjectKind::Value,
-            Family::Counter => ObjectKind::Counter,
+            // The journal of a group counts its transactions.
+            Family::Counter | Family::Account => ObjectKind::Counter,
             Family::Group => ObjectKind::Group,
         };
         let keys =

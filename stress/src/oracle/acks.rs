@@ -4,7 +4,7 @@
 //!
 //! Per key four words: sequence of the last value operation (bit 63: it was an unset), sequence of
 //! the last set, sequence of the last vector (bit 63: no value operation since), labels. For
-//! integers: number of additions, their sum.
+//! integers: number of additions, their sum. For groups of accounts: number of transactions, and what they added to each account.
 
 use crate::keys::Family;
 use crate::workload::KeySets;
@@ -17,6 +17,8 @@ const LAST: usize = 0;
 const SET: usize = 1;
 const VECTOR: usize = 2;
 const LABELS: usize = 3;
+// The journal of a group, and then each account, has a word.
+const _: () = assert!(super::accounts::KEYS == KEY_WORDS);
 /// The sign bit: "was an unset" in the last operation, "still current" in the vector.
 const FLAG: u64 = 1 << 63;
 
@@ -146,6 +148,20 @@ impl KeyAcks<'_> {
         self.store(SET, self.load(SET).wrapping_add(amount));
     }
 
+    /// Notes a transaction that moved an amount between the accounts at two places.
+    pub(crate) fn note_transfer(&self, (from, to): (usize, usize), amount: u64) {
+        self.store(LAST, self.load(LAST) + 1);
+        self.store(from, self.load(from).wrapping_sub(amount));
+        self.store(to, self.load(to).wrapping_add(amount));
+    }
+
+    /// Returns what was added to the account at a place.
+    #[must_use]
+    pub(crate) fn added(&self, place: usize) -> u64 {
+        assert_ne!(place, LAST);
+        self.load(place)
+    }
+
     #[inline]
     fn vector_is_old(&self) {
         let vector = self.load(VECTOR);
@@ -175,6 +191,7 @@ mod tests {
             Family::Value => 10..20,
             Family::Counter => 0..4,
             Family::Group => 5..7,
+            Family::Account => 0..0,
         });
         let words: Vec<AtomicU64> = (0..words_for(&keys)).map(|_| AtomicU64::new(0)).collect();
         let acks = AckTable::new(&words, keys);

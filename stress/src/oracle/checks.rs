@@ -77,8 +77,17 @@ impl Faults {
         self.note(what);
     }
 
+    /// Judges a refusal of a key, which now has an epoch and was expected to have another, if any was expected.
     #[cold]
-    fn torn(&mut self, key: &[u8], what: impl FnOnce() -> String) {
+    pub(crate) fn refused(&mut self, op: Op, key: &[u8], expected: Option<u64>, epoch: u64) {
+        // Epochs only grow.
+        if expected.is_none_or(|expected| expected >= epoch) {
+            self.unexpected(op, key, &format!("refused at epoch {epoch}, expected was {expected:?}"));
+        }
+    }
+
+    #[cold]
+    pub(crate) fn torn(&mut self, key: &[u8], what: impl FnOnce() -> String) {
         self.torn_reads += 1;
         self.note(|| format!("{}: {}", text(key), what()));
     }
@@ -217,8 +226,14 @@ impl Checks {
     /// Checks an integer: additions only ever raise it.
     #[inline]
     pub(crate) fn integer(&mut self, index: u64, key: &[u8; 8], value: u64) {
-        if !self.seen.observe(Family::Counter, index, PREFILL, value) {
-            self.faults.regression(key, Stamp::new(PREFILL, value));
+        self.forward(Family::Counter, index, key, value);
+    }
+
+    /// Checks that a number which all writers raise does not go back.
+    #[inline]
+    pub(crate) fn forward(&mut self, family: Family, index: u64, key: &[u8; 8], number: u64) {
+        if !self.seen.observe(family, index, PREFILL, number) {
+            self.faults.regression(key, Stamp::new(PREFILL, number));
         }
     }
 

@@ -7,12 +7,14 @@
 //!   acknowledged one. On the prefilled piece all appends of all writers follow.
 //! - A key may be missing only if some writer's last operation on it was an unset.
 //! - An integer is the sum of all acknowledged additions.
+//! - The journal of a group of accounts counts all acknowledged transactions, and each account holds what they added to it.
 //! - Labels are the union of the acknowledged ones, where no writer removed the key or one writer
 //!   knows all of it.
 //! - A vector is some writer's last; it is there if its only writer did nothing to the value since.
 //!
 //! A writer that died may have written once more than it noted.
 
+use super::accounts;
 use super::acks::{AckTable, KeyAcks};
 use crate::keys::{self, Family};
 use crate::mix::Op;
@@ -69,6 +71,7 @@ impl<'a> FinalCheck<'a> {
                 Family::Value => self.values(keys, &mut checks, target),
                 Family::Counter => self.counters(keys, &mut checks, target),
                 Family::Group => self.groups(keys, &mut checks, target),
+                Family::Account => self.accounts(keys, &mut checks, target),
             }
             checks.faults
         };
@@ -195,6 +198,39 @@ impl<'a> FinalCheck<'a> {
                 }
                 Err(Miss::NotFound) => checks.faults.spurious_miss(Op::ReadTandem, &base),
                 Err(miss) => unexpected(checks, Op::ReadTandem, &base, &miss),
+            }
+        }
+    }
+
+    fn accounts(&self, keys: Range<u64>, checks: &mut Checks, target: &impl Reads) {
+        let mut values = vec![Vec::new(); accounts::KEYS];
+        for index in keys {
+            let base = keys::name(Family::Account, index);
+            match retry(PATIENCE, || target.read_tandem(&base, &mut values)) {
+                Ok(()) => {
+                    let authors = self.authors(Family::Account, index);
+                    if checks.accounts(index, &base, &values).is_none() || authors.iter().any(|it| it.dead) {
+                        continue;
+                    }
+                    let found = values.iter().filter_map(|value| accounts::number(value));
+                    let added = |place: usize| {
+                        let opening = if place == 0 { 0 } else { accounts::OPENING };
+                        let added = authors.iter().map(|author| match place {
+                            0 => author.acks.last(),
+                            _ => author.acks.added(place),
+                        });
+                        added.fold(opening, u64::wrapping_add)
+                    };
+                    let expected = (0..accounts::KEYS).map(added);
+                    if !found.clone().eq(expected.clone()) {
+                        let [found, expected]: [Vec<u64>; 2] = [found.collect(), expected.collect()];
+                        checks.faults.lost_update(&base, || {
+                            format!("holds {found:?}, acknowledged were {expected:?}")
+                        });
+                    }
+                }
+                Err(Miss::NotFound) => checks.faults.spurious_miss(Op::ReadTransaction, &base),
+                Err(miss) => unexpected(checks, Op::ReadTransaction, &base, &miss),
             }
         }
     }

@@ -7,6 +7,7 @@ mod batch;
 pub(crate) mod pacing;
 pub(crate) mod reader;
 pub(crate) mod recorder;
+mod transfer;
 pub(crate) mod watcher;
 pub(crate) mod writer;
 

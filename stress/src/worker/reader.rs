@@ -8,6 +8,7 @@ use crate::choice::Sampler;
 use crate::history::{self, OpKind, objects::Objects};
 use crate::keys::{self, Family};
 use crate::mix::{Draw, Op};
+use crate::oracle::accounts;
 use crate::oracle::checks::{Checks, Faults};
 use crate::target::{Miss, Reads};
 use splinter_harness::rng::Rng;
@@ -31,6 +32,7 @@ pub(crate) struct ReaderLoop {
     buf: Vec<u8>,
     vector: Vec<f32>,
     orders: Vec<Vec<u8>>,
+    accounts: [Vec<u8>; accounts::KEYS],
 }
 
 /// Samplers of one worker, by family.
@@ -78,6 +80,7 @@ impl ReaderLoop {
             buf: vec![0; workload.buffer_len()],
             vector: vec![0.0; workload.geometry().vector_dim as usize],
             orders: vec![Vec::with_capacity(workload.buffer_len()); workload.orders as usize],
+            accounts: std::array::from_fn(|_| Vec::with_capacity(8)),
         }
     }
 
@@ -133,6 +136,14 @@ impl ReaderLoop {
                 if self.oracle {
                     let id = history::objects::name(self.checks.group(index, *key, &self.orders));
                     recorder.record(|| self.objects.event(Family::Group, index, OpKind::Read, id));
+                }
+            }
+            Op::ReadTransaction => {
+                recorder.attempt(op, || target.read_tandem(key, &mut self.accounts))?;
+                if self.oracle {
+                    let number = self.checks.accounts(index, key, &self.accounts);
+                    let number = number.unwrap_or(history::objects::UNKNOWN);
+                    recorder.record(|| self.objects.event(Family::Account, index, OpKind::GetNumber, number));
                 }
             }
             Op::ReadVector => {
@@ -202,7 +213,9 @@ impl ReaderLoop {
             // A set drops the vector, so it may well not be there.
             Miss::NotFound if op == Op::ReadVector || op == Op::Get && self.may_miss => {}
             Miss::NotFound => self.checks.faults.spurious_miss(op, key),
-            Miss::TooLong => self.checks.faults.unexpected(op, key, "value too long"),
+            Miss::TooLong | Miss::Changed { .. } => {
+                self.checks.faults.unexpected(op, key, &format!("{miss:?}"));
+            }
             Miss::Other(error) => self.checks.faults.unexpected(op, key, error),
         }
     }

@@ -80,6 +80,8 @@ fn workload(mix: &str, key_choice: KeyChoice) -> Workload {
     }
 }
 
+const EVERYTHING: &str = "get,set,append,int,tandem,vector,label,unset,transaction";
+
 #[test]
 fn a_sound_store_is_never_blamed() {
     let mixes = [
@@ -90,9 +92,11 @@ fn a_sound_store_is_never_blamed() {
         "set=4,append=6,unset=1,get=3",
         "int",
         "tandem",
+        "transaction",
         "set=1,vector=3,get=1",
         "set=2,label=2",
         "get=5,set=5,append=5,int=5,tandem=5,vector=5,label=5,unset=5",
+        EVERYTHING,
     ];
     for mix in mixes {
         for choice in
@@ -173,7 +177,7 @@ fn every_break_is_caught_by_its_own_count() {
     let lost = |faults: &Faults| faults.lost_updates;
     type Count = fn(&Faults) -> u64;
     // Writers read too: readers may be done before the first of them writes.
-    let cases: [(Broken, &str, Count); 12] = [
+    let cases: [(Broken, &str, Count); 15] = [
         (Broken::TornReads, "set=1,get=3", torn),
         (Broken::ForeignValues, "set=1,get=3", torn),
         (Broken::StaleReads, "set=1,get=3", |faults| faults.epoch_regressions),
@@ -184,6 +188,9 @@ fn every_break_is_caught_by_its_own_count() {
         (Broken::Misses, "set=1,get=3", |faults| faults.spurious_misses),
         (Broken::Misses, "set,unset,get", |faults| faults.spurious_misses),
         (Broken::MixedGroups, "tandem", torn),
+        (Broken::HalfTransfers, "transaction", torn),
+        (Broken::LostTransfers, "transaction", lost),
+        (Broken::RefusedTransfers, "transaction", |faults| faults.unexpected_errors),
         (Broken::LostLabels, "set=8,label=1", lost),
         (Broken::LostVectors, "vector", lost),
     ];
@@ -194,6 +201,19 @@ fn every_break_is_caught_by_its_own_count() {
         assert!(count(&faults) > 0, "{broken:?} under {mix}: {faults:?}");
         assert!(!faults.notes.is_empty());
     }
+}
+
+#[test]
+fn transactions_of_keys_that_have_changed_are_caught_when_they_are_accepted() {
+    let accounts = workload("transaction", KeyChoice::Uniform);
+    let (_, faults) = drive(&accounts, Broken::UncheckedTransfers);
+    let caught = faults.notes.iter().any(|note| note.contains("of keys as they were read"));
+    assert!(faults.lost_updates > 0 && caught, "{faults:?}");
+    // One that is refused, since a key has changed, has done no harm.
+    let (reports, faults) = drive(&accounts, Broken::Sound);
+    assert_eq!(faults, Faults::default());
+    let counts = reports.iter().filter_map(|report| report.counts.get("transaction"));
+    assert!(counts.map(|counts| counts.changed).sum::<u64>() > 0);
 }
 
 #[test]
@@ -210,7 +230,7 @@ fn attempts_are_the_sum_of_what_became_of_them() {
     let mut completed = 0;
     for report in &reports {
         for counts in report.counts.values() {
-            assert_eq!(counts.attempts, counts.successes + counts.again + counts.failures);
+            assert_eq!(counts.attempts, counts.successes + counts.again + counts.failures + counts.changed);
             completed += counts.successes + counts.failures;
         }
     }
@@ -304,12 +324,7 @@ fn explain(mix: &str, key_choice: KeyChoice, broken: Broken) -> crate::HistoryRe
 
 #[test]
 fn the_history_of_a_sound_store_is_linearizable() {
-    for mix in [
-        "set",
-        "set=3,unset=1,get=3",
-        "set=4,append=6,unset=1,get=3",
-        "get=5,set=5,append=5,int=5,tandem=5,vector=5,label=5,unset=5",
-    ] {
+    for mix in ["set", "set=3,unset=1,get=3", "set=4,append=6,unset=1,get=3", "transaction", EVERYTHING] {
         for choice in [KeyChoice::Own, KeyChoice::Hot(2), KeyChoice::Single] {
             let record = explain(mix, choice, Broken::Sound);
             assert_eq!(record.violations, 0, "{mix} by {choice}: {record:?}");
@@ -327,6 +342,7 @@ fn the_history_alone_gives_away_every_break_of_a_value() {
         (Broken::LostSets, "set=1,get=1"),
         (Broken::LostSets, "set=1,append=3,get=1"),
         (Broken::LostAdditions, "int"),
+        (Broken::LostTransfers, "transaction"),
         (Broken::Misses, "set=1,get=3"),
         (Broken::Misses, "set=3,unset=1,get=3"),
         (Broken::LostVectors, "vector=3,get=1"),

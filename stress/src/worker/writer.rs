@@ -29,17 +29,17 @@ pub(crate) struct WriterLoop<'a> {
     rng: Rng,
     draw: Draw,
     samplers: Samplers,
-    objects: Objects,
+    pub(super) objects: Objects,
     value_len: ValueLen,
     ledger: Option<AckTable<'a>>,
-    checks: Checks,
+    pub(super) checks: Checks,
     /// Nobody else writes this writer's keys: what it reads must be what it last wrote.
     alone: bool,
     may_miss: bool,
-    oracle: bool,
+    pub(super) oracle: bool,
     stamps_time: bool,
     value: Vec<u8>,
-    buf: Vec<u8>,
+    pub(super) buf: Vec<u8>,
     vector: Vec<f32>,
     orders: Vec<Vec<u8>>,
     /// A key that wants a set next.
@@ -47,14 +47,16 @@ pub(crate) struct WriterLoop<'a> {
 }
 
 /// An operation on its way.
-struct Task {
-    op: Op,
-    index: u64,
-    key: [u8; 8],
+pub(super) struct Task {
+    pub(super) op: Op,
+    pub(super) index: u64,
+    pub(super) key: [u8; 8],
     /// Sequence it will have, length of its value, or the amount or labels it adds.
-    seq: u64,
-    len: usize,
-    amount: u64,
+    pub(super) seq: u64,
+    pub(super) len: usize,
+    pub(super) amount: u64,
+    /// Which form of the operation it is, a random number, where it has several.
+    pub(super) form: u32,
 }
 
 impl<'a> WriterLoop<'a> {
@@ -77,7 +79,8 @@ impl<'a> WriterLoop<'a> {
             oracle: workload.oracle,
             stamps_time: workload.stamps_time(),
             value: vec![0x5a; len],
-            buf: vec![0; len],
+            // Room for an integer, too.
+            buf: vec![0; len.max(8)],
             vector: vec![0.0; workload.geometry().vector_dim as usize],
             orders: vec![vec![0x5a; len]; workload.orders as usize],
             wants_set: None,
@@ -133,12 +136,13 @@ impl<'a> WriterLoop<'a> {
             }
         };
         let key = keys::name(op.family(), index);
-        let mut task = Task { op, index, key, seq: 0, len: 0, amount: 0 };
+        let mut task = Task { op, index, key, seq: 0, len: 0, amount: 0, form: 0 };
         match op {
             Op::Set | Op::Append => task.len = self.value_len.draw(&mut self.rng),
             Op::Tandem => task.len = self.value_len.draw(&mut self.rng).max(SHORTEST_ORDER),
             Op::Int => task.amount = 1 + self.rng.below(8),
             Op::Label => task.amount = 1 << self.rng.below(64),
+            Op::Transaction => (task.amount, task.form) = (1 + self.rng.below(8), self.rng.next_u64() as u32),
             _ => {}
         }
         if let Some(entry) = self.entry(op, index) {
@@ -230,7 +234,8 @@ impl<'a> WriterLoop<'a> {
                 self.record_group(recorder, task);
                 Ok(())
             }
-            Op::Get | Op::ReadInt | Op::ReadTandem | Op::ReadVector => {
+            Op::Transaction => self.transfer(recorder, target, task),
+            Op::Get | Op::ReadInt | Op::ReadTandem | Op::ReadVector | Op::ReadTransaction => {
                 let len = recorder.attempt(Op::Get, || target.get(key, &mut self.buf))?;
                 if self.oracle {
                     let last = self.check_own(task, len);
@@ -305,6 +310,7 @@ impl<'a> WriterLoop<'a> {
             Op::Vector => entry.note_vector(task.seq),
             Op::Label => entry.note_labels(task.amount),
             Op::Int => entry.note_addition(task.amount),
+            Op::Transaction => entry.note_transfer(task.accounts(), task.amount),
             _ => {}
         }
     }
@@ -314,7 +320,8 @@ impl<'a> WriterLoop<'a> {
     fn missed(&mut self, task: &Task, miss: &Miss) {
         let key = &task.key;
         match miss {
-            Miss::Again => {}
+            // A refusal is judged where it is met.
+            Miss::Again | Miss::Changed { .. } => {}
             Miss::NotFound if self.may_miss && task.op.family() == Family::Value => {
                 let there =
                     self.alone && self.entry(task.op, task.index).is_some_and(|entry| !entry.was_unset());

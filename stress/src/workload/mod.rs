@@ -12,6 +12,7 @@ use crate::choice::{KeyChoice, share};
 use crate::keys::Family;
 use crate::mix::Op;
 use crate::options::{Role, Span, Warmup};
+use crate::oracle::accounts;
 use crate::proof::value;
 use splinter::Geometry;
 use std::ops::Range;
@@ -175,7 +176,8 @@ impl Workload {
     #[must_use]
     pub fn slots_needed(&self) -> u64 {
         let keys = self.key_sets();
-        keys.count() + keys.of(Family::Group).end * u64::from(self.orders.saturating_sub(1))
+        let more = |family: Family, each: u64| keys.of(family).end * each.saturating_sub(1);
+        keys.count() + more(Family::Group, self.orders.into()) + more(Family::Account, accounts::KEYS as u64)
     }
 
     /// Returns the geometry that the store is created with.
