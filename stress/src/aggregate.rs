@@ -209,8 +209,8 @@ impl Evidence<'_> {
         for (worker, report) in (0..).zip(&self.reports) {
             for op in Op::ALL {
                 let counts = self.counted(worker, op);
-                let Counts { attempts, successes, again, failures, changed } = counts;
-                let ended = successes + again + failures + changed;
+                let Counts { attempts, successes, again, failures, changed, given_up } = counts;
+                let ended = successes + again + failures + changed + given_up;
                 miscounted += u64::from(report.is_ok() && attempts != ended);
                 if attempts > 0 {
                     sums.entry(op).or_default().add(&counts);

@@ -15,17 +15,19 @@ pub(crate) enum Family {
     Group,
     /// The journal of a group of accounts.
     Account,
+    /// A value that holds a tally.
+    Tally,
 }
 
 impl Family {
     /// All families, each at the place that is its number.
-    pub(crate) const ALL: [Self; 4] = [Self::Value, Self::Counter, Self::Group, Self::Account];
+    pub(crate) const ALL: [Self; 5] = [Self::Value, Self::Counter, Self::Group, Self::Account, Self::Tally];
 
     /// Returns the letter that its keys begin with.
     #[inline]
     #[must_use]
     pub(crate) const fn letter(self) -> u8 {
-        b"vcga"[self as usize]
+        b"vcgat"[self as usize]
     }
 }
 

@@ -31,6 +31,8 @@ named_enum! {
         Unset = "unset",
         /// Moves an amount between keys of a group by a transaction.
         Transaction = "transaction",
+        /// Adds to a tally by a function of the old value.
+        Update = "update",
         /// Reads an integer.
         ReadInt = "read_int",
         /// Reads a tandem group.
@@ -39,6 +41,8 @@ named_enum! {
         ReadVector = "read_vector",
         /// Reads a group that transactions change.
         ReadTransaction = "read_transaction",
+        /// Reads a tally.
+        ReadUpdate = "read_update",
     }
 }
 
@@ -61,6 +65,7 @@ impl Op {
             Self::Tandem | Self::ReadTandem => Self::ReadTandem,
             Self::Vector | Self::ReadVector => Self::ReadVector,
             Self::Transaction | Self::ReadTransaction => Self::ReadTransaction,
+            Self::Update | Self::ReadUpdate => Self::ReadUpdate,
         }
     }
 
@@ -72,13 +77,14 @@ impl Op {
             Self::Int | Self::ReadInt => Family::Counter,
             Self::Tandem | Self::ReadTandem => Family::Group,
             Self::Transaction | Self::ReadTransaction => Family::Account,
+            Self::Update | Self::ReadUpdate => Family::Tally,
             _ => Family::Value,
         }
     }
 }
 
 /// Number of operations that a mix gives weights to.
-const MIXED: usize = 9;
+const MIXED: usize = 10;
 
 /// Weights of the operations that a writer draws from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -225,11 +225,13 @@ fn sum_up(reports: &[Report], measured: Duration, cycle_ns: f64) -> Drive {
 /// A link as the workers want it. They read by shared reference, as of a store; of a link there is one user.
 struct Linked<L>(std::cell::RefCell<L>);
 
+const NOT_ASKED: &str = "other stores are not asked for that";
+
 /// Refuses the operations that no peer offers, and no drive asks for.
 macro_rules! refuse {
     ($(fn $name:ident($self:ty, $($argument:ty),+) -> $done:ty;)+) => {$(
         fn $name(self: $self, $(_: $argument),+) -> Result<$done, Miss> {
-            Err(Miss::Other("other stores are not asked for that".into()))
+            Err(Miss::Other(NOT_ASKED.into()))
         }
     )+};
 }
@@ -253,6 +255,14 @@ impl<L: Link> Writes for Linked<L> {
     #[inline]
     fn set(&mut self, key: &[u8], value: &[u8]) -> Result<(), Miss> {
         self.0.get_mut().set(key, value)
+    }
+
+    fn update(
+        &mut self,
+        _: &[u8],
+        _: impl FnOnce(Option<&[u8]>, &mut Vec<u8>) -> Result<u64, Miss>,
+    ) -> Result<u64, Miss> {
+        Err(Miss::Other(NOT_ASKED.into()))
     }
 
     refuse! {

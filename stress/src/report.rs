@@ -188,9 +188,10 @@ fn table(text: &mut String, record: &Record) {
     }
     align(text, &rows);
     type Count = fn(&Counts) -> u64;
-    let others: [(&str, Count, &str); 2] = [
+    let others: [(&str, Count, &str); 3] = [
         ("failures", |counts| counts.failures, "nothing there, or no room"),
         ("refusals", |counts| counts.changed, "a key was not as expected"),
+        ("given up", |counts| counts.given_up, "the function of an update failed or panicked, as planned"),
     ];
     for (what, count, why) in others {
         let counts = record.operations.iter().map(|(name, operation)| (name, count(&operation.counts)));

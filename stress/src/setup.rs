@@ -232,6 +232,13 @@ pub(crate) fn fill_part(
         check_interrupt()?;
         retry(Duration::MAX, || writer.set_int(&keys::name(Family::Counter, index), 0))?;
     }
+    for index in keys.of(Family::Tally) {
+        check_interrupt()?;
+        let key = keys::name(Family::Tally, index);
+        let value = &mut value[..workload.value_len.draw(&mut rng).max(SHORTEST_ORDER)];
+        value::fill(value, splinter::hash_key(&key), PREFILL, 0);
+        retry(Duration::MAX, || writer.set(&key, value))?;
+    }
     for index in keys.of(Family::Account) {
         check_interrupt()?;
         for place in 0..accounts::KEYS {

@@ -29,7 +29,7 @@ const HEADER: usize = 64;
 /// each other's.
 const CELL: usize = 160;
 /// Words of an operation's counts.
-const COUNTS: usize = 5;
+const COUNTS: usize = 6;
 /// Words for a worker's report; untouched ones take no memory.
 const REPORT: usize = (4 << 20) / 8;
 
@@ -78,6 +78,9 @@ pub struct Counts {
     /// Refusals, since a key was not as expected.
     #[serde(skip_serializing_if = "is_zero")]
     pub changed: u64,
+    /// Updates whose own function failed or panicked, as planned.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub given_up: u64,
 }
 
 fn is_zero(count: &u64) -> bool {
@@ -92,6 +95,7 @@ impl Counts {
         self.again += other.again;
         self.failures += other.failures;
         self.changed += other.changed;
+        self.given_up += other.given_up;
     }
 
     /// Counts what came of one attempt.
@@ -101,6 +105,7 @@ impl Counts {
             Ok(_) => self.successes += 1,
             Err(Miss::Again) => self.again += 1,
             Err(Miss::Changed { .. }) => self.changed += 1,
+            Err(Miss::GivenUp) => self.given_up += 1,
             Err(_) => self.failures += 1,
         }
     }
@@ -350,6 +355,7 @@ impl Cell<'_> {
             counts.again,
             counts.failures,
             counts.changed,
+            counts.given_up,
         ]) {
             word.store(count, Relaxed);
         }
@@ -366,6 +372,7 @@ impl Cell<'_> {
             again: count(2),
             failures: count(3),
             changed: count(4),
+            given_up: count(5),
         }
     }
 
@@ -393,7 +400,7 @@ mod tests {
         let other = SharedState::from_fd(state.fd().try_clone_to_owned().unwrap(), &small()).unwrap();
         other.cell(2).set_state(State::Ready);
         assert_eq!(state.cell(2).state(), State::Ready);
-        let counts = Counts { attempts: 9, successes: 3, again: 1, failures: 0, changed: 5 };
+        let counts = Counts { attempts: 15, successes: 3, again: 1, failures: 0, changed: 5, given_up: 6 };
         other.cell(1).show(Op::Set, &counts);
         assert_eq!(state.cell(1).counts(Op::Set), counts);
         assert_eq!(state.cell(0).successes(), 0);

@@ -28,6 +28,8 @@ pub enum Miss {
         /// The epoch that it has.
         epoch: u64,
     },
+    /// The operation's own function gave it up.
+    GivenUp,
     /// Anything else; never part of a sound run.
     Other(Box<str>),
 }
@@ -81,6 +83,12 @@ pub(crate) trait Writes: Reads {
     fn label(&mut self, key: &[u8], mask: u64) -> Result<(), Miss>;
     /// Puts a key into a signal group.
     fn register(&mut self, key: &[u8], group: u8) -> Result<(), Miss>;
+    /// Writes what a function makes of the old value; returns what it returned.
+    fn update(
+        &mut self,
+        key: &[u8],
+        change: impl FnOnce(Option<&[u8]>, &mut Vec<u8>) -> Result<u64, Miss>,
+    ) -> Result<u64, Miss>;
     /// Makes a transaction; returns the numbers that it left in the journal and in the two accounts.
     fn transfer(&mut self, transfer: &Transfer) -> Result<[u64; 3], Miss>;
     /// Removes a key; returns the length its value had and the version that this made.
@@ -207,6 +215,12 @@ pub(crate) fn retry<T>(patience: Duration, mut call: impl FnMut() -> Result<T, M
     answer.unwrap_or(Err(Miss::Again))
 }
 
+impl From<Error> for Miss {
+    fn from(error: Error) -> Self {
+        miss(error)
+    }
+}
+
 /// Sorts the store's errors.
 #[inline]
 fn miss(error: Error) -> Miss {
@@ -314,6 +328,14 @@ impl Writes for Writer {
 
     fn register(&mut self, key: &[u8], group: u8) -> Result<(), Miss> {
         Self::register(self, key, group).map_err(miss)
+    }
+
+    fn update(
+        &mut self,
+        key: &[u8],
+        change: impl FnOnce(Option<&[u8]>, &mut Vec<u8>) -> Result<u64, Miss>,
+    ) -> Result<u64, Miss> {
+        Self::update(self, key, change)
     }
 
     fn transfer(&mut self, transfer: &Transfer) -> Result<[u64; 3], Miss> {

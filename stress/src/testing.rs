@@ -4,6 +4,7 @@ use crate::keys::order_name;
 use crate::oracle::accounts;
 use crate::target::{Miss, Notification, Reads, SlotChange, Transfer, Version, Watches, Writes};
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -35,6 +36,16 @@ pub(crate) enum Broken {
     UncheckedTransfers,
     /// Some transactions are refused, though all is as expected.
     RefusedTransfers,
+    /// Some updates are acknowledged and not done.
+    LostTallies,
+    /// Some updates begin with an older value.
+    StaleUpdates,
+    /// Some updates whose function fails leave what it made.
+    KeptFailures,
+    /// Some updates whose function panics leave what it made.
+    KeptPanics,
+    /// Some updates whose function fails are acknowledged.
+    HiddenFailures,
     /// Some labels are forgotten.
     LostLabels,
     /// Some vectors are forgotten.
@@ -272,6 +283,35 @@ impl Writes for &Fake {
             slot.labels |= mask;
         }
         Ok(())
+    }
+
+    fn update(
+        &mut self,
+        key: &[u8],
+        change: impl FnOnce(Option<&[u8]>, &mut Vec<u8>) -> Result<u64, Miss>,
+    ) -> Result<u64, Miss> {
+        let mut state = self.lock();
+        let wrong = |how| self.goes_wrong(&state, how);
+        let (lost, stale) = (wrong(Broken::LostTallies), wrong(Broken::StaleUpdates));
+        let (failures, panics) = (self.broken == Broken::KeptFailures, self.broken == Broken::KeptPanics);
+        let slot = state.slots.get_mut(key).ok_or(Miss::NotFound)?;
+        let old = if stale && !slot.older.is_empty() { &slot.older } else { &slot.value };
+        let mut new = Vec::new();
+        let made = catch_unwind(AssertUnwindSafe(|| change(Some(old), &mut new)));
+        let stays = match made {
+            Ok(Ok(_)) => lost,
+            Ok(Err(_)) => !failures,
+            Err(_) => !panics,
+        };
+        if !stays {
+            slot.older = std::mem::replace(&mut slot.value, new);
+            self.changed(&mut state, key);
+        }
+        match made {
+            Ok(Err(_)) if self.broken == Broken::HiddenFailures => Ok(0),
+            Ok(made) => made,
+            Err(panic) => resume_unwind(panic),
+        }
     }
 
     fn transfer(&mut self, transfer: &Transfer) -> Result<[u64; 3], Miss> {

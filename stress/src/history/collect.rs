@@ -138,6 +138,10 @@ fn last(
         ObjectKind::Counter if family == Family::Account => store
             .read_tandem(&key, &mut buffers.accounts)
             .map(|()| read(OpKind::GetNumber, accounts::number(&buffers.accounts[0]).unwrap_or(UNKNOWN), 0)),
+        ObjectKind::Counter if family == Family::Tally => store.get(&key, &mut buffers.value).map(|len| {
+            let tally = value::check(&buffers.value[..len], hash).map_or(UNKNOWN, |stamp| stamp.seq);
+            read(OpKind::GetNumber, tally, 0)
+        }),
         ObjectKind::Counter => store.read_int(&key).map(|number| read(OpKind::GetNumber, number, 0)),
         ObjectKind::Group => store.read_tandem(&key, &mut buffers.orders).map(|()| {
             let stamp = value::check(&buffers.orders[0], hash).ok();
@@ -208,6 +212,7 @@ mod tests {
             (ObjectKind::Counter, Family::Counter),
             (ObjectKind::Group, Family::Group),
             (ObjectKind::Counter, Family::Account),
+            (ObjectKind::Counter, Family::Tally),
         ] {
             let there = first(kind, 0, &before, Event::default()).unwrap();
             let lost = last_of(kind, family, Miss::NotFound).unwrap().unwrap();
@@ -227,6 +232,7 @@ mod tests {
             (ObjectKind::Group, Family::Group),
             (ObjectKind::Vector, Family::Value),
             (ObjectKind::Counter, Family::Account),
+            (ObjectKind::Counter, Family::Tally),
         ] {
             assert_eq!(last_of(kind, family, Miss::Again), Err(Miss::Again));
         }

@@ -32,7 +32,7 @@ impl Objects {
         let kind = |family: Family| match family {
             Family::Value => ObjectKind::Value,
             // The journal of a group counts its transactions.
-            Family::Counter | Family::Account => ObjectKind::Counter,
+            Family::Counter | Family::Account | Family::Tally => ObjectKind::Counter,
             Family::Group => ObjectKind::Group,
         };
         let keys =

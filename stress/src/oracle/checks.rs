@@ -229,6 +229,21 @@ impl Checks {
         self.forward(Family::Counter, index, key, value);
     }
 
+    /// Checks a value that holds a tally; returns the tally.
+    pub(crate) fn tally(&mut self, index: u64, key: &[u8; 8], value: &[u8]) -> Option<u64> {
+        let hash = splinter::hash_key(key);
+        match value::check(value, hash) {
+            Ok(stamp) => {
+                self.forward(Family::Tally, index, key, stamp.seq);
+                Some(stamp.seq)
+            }
+            Err(flaw) => {
+                self.flaw(key, value, hash, flaw);
+                None
+            }
+        }
+    }
+
     /// Checks that a number which all writers raise does not go back.
     #[inline]
     pub(crate) fn forward(&mut self, family: Family, index: u64, key: &[u8; 8], number: u64) {

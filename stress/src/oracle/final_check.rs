@@ -6,7 +6,7 @@
 //! - Each writer's pieces in a value follow each other without a gap, and end with its last
 //!   acknowledged one. On the prefilled piece all appends of all writers follow.
 //! - A key may be missing only if some writer's last operation on it was an unset.
-//! - An integer is the sum of all acknowledged additions.
+//! - An integer or a tally is the sum of all acknowledged additions.
 //! - The journal of a group of accounts counts all acknowledged transactions, and each account holds what they added to it.
 //! - Labels are the union of the acknowledged ones, where no writer removed the key or one writer
 //!   knows all of it.
@@ -69,7 +69,15 @@ impl<'a> FinalCheck<'a> {
             let mut checks = Checks::new(self.workload);
             match family {
                 Family::Value => self.values(keys, &mut checks, target),
-                Family::Counter => self.counters(keys, &mut checks, target),
+                Family::Counter => {
+                    self.sums(family, keys, &mut checks, |_, _, key| target.read_int(key).map(Some))
+                }
+                Family::Tally => {
+                    let mut buf = vec![0; self.workload.buffer_len()];
+                    self.sums(family, keys, &mut checks, |checks, index, key| {
+                        target.get(key, &mut buf).map(|len| checks.tally(index, key, &buf[..len]))
+                    });
+                }
                 Family::Group => self.groups(keys, &mut checks, target),
                 Family::Account => self.accounts(keys, &mut checks, target),
             }
@@ -166,15 +174,23 @@ impl<'a> FinalCheck<'a> {
         }
     }
 
-    fn counters(&self, keys: Range<u64>, checks: &mut Checks, target: &impl Reads) {
+    /// Compares numbers with the sums of what was added to them. One that is none has been reported.
+    fn sums(
+        &self,
+        family: Family,
+        keys: Range<u64>,
+        checks: &mut Checks,
+        mut read: impl FnMut(&mut Checks, u64, &[u8; 8]) -> Result<Option<u64>, Miss>,
+    ) {
         for index in keys {
-            let key = keys::name(Family::Counter, index);
-            let authors = self.authors(Family::Counter, index);
+            let key = keys::name(family, index);
+            let authors = self.authors(family, index);
             let expected = authors.iter().fold(0u64, |sum, author| sum.wrapping_add(author.acks.sum()));
             let dead = authors.iter().any(|author| author.dead);
-            match retry(PATIENCE, || target.read_int(&key)) {
-                Ok(found) if found == expected || dead && found > expected => {}
-                Ok(found) => {
+            match retry(PATIENCE, || read(checks, index, &key)) {
+                Ok(None) => {}
+                Ok(Some(found)) if found == expected || dead && found > expected => {}
+                Ok(Some(found)) => {
                     checks
                         .faults
                         .lost_update(&key, || format!("holds {found}, acknowledged were {expected}"));

@@ -8,6 +8,7 @@ pub(crate) mod pacing;
 pub(crate) mod reader;
 pub(crate) mod recorder;
 mod transfer;
+mod update;
 pub(crate) mod watcher;
 pub(crate) mod writer;
 

@@ -146,6 +146,14 @@ impl ReaderLoop {
                     recorder.record(|| self.objects.event(Family::Account, index, OpKind::GetNumber, number));
                 }
             }
+            Op::ReadUpdate => {
+                let len = recorder.attempt(op, || target.get(key, &mut self.buf))?;
+                if self.oracle {
+                    let tally = self.checks.tally(index, key, &self.buf[..len]);
+                    let tally = tally.unwrap_or(history::objects::UNKNOWN);
+                    recorder.record(|| self.objects.event(Family::Tally, index, OpKind::GetNumber, tally));
+                }
+            }
             Op::ReadVector => {
                 recorder.attempt(op, || target.read_vector(key, &mut self.vector))?;
                 if self.oracle {
@@ -213,7 +221,7 @@ impl ReaderLoop {
             // A set drops the vector, so it may well not be there.
             Miss::NotFound if op == Op::ReadVector || op == Op::Get && self.may_miss => {}
             Miss::NotFound => self.checks.faults.spurious_miss(op, key),
-            Miss::TooLong | Miss::Changed { .. } => {
+            Miss::TooLong | Miss::Changed { .. } | Miss::GivenUp => {
                 self.checks.faults.unexpected(op, key, &format!("{miss:?}"));
             }
             Miss::Other(error) => self.checks.faults.unexpected(op, key, error),

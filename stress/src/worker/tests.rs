@@ -80,7 +80,7 @@ fn workload(mix: &str, key_choice: KeyChoice) -> Workload {
     }
 }
 
-const EVERYTHING: &str = "get,set,append,int,tandem,vector,label,unset,transaction";
+const EVERYTHING: &str = "get,set,append,int,tandem,vector,label,unset,transaction,update";
 
 #[test]
 fn a_sound_store_is_never_blamed() {
@@ -93,6 +93,7 @@ fn a_sound_store_is_never_blamed() {
         "int",
         "tandem",
         "transaction",
+        "update",
         "set=1,vector=3,get=1",
         "set=2,label=2",
         "get=5,set=5,append=5,int=5,tandem=5,vector=5,label=5,unset=5",
@@ -177,7 +178,7 @@ fn every_break_is_caught_by_its_own_count() {
     let lost = |faults: &Faults| faults.lost_updates;
     type Count = fn(&Faults) -> u64;
     // Writers read too: readers may be done before the first of them writes.
-    let cases: [(Broken, &str, Count); 15] = [
+    let cases: [(Broken, &str, Count); 20] = [
         (Broken::TornReads, "set=1,get=3", torn),
         (Broken::ForeignValues, "set=1,get=3", torn),
         (Broken::StaleReads, "set=1,get=3", |faults| faults.epoch_regressions),
@@ -191,6 +192,11 @@ fn every_break_is_caught_by_its_own_count() {
         (Broken::HalfTransfers, "transaction", torn),
         (Broken::LostTransfers, "transaction", lost),
         (Broken::RefusedTransfers, "transaction", |faults| faults.unexpected_errors),
+        (Broken::LostTallies, "update", lost),
+        (Broken::StaleUpdates, "update", lost),
+        (Broken::KeptFailures, "update", lost),
+        (Broken::KeptPanics, "update", lost),
+        (Broken::HiddenFailures, "update", |faults| faults.unexpected_errors),
         (Broken::LostLabels, "set=8,label=1", lost),
         (Broken::LostVectors, "vector", lost),
     ];
@@ -324,7 +330,9 @@ fn explain(mix: &str, key_choice: KeyChoice, broken: Broken) -> crate::HistoryRe
 
 #[test]
 fn the_history_of_a_sound_store_is_linearizable() {
-    for mix in ["set", "set=3,unset=1,get=3", "set=4,append=6,unset=1,get=3", "transaction", EVERYTHING] {
+    for mix in
+        ["set", "set=3,unset=1,get=3", "set=4,append=6,unset=1,get=3", "transaction", "update", EVERYTHING]
+    {
         for choice in [KeyChoice::Own, KeyChoice::Hot(2), KeyChoice::Single] {
             let record = explain(mix, choice, Broken::Sound);
             assert_eq!(record.violations, 0, "{mix} by {choice}: {record:?}");
@@ -343,6 +351,9 @@ fn the_history_alone_gives_away_every_break_of_a_value() {
         (Broken::LostSets, "set=1,append=3,get=1"),
         (Broken::LostAdditions, "int"),
         (Broken::LostTransfers, "transaction"),
+        (Broken::LostTallies, "update"),
+        (Broken::StaleUpdates, "update"),
+        (Broken::KeptPanics, "update"),
         (Broken::Misses, "set=1,get=3"),
         (Broken::Misses, "set=3,unset=1,get=3"),
         (Broken::LostVectors, "vector=3,get=1"),

@@ -25,7 +25,7 @@ const FEW_ORDERS: usize = 8;
 /// A writer's state.
 #[derive(Debug)]
 pub(crate) struct WriterLoop<'a> {
-    id: u16,
+    pub(super) id: u16,
     rng: Rng,
     draw: Draw,
     samplers: Samplers,
@@ -142,6 +142,10 @@ impl<'a> WriterLoop<'a> {
             Op::Tandem => task.len = self.value_len.draw(&mut self.rng).max(SHORTEST_ORDER),
             Op::Int => task.amount = 1 + self.rng.below(8),
             Op::Label => task.amount = 1 << self.rng.below(64),
+            Op::Update => {
+                task.len = self.value_len.draw(&mut self.rng).max(SHORTEST_ORDER);
+                (task.amount, task.form) = (1 + self.rng.below(8), self.rng.next_u64() as u32);
+            }
             Op::Transaction => (task.amount, task.form) = (1 + self.rng.below(8), self.rng.next_u64() as u32),
             _ => {}
         }
@@ -235,7 +239,9 @@ impl<'a> WriterLoop<'a> {
                 Ok(())
             }
             Op::Transaction => self.transfer(recorder, target, task),
-            Op::Get | Op::ReadInt | Op::ReadTandem | Op::ReadVector | Op::ReadTransaction => {
+            Op::Update => self.update(recorder, target, task),
+            // Others are what readers do.
+            _ => {
                 let len = recorder.attempt(Op::Get, || target.get(key, &mut self.buf))?;
                 if self.oracle {
                     let last = self.check_own(task, len);
@@ -309,7 +315,7 @@ impl<'a> WriterLoop<'a> {
             Op::Unset => entry.note_unset(task.seq),
             Op::Vector => entry.note_vector(task.seq),
             Op::Label => entry.note_labels(task.amount),
-            Op::Int => entry.note_addition(task.amount),
+            Op::Int | Op::Update => entry.note_addition(task.amount),
             Op::Transaction => entry.note_transfer(task.accounts(), task.amount),
             _ => {}
         }
@@ -321,7 +327,7 @@ impl<'a> WriterLoop<'a> {
         let key = &task.key;
         match miss {
             // A refusal is judged where it is met.
-            Miss::Again | Miss::Changed { .. } => {}
+            Miss::Again | Miss::Changed { .. } | Miss::GivenUp => {}
             Miss::NotFound if self.may_miss && task.op.family() == Family::Value => {
                 let there =
                     self.alone && self.entry(task.op, task.index).is_some_and(|entry| !entry.was_unset());

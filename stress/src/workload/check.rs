@@ -142,8 +142,9 @@ impl Workload {
             // These pages were set aside for them: the kernel does not count them as available.
             _ if self.huge_pages == Huge::Hugetlb => 0,
             _ => {
-                u128::from(keys.of(Family::Value).end)
-                    + u128::from(keys.of(Family::Group).end) * u128::from(self.orders)
+                let groups = u128::from(keys.of(Family::Group).end) * u128::from(self.orders);
+                let others = [Family::Value, Family::Tally].map(|family| u128::from(keys.of(family).end));
+                groups + others.iter().sum::<u128>()
             }
         };
         // At least: each key has a value, and each worker a buffer for one.
