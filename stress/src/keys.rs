@@ -17,17 +17,22 @@ pub(crate) enum Family {
     Account,
     /// A value that holds a tally.
     Tally,
+    /// A value that is written only over the one that was read.
+    Chain,
+    /// A value that is written only where there is none.
+    Lock,
 }
 
 impl Family {
     /// All families, each at the place that is its number.
-    pub(crate) const ALL: [Self; 5] = [Self::Value, Self::Counter, Self::Group, Self::Account, Self::Tally];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Value, Self::Counter, Self::Group, Self::Account, Self::Tally, Self::Chain, Self::Lock];
 
     /// Returns the letter that its keys begin with.
     #[inline]
     #[must_use]
     pub(crate) const fn letter(self) -> u8 {
-        b"vcgat"[self as usize]
+        b"vcgathl"[self as usize]
     }
 }
 

@@ -33,6 +33,8 @@ named_enum! {
         Transaction = "transaction",
         /// Adds to a tally by a function of the old value.
         Update = "update",
+        /// Writes a value, or removes it, if the key is as expected.
+        SetIf = "set_if",
         /// Reads an integer.
         ReadInt = "read_int",
         /// Reads a tandem group.
@@ -43,6 +45,8 @@ named_enum! {
         ReadTransaction = "read_transaction",
         /// Reads a tally.
         ReadUpdate = "read_update",
+        /// Reads a value that is written conditionally.
+        ReadSetIf = "read_set_if",
     }
 }
 
@@ -66,6 +70,7 @@ impl Op {
             Self::Vector | Self::ReadVector => Self::ReadVector,
             Self::Transaction | Self::ReadTransaction => Self::ReadTransaction,
             Self::Update | Self::ReadUpdate => Self::ReadUpdate,
+            Self::SetIf | Self::ReadSetIf => Self::ReadSetIf,
         }
     }
 
@@ -78,13 +83,15 @@ impl Op {
             Self::Tandem | Self::ReadTandem => Family::Group,
             Self::Transaction | Self::ReadTransaction => Family::Account,
             Self::Update | Self::ReadUpdate => Family::Tally,
+            // And on locks, of which there are as many.
+            Self::SetIf | Self::ReadSetIf => Family::Chain,
             _ => Family::Value,
         }
     }
 }
 
 /// Number of operations that a mix gives weights to.
-const MIXED: usize = 10;
+const MIXED: usize = 11;
 
 /// Weights of the operations that a writer draws from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,6 +126,7 @@ impl Mix {
     /// Tells whether keys of a family are read or written at all.
     #[must_use]
     pub(crate) fn uses(&self, family: Family) -> bool {
+        let family = if family == Family::Lock { Family::Chain } else { family };
         Op::ALL.into_iter().any(|op| op.family() == family && self.has(op))
     }
 

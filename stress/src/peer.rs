@@ -17,6 +17,7 @@ use crate::threads::start_in;
 use crate::worker::{Assignment, Report};
 use crate::workload::Workload;
 use serde::{Deserialize, Serialize};
+use splinter::Expect;
 use splinter_harness::cycles::cycle_ns;
 use splinter_harness::error::RunError;
 use splinter_harness::interrupt;
@@ -266,7 +267,7 @@ impl<L: Link> Writes for Linked<L> {
     }
 
     refuse! {
-        fn set_versioned(&mut Self, &[u8], &[u8]) -> Version;
+        fn set_if(&mut Self, &[u8], &[u8], Expect) -> Version;
         fn append(&mut Self, &[u8], &[u8]) -> (usize, Version);
         fn set_int(&mut Self, &[u8], u64) -> ();
         fn add(&mut Self, &[u8], u64) -> u64;
@@ -275,7 +276,7 @@ impl<L: Link> Writes for Linked<L> {
         fn label(&mut Self, &[u8], u64) -> ();
         fn register(&mut Self, &[u8], u8) -> ();
         fn transfer(&mut Self, &Transfer) -> [u64; 3];
-        fn unset(&mut Self, &[u8]) -> (usize, Version);
+        fn unset_if(&mut Self, &[u8], Expect) -> (usize, Version);
     }
 }
 

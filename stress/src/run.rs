@@ -10,7 +10,7 @@ use crate::open_loop::Tsc;
 use crate::options::{Memory, Span, Warmup};
 use crate::oracle::acks::AckTable;
 use crate::oracle::checks::Faults;
-use crate::oracle::final_check::FinalCheck;
+use crate::oracle::final_check::{FinalCheck, first_epochs};
 use crate::placement::plan::Plan;
 use crate::placement::writer_memory;
 use crate::profile::AppliedTuning;
@@ -122,6 +122,8 @@ pub(crate) fn run_on(
     (memory.page_bytes, memory.before) =
         setup.pages().map_err(|error| failed("residency is unknown", &error))?;
 
+    let first_epochs = first_epochs(workload, &setup.store)
+        .map_err(|miss| RunError::Failed(format!("a value is not there: {miss:?}")))?;
     let before = workload
         .history
         .map(|_| Before::look(workload, &setup.store))
@@ -162,7 +164,7 @@ pub(crate) fn run_on(
     let ledgers: Vec<AckTable<'_>> =
         (0..workload.writers).map_while(|writer| shared.ledger(writer)).collect();
     let mut faults = if workload.oracle {
-        FinalCheck::new(workload, &ledgers, &dead).run(&setup.store)
+        FinalCheck::new(workload, &ledgers, &dead, &first_epochs).run(&setup.store)
     } else {
         Faults::default()
     };

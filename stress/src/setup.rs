@@ -232,9 +232,11 @@ pub(crate) fn fill_part(
         check_interrupt()?;
         retry(Duration::MAX, || writer.set_int(&keys::name(Family::Counter, index), 0))?;
     }
-    for index in keys.of(Family::Tally) {
+    let numbered = [Family::Tally, Family::Chain];
+    for (family, index) in numbered.into_iter().flat_map(|family| keys.of(family).map(move |it| (family, it)))
+    {
         check_interrupt()?;
-        let key = keys::name(Family::Tally, index);
+        let key = keys::name(family, index);
         let value = &mut value[..workload.value_len.draw(&mut rng).max(SHORTEST_ORDER)];
         value::fill(value, splinter::hash_key(&key), PREFILL, 0);
         retry(Duration::MAX, || writer.set(&key, value))?;

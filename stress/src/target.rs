@@ -67,8 +67,8 @@ pub(crate) trait Reads {
 pub(crate) trait Writes: Reads {
     /// Writes a value.
     fn set(&mut self, key: &[u8], value: &[u8]) -> Result<(), Miss>;
-    /// Writes a value; returns the version that this made.
-    fn set_versioned(&mut self, key: &[u8], value: &[u8]) -> Result<Version, Miss>;
+    /// Writes a value, if the key is as expected; returns the version that this made.
+    fn set_if(&mut self, key: &[u8], value: &[u8], expect: Expect) -> Result<Version, Miss>;
     /// Appends to a value; returns the new length and the version that this made.
     fn append(&mut self, key: &[u8], piece: &[u8]) -> Result<(usize, Version), Miss>;
     /// Makes an integer of this value.
@@ -91,8 +91,8 @@ pub(crate) trait Writes: Reads {
     ) -> Result<u64, Miss>;
     /// Makes a transaction; returns the numbers that it left in the journal and in the two accounts.
     fn transfer(&mut self, transfer: &Transfer) -> Result<[u64; 3], Miss>;
-    /// Removes a key; returns the length its value had and the version that this made.
-    fn unset(&mut self, key: &[u8]) -> Result<(usize, Version), Miss>;
+    /// Removes a key, if it is as expected; returns the length its value had and the version that this made.
+    fn unset_if(&mut self, key: &[u8], expect: Expect) -> Result<(usize, Version), Miss>;
 }
 
 /// A transaction: it takes an amount from one account of a group, gives it to another, and adds 1 to the journal.
@@ -295,8 +295,8 @@ impl Writes for Writer {
     }
 
     #[inline]
-    fn set_versioned(&mut self, key: &[u8], value: &[u8]) -> Result<Version, Miss> {
-        self.set_if(key, value, Expect::Any).map(Version::from).map_err(miss)
+    fn set_if(&mut self, key: &[u8], value: &[u8], expect: Expect) -> Result<Version, Miss> {
+        Self::set_if(self, key, value, expect).map(Version::from).map_err(miss)
     }
 
     #[inline]
@@ -360,8 +360,8 @@ impl Writes for Writer {
     }
 
     #[inline]
-    fn unset(&mut self, key: &[u8]) -> Result<(usize, Version), Miss> {
-        let removed = self.unset_if(key, Expect::Any).map_err(miss)?;
+    fn unset_if(&mut self, key: &[u8], expect: Expect) -> Result<(usize, Version), Miss> {
+        let removed = Self::unset_if(self, key, expect).map_err(miss)?;
         Ok((removed.0, removed.1.into()))
     }
 }

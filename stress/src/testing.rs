@@ -3,6 +3,7 @@
 use crate::keys::order_name;
 use crate::oracle::accounts;
 use crate::target::{Miss, Notification, Reads, SlotChange, Transfer, Version, Watches, Writes};
+use splinter::Expect;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -46,6 +47,16 @@ pub(crate) enum Broken {
     KeptPanics,
     /// Some updates whose function fails are acknowledged.
     HiddenFailures,
+    /// Conditional writes do not look at what they expect, and so pass over another one.
+    UncheckedExpectations,
+    /// Some conditional writes are refused, though all is as expected.
+    RefusedExpectations,
+    /// Some conditional writes are refused, and done.
+    DoneRefusals,
+    /// Some conditional writes are acknowledged and not done.
+    LostConditionals,
+    /// Some keys that nobody has are created twice.
+    SharedLocks,
     /// Some labels are forgotten.
     LostLabels,
     /// Some vectors are forgotten.
@@ -66,6 +77,13 @@ struct Slot {
     group: Option<u8>,
 }
 
+impl Slot {
+    /// Returns an empty slot, whose epochs are later than all before.
+    fn new(calls: u64) -> Self {
+        Self { epoch: calls * 2, ..Self::default() }
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
     slots: HashMap<Vec<u8>, Slot>,
@@ -79,9 +97,17 @@ struct State {
 }
 
 impl State {
-    /// Returns the version that the current call makes: all keys are in one slot, whose epoch counts calls.
-    fn version(&self) -> Version {
-        Version { slot: 0, epoch: self.calls * 2 }
+    /// Checks that a key is as expected.
+    fn check(&self, key: &[u8], expect: Expect) -> Result<(), Miss> {
+        let epoch = self.slots.get(key).map(|slot| slot.epoch);
+        match (expect, epoch) {
+            (Expect::Absent, Some(epoch)) => Err(Miss::Changed { place: 0, epoch }),
+            (Expect::Epoch(expected), Some(epoch)) if epoch != expected => {
+                Err(Miss::Changed { place: 0, epoch })
+            }
+            (Expect::Present | Expect::Epoch(_), None) => Err(Miss::NotFound),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -109,20 +135,22 @@ impl Fake {
         state
     }
 
-    /// Notes that a key has changed, and notifies watchers.
-    fn changed(&self, state: &mut State, key: &[u8]) {
+    /// Notes that a key has changed, and notifies watchers. Returns the version that this made: all keys are in one slot.
+    fn changed(&self, state: &mut State, key: &[u8]) -> Version {
         let unsignalled = self.goes_wrong(state, Broken::Unsignalled);
         let lost = self.goes_wrong(state, Broken::LostNotifications);
         let slot = state.slots.get_mut(key).expect("a key that changed");
-        slot.epoch = state.calls * 2;
+        slot.epoch += 2;
         let epoch = slot.epoch;
+        let version = Version { slot: 0, epoch };
         let Some(group) = slot.group.filter(|_| !unsignalled) else {
-            return;
+            return version;
         };
         *state.signals.entry(group).or_default() += 1;
         if !lost {
             state.notifications.push((group, key.to_vec(), epoch));
         }
+        version
     }
 
     /// Returns a watcher of all groups.
@@ -199,22 +227,38 @@ impl Reads for &Fake {
 
 impl Writes for &Fake {
     fn set(&mut self, key: &[u8], value: &[u8]) -> Result<(), Miss> {
-        self.set_versioned(key, value).map(drop)
+        self.set_if(key, value, Expect::Any).map(drop)
     }
 
-    fn set_versioned(&mut self, key: &[u8], value: &[u8]) -> Result<Version, Miss> {
+    fn set_if(&mut self, key: &[u8], value: &[u8], expect: Expect) -> Result<Version, Miss> {
         let mut state = self.lock();
         if state.calls.is_multiple_of(7) {
             return Err(Miss::Again);
         }
-        let lost = self.goes_wrong(&state, Broken::LostSets);
-        let slot = state.slots.entry(key.to_vec()).or_default();
+        let conditional = expect != Expect::Any;
+        let wrong = |how| conditional && self.goes_wrong(&state, how);
+        let (unchecked, refused) = (wrong(Broken::UncheckedExpectations), wrong(Broken::RefusedExpectations));
+        let (done, shared) = (wrong(Broken::DoneRefusals), wrong(Broken::SharedLocks));
+        let lost = self.goes_wrong(&state, Broken::LostSets) || wrong(Broken::LostConditionals);
+        if unchecked && state.slots.contains_key(key) {
+            self.changed(&mut state, key);
+        } else {
+            state.check(key, expect)?;
+        }
+        if let Some(slot) = state.slots.get(key).filter(|_| refused) {
+            return Err(Miss::Changed { place: 0, epoch: slot.epoch });
+        }
+        let calls = state.calls;
+        let slot = state.slots.entry(key.to_vec()).or_insert_with(|| Slot::new(calls));
         if !lost {
             slot.older = std::mem::replace(&mut slot.value, value.to_vec());
             slot.vector = None;
         }
-        self.changed(&mut state, key);
-        Ok(state.version())
+        let version = self.changed(&mut state, key);
+        if shared && expect == Expect::Absent {
+            self.changed(&mut state, key);
+        }
+        if done { Err(Miss::Changed { place: 0, epoch: version.epoch }) } else { Ok(version) }
     }
 
     fn append(&mut self, key: &[u8], piece: &[u8]) -> Result<(usize, Version), Miss> {
@@ -229,8 +273,7 @@ impl Writes for &Fake {
         }
         slot.vector = None;
         let len = slot.value.len();
-        self.changed(&mut state, key);
-        Ok((len, state.version()))
+        Ok((len, self.changed(&mut state, key)))
     }
 
     fn register(&mut self, key: &[u8], group: u8) -> Result<(), Miss> {
@@ -241,7 +284,10 @@ impl Writes for &Fake {
     }
 
     fn set_int(&mut self, key: &[u8], value: u64) -> Result<(), Miss> {
-        self.lock().slots.entry(key.to_vec()).or_default().value = value.to_le_bytes().to_vec();
+        let mut state = self.lock();
+        let calls = state.calls;
+        let slot = state.slots.entry(key.to_vec()).or_insert_with(|| Slot::new(calls));
+        slot.value = value.to_le_bytes().to_vec();
         Ok(())
     }
 
@@ -347,10 +393,11 @@ impl Writes for &Fake {
         }))
     }
 
-    fn unset(&mut self, key: &[u8]) -> Result<(usize, Version), Miss> {
+    fn unset_if(&mut self, key: &[u8], expect: Expect) -> Result<(usize, Version), Miss> {
         let mut state = self.lock();
+        state.check(key, expect)?;
         let slot = state.slots.remove(key).ok_or(Miss::NotFound)?;
-        Ok((slot.value.len(), state.version()))
+        Ok((slot.value.len(), Version { slot: 0, epoch: slot.epoch + 2 }))
     }
 }
 

@@ -13,10 +13,11 @@ use crate::target::{Miss, Reads};
 use crate::workload::Workload;
 use splinter::{Error, Store};
 
-/// The slot, epoch and length of each value before the first operation.
+/// The slot, epoch and length of each value before the first operation, and of each link of a chain.
 #[derive(Clone, Debug)]
 pub(crate) struct Before {
     values: Vec<(u32, u64, u32)>,
+    chains: Vec<(u32, u64, u32)>,
 }
 
 impl Before {
@@ -25,14 +26,17 @@ impl Before {
     /// # Errors
     /// One line if one of them is not there.
     pub(crate) fn look(workload: &Workload, store: &Store) -> Result<Self, String> {
-        let value = |index| {
-            let key = keys::name(Family::Value, index);
+        let value = |family, index| {
+            let key = keys::name(family, index);
             let len = u32::try_from(store.value_len(key)?).unwrap_or(u32::MAX);
             Ok((store.resolve(key)?.slot(), store.epoch(key)?, len))
         };
-        let values: Result<_, Error> = workload.key_sets().of(Family::Value).map(value).collect();
-        let values = values.map_err(|error| format!("a value is not there: {error}"))?;
-        Ok(Self { values })
+        let all = |family| {
+            let values = workload.key_sets().of(family).map(|index| value(family, index));
+            let values: Result<_, Error> = values.collect();
+            values.map_err(|error| format!("a value is not there: {error}"))
+        };
+        Ok(Self { values: all(Family::Value)?, chains: all(Family::Chain)? })
     }
 }
 
@@ -63,7 +67,7 @@ pub(crate) fn collect(
         names.push((kind, if touched { text(family, index) } else { String::new() }));
         if touched {
             let blank = Event { key: number, ..Event::default() };
-            ends.extend(first(kind, index, before, blank));
+            ends.extend(first(kind, (family, index), before, blank));
             match last(kind, (family, index), store, &mut buffers, blank) {
                 Ok(read) => ends.extend(read),
                 Err(miss) => unread.push(format!(
@@ -79,11 +83,15 @@ pub(crate) fn collect(
 }
 
 /// Returns what the object held before the first operation.
-fn first(kind: ObjectKind, index: u64, before: &Before, blank: Event) -> Option<Event> {
-    let filled = Event { worker: BEFORE, id: super::id(PREFILL, 1), ..blank };
+fn first(kind: ObjectKind, (family, index): (Family, u64), before: &Before, blank: Event) -> Option<Event> {
+    let seq = u64::from(family != Family::Chain);
+    let filled = Event { worker: BEFORE, id: super::id(PREFILL, seq), ..blank };
     match kind {
+        // Nobody holds it.
+        ObjectKind::Value if family == Family::Lock => None,
         ObjectKind::Value => {
-            let &(slot, epoch, len) = before.values.get(usize::try_from(index).ok()?)?;
+            let values = if family == Family::Chain { &before.chains } else { &before.values };
+            let &(slot, epoch, len) = values.get(usize::try_from(index).ok()?)?;
             Some(Event { op: OpKind::Set, slot, epoch, ..filled.sized(len, len) })
         }
         ObjectKind::Counter => Some(Event { op: OpKind::Set, id: 0, ..filled }),
@@ -165,8 +173,9 @@ fn last(
 /// Collects the history of a run on a fake store, whose values all have one length at first.
 #[cfg(test)]
 pub(crate) fn collect_for_tests(workload: &Workload, shared: &SharedState, store: &impl Reads) -> History {
-    let keys = workload.key_sets().of(Family::Value).end as usize;
-    let before = Before { values: vec![(0, 0, workload.value_len.longest()); keys] };
+    let keys = |family| workload.key_sets().of(family).end as usize;
+    let values = |family| vec![(0, 0, workload.value_len.longest()); keys(family)];
+    let before = Before { values: values(Family::Value), chains: values(Family::Chain) };
     collect(workload, &before, shared, store, 1.0)
 }
 
@@ -206,15 +215,16 @@ mod tests {
 
     #[test]
     fn a_key_that_is_lost_in_the_end_contradicts_its_first_value() {
-        let before = Before { values: vec![(0, 0, 8)] };
+        let before = Before { values: vec![(0, 0, 8)], chains: vec![(0, 0, 8)] };
         for (kind, family) in [
             (ObjectKind::Value, Family::Value),
             (ObjectKind::Counter, Family::Counter),
             (ObjectKind::Group, Family::Group),
             (ObjectKind::Counter, Family::Account),
             (ObjectKind::Counter, Family::Tally),
+            (ObjectKind::Value, Family::Chain),
         ] {
-            let there = first(kind, 0, &before, Event::default()).unwrap();
+            let there = first(kind, (family, 0), &before, Event::default()).unwrap();
             let lost = last_of(kind, family, Miss::NotFound).unwrap().unwrap();
             assert_eq!((lost.op, lost.worker), (OpKind::NotFound, AFTER));
             assert_eq!(check(kind, &[there]), None);
@@ -233,6 +243,7 @@ mod tests {
             (ObjectKind::Vector, Family::Value),
             (ObjectKind::Counter, Family::Account),
             (ObjectKind::Counter, Family::Tally),
+            (ObjectKind::Value, Family::Chain),
         ] {
             assert_eq!(last_of(kind, family, Miss::Again), Err(Miss::Again));
         }

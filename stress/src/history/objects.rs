@@ -30,7 +30,7 @@ impl Objects {
     /// Returns the kind, family and index of each object.
     pub(crate) fn all(&self) -> impl Iterator<Item = (ObjectKind, Family, u64)> + '_ {
         let kind = |family: Family| match family {
-            Family::Value => ObjectKind::Value,
+            Family::Value | Family::Chain | Family::Lock => ObjectKind::Value,
             // The journal of a group counts its transactions.
             Family::Counter | Family::Account | Family::Tally => ObjectKind::Counter,
             Family::Group => ObjectKind::Group,
@@ -67,8 +67,15 @@ impl Objects {
 
     /// Makes the event of a read of a value, by the stamp of its last piece.
     #[inline]
-    pub(crate) fn get_event(&self, index: u64, last: Option<Stamp>, len: usize, epoch: u64) -> Event {
-        let event = self.event(Family::Value, index, OpKind::Get, name(last));
+    pub(crate) fn get_event(
+        &self,
+        family: Family,
+        index: u64,
+        last: Option<Stamp>,
+        len: usize,
+        epoch: u64,
+    ) -> Event {
+        let event = self.event(family, index, OpKind::Get, name(last));
         Event { epoch, ..event.sized(u32::try_from(len).unwrap_or(u32::MAX), 0) }
     }
 }

@@ -4,7 +4,7 @@
 //!
 //! Per key four words: sequence of the last value operation (bit 63: it was an unset), sequence of
 //! the last set, sequence of the last vector (bit 63: no value operation since), labels. For
-//! integers and tallies: number of additions, their sum. For groups of accounts: number of transactions, and what they added to each account.
+//! integers, tallies and chains: number of additions, their sum. For groups of accounts: number of transactions, and what they added to each account.
 
 use crate::keys::Family;
 use crate::workload::KeySets;
@@ -191,7 +191,7 @@ mod tests {
             Family::Value => 10..20,
             Family::Counter => 0..4,
             Family::Group => 5..7,
-            Family::Account | Family::Tally => 0..0,
+            _ => 0..0,
         });
         let words: Vec<AtomicU64> = (0..words_for(&keys)).map(|_| AtomicU64::new(0)).collect();
         let acks = AckTable::new(&words, keys);

@@ -229,19 +229,35 @@ impl Checks {
         self.forward(Family::Counter, index, key, value);
     }
 
-    /// Checks a value that holds a tally; returns the tally.
-    pub(crate) fn tally(&mut self, index: u64, key: &[u8; 8], value: &[u8]) -> Option<u64> {
+    /// Checks a value whose sequence is a number that all writers raise, as that of a tally; returns the number.
+    pub(crate) fn numbered(
+        &mut self,
+        family: Family,
+        index: u64,
+        key: &[u8; 8],
+        value: &[u8],
+    ) -> Option<u64> {
+        let stamp = self.whole(key, value)?;
+        self.forward(family, index, key, stamp.seq);
+        Some(stamp.seq)
+    }
+
+    /// Checks a value of one piece, of any family.
+    pub(crate) fn stamped(
+        &mut self,
+        family: Family,
+        index: u64,
+        key: &[u8; 8],
+        value: &[u8],
+    ) -> Option<Stamp> {
+        let stamp = self.whole(key, value)?;
+        self.order(family, index, key, stamp);
+        Some(stamp)
+    }
+
+    fn whole(&mut self, key: &[u8; 8], value: &[u8]) -> Option<Stamp> {
         let hash = splinter::hash_key(key);
-        match value::check(value, hash) {
-            Ok(stamp) => {
-                self.forward(Family::Tally, index, key, stamp.seq);
-                Some(stamp.seq)
-            }
-            Err(flaw) => {
-                self.flaw(key, value, hash, flaw);
-                None
-            }
-        }
+        value::check(value, hash).map_err(|flaw| self.flaw(key, value, hash, flaw)).ok()
     }
 
     /// Checks that a number which all writers raise does not go back.

@@ -8,6 +8,8 @@
 //! - A key may be missing only if some writer's last operation on it was an unset.
 //! - An integer or a tally is the sum of all acknowledged additions.
 //! - The journal of a group of accounts counts all acknowledged transactions, and each account holds what they added to it.
+//! - A chain has the number, and its epoch has moved by twice the number, of all acknowledged writes.
+//! - A lock is there exactly if some writer holds it, as that one left it.
 //! - Labels are the union of the acknowledged ones, where no writer removed the key or one writer
 //!   knows all of it.
 //! - A vector is some writer's last; it is there if its only writer did nothing to the value since.
@@ -39,6 +41,18 @@ pub(crate) struct FinalCheck<'a> {
     acks: &'a [AckTable<'a>],
     /// By writer: it ended without a report.
     dead: &'a [bool],
+    /// The epochs of the chains before the first write.
+    first_epochs: &'a [u64],
+}
+
+/// Reads the epochs of the chains of a filled store.
+///
+/// # Errors
+/// Why one of them cannot be read.
+pub(crate) fn first_epochs(workload: &Workload, target: &impl Reads) -> Result<Vec<u64>, Miss> {
+    let mut buf = vec![0; workload.buffer_len()];
+    let chains = workload.key_sets().of(Family::Chain);
+    chains.map(|index| Ok(target.view(&keys::name(Family::Chain, index), &mut buf)?.1)).collect()
 }
 
 /// A writer that may have written a key, and its acknowledgements.
@@ -58,8 +72,13 @@ impl Author<'_> {
 impl<'a> FinalCheck<'a> {
     /// Prepares the check; `dead` tells of each writer whether it ended early.
     #[must_use]
-    pub(crate) fn new(workload: &'a Workload, acks: &'a [AckTable<'a>], dead: &'a [bool]) -> Self {
-        Self { workload, acks, dead }
+    pub(crate) fn new(
+        workload: &'a Workload,
+        acks: &'a [AckTable<'a>],
+        dead: &'a [bool],
+        first_epochs: &'a [u64],
+    ) -> Self {
+        Self { workload, acks, dead, first_epochs }
     }
 
     /// Reads and compares everything, with all processors.
@@ -75,10 +94,28 @@ impl<'a> FinalCheck<'a> {
                 Family::Tally => {
                     let mut buf = vec![0; self.workload.buffer_len()];
                     self.sums(family, keys, &mut checks, |checks, index, key| {
-                        target.get(key, &mut buf).map(|len| checks.tally(index, key, &buf[..len]))
+                        target.get(key, &mut buf).map(|len| checks.numbered(family, index, key, &buf[..len]))
                     });
                 }
                 Family::Group => self.groups(keys, &mut checks, target),
+                Family::Chain => {
+                    let mut buf = vec![0; self.workload.buffer_len()];
+                    self.sums(family, keys, &mut checks, |checks, index, key| {
+                        let (len, epoch) = target.view(key, &mut buf)?;
+                        let number = checks.numbered(family, index, key, &buf[..len]);
+                        let moved =
+                            self.first_epochs.get(index as usize).map(|first| epoch.wrapping_sub(*first));
+                        if let (Some(number), Some(moved)) = (number, moved)
+                            && moved != 2 * number
+                        {
+                            checks.faults.lost_update(key, || {
+                                format!("its epoch has moved by {moved} with {number} writes")
+                            });
+                        }
+                        Ok(number)
+                    });
+                }
+                Family::Lock => self.locks(keys, &mut checks, target),
                 Family::Account => self.accounts(keys, &mut checks, target),
             }
             checks.faults
@@ -214,6 +251,32 @@ impl<'a> FinalCheck<'a> {
                 }
                 Err(Miss::NotFound) => checks.faults.spurious_miss(Op::ReadTandem, &base),
                 Err(miss) => unexpected(checks, Op::ReadTandem, &base, &miss),
+            }
+        }
+    }
+
+    fn locks(&self, keys: Range<u64>, checks: &mut Checks, target: &impl Reads) {
+        let mut buf = vec![0; self.workload.buffer_len()];
+        for index in keys {
+            let key = keys::name(Family::Lock, index);
+            let authors = self.authors(Family::Lock, index);
+            let found = match retry(PATIENCE, || target.get(&key, &mut buf)) {
+                Ok(len) => match checks.stamped(Family::Lock, index, &key, &buf[..len]) {
+                    Some(stamp) => Some((stamp.writer, stamp.seq)),
+                    None => continue,
+                },
+                Err(Miss::NotFound) => None,
+                Err(miss) => {
+                    unexpected(checks, Op::ReadSetIf, &key, &miss);
+                    continue;
+                }
+            };
+            let held = authors.iter().filter(|author| author.acks.last() > 0 && !author.acks.was_unset());
+            let held: Vec<_> = held.map(|author| (author.id, author.acks.last())).collect();
+            if !held.iter().copied().eq(found) && !authors.iter().any(|author| author.dead) {
+                checks.faults.lost_update(&key, || {
+                    format!("holds (writer, sequence) {found:?}, acknowledged and not removed were {held:?}")
+                });
             }
         }
     }

@@ -29,12 +29,12 @@ fn final_check(pieces: &[(u16, u64)], dead: [bool; 2], acknowledge: impl Fn(&[Ac
             piece
         })
         .collect();
-    (&mut &fake).unset(&key).unwrap();
+    (&mut &fake).unset_if(&key, splinter::Expect::Any).unwrap();
     while !value.is_empty() && (&mut &fake).set(&key, &value).is_err() {}
     let shared = SharedState::create(&workload).unwrap();
     let acks: Vec<_> = (0..2).map_while(|writer| shared.ledger(writer)).collect();
     acknowledge(&acks);
-    FinalCheck::new(&workload, &acks, &dead).run(&&fake)
+    FinalCheck::new(&workload, &acks, &dead, &[]).run(&&fake)
 }
 
 fn entry<'a>(acks: &[AckTable<'a>], writer: usize) -> KeyAcks<'a> {

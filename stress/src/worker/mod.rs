@@ -4,6 +4,7 @@
 //! [`checks`](crate::oracle::checks) what they judge answers with.
 
 mod batch;
+mod conditional;
 pub(crate) mod pacing;
 pub(crate) mod reader;
 pub(crate) mod recorder;

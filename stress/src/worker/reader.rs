@@ -10,11 +10,15 @@ use crate::keys::{self, Family};
 use crate::mix::{Draw, Op};
 use crate::oracle::accounts;
 use crate::oracle::checks::{Checks, Faults};
+use crate::proof::value;
 use crate::target::{Miss, Reads};
 use splinter_harness::rng::Rng;
 
 /// Reads by copying between two reads by a view.
 const VIEWS: u32 = 3;
+
+/// Of how many reads of what is written conditionally one is of a lock.
+const LOCKS: u64 = 4;
 
 /// A reader's state.
 #[derive(Debug)]
@@ -149,9 +153,32 @@ impl ReaderLoop {
             Op::ReadUpdate => {
                 let len = recorder.attempt(op, || target.get(key, &mut self.buf))?;
                 if self.oracle {
-                    let tally = self.checks.tally(index, key, &self.buf[..len]);
+                    let tally = self.checks.numbered(Family::Tally, index, key, &self.buf[..len]);
                     let tally = tally.unwrap_or(history::objects::UNKNOWN);
                     recorder.record(|| self.objects.event(Family::Tally, index, OpKind::GetNumber, tally));
+                }
+            }
+            Op::ReadSetIf if self.rng.below(LOCKS) == 0 => {
+                let key = keys::name(Family::Lock, index);
+                let got = recorder.attempt(op, || target.view(&key, &mut self.buf));
+                if got == Err(Miss::NotFound) {
+                    // Nobody holds it.
+                    recorder.record(|| self.objects.event(Family::Lock, index, OpKind::NotFound, 0));
+                    return Ok(());
+                }
+                let (len, epoch) = got?;
+                if self.oracle {
+                    let stamp = self.checks.stamped(Family::Lock, index, &key, &self.buf[..len]);
+                    recorder.record(|| self.objects.get_event(Family::Lock, index, stamp, len, epoch));
+                }
+            }
+            Op::ReadSetIf => {
+                let (len, epoch) = recorder.attempt(op, || target.view(key, &mut self.buf))?;
+                if self.oracle {
+                    let value = &self.buf[..len];
+                    let last = self.checks.numbered(Family::Chain, index, key, value);
+                    let stamp = last.and_then(|_| value::check(value, splinter::hash_key(key)).ok());
+                    recorder.record(|| self.objects.get_event(Family::Chain, index, stamp, len, epoch));
                 }
             }
             Op::ReadVector => {
@@ -174,7 +201,7 @@ impl ReaderLoop {
                 if self.oracle {
                     let stamps = self.checks.value(index, key, &self.buf[..len]);
                     let last = stamps.map(|(_, last)| last);
-                    recorder.record(|| self.objects.get_event(index, last, len, epoch));
+                    recorder.record(|| self.objects.get_event(Family::Value, index, last, len, epoch));
                 }
             }
         }

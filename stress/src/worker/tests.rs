@@ -28,6 +28,7 @@ fn drive_recording(workload: &Workload, broken: Broken) -> (Vec<Report>, Faults,
     // A broken store is filled soundly: what is tested is the run.
     crate::setup::fill_for_tests(workload, &mut &sound);
     fake.copy_from(sound);
+    let first_epochs = crate::oracle::final_check::first_epochs(workload, &&fake).unwrap();
     let shared = SharedState::create(workload).unwrap();
     shared.set_clock(Tsc { cycle_ns: 1.0, sleeps: true });
     let reports: Vec<Report> = std::thread::scope(|scope| {
@@ -55,7 +56,9 @@ fn drive_recording(workload: &Workload, broken: Broken) -> (Vec<Report>, Faults,
     let ledgers: Vec<_> = (0..workload.writers).map_while(|writer| shared.ledger(writer)).collect();
     let mut faults = Faults::default();
     if workload.oracle {
-        faults.merge(FinalCheck::new(workload, &ledgers, &vec![false; ledgers.len()]).run(&&fake));
+        faults.merge(
+            FinalCheck::new(workload, &ledgers, &vec![false; ledgers.len()], &first_epochs).run(&&fake),
+        );
     }
     for report in &reports {
         faults.merge(report.faults.clone());
@@ -80,7 +83,7 @@ fn workload(mix: &str, key_choice: KeyChoice) -> Workload {
     }
 }
 
-const EVERYTHING: &str = "get,set,append,int,tandem,vector,label,unset,transaction,update";
+const EVERYTHING: &str = "get,set,append,int,tandem,vector,label,unset,transaction,update,set_if";
 
 #[test]
 fn a_sound_store_is_never_blamed() {
@@ -94,6 +97,7 @@ fn a_sound_store_is_never_blamed() {
         "tandem",
         "transaction",
         "update",
+        "set_if",
         "set=1,vector=3,get=1",
         "set=2,label=2",
         "get=5,set=5,append=5,int=5,tandem=5,vector=5,label=5,unset=5",
@@ -178,7 +182,7 @@ fn every_break_is_caught_by_its_own_count() {
     let lost = |faults: &Faults| faults.lost_updates;
     type Count = fn(&Faults) -> u64;
     // Writers read too: readers may be done before the first of them writes.
-    let cases: [(Broken, &str, Count); 20] = [
+    let cases: [(Broken, &str, Count); 25] = [
         (Broken::TornReads, "set=1,get=3", torn),
         (Broken::ForeignValues, "set=1,get=3", torn),
         (Broken::StaleReads, "set=1,get=3", |faults| faults.epoch_regressions),
@@ -197,6 +201,11 @@ fn every_break_is_caught_by_its_own_count() {
         (Broken::KeptFailures, "update", lost),
         (Broken::KeptPanics, "update", lost),
         (Broken::HiddenFailures, "update", |faults| faults.unexpected_errors),
+        (Broken::UncheckedExpectations, "set_if", lost),
+        (Broken::RefusedExpectations, "set_if", |faults| faults.unexpected_errors),
+        (Broken::DoneRefusals, "set_if", lost),
+        (Broken::LostConditionals, "set_if", lost),
+        (Broken::SharedLocks, "set_if", lost),
         (Broken::LostLabels, "set=8,label=1", lost),
         (Broken::LostVectors, "vector", lost),
     ];
@@ -330,9 +339,15 @@ fn explain(mix: &str, key_choice: KeyChoice, broken: Broken) -> crate::HistoryRe
 
 #[test]
 fn the_history_of_a_sound_store_is_linearizable() {
-    for mix in
-        ["set", "set=3,unset=1,get=3", "set=4,append=6,unset=1,get=3", "transaction", "update", EVERYTHING]
-    {
+    for mix in [
+        "set",
+        "set=3,unset=1,get=3",
+        "set=4,append=6,unset=1,get=3",
+        "transaction",
+        "update",
+        "set_if",
+        EVERYTHING,
+    ] {
         for choice in [KeyChoice::Own, KeyChoice::Hot(2), KeyChoice::Single] {
             let record = explain(mix, choice, Broken::Sound);
             assert_eq!(record.violations, 0, "{mix} by {choice}: {record:?}");
@@ -354,6 +369,7 @@ fn the_history_alone_gives_away_every_break_of_a_value() {
         (Broken::LostTallies, "update"),
         (Broken::StaleUpdates, "update"),
         (Broken::KeptPanics, "update"),
+        (Broken::LostConditionals, "set_if"),
         (Broken::Misses, "set=1,get=3"),
         (Broken::Misses, "set=3,unset=1,get=3"),
         (Broken::LostVectors, "vector=3,get=1"),

@@ -51,7 +51,7 @@ impl WriterLoop<'_> {
             })
         });
         if let Some(len) = found.filter(|_| self.oracle) {
-            self.checks.tally(task.index, &task.key, &self.buf[..len]);
+            self.checks.numbered(Family::Tally, task.index, &task.key, &self.buf[..len]);
         }
         let tally = made?;
         if form <= PANICS {

@@ -4,6 +4,7 @@
 //! always, since the compiler does so by itself only for functions with one caller.
 
 use super::Assignment;
+use super::conditional::Held;
 use super::pacing::Pace;
 use super::reader::Samplers;
 use super::recorder::Recorder;
@@ -17,6 +18,7 @@ use crate::oracle::checks::{Checks, Faults};
 use crate::proof::value::{self, PREFILL, SHORTEST_ORDER, Stamp};
 use crate::proof::vector;
 use crate::target::{Miss, Version, Writes};
+use splinter::Expect;
 use splinter_harness::rng::Rng;
 
 /// Orders of a tandem group that need no list on the heap.
@@ -31,19 +33,20 @@ pub(crate) struct WriterLoop<'a> {
     samplers: Samplers,
     pub(super) objects: Objects,
     value_len: ValueLen,
-    ledger: Option<AckTable<'a>>,
+    pub(super) ledger: Option<AckTable<'a>>,
     pub(super) checks: Checks,
     /// Nobody else writes this writer's keys: what it reads must be what it last wrote.
-    alone: bool,
+    pub(super) alone: bool,
     may_miss: bool,
     pub(super) oracle: bool,
     stamps_time: bool,
-    value: Vec<u8>,
+    pub(super) value: Vec<u8>,
     pub(super) buf: Vec<u8>,
     vector: Vec<f32>,
     orders: Vec<Vec<u8>>,
     /// A key that wants a set next.
     wants_set: Option<u64>,
+    pub(super) held: Option<Held>,
 }
 
 /// An operation on its way.
@@ -84,6 +87,7 @@ impl<'a> WriterLoop<'a> {
             vector: vec![0.0; workload.geometry().vector_dim as usize],
             orders: vec![vec![0x5a; len]; workload.orders as usize],
             wants_set: None,
+            held: None,
         }
     }
 
@@ -142,7 +146,7 @@ impl<'a> WriterLoop<'a> {
             Op::Tandem => task.len = self.value_len.draw(&mut self.rng).max(SHORTEST_ORDER),
             Op::Int => task.amount = 1 + self.rng.below(8),
             Op::Label => task.amount = 1 << self.rng.below(64),
-            Op::Update => {
+            Op::Update | Op::SetIf => {
                 task.len = self.value_len.draw(&mut self.rng).max(SHORTEST_ORDER);
                 (task.amount, task.form) = (1 + self.rng.below(8), self.rng.next_u64() as u32);
             }
@@ -193,7 +197,7 @@ impl<'a> WriterLoop<'a> {
         let (key, value) = (&task.key, &self.value[..task.len.min(self.value.len())]);
         match task.op {
             Op::Set if recorder.records() => {
-                let version = recorder.attempt(Op::Set, || target.set_versioned(key, value))?;
+                let version = recorder.attempt(Op::Set, || target.set_if(key, value, Expect::Any))?;
                 self.record(recorder, task, OpKind::Set, task.len, version);
                 Ok(())
             }
@@ -213,7 +217,7 @@ impl<'a> WriterLoop<'a> {
             }
             Op::Label => recorder.attempt(Op::Label, || target.label(key, task.amount)),
             Op::Unset => {
-                let (len, version) = recorder.attempt(Op::Unset, || target.unset(key))?;
+                let (len, version) = recorder.attempt(Op::Unset, || target.unset_if(key, Expect::Any))?;
                 self.record(recorder, task, OpKind::Unset, len, version);
                 Ok(())
             }
@@ -240,12 +244,13 @@ impl<'a> WriterLoop<'a> {
             }
             Op::Transaction => self.transfer(recorder, target, task),
             Op::Update => self.update(recorder, target, task),
+            Op::SetIf => self.set_if(recorder, target, task),
             // Others are what readers do.
             _ => {
                 let len = recorder.attempt(Op::Get, || target.get(key, &mut self.buf))?;
                 if self.oracle {
                     let last = self.check_own(task, len);
-                    recorder.record(|| self.objects.get_event(task.index, last, len, 0));
+                    recorder.record(|| self.objects.get_event(Family::Value, task.index, last, len, 0));
                 }
                 Ok(())
             }

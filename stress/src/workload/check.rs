@@ -60,9 +60,9 @@ impl Workload {
                 .to_owned(),
         )?;
         refuse(
-            self.memory == Memory::PerWriter && self.may_miss(),
+            self.memory == Memory::PerWriter && self.removes_keys(),
             "a key that is removed leaves its place, and a new one may lie in another's: leave unset \
-             out of --mix, or --per-writer"
+             and set_if out of --mix, or --per-writer"
                 .to_owned(),
         )?;
         let needed = self.slots_needed();
@@ -143,7 +143,8 @@ impl Workload {
             _ if self.huge_pages == Huge::Hugetlb => 0,
             _ => {
                 let groups = u128::from(keys.of(Family::Group).end) * u128::from(self.orders);
-                let others = [Family::Value, Family::Tally].map(|family| u128::from(keys.of(family).end));
+                let others = [Family::Value, Family::Tally, Family::Chain]
+                    .map(|family| u128::from(keys.of(family).end));
                 groups + others.iter().sum::<u128>()
             }
         };
@@ -199,6 +200,7 @@ mod tests {
             "memory=per-writer pin=none",
             "memory=per-writer key_choice=uniform",
             "memory=per-writer mix=set,unset",
+            "memory=per-writer mix=set_if",
             "key_choice=hot:5000",
             "keys=16777217 key_choice=zipf:0.99",
             "max_value_len=32",

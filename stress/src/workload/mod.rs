@@ -149,7 +149,13 @@ impl Workload {
         usize::try_from(each.min(done)).ok()
     }
 
-    /// Tells whether a key can be missing without anything being wrong.
+    /// Tells whether a key of any family is removed.
+    #[must_use]
+    pub(crate) fn removes_keys(&self) -> bool {
+        self.may_miss() || self.mix.has(Op::SetIf)
+    }
+
+    /// Tells whether a key of a value can be missing without anything being wrong.
     #[must_use]
     pub fn may_miss(&self) -> bool {
         self.mix.has(Op::Unset)
