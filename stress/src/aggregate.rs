@@ -275,6 +275,7 @@ impl Evidence<'_> {
             torn_reads: faults.torn_reads,
             stale_leaks: inspection.stale_bytes,
             lost_updates: faults.lost_updates,
+            expired_reads: faults.expired_reads,
             lost_notifications: faults.lost_notifications,
             duplicate_keys: inspection.duplicate_keys,
             spurious_misses: faults.spurious_misses,

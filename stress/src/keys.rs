@@ -21,18 +21,28 @@ pub(crate) enum Family {
     Chain,
     /// A value that is written only where there is none.
     Lock,
+    /// A value that is set for a time.
+    Lease,
 }
 
 impl Family {
     /// All families, each at the place that is its number.
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Value, Self::Counter, Self::Group, Self::Account, Self::Tally, Self::Chain, Self::Lock];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Value,
+        Self::Counter,
+        Self::Group,
+        Self::Account,
+        Self::Tally,
+        Self::Chain,
+        Self::Lock,
+        Self::Lease,
+    ];
 
     /// Returns the letter that its keys begin with.
     #[inline]
     #[must_use]
     pub(crate) const fn letter(self) -> u8 {
-        b"vcgathl"[self as usize]
+        b"vcgathle"[self as usize]
     }
 }
 

@@ -35,6 +35,8 @@ named_enum! {
         Update = "update",
         /// Writes a value, or removes it, if the key is as expected.
         SetIf = "set_if",
+        /// Writes a value for a time, or moves its deadline.
+        Expire = "expire",
         /// Reads an integer.
         ReadInt = "read_int",
         /// Reads a tandem group.
@@ -47,6 +49,8 @@ named_enum! {
         ReadUpdate = "read_update",
         /// Reads a value that is written conditionally.
         ReadSetIf = "read_set_if",
+        /// Reads a value that may expire.
+        ReadExpire = "read_expire",
     }
 }
 
@@ -71,6 +75,7 @@ impl Op {
             Self::Transaction | Self::ReadTransaction => Self::ReadTransaction,
             Self::Update | Self::ReadUpdate => Self::ReadUpdate,
             Self::SetIf | Self::ReadSetIf => Self::ReadSetIf,
+            Self::Expire | Self::ReadExpire => Self::ReadExpire,
         }
     }
 
@@ -83,6 +88,7 @@ impl Op {
             Self::Tandem | Self::ReadTandem => Family::Group,
             Self::Transaction | Self::ReadTransaction => Family::Account,
             Self::Update | Self::ReadUpdate => Family::Tally,
+            Self::Expire | Self::ReadExpire => Family::Lease,
             // And on locks, of which there are as many.
             Self::SetIf | Self::ReadSetIf => Family::Chain,
             _ => Family::Value,
@@ -91,7 +97,7 @@ impl Op {
 }
 
 /// Number of operations that a mix gives weights to.
-const MIXED: usize = 11;
+const MIXED: usize = 12;
 
 /// Weights of the operations that a writer draws from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

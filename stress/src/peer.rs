@@ -249,6 +249,11 @@ impl<L: Link> Reads for Linked<L> {
         fn read_tandem(&Self, &[u8], &mut [Vec<u8>]) -> ();
         fn read_vector(&Self, &[u8], &mut [f32]) -> ();
         fn labels(&Self, &[u8]) -> u64;
+        fn time_left(&Self, &[u8]) -> Option<u64>;
+    }
+
+    fn time(&self) -> u64 {
+        0
     }
 }
 
@@ -257,6 +262,8 @@ impl<L: Link> Writes for Linked<L> {
     fn set(&mut self, key: &[u8], value: &[u8]) -> Result<(), Miss> {
         self.0.get_mut().set(key, value)
     }
+
+    fn sweep(&mut self, _: u32) {}
 
     fn update(
         &mut self,
@@ -275,6 +282,8 @@ impl<L: Link> Writes for Linked<L> {
         fn set_vector(&mut Self, &[u8], &[f32]) -> ();
         fn label(&mut Self, &[u8], u64) -> ();
         fn register(&mut Self, &[u8], u8) -> ();
+        fn set_until(&mut Self, &[u8], &[u8], u64) -> ();
+        fn set_deadline(&mut Self, &[u8], u64) -> ();
         fn transfer(&mut Self, &Transfer) -> [u64; 3];
         fn unset_if(&mut Self, &[u8], Expect) -> (usize, Version);
     }

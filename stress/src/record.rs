@@ -141,6 +141,9 @@ pub struct Invariants {
     pub duplicate_keys: u64,
     /// ● Existing keys reported missing.
     pub spurious_misses: u64,
+    /// Values read from their deadline on.
+    #[serde(default)]
+    pub expired_reads: u64,
     /// Signals neither taken nor reported missed; false ones; keys whose last epoch a watcher lacks.
     #[serde(default)]
     pub lost_notifications: u64,
@@ -166,13 +169,14 @@ pub struct Invariants {
 impl Invariants {
     /// Returns all of them with their names.
     #[must_use]
-    pub fn named(&self) -> [(&'static str, u64); 14] {
+    pub fn named(&self) -> [(&'static str, u64); 15] {
         [
             ("torn reads", self.torn_reads),
             ("stale leaks", self.stale_leaks),
             ("lost updates", self.lost_updates),
             ("duplicate keys", self.duplicate_keys),
             ("spurious misses", self.spurious_misses),
+            ("expired reads", self.expired_reads),
             ("lost notifications", self.lost_notifications),
             ("epoch regressions", self.epoch_regressions),
             ("stuck claims", self.stuck_claims),

@@ -3,7 +3,7 @@
 
 use crate::keys::{self, Family};
 use crate::options::{Backing, Memory, shared_file};
-use crate::oracle::accounts;
+use crate::oracle::{accounts, leases};
 use crate::placement::plan::Plan;
 use crate::placement::{Affinity, writer_memory};
 use crate::proof::value::SHORTEST_ORDER;
@@ -239,6 +239,13 @@ pub(crate) fn fill_part(
         let key = keys::name(family, index);
         let value = &mut value[..workload.value_len.draw(&mut rng).max(SHORTEST_ORDER)];
         value::fill(value, splinter::hash_key(&key), PREFILL, 0);
+        retry(Duration::MAX, || writer.set(&key, value))?;
+    }
+    for index in keys.of(Family::Lease) {
+        check_interrupt()?;
+        let key = keys::name(Family::Lease, index);
+        let value = &mut value[..workload.value_len.draw(&mut rng).max(leases::SHORTEST)];
+        value::fill_timed(value, splinter::hash_key(&key), PREFILL, 1, leases::ENDLESS);
         retry(Duration::MAX, || writer.set(&key, value))?;
     }
     for index in keys.of(Family::Account) {

@@ -437,6 +437,16 @@ mod tests {
     }
 
     #[test]
+    fn older_records_have_fewer_counts() {
+        let old: Counts =
+            serde_json::from_str(r#"{"attempts":4,"successes":2,"again":1,"failures":1}"#).unwrap();
+        let counts = Counts { attempts: 4, successes: 2, again: 1, failures: 1, ..Counts::default() };
+        assert_eq!(old, counts);
+        let text = serde_json::to_string(&Counts { changed: 3, ..counts }).unwrap();
+        assert!(text.contains(r#""changed":3"#) && !text.contains("given_up"), "{text}");
+    }
+
+    #[test]
     fn a_block_of_another_workload_is_refused() {
         let state = SharedState::create(&small()).unwrap();
         let other = Workload { keys: 1000, ..small() };

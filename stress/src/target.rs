@@ -4,8 +4,9 @@
 
 use crate::keys;
 use crate::oracle::accounts;
+use crate::oracle::leases::ENDLESS;
 use splinter::{
-    Change, Error, Expect, IntegerOp, Lagged, Store, Transaction, TransactionError, Watcher, Writer,
+    Change, Error, Expect, IntegerOp, Lagged, Lifetime, Store, Transaction, TransactionError, Watcher, Writer,
 };
 use std::time::{Duration, Instant};
 
@@ -61,6 +62,10 @@ pub(crate) trait Reads {
     fn read_vector(&self, key: &[u8], vector: &mut [f32]) -> Result<(), Miss>;
     /// Reads a key's labels.
     fn labels(&self, key: &[u8]) -> Result<u64, Miss>;
+    /// Returns the store time, in nanoseconds.
+    fn time(&self) -> u64;
+    /// Reads for how many nanoseconds a key stays, or `None` if that is for ever.
+    fn time_left(&self, key: &[u8]) -> Result<Option<u64>, Miss>;
 }
 
 /// The calls of a writer, which reads as well. An error says why nothing was changed.
@@ -89,6 +94,12 @@ pub(crate) trait Writes: Reads {
         key: &[u8],
         change: impl FnOnce(Option<&[u8]>, &mut Vec<u8>) -> Result<u64, Miss>,
     ) -> Result<u64, Miss>;
+    /// Writes a value that stays until a store time.
+    fn set_until(&mut self, key: &[u8], value: &[u8], deadline: u64) -> Result<(), Miss>;
+    /// Has a key stay until a store time, or for ever.
+    fn set_deadline(&mut self, key: &[u8], deadline: u64) -> Result<(), Miss>;
+    /// Removes keys whose deadline has passed, after a look at so many.
+    fn sweep(&mut self, budget: u32);
     /// Makes a transaction; returns the numbers that it left in the journal and in the two accounts.
     fn transfer(&mut self, transfer: &Transfer) -> Result<[u64; 3], Miss>;
     /// Removes a key, if it is as expected; returns the length its value had and the version that this made.
@@ -282,6 +293,15 @@ macro_rules! reads {
             fn labels(&self, key: &[u8]) -> Result<u64, Miss> {
                 Store::snapshot(self, key).map(|slot| slot.labels).map_err(miss)
             }
+
+            fn time(&self) -> u64 {
+                Store::time(self)
+            }
+
+            fn time_left(&self, key: &[u8]) -> Result<Option<u64>, Miss> {
+                let left = self.ttl(key).map_err(miss)?;
+                Ok(left.map(|left| u64::try_from(left.as_nanos()).unwrap_or(u64::MAX)))
+            }
         }
     )+};
 }
@@ -336,6 +356,23 @@ impl Writes for Writer {
         change: impl FnOnce(Option<&[u8]>, &mut Vec<u8>) -> Result<u64, Miss>,
     ) -> Result<u64, Miss> {
         Self::update(self, key, change)
+    }
+
+    fn set_until(&mut self, key: &[u8], value: &[u8], deadline: u64) -> Result<(), Miss> {
+        self.set_with(key, value, Expect::Any, Lifetime::Until(deadline)).map(drop).map_err(miss)
+    }
+
+    fn set_deadline(&mut self, key: &[u8], deadline: u64) -> Result<(), Miss> {
+        match deadline {
+            ENDLESS => self.persist(key),
+            _ => self.set_lifetime(key, Lifetime::Until(deadline)),
+        }
+        .map_err(miss)
+    }
+
+    fn sweep(&mut self, budget: u32) {
+        // It only makes room; whether it could is of no account.
+        let _ = self.sweep_expired(budget);
     }
 
     fn transfer(&mut self, transfer: &Transfer) -> Result<[u64; 3], Miss> {

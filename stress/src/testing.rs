@@ -2,6 +2,7 @@
 
 use crate::keys::order_name;
 use crate::oracle::accounts;
+use crate::oracle::leases::ENDLESS;
 use crate::target::{Miss, Notification, Reads, SlotChange, Transfer, Version, Watches, Writes};
 use splinter::Expect;
 use std::collections::HashMap;
@@ -57,6 +58,16 @@ pub(crate) enum Broken {
     LostConditionals,
     /// Some keys that nobody has are created twice.
     SharedLocks,
+    /// Some reads return what has expired.
+    LateExpiry,
+    /// Some reads of what expires later find nothing.
+    EarlyExpiry,
+    /// Some deadlines are forgotten.
+    LostDeadlines,
+    /// Some plain sets leave the deadline.
+    KeptDeadlines,
+    /// Some deadlines are not moved.
+    UnmovedDeadlines,
     /// Some labels are forgotten.
     LostLabels,
     /// Some vectors are forgotten.
@@ -75,6 +86,7 @@ struct Slot {
     labels: u64,
     epoch: u64,
     group: Option<u8>,
+    deadline: Option<u64>,
 }
 
 impl Slot {
@@ -97,6 +109,19 @@ struct State {
 }
 
 impl State {
+    /// Returns the time: some for each call.
+    fn time(&self) -> u64 {
+        self.calls * 10_000
+    }
+
+    /// Removes a key whose deadline has passed.
+    fn expire(&mut self, key: &[u8]) {
+        let time = self.time();
+        if self.slots.get(key).is_some_and(|slot| slot.deadline.is_some_and(|deadline| deadline <= time)) {
+            self.slots.remove(key);
+        }
+    }
+
     /// Checks that a key is as expected.
     fn check(&self, key: &[u8], expect: Expect) -> Result<(), Miss> {
         let epoch = self.slots.get(key).map(|slot| slot.epoch);
@@ -168,7 +193,13 @@ impl Fake {
     /// Reads a value; returns its length and epoch.
     fn read(&self, key: &[u8], buf: &mut [u8]) -> Result<(usize, u64), Miss> {
         let mut state = self.lock();
+        if !self.goes_wrong(&state, Broken::LateExpiry) {
+            state.expire(key);
+        }
         let slot = state.slots.get(key).cloned().ok_or(Miss::NotFound)?;
+        if slot.deadline.is_some() && self.goes_wrong(&state, Broken::EarlyExpiry) {
+            return Err(Miss::NotFound);
+        }
         let mut value = slot.value;
         if self.goes_wrong(&state, Broken::Misses) {
             return Err(Miss::NotFound);
@@ -186,6 +217,42 @@ impl Fake {
         buf[..value.len()].copy_from_slice(&value);
         state.last_read.clone_from(&value);
         Ok((value.len(), slot.epoch))
+    }
+
+    /// Writes a value that stays until a deadline, or for ever, if the key is as expected.
+    fn put(&self, key: &[u8], value: &[u8], expect: Expect, deadline: Option<u64>) -> Result<Version, Miss> {
+        let mut state = self.lock();
+        if state.calls.is_multiple_of(7) {
+            return Err(Miss::Again);
+        }
+        let conditional = expect != Expect::Any;
+        let wrong = |how| conditional && self.goes_wrong(&state, how);
+        let (unchecked, refused) = (wrong(Broken::UncheckedExpectations), wrong(Broken::RefusedExpectations));
+        let (done, shared) = (wrong(Broken::DoneRefusals), wrong(Broken::SharedLocks));
+        let lost = self.goes_wrong(&state, Broken::LostSets) || wrong(Broken::LostConditionals);
+        let kept = deadline.is_none() && self.goes_wrong(&state, Broken::KeptDeadlines);
+        let forgotten = self.goes_wrong(&state, Broken::LostDeadlines);
+        state.expire(key);
+        if unchecked && state.slots.contains_key(key) {
+            self.changed(&mut state, key);
+        } else {
+            state.check(key, expect)?;
+        }
+        if let Some(slot) = state.slots.get(key).filter(|_| refused) {
+            return Err(Miss::Changed { place: 0, epoch: slot.epoch });
+        }
+        let calls = state.calls;
+        let slot = state.slots.entry(key.to_vec()).or_insert_with(|| Slot::new(calls));
+        if !lost {
+            slot.older = std::mem::replace(&mut slot.value, value.to_vec());
+            slot.vector = None;
+            slot.deadline = if kept { slot.deadline } else { deadline.filter(|_| !forgotten) };
+        }
+        let version = self.changed(&mut state, key);
+        if shared && expect == Expect::Absent {
+            self.changed(&mut state, key);
+        }
+        if done { Err(Miss::Changed { place: 0, epoch: version.epoch }) } else { Ok(version) }
     }
 }
 
@@ -223,43 +290,44 @@ impl Reads for &Fake {
     fn labels(&self, key: &[u8]) -> Result<u64, Miss> {
         Ok(self.lock().slots.get(key).ok_or(Miss::NotFound)?.labels)
     }
+
+    fn time(&self) -> u64 {
+        self.lock().time()
+    }
+
+    fn time_left(&self, key: &[u8]) -> Result<Option<u64>, Miss> {
+        let mut state = self.lock();
+        state.expire(key);
+        let deadline = state.slots.get(key).ok_or(Miss::NotFound)?.deadline;
+        Ok(deadline.map(|deadline| deadline - state.time()))
+    }
 }
 
 impl Writes for &Fake {
     fn set(&mut self, key: &[u8], value: &[u8]) -> Result<(), Miss> {
-        self.set_if(key, value, Expect::Any).map(drop)
+        self.put(key, value, Expect::Any, None).map(drop)
     }
 
     fn set_if(&mut self, key: &[u8], value: &[u8], expect: Expect) -> Result<Version, Miss> {
-        let mut state = self.lock();
-        if state.calls.is_multiple_of(7) {
-            return Err(Miss::Again);
-        }
-        let conditional = expect != Expect::Any;
-        let wrong = |how| conditional && self.goes_wrong(&state, how);
-        let (unchecked, refused) = (wrong(Broken::UncheckedExpectations), wrong(Broken::RefusedExpectations));
-        let (done, shared) = (wrong(Broken::DoneRefusals), wrong(Broken::SharedLocks));
-        let lost = self.goes_wrong(&state, Broken::LostSets) || wrong(Broken::LostConditionals);
-        if unchecked && state.slots.contains_key(key) {
-            self.changed(&mut state, key);
-        } else {
-            state.check(key, expect)?;
-        }
-        if let Some(slot) = state.slots.get(key).filter(|_| refused) {
-            return Err(Miss::Changed { place: 0, epoch: slot.epoch });
-        }
-        let calls = state.calls;
-        let slot = state.slots.entry(key.to_vec()).or_insert_with(|| Slot::new(calls));
-        if !lost {
-            slot.older = std::mem::replace(&mut slot.value, value.to_vec());
-            slot.vector = None;
-        }
-        let version = self.changed(&mut state, key);
-        if shared && expect == Expect::Absent {
-            self.changed(&mut state, key);
-        }
-        if done { Err(Miss::Changed { place: 0, epoch: version.epoch }) } else { Ok(version) }
+        self.put(key, value, expect, None)
     }
+
+    fn set_until(&mut self, key: &[u8], value: &[u8], deadline: u64) -> Result<(), Miss> {
+        self.put(key, value, Expect::Any, Some(deadline)).map(drop)
+    }
+
+    fn set_deadline(&mut self, key: &[u8], deadline: u64) -> Result<(), Miss> {
+        let mut state = self.lock();
+        let unmoved = self.goes_wrong(&state, Broken::UnmovedDeadlines);
+        state.expire(key);
+        let slot = state.slots.get_mut(key).ok_or(Miss::NotFound)?;
+        if !unmoved {
+            slot.deadline = Some(deadline).filter(|&deadline| deadline != ENDLESS);
+        }
+        Ok(())
+    }
+
+    fn sweep(&mut self, _: u32) {}
 
     fn append(&mut self, key: &[u8], piece: &[u8]) -> Result<(usize, Version), Miss> {
         let mut state = self.lock();

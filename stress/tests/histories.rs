@@ -12,7 +12,8 @@ const SMALL: &str = "run --writers 3 --readers 2 --ops 4000 --scrub hybrid";
 
 #[test]
 fn histories_of_every_kind_of_load_are_linearizable() {
-    let everything = "get=3,set=4,append=3,unset=2,int=3,tandem=2,vector=2,label=1";
+    let everything = "get=3,set=4,append=3,unset=2,int=3,tandem=2,vector=2,label=1,\
+                      transaction=2,update=2,set_if=2,expire=2";
     for workers in ["threads", "processes"] {
         let record = passes(&format!(
             "{SMALL} --history --workers {workers} --keys 12 --key-choice hot:2 --mix {everything} \
@@ -20,16 +21,29 @@ fn histories_of_every_kind_of_load_are_linearizable() {
         ));
         let history = &record["history"];
         // Each operation that was answered is in it, but for labels and appends that found no room.
-        let answered: u64 = ["get", "set", "int", "tandem", "vector", "unset", "read_int"]
-            .iter()
-            .map(|op| count(&record, op, "successes"))
-            .sum();
+        let answered: u64 = [
+            "get",
+            "set",
+            "int",
+            "tandem",
+            "vector",
+            "unset",
+            "read_int",
+            "transaction",
+            "update",
+            "set_if",
+            "read_transaction",
+            "read_update",
+        ]
+        .iter()
+        .map(|op| count(&record, op, "successes"))
+        .sum();
         assert!(history["operations"].as_u64().unwrap() > answered, "{history}");
         assert_eq!(history["verdict"], "pass");
         assert_eq!(history["recorded"], "all of the run");
         assert_eq!(record["invariants"]["linearizability_violations"], 0);
-        // Values, counters, groups and vectors.
-        assert!(history["keys"].as_u64().unwrap() > 36, "{history}");
+        // Values, counters, groups, vectors, journals, tallies, chains, locks and leases.
+        assert!(history["keys"].as_u64().unwrap() > 72, "{history}");
     }
 }
 

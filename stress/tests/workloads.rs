@@ -181,6 +181,29 @@ fn exactly_as_many_operations_are_done_as_were_asked_for() {
 }
 
 #[test]
+fn refusals_and_updates_that_give_up_are_counted_apart() {
+    let operations = "transaction=1,update=2,set_if=2,expire=1";
+    let flags = "--writers 3 --readers 2 --keys 12 --key-choice single --ops 6000 --scrub full";
+    for workers in ["threads", "processes"] {
+        let record = passes(&format!("run {flags} --workers {workers} --mix {operations}"));
+        for op in ["transaction", "update", "set_if", "expire"] {
+            assert!(count(&record, op, "successes") > 0, "{record}");
+            assert!(count(&record, &format!("read_{op}"), "successes") > 0, "{record}");
+            assert!(record["operations"][op]["latency_ns"]["samples"].as_u64() > Some(0), "{record}");
+        }
+        // One function of eight gives up.
+        let given_up = count(&record, "update", "given_up");
+        assert!((30..600).contains(&given_up), "{given_up}");
+        assert_eq!(record["invariants"]["expired_reads"], 0);
+        let again = record["totals"]["again"].as_u64().unwrap();
+        let others = ["successes", "failures", "changed", "given_up"];
+        let sum: u64 = others.iter().filter_map(|name| record["totals"][*name].as_u64()).sum();
+        assert_eq!(record["totals"]["attempts"].as_u64(), Some(sum + again));
+        assert_eq!(sum, 6_000, "what was refused is completed, too");
+    }
+}
+
+#[test]
 fn a_run_in_which_the_workers_of_a_role_did_nothing_is_not_passed() {
     let inconclusive = |flags: &str, role: &str| {
         let (code, record) = common::record(&format!("run --scrub hybrid --keys 64 {flags}"));

@@ -96,6 +96,7 @@ fn first(kind: ObjectKind, (family, index): (Family, u64), before: &Before, blan
         }
         ObjectKind::Counter => Some(Event { op: OpKind::Set, id: 0, ..filled }),
         ObjectKind::Group => Some(Event { op: OpKind::Write, ..filled }),
+        ObjectKind::Vector if family == Family::Lease => Some(Event { op: OpKind::Write, ..filled }),
         // No vector at all.
         ObjectKind::Vector => None,
     }
@@ -155,6 +156,10 @@ fn last(
             let stamp = value::check(&buffers.orders[0], hash).ok();
             read(OpKind::Read, name(stamp), 0)
         }),
+        ObjectKind::Vector if family == Family::Lease => store.get(&key, &mut buffers.value).map(|len| {
+            let stamp = value::check(&buffers.value[..len], hash).ok();
+            read(OpKind::Read, name(stamp), 0)
+        }),
         ObjectKind::Vector => store.read_vector(&key, &mut buffers.vector).map(|()| {
             let stamp = vector::check(&buffers.vector, hash).ok();
             read(OpKind::Read, name(stamp), 0)
@@ -205,6 +210,11 @@ mod tests {
             fn read_tandem(&[u8], &mut [Vec<u8>]) -> ();
             fn read_vector(&[u8], &mut [f32]) -> ();
             fn labels(&[u8]) -> u64;
+            fn time_left(&[u8]) -> Option<u64>;
+        }
+
+        fn time(&self) -> u64 {
+            0
         }
     }
 
@@ -235,12 +245,28 @@ mod tests {
     }
 
     #[test]
+    fn a_lease_that_is_read_after_another_was_set_contradicts_it() {
+        let workload = Workload { mix: "expire".parse().unwrap(), ..Workload::default() };
+        let (kind, family, _) = Objects::new(&workload).all().next().unwrap();
+        assert_eq!(family, Family::Lease);
+        let event = |op, id, at| Event { op, id, invoked: at, returned: at + 1, ..Event::default() };
+        let before = Before { values: vec![], chains: vec![] };
+        let first = first(kind, (family, 0), &before, Event::default()).unwrap();
+        let later = event(OpKind::Write, 7, 10);
+        for (read, is_sound) in [(first.id, false), (7, true), (8, false)] {
+            let found = check(kind, &[first, later, event(OpKind::Read, read, 20)]);
+            assert_eq!(found.is_none(), is_sound, "{read}: {found:?}");
+        }
+    }
+
+    #[test]
     fn a_key_that_cannot_be_read_in_the_end_makes_the_history_inconclusive() {
         for (kind, family) in [
             (ObjectKind::Value, Family::Value),
             (ObjectKind::Counter, Family::Counter),
             (ObjectKind::Group, Family::Group),
             (ObjectKind::Vector, Family::Value),
+            (ObjectKind::Vector, Family::Lease),
             (ObjectKind::Counter, Family::Account),
             (ObjectKind::Counter, Family::Tally),
             (ObjectKind::Value, Family::Chain),

@@ -15,10 +15,12 @@
 //!   go through the versions of each slot in the order of their epochs, must leave a slot by `unset` only, and
 //!   each append must find the length that it added to.
 //! - *counter*: additions, which return the sum, and reads. Sums are versions: the run must go through them in
-//!   their order, and each addition must find the sum that it added to.
+//!   their order, and each addition must find the sum that it added to. The journal of a group of accounts and a tally are
+//!   counters, too.
 //! - *register*: writes of a whole that no operation removes, and reads. A tandem group is one, and so is a key's
 //!   vector, to which every change of the key's value is a write of nothing. Its versions have no order. An answer
-//!   that a group was not found must lie before all of its writes.
+//!   that a group was not found must lie before all of its writes. A key that is set for a time is a register like a vector:
+//!   that it was not found is not recorded.
 //!
 //! Calls that answered `Again` did nothing, and are not recorded: were one of them to do something after all, its
 //! value would have been read before the call that succeeded was invoked, or found in the place of another.

@@ -34,6 +34,8 @@ impl Objects {
             // The journal of a group counts its transactions.
             Family::Counter | Family::Account | Family::Tally => ObjectKind::Counter,
             Family::Group => ObjectKind::Group,
+            // A register of whose absence nothing is recorded.
+            Family::Lease => ObjectKind::Vector,
         };
         let keys =
             Family::ALL.into_iter().map(move |family| (kind(family), family, self.sets.of(family).end));

@@ -4,8 +4,10 @@
 //!
 //! Per key four words: sequence of the last value operation (bit 63: it was an unset), sequence of
 //! the last set, sequence of the last vector (bit 63: no value operation since), labels. For
-//! integers, tallies and chains: number of additions, their sum. For groups of accounts: number of transactions, and what they added to each account.
+//! integers, tallies and chains: number of additions, their sum. For groups of accounts: number of transactions, and what they added to each account. For
+//! keys that are set for a time: the sequence of the last set, twice, the deadline, inverted, and whether it was set for ever.
 
+use super::leases::ENDLESS;
 use crate::keys::Family;
 use crate::workload::KeySets;
 use std::sync::atomic::AtomicU64;
@@ -17,6 +19,9 @@ const LAST: usize = 0;
 const SET: usize = 1;
 const VECTOR: usize = 2;
 const LABELS: usize = 3;
+/// Of a key that is set for a time.
+const DEADLINE: usize = 2;
+const FOR_EVER: usize = 3;
 // The journal of a group, and then each account, has a word.
 const _: () = assert!(super::accounts::KEYS == KEY_WORDS);
 /// The sign bit: "was an unset" in the last operation, "still current" in the vector.
@@ -162,6 +167,32 @@ impl KeyAcks<'_> {
         self.load(place)
     }
 
+    /// Notes a set of a key that stays until a deadline.
+    pub(crate) fn note_lease(&self, seq: u64, deadline: u64) {
+        self.store(LAST, seq);
+        self.store(SET, seq);
+        self.store(FOR_EVER, u64::from(deadline == ENDLESS));
+        self.note_deadline(deadline);
+    }
+
+    /// Notes that the deadline of a key was moved.
+    pub(crate) fn note_deadline(&self, deadline: u64) {
+        // Any key that was not set stays for ever.
+        self.store(DEADLINE, !deadline);
+    }
+
+    /// Returns the deadline of a key.
+    #[must_use]
+    pub(crate) fn deadline(&self) -> u64 {
+        !self.load(DEADLINE)
+    }
+
+    /// Tells whether the key was last set for ever.
+    #[must_use]
+    pub(crate) fn set_for_ever(&self) -> bool {
+        self.last() == 0 || self.load(FOR_EVER) != 0
+    }
+
     #[inline]
     fn vector_is_old(&self) {
         let vector = self.load(VECTOR);
@@ -210,6 +241,10 @@ mod tests {
         counter.note_addition(5);
         counter.note_addition(6);
         assert_eq!((counter.last(), counter.sum()), (2, 11));
+        assert_eq!((counter.deadline(), counter.set_for_ever()), (ENDLESS, false));
+        counter.note_lease(9, 5);
+        counter.note_deadline(4);
+        assert_eq!((counter.last(), counter.deadline(), counter.set_for_ever()), (9, 4, false));
         acks.entry(Family::Group, 6).note_set(9);
         assert_eq!(acks.entry(Family::Group, 5).last(), 0);
         assert!(acks.covers(Family::Value, 10) && !acks.covers(Family::Value, 9));

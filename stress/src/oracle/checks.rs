@@ -22,6 +22,9 @@ pub(crate) struct Faults {
     pub spurious_misses: u64,
     /// Acknowledged writes that were not there.
     pub lost_updates: u64,
+    /// Values that were read from their deadline on.
+    #[serde(default)]
+    pub expired_reads: u64,
     /// Changes of which a watcher took neither a notification nor a lag.
     pub lost_notifications: u64,
     /// Errors that no sound store answers here.
@@ -37,6 +40,7 @@ impl Faults {
         self.epoch_regressions += other.epoch_regressions;
         self.spurious_misses += other.spurious_misses;
         self.lost_updates += other.lost_updates;
+        self.expired_reads += other.expired_reads;
         self.lost_notifications += other.lost_notifications;
         self.unexpected_errors += other.unexpected_errors;
         self.notes.extend(other.notes);
@@ -75,6 +79,13 @@ impl Faults {
     pub(crate) fn lost_notifications(&mut self, count: u64, what: impl FnOnce() -> String) {
         self.lost_notifications += count;
         self.note(what);
+    }
+
+    /// Counts a value that was read from its deadline on.
+    #[cold]
+    pub(crate) fn expired(&mut self, key: &[u8], what: impl FnOnce() -> String) {
+        self.expired_reads += 1;
+        self.note(|| format!("{}: {}", text(key), what()));
     }
 
     /// Judges a refusal of a key, which now has an epoch and was expected to have another, if any was expected.

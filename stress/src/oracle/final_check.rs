@@ -10,6 +10,8 @@
 //! - The journal of a group of accounts counts all acknowledged transactions, and each account holds what they added to it.
 //! - A chain has the number, and its epoch has moved by twice the number, of all acknowledged writes.
 //! - A lock is there exactly if some writer holds it, as that one left it.
+//! - A key that was set for a time is some writer's last set, before that one's deadline. It may be missing only from some
+//!   last set's deadline on.
 //! - Labels are the union of the acknowledged ones, where no writer removed the key or one writer
 //!   knows all of it.
 //! - A vector is some writer's last; it is there if its only writer did nothing to the value since.
@@ -116,6 +118,7 @@ impl<'a> FinalCheck<'a> {
                     });
                 }
                 Family::Lock => self.locks(keys, &mut checks, target),
+                Family::Lease => self.leases(keys, &mut checks, target),
                 Family::Account => self.accounts(keys, &mut checks, target),
             }
             checks.faults
@@ -251,6 +254,34 @@ impl<'a> FinalCheck<'a> {
                 }
                 Err(Miss::NotFound) => checks.faults.spurious_miss(Op::ReadTandem, &base),
                 Err(miss) => unexpected(checks, Op::ReadTandem, &base, &miss),
+            }
+        }
+    }
+
+    fn leases(&self, keys: Range<u64>, checks: &mut Checks, target: &impl Reads) {
+        let mut buf = vec![0; self.workload.buffer_len()];
+        for index in keys {
+            let key = keys::name(Family::Lease, index);
+            let authors = self.authors(Family::Lease, index);
+            let before = target.time();
+            match retry(PATIENCE, || target.get(&key, &mut buf)) {
+                Ok(len) => {
+                    let Some(stamp) = checks.lease(index, &key, &buf[..len], before) else {
+                        continue;
+                    };
+                    let author = authors.iter().find(|author| author.wrote(stamp, author.acks.set()));
+                    if let Some(author) = author.filter(|author| !author.dead) {
+                        checks.leased(&key, author.acks.deadline(), before);
+                    }
+                    origin(&key, stamp, &authors, checks);
+                }
+                Err(Miss::NotFound) => {
+                    let now = target.time();
+                    if !authors.iter().any(|author| author.dead || author.acks.deadline() <= now) {
+                        checks.faults.spurious_miss(Op::ReadExpire, &key);
+                    }
+                }
+                Err(miss) => unexpected(checks, Op::ReadExpire, &key, &miss),
             }
         }
     }

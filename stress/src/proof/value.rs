@@ -38,7 +38,7 @@ pub(crate) const MAX_SEQ: u64 = (1 << 48) - 1;
 const MAGIC: u32 = u32::from_le_bytes(*b"SPLB");
 const TIMED: u32 = u32::from_le_bytes(*b"SPLT");
 /// Length of the shortest timed piece.
-const SHORTEST_TIMED: usize = HEADER + 8;
+pub(crate) const SHORTEST_TIMED: usize = HEADER + 8;
 /// Step between payload words: odd, so that the words of a payload never repeat.
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 

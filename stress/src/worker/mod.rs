@@ -5,6 +5,7 @@
 
 mod batch;
 mod conditional;
+mod lease;
 pub(crate) mod pacing;
 pub(crate) mod reader;
 pub(crate) mod recorder;

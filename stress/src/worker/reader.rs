@@ -181,6 +181,19 @@ impl ReaderLoop {
                     recorder.record(|| self.objects.get_event(Family::Chain, index, stamp, len, epoch));
                 }
             }
+            Op::ReadExpire => {
+                let before = if self.oracle { target.time() } else { 0 };
+                let got = recorder.attempt(op, || target.get(key, &mut self.buf));
+                if got == Err(Miss::NotFound) {
+                    return Ok(());
+                }
+                let len = got?;
+                if self.oracle {
+                    let stamp = self.checks.lease(index, key, &self.buf[..len], before);
+                    let id = history::objects::name(stamp);
+                    recorder.record(|| self.objects.event(Family::Lease, index, OpKind::Read, id));
+                }
+            }
             Op::ReadVector => {
                 recorder.attempt(op, || target.read_vector(key, &mut self.vector))?;
                 if self.oracle {

@@ -83,7 +83,7 @@ fn workload(mix: &str, key_choice: KeyChoice) -> Workload {
     }
 }
 
-const EVERYTHING: &str = "get,set,append,int,tandem,vector,label,unset,transaction,update,set_if";
+const EVERYTHING: &str = "get,set,append,int,tandem,vector,label,unset,transaction,update,set_if,expire";
 
 #[test]
 fn a_sound_store_is_never_blamed() {
@@ -98,6 +98,7 @@ fn a_sound_store_is_never_blamed() {
         "transaction",
         "update",
         "set_if",
+        "expire",
         "set=1,vector=3,get=1",
         "set=2,label=2",
         "get=5,set=5,append=5,int=5,tandem=5,vector=5,label=5,unset=5",
@@ -182,7 +183,7 @@ fn every_break_is_caught_by_its_own_count() {
     let lost = |faults: &Faults| faults.lost_updates;
     type Count = fn(&Faults) -> u64;
     // Writers read too: readers may be done before the first of them writes.
-    let cases: [(Broken, &str, Count); 25] = [
+    let cases: [(Broken, &str, Count); 32] = [
         (Broken::TornReads, "set=1,get=3", torn),
         (Broken::ForeignValues, "set=1,get=3", torn),
         (Broken::StaleReads, "set=1,get=3", |faults| faults.epoch_regressions),
@@ -206,6 +207,13 @@ fn every_break_is_caught_by_its_own_count() {
         (Broken::DoneRefusals, "set_if", lost),
         (Broken::LostConditionals, "set_if", lost),
         (Broken::SharedLocks, "set_if", lost),
+        (Broken::LateExpiry, "expire", |faults| faults.expired_reads),
+        (Broken::EarlyExpiry, "expire", |faults| faults.spurious_misses),
+        (Broken::LostDeadlines, "expire", |faults| faults.expired_reads),
+        (Broken::KeptDeadlines, "expire", |faults| faults.spurious_misses),
+        (Broken::UnmovedDeadlines, "expire", |faults| faults.expired_reads),
+        (Broken::LostSets, "expire", lost),
+        (Broken::StaleReads, "expire", |faults| faults.epoch_regressions),
         (Broken::LostLabels, "set=8,label=1", lost),
         (Broken::LostVectors, "vector", lost),
     ];
@@ -346,6 +354,7 @@ fn the_history_of_a_sound_store_is_linearizable() {
         "transaction",
         "update",
         "set_if",
+        "expire",
         EVERYTHING,
     ] {
         for choice in [KeyChoice::Own, KeyChoice::Hot(2), KeyChoice::Single] {

@@ -15,6 +15,7 @@ use crate::length::ValueLen;
 use crate::mix::{Draw, Op};
 use crate::oracle::acks::{AckTable, KeyAcks};
 use crate::oracle::checks::{Checks, Faults};
+use crate::oracle::leases;
 use crate::proof::value::{self, PREFILL, SHORTEST_ORDER, Stamp};
 use crate::proof::vector;
 use crate::target::{Miss, Version, Writes};
@@ -150,6 +151,10 @@ impl<'a> WriterLoop<'a> {
                 task.len = self.value_len.draw(&mut self.rng).max(SHORTEST_ORDER);
                 (task.amount, task.form) = (1 + self.rng.below(8), self.rng.next_u64() as u32);
             }
+            Op::Expire => {
+                task.len = self.value_len.draw(&mut self.rng).max(leases::SHORTEST);
+                task.form = self.rng.next_u64() as u32;
+            }
             Op::Transaction => (task.amount, task.form) = (1 + self.rng.below(8), self.rng.next_u64() as u32),
             _ => {}
         }
@@ -245,6 +250,7 @@ impl<'a> WriterLoop<'a> {
             Op::Transaction => self.transfer(recorder, target, task),
             Op::Update => self.update(recorder, target, task),
             Op::SetIf => self.set_if(recorder, target, task),
+            Op::Expire => self.lease(recorder, target, task),
             // Others are what readers do.
             _ => {
                 let len = recorder.attempt(Op::Get, || target.get(key, &mut self.buf))?;
@@ -299,7 +305,7 @@ impl<'a> WriterLoop<'a> {
     }
 
     #[cold]
-    fn stale(&mut self, key: &[u8], found: Stamp, writer: u16, seq: u64) {
+    pub(super) fn stale(&mut self, key: &[u8], found: Stamp, writer: u16, seq: u64) {
         self.checks.faults.lost_update(key, || {
             format!(
                 "read writer {} sequence {}, expected writer {writer} sequence {seq}",

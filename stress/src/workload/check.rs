@@ -8,6 +8,7 @@ use crate::keys::Family;
 use crate::mix::Op;
 use crate::open_loop::Arrivals;
 use crate::options::{Backing, Huge, Memory, Pin, Span};
+use crate::oracle::leases;
 use crate::proof::value::SHORTEST_ORDER;
 use crate::proof::{value, vector};
 use splinter::Tuning;
@@ -61,8 +62,8 @@ impl Workload {
         )?;
         refuse(
             self.memory == Memory::PerWriter && self.removes_keys(),
-            "a key that is removed leaves its place, and a new one may lie in another's: leave unset \
-             and set_if out of --mix, or --per-writer"
+            "a key that is removed leaves its place, and a new one may lie in another's: leave unset, \
+             set_if and expire out of --mix, or --per-writer"
                 .to_owned(),
         )?;
         let needed = self.slots_needed();
@@ -73,6 +74,16 @@ impl Workload {
         refuse(
             self.max_value_len.is_some_and(|most| most < longest),
             format!("values of {longest} bytes do not fit: raise --max-value-len or shorten --value-len"),
+        )?;
+        let shortest = match () {
+            () if self.mix.has(Op::Expire) => leases::SHORTEST,
+            () if [Op::Tandem, Op::Update, Op::SetIf].iter().any(|op| self.mix.has(*op)) => SHORTEST_ORDER,
+            () if self.mix.has(Op::Int) || self.mix.has(Op::Transaction) => 8,
+            () => 0,
+        } as u64;
+        refuse(
+            self.max_value_len.is_some_and(|most| most < shortest),
+            format!("the operations of --mix write {shortest} bytes: raise --max-value-len"),
         )?;
         refuse(
             self.mix.has(Op::Append) && self.oracle && (self.value_len.shortest() as usize) < header,
@@ -143,7 +154,7 @@ impl Workload {
             _ if self.huge_pages == Huge::Hugetlb => 0,
             _ => {
                 let groups = u128::from(keys.of(Family::Group).end) * u128::from(self.orders);
-                let others = [Family::Value, Family::Tally, Family::Chain]
+                let others = [Family::Value, Family::Tally, Family::Chain, Family::Lease]
                     .map(|family| u128::from(keys.of(family).end));
                 groups + others.iter().sum::<u128>()
             }
@@ -201,6 +212,10 @@ mod tests {
             "memory=per-writer key_choice=uniform",
             "memory=per-writer mix=set,unset",
             "memory=per-writer mix=set_if",
+            "memory=per-writer mix=expire",
+            "max_value_len=39 value_len=9 mix=expire",
+            "max_value_len=15 value_len=9 mix=update",
+            "max_value_len=7 value_len=5 mix=transaction",
             "key_choice=hot:5000",
             "keys=16777217 key_choice=zipf:0.99",
             "max_value_len=32",

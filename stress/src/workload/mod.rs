@@ -152,7 +152,7 @@ impl Workload {
     /// Tells whether a key of any family is removed.
     #[must_use]
     pub(crate) fn removes_keys(&self) -> bool {
-        self.may_miss() || self.mix.has(Op::SetIf)
+        self.may_miss() || self.mix.has(Op::SetIf) || self.mix.has(Op::Expire)
     }
 
     /// Tells whether a key of a value can be missing without anything being wrong.

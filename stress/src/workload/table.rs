@@ -98,7 +98,7 @@ fields! {
         list: Some("Key choices, as in own,uniform,zipf:0.99,hot:16,single");
 
     /// What writers do, with weights: get, set, append, int, tandem, vector, label, unset,
-    /// transaction, update, set_if, as in set=90,get=10.
+    /// transaction, update, set_if, expire, as in set=90,get=10.
     mix: Mix = Mix::default(), WORKLOAD, takes: Value("MIX");
 
     /// Orders of a tandem group.
