@@ -91,7 +91,7 @@ impl<'a> FinalCheck<'a> {
             match family {
                 Family::Value => self.values(keys, &mut checks, target),
                 Family::Counter => {
-                    self.sums(family, keys, &mut checks, |_, _, key| target.read_int(key).map(Some))
+                    self.sums(family, keys, &mut checks, |_, _, key| target.read_int(key).map(Some));
                 }
                 Family::Tally => {
                     let mut buf = vec![0; self.workload.buffer_len()];

@@ -34,7 +34,9 @@ impl WriterLoop<'_> {
     ) -> Result<(), Miss> {
         match (task.form % LOCKS, self.held) {
             (0, None) => self.lock(recorder, target, task),
-            (0, Some(held)) if task.form / LOCKS % 2 == 0 => self.write_held(recorder, target, task, held),
+            (0, Some(held)) if (task.form / LOCKS).is_multiple_of(2) => {
+                self.write_held(recorder, target, task, held)
+            }
             (0, Some(held)) => self.unlock(recorder, target, held),
             _ => self.lengthen(recorder, target, task),
         }
