@@ -1,8 +1,9 @@
 //! The parts of a case of operations: plain data that arbitrary bytes decode to.
 
 use arbitrary::{Arbitrary, Result, Unstructured};
-use splinter::{BidTerms, Geometry, IntegerOp, Intent, Scrub, Type};
-use splinter_testkit::{Guess, Op};
+use splinter::{BidTerms, Geometry, IntegerOp, Intent, Lifetime, Scrub, Type};
+use splinter_testkit::{Content, Guess, Op, Part};
+use std::time::Duration;
 
 /// A store, and what is done to it.
 #[derive(Arbitrary, Clone, Debug)]
@@ -170,6 +171,11 @@ pub enum Action {
     Update(Body),
     Swap(Body),
     IntegerOr(Number, u64),
+    SetWith(u8, Body, Stay),
+    Stay(Stay),
+    Sweep,
+    Commit([Change; 2]),
+    CommitMany([Change; 5]),
 }
 
 impl Action {
@@ -195,11 +201,7 @@ impl Action {
             Self::ClearFlags(mask) => Op::ClearSlotFlags(key, mask),
             Self::SetCtime(time, by) => Op::SetCtime(key, time, by.into()),
             Self::SetAtime(time, by) => Op::SetAtime(key, time, by.into()),
-            Self::SetVector { components, salt } => {
-                let right = geometry.vector_dim as usize;
-                let len = if components < 240 { right } else { usize::from(components) % 5 };
-                Op::SetVector(key, (0..len).map(|at| f32::from(salt) + at as f32 + 0.5).collect())
-            }
+            Self::SetVector { components, salt } => Op::SetVector(key, vector(components, salt, geometry)),
             Self::ClearVector => Op::ClearVector(key),
             Self::SetTandem(orders, bodies) => {
                 Op::SetTandem(key, (0..orders.count()).map(|order| bodies[order % 3].bytes(max)).collect())
@@ -223,9 +225,96 @@ impl Action {
             Self::Update(body) => Op::Update(key, body.bytes(max)),
             Self::Swap(body) => Op::Swap(key, body.bytes(max)),
             Self::IntegerOr(number, initial) => Op::IntegerOr(key, number.op(), initial),
+            Self::SetWith(number, body, stay) => {
+                Op::If(guess(number), Op::SetWith(key, body.bytes(max), stay.lifetime()).into())
+            }
+            Self::Stay(stay) => Op::SetLifetime(key, stay.lifetime()),
+            Self::Sweep => Op::Sweep,
+            Self::Commit(changes) => commit(&changes, geometry),
+            Self::CommitMany(changes) => commit(&changes, geometry),
             _ => return None,
         })
     }
+}
+
+/// How long a key stays, in ways that do not depend on the clock.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub struct Stay(u8);
+
+impl Stay {
+    fn lifetime(self) -> Lifetime {
+        match self.0 % 8 {
+            0 => Lifetime::Endless,
+            1 => Lifetime::Unchanged,
+            2 => Lifetime::For(Duration::ZERO),
+            3 => Lifetime::For(Duration::MAX),
+            4 => Lifetime::Until(u64::MAX - u64::from(self.0)),
+            _ => Lifetime::Until(0),
+        }
+    }
+}
+
+/// What a transaction does with one key.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub struct Change {
+    key: KeyName,
+    guess: u8,
+    content: NewContent,
+    /// Which of the others there are, one bit each, and how the vector is made.
+    others: u8,
+    salt: u8,
+    labels: [u64; 2],
+    stay: Stay,
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug)]
+enum NewContent {
+    Keep,
+    Set(Body),
+    SetNumber(u64),
+    Integer(Number),
+    IntegerOr(Number, u64),
+    Unset,
+}
+
+impl Change {
+    fn part(&self, geometry: &Geometry) -> Part {
+        let has = |bit: u8| self.others >> bit & 1 != 0;
+        let content = match self.content {
+            NewContent::Keep => Content::Keep,
+            NewContent::Set(body) => Content::Set(body.bytes(geometry.max_value_len)),
+            NewContent::SetNumber(number) => Content::SetU64(number),
+            NewContent::Integer(number) => Content::Integer(number.op()),
+            NewContent::IntegerOr(number, initial) => Content::IntegerOr(number.op(), initial),
+            NewContent::Unset => Content::Unset,
+        };
+        // Nothing in half of the cases: else most transactions would be refused.
+        let expected = if self.guess < 128 { Guess::Any } else { guess(self.guess) };
+        Part {
+            guess: expected,
+            vector: (has(0) && has(1)).then(|| vector(self.salt, self.salt, geometry)),
+            labels: if has(2) { self.labels } else { [0; 2] },
+            lifetime: (has(3) && has(4)).then(|| self.stay.lifetime()),
+            ..Part::new(self.key.bytes(), content)
+        }
+    }
+}
+
+/// Makes a transaction: of several changes of a key, the first.
+fn commit(changes: &[Change], geometry: &Geometry) -> Op {
+    let mut parts: Vec<Part> = Vec::new();
+    for part in changes.iter().map(|change| change.part(geometry)) {
+        if parts.iter().all(|other| other.key != part.key) {
+            parts.push(part);
+        }
+    }
+    Op::Commit(parts)
+}
+
+fn vector(components: u8, salt: u8, geometry: &Geometry) -> Vec<f32> {
+    let right = geometry.vector_dim as usize;
+    let len = if components < 240 { right } else { usize::from(components) % 5 };
+    (0..len).map(|at| f32::from(salt) + at as f32 + 0.5).collect()
 }
 
 /// An integer operation.

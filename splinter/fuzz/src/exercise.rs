@@ -114,7 +114,7 @@ impl Exercise {
             view.copy_to(&mut buf[..longest]);
         });
         assert!(buf[longest..].iter().all(|byte| *byte == CANARY));
-        let _ = (store.get_u64(key), store.contains(key));
+        let _ = (store.get_u64(key), store.contains(key), store.ttl(key));
         let _ = store.epoch(key).map(|epoch| assert!(epoch.is_multiple_of(2)));
         let _ = store.snapshot(key).map(|seen| {
             fits(seen.value_len);

@@ -1,16 +1,18 @@
 //! Runs a case: each step is done to a store and to the map, and every answer, every value that can be read, every
 //! byte that a scrub level promises zero, and every signal has to agree.
 
+mod expired;
 mod look;
 
 use crate::bids::Bids;
 use crate::case::{Action, Case, Step};
 use crate::listeners::Listener;
+use expired::Expired;
 use splinter::{Config, Error, Handle, Location, OpenOptions, Scrub, Store, StoreError, Writer};
 use splinter_testkit::model::names;
-use splinter_testkit::op::perform_without_writer;
+use splinter_testkit::op::{agree, is_done, perform_without_writer};
 use splinter_testkit::raw::Raw;
-use splinter_testkit::{Model, Named, Op, Reply, perform};
+use splinter_testkit::{Guess, Model, Named, Op, Reply, perform};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsRawFd;
 use std::time::Instant;
@@ -49,6 +51,8 @@ struct Run {
     bases: BTreeMap<Vec<u8>, u64>,
     /// The level at which each slot lost its key.
     vacated: BTreeMap<u32, Scrub>,
+    /// Keys whose deadline has passed, and that still have their slots.
+    expired: BTreeMap<Vec<u8>, Expired>,
     store_epoch: u64,
 }
 
@@ -78,6 +82,7 @@ impl Run {
             epochs: BTreeMap::new(),
             bases: BTreeMap::new(),
             vacated: BTreeMap::new(),
+            expired: BTreeMap::new(),
             store_epoch: 0,
         }
     }
@@ -103,25 +108,34 @@ impl Run {
         let (writer, model) = (&mut self.writers[writer], &mut self.model);
         let keys = match op {
             Op::SetTandem(base, values) => names(base, values.len()).unwrap_or_default(),
-            Op::UnsetTandem(base, orders) => {
-                let mut names = names(base, *orders).unwrap_or_default();
-                names.retain(|name| model.entries.contains_key(name));
-                names
-            }
+            Op::UnsetTandem(base, orders) => names(base, *orders).unwrap_or_default(),
+            Op::Commit(parts) => parts.iter().map(|part| part.key.clone()).collect(),
+            Op::Sweep => Vec::new(),
             _ => vec![key.to_vec()],
         };
-        let concerned: Concerned = keys.into_iter().map(|key| (model.groups(&key), key)).collect();
         let present = model.entries.len() as u64;
+        let is_short = present + (self.expired.len() + keys.len()) as u64 > model.geometry.slots;
+        let groups = |key: &Vec<u8>| (model.groups(key), key.clone());
+        let mut concerned: Concerned = keys.iter().map(groups).collect();
+        if matches!(op, Op::UnsetTandem(..)) {
+            concerned.retain(|(_, name)| model.entries.contains_key(name));
+        }
         let answer = match op {
             Op::Purge => writer.purge().map(|wiped| {
                 // Every slot that was ever used; how many these are depends on which were taken.
                 assert!(wiped >= present && wiped <= model.geometry.slots);
                 Reply::Done
             }),
+            Op::Sweep => writer.sweep_expired(u32::MAX).map(|removed| {
+                assert_eq!(removed as usize, self.expired.len());
+                Reply::Done
+            }),
             op => perform(op, writer),
         };
-        assert_eq!(answer, model.apply(op), "the store's answer to {op:?}, and the model's");
-        let done = answer.is_ok();
+        let right = model.apply(op);
+        assert!(agree(&answer, &right), "{op:?}: the store answers {answer:?}, and the model {right:?}");
+        let done = is_done(&answer);
+        let removed = self.note_removals(&keys, is_short || *op == Op::Sweep);
         match op {
             Op::Register(..) | Op::Unregister(..) => {
                 self.check_epochs();
@@ -138,17 +152,37 @@ impl Run {
                 self.check_epochs();
             }
             Op::ReportParseFailure => self.check_failure_epoch(),
+            Op::Sweep => assert!(self.expired.is_empty()),
             Op::RegisterLabels(..)
             | Op::UnregisterLabels(..)
             | Op::SetScrub(_)
             | Op::SetUserFlags(_)
             | Op::ClearUserFlags(_) => {}
             _ => {
-                if !done && matches!(op, Op::SetTandem(..) | Op::Update(..)) {
+                let is_tandem = matches!(op, Op::SetTandem(..) | Op::UnsetTandem(..) | Op::Commit(_));
+                let gives_back = match op {
+                    Op::Commit(parts) => !done || parts.iter().any(|part| part.guess == Guess::Absent),
+                    Op::SetTandem(..) | Op::Update(..) => !done,
+                    _ => false,
+                };
+                if gives_back || is_tandem && removed > 0 {
                     // Slots that it took and gave back may hold bytes that no level promised to wipe.
                     self.vacated.clear();
                 }
-                let is_tandem = matches!(op, Op::SetTandem(..) | Op::UnsetTandem(..));
+                if let (Op::Commit(parts), Ok(Reply::Committed(outcomes))) = (op, &answer) {
+                    let changes = parts
+                        .iter()
+                        .zip(outcomes)
+                        .map(|(part, (changed, _))| *changed || !part.is_of_content() && !part.is_check());
+                    let mut changes = changes.collect::<Vec<_>>().into_iter();
+                    concerned.retain(|_| changes.next() == Some(true));
+                    if concerned.is_empty() {
+                        // One that only checks counts as one write.
+                        let epoch = self.store.header().epoch;
+                        assert!(epoch - self.store_epoch <= 1);
+                        self.store_epoch = epoch;
+                    }
+                }
                 self.settle(&concerned, done, is_tandem);
             }
         }
@@ -190,6 +224,7 @@ impl Run {
             op => self.model.apply(op),
         };
         assert_eq!(theirs, ours, "the store's answer to {op:?} by a handle, and the model's");
+        self.note_removals(&[concerned[0].1.clone()], false);
         self.settle(&concerned, theirs.is_ok(), false);
     }
 
@@ -242,9 +277,12 @@ impl Run {
         for pairs in pairs.chunks(1).chain(at_once) {
             let groups = |(key, _): &(Vec<u8>, _)| (self.model.groups(key), key.clone());
             let concerned: Concerned = pairs.iter().map(groups).collect();
+            let keys: Vec<_> = pairs.iter().map(|(key, _)| key.clone()).collect();
+            let taken = self.model.entries.len() + self.expired.len() + keys.len();
             let op = Op::SetMany(pairs.to_vec());
             let answer = perform(&op, &mut self.writers[writer]);
             assert_eq!(answer, self.model.apply(&op), "the store's answer to {op:?}, and the model's");
+            self.note_removals(&keys, taken as u64 > self.model.geometry.slots);
             let Ok(Reply::Each(results)) = answer else { unreachable!("each key has a result") };
             let changed = concerned.iter().zip(&results).filter(|(_, result)| result.is_ok());
             let changed: Concerned = changed.map(|(one, _)| one.clone()).collect();
@@ -258,7 +296,9 @@ impl Run {
         let mut signalled = 0;
         for (before, key) in concerned {
             if done {
+                let new = self.expired.get(key).is_none().then(|| self.model.expired.get(key)).flatten();
                 let mut groups = before | self.model.groups(key);
+                groups |= new.map_or(0, |entry| self.model.groups_of(entry));
                 if is_tandem {
                     groups &= !signalled;
                     signalled |= groups;
@@ -287,21 +327,25 @@ impl Run {
     /// Notes in which slot a key is now, or was, and that its epoch grew by two for each change (invariant 6).
     fn note_change(&mut self, key: &[u8]) -> u32 {
         let level = self.model.level;
+        if let Some(entry) = self.model.expired.get(key) {
+            return self.note_expired(key, entry.clone());
+        }
         let Some(entry) = self.model.entries.get_mut(key) else {
             let slot = self.slots.remove(key).expect("a key that was there");
             self.bases.remove(key);
             self.vacated.insert(slot, level);
             return slot;
         };
-        if level == Scrub::Full {
-            entry.kept = level;
-        }
         let slot = self.store.resolve(key).expect("a present key").slot();
         let known = self.slots.insert(key.to_vec(), slot);
         assert!(known.is_none_or(|known| known == slot), "a key moved while it was present");
         self.vacated.remove(&slot);
         let (epoch, raised) = (self.store.epoch(key).expect("a present key"), 2 * entry.changes);
         let last = self.epochs.insert(slot, epoch).unwrap_or(0);
+        // A change beside the content wipes nothing.
+        if level == Scrub::Full && epoch != last {
+            entry.kept = level;
+        }
         let base = *self.bases.entry(key.to_vec()).or_insert(epoch - raised);
         assert!(base.is_multiple_of(2) && (known.is_some() || base >= last), "{base} after {last}");
         assert_eq!(epoch, base + raised, "two epochs for each change");

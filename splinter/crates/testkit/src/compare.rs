@@ -1,8 +1,9 @@
 //! A store against the model: all that can be read of a key, and of the whole store.
 
 use crate::model::{Model, Seen};
-use crate::sound::assert_sound_but_for_stale_bytes;
+use crate::sound::assert_in_order;
 use splinter::{Error, Store};
+use std::time::Duration;
 
 /// The byte that fills a buffer before a read: behind the bytes that are read it must stay.
 const CANARY: u8 = 0xee;
@@ -22,6 +23,18 @@ impl Model {
             other => other.map(|_| true),
         };
         assert_eq!(store.contains(key), there, "{name}");
+        let deadline = entry.map(|entry| entry.deadline);
+        let earliest = store.time();
+        let stays = store.ttl(key);
+        let left = |deadline: u64, now| Duration::from_nanos(deadline.saturating_sub(now));
+        let is_right = match (stays, deadline) {
+            (Ok(Some(stays)), Ok(Some(deadline))) => {
+                (left(deadline, store.time())..=left(deadline, earliest)).contains(&stays)
+            }
+            (Ok(None), Ok(None)) => true,
+            (stays, deadline) => stays.is_err() && stays.err() == deadline.err(),
+        };
+        assert!(is_right, "{name} stays {stays:?}, until {deadline:?}");
         let mut vector = vec![0.0; store.geometry().vector_dim as usize];
         let expected = match entry {
             _ if vector.is_empty() => Err(Error::WrongDimension),
@@ -70,6 +83,7 @@ impl Model {
         assert_eq!((header.scrub, store.scrub()), (self.level, self.level));
         assert_eq!((header.user_flags, header.parse_failures), (self.user_flags, self.parse_failures));
         assert_eq!(std::array::from_fn(|label| store.label_groups(label as u8)), self.label_groups);
-        assert_sound_but_for_stale_bytes(store, present.len() as u64);
+        // Keys that have expired keep their slots until a writer meets them.
+        assert_in_order(store, present.len() as u64, self.expired.len() as u64);
     }
 }

@@ -54,7 +54,7 @@ pub mod wait;
 
 pub use model::{Entry, Model, Seen};
 pub use names::{Folder, Named, unique};
-pub use op::{Answer, Guess, Op, Reply, perform};
+pub use op::{Answer, Content, Guess, Op, Part, Reply, perform};
 pub use program::{Running, refused};
 pub use skip::skipped;
 pub use sound::{assert_every_slot_usable, assert_sound, assert_sound_but_for_stale_bytes, retry};

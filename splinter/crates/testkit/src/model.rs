@@ -1,7 +1,9 @@
 //! A map that does what a store should do, and answers what it should answer, one operation after the other.
 
+mod transaction;
+
 use crate::op::{Answer, Guess, Op, Reply};
-use splinter::{Error, Geometry, IntegerOp, KEY_MAX, MAX_ORDERS, Scrub, Store, Type};
+use splinter::{Error, Geometry, IntegerOp, KEY_MAX, Lifetime, MAX_ORDERS, Scrub, Store, Type};
 use std::collections::BTreeMap;
 
 /// All that can be read of a key, except for its epoch and its place.
@@ -61,6 +63,8 @@ pub struct Entry {
     pub kept: Scrub,
     /// How many changes of the content there were since the key came: two epochs each.
     pub changes: u64,
+    /// The store time from which the key is missing.
+    pub deadline: Option<u64>,
 }
 
 impl Entry {
@@ -75,7 +79,7 @@ impl Entry {
             atime: 0,
             vector: None,
         };
-        Self { seen, is_number: false, kept: Scrub::None, changes: 0 }
+        Self { seen, is_number: false, kept: Scrub::None, changes: 0, deadline: None }
     }
 
     /// Returns what its bytes still keep after a change beside its buffers: nothing is wiped.
@@ -93,11 +97,16 @@ impl Entry {
     }
 }
 
+/// A deadline from here on is far away, and one of 0 has passed: whatever the store's clock says. Others are not modelled.
+pub const FAR: u64 = 1 << 62;
+
 /// A store that performs one operation at a time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
     /// The keys that are present.
     pub entries: BTreeMap<Vec<u8>, Entry>,
+    /// The keys whose deadline has passed. Some of their slots may have been freed since.
+    pub expired: BTreeMap<Vec<u8>, Entry>,
     /// The store's sizes.
     pub geometry: Geometry,
     /// The scrub level.
@@ -114,8 +123,8 @@ impl Model {
     /// Returns the model of a new store.
     #[must_use]
     pub fn new(geometry: Geometry, level: Scrub) -> Self {
-        let (entries, label_groups) = (BTreeMap::new(), [0; 64]);
-        Self { entries, geometry, level, user_flags: 0, parse_failures: 0, label_groups }
+        let (entries, expired) = (BTreeMap::new(), BTreeMap::new());
+        Self { entries, expired, geometry, level, user_flags: 0, parse_failures: 0, label_groups: [0; 64] }
     }
 
     /// Performs an operation. Returns what the store should answer.
@@ -123,6 +132,17 @@ impl Model {
         match op {
             Op::Get(key) => self.get(key).map(|entry| Reply::Value(entry.seen.value.clone())),
             Op::Set(key, value) => self.set(key, value).map(Reply::from),
+            Op::SetWith(key, value, lifetime) => self.set_with(key, value, *lifetime).map(Reply::from),
+            Op::SetLifetime(key, lifetime) => {
+                self.get(key)?;
+                self.set_lifetime(key, *lifetime);
+                Ok(Reply::Done)
+            }
+            Op::Sweep => {
+                self.expired.clear();
+                Ok(Reply::Done)
+            }
+            Op::Commit(parts) => Ok(self.commit(parts)),
             Op::SetMany(pairs) => {
                 let results = pairs.iter().map(|(key, value)| self.set(key, value));
                 Ok(Reply::Each(results.collect()))
@@ -136,20 +156,21 @@ impl Model {
             Op::If(guess, op) => self.apply_if(*guess, op),
             Op::Update(key, tail) => self.update(key, tail).map(Reply::from),
             Op::Swap(key, value) => {
+                self.check_len(value.len())?;
                 let old = self.get(key).ok().map(|entry| entry.seen.value.clone());
-                self.set(key, value)?;
+                self.set_with(key, value, Lifetime::Unchanged)?;
                 Ok(old.map_or(Reply::Done, Reply::Value))
             }
             Op::IntegerOr(key, op, initial) => match self.integer(key, *op) {
                 Err(Error::NotFound) => {
                     let new = computed(*op, *initial);
-                    self.set_u64(key, new).map(|()| new.into())
+                    self.set_u64(key, new, Lifetime::Endless).map(|()| new.into())
                 }
                 answer => answer.map(Reply::from),
             },
             Op::Bump(key) => self.change(key, |entry| entry.changes += 1),
             Op::Pulse(key) => self.get(key).map(|_| Reply::Done),
-            Op::SetU64(key, number) => self.set_u64(key, *number).map(Reply::from),
+            Op::SetU64(key, number) => self.set_u64(key, *number, Lifetime::Endless).map(Reply::from),
             Op::Integer(key, op) => self.integer(key, *op).map(Reply::from),
             Op::SetType(key, kind) => self.set_type(key, *kind, parse_number).map(Reply::from),
             Op::SetTypeOfInteger(key, kind) => self.set_type(key, *kind, number_in_slot).map(Reply::from),
@@ -237,7 +258,12 @@ impl Model {
     /// Returns the groups that are signalled for a change of a key, one bit each.
     #[must_use]
     pub fn groups(&self, key: &[u8]) -> u64 {
-        let Some(entry) = self.entries.get(key) else { return 0 };
+        self.entries.get(key).map_or(0, |entry| self.groups_of(entry))
+    }
+
+    /// Returns the groups that are signalled for a change of a key in this state, one bit each.
+    #[must_use]
+    pub fn groups_of(&self, entry: &Entry) -> u64 {
         let labels = (0..64).filter(|label| entry.seen.labels >> label & 1 != 0);
         labels.fold(entry.seen.registered, |groups, label| groups | self.label_groups[label])
     }
@@ -264,17 +290,43 @@ impl Model {
         if !self.entries.contains_key(key) && self.entries.len() as u64 == self.geometry.slots {
             return Err(Error::Full);
         }
+        self.expired.remove(key);
         Ok(self.entries.entry(key.to_vec()).or_insert_with(Entry::new))
     }
 
     fn set(&mut self, key: &[u8], value: &[u8]) -> Result<(), Error> {
+        self.set_with(key, value, Lifetime::Endless)
+    }
+
+    fn set_with(&mut self, key: &[u8], value: &[u8], lifetime: Lifetime) -> Result<(), Error> {
         check_key(key)?;
         self.check_len(value.len())?;
         let level = self.level;
         let entry = self.get_or_insert(key)?;
         entry.replace(value.to_vec(), false, level);
         entry.seen.vector = None;
+        self.set_lifetime(key, lifetime);
         Ok(())
+    }
+
+    /// Changes how long a present key stays.
+    fn set_lifetime(&mut self, key: &[u8], lifetime: Lifetime) {
+        let entry = self.entries.get_mut(key).expect("a present key");
+        match lifetime {
+            Lifetime::Unchanged => {}
+            Lifetime::Endless => entry.deadline = None,
+            Lifetime::For(span) => {
+                entry.deadline = Some(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX));
+            }
+            Lifetime::Until(time) => entry.deadline = Some(time),
+        }
+        let deadline = entry.deadline;
+        assert!(deadline.is_none_or(|time| time == 0 || time >= FAR), "the model has no clock");
+        if deadline == Some(0)
+            && let Some((key, entry)) = self.entries.remove_entry(key)
+        {
+            self.expired.insert(key, entry);
+        }
     }
 
     fn append(&mut self, key: &[u8], tail: &[u8]) -> Result<usize, Error> {
@@ -285,26 +337,28 @@ impl Model {
         let value = [&entry.seen.value, tail].concat();
         self.check_len(value.len())?;
         let len = value.len();
-        self.set(key, &value).map(|()| len)
+        self.set_with(key, &value, Lifetime::Unchanged).map(|()| len)
     }
 
-    fn set_u64(&mut self, key: &[u8], number: u64) -> Result<(), Error> {
+    fn set_u64(&mut self, key: &[u8], number: u64, lifetime: Lifetime) -> Result<(), Error> {
         check_key(key)?;
         let level = self.level;
         let entry = self.get_or_insert(key)?;
         entry.replace(number.to_le_bytes().into(), true, level);
         (entry.seen.kind, entry.seen.vector) = (Type::BigUint, None);
+        self.set_lifetime(key, lifetime);
         Ok(())
     }
 
     fn integer(&mut self, key: &[u8], op: IntegerOp) -> Result<u64, Error> {
         let new = computed(op, self.number(key)?);
-        self.set_u64(key, new).map(|()| new)
+        self.set_u64(key, new, Lifetime::Unchanged).map(|()| new)
     }
 
     /// Performs an operation if its key is as guessed.
     fn apply_if(&mut self, guess: Guess, op: &Op) -> Answer {
         let (Op::Set(key, _)
+        | Op::SetWith(key, ..)
         | Op::Append(key, _)
         | Op::Unset(key)
         | Op::SetVector(key, _)
@@ -315,7 +369,7 @@ impl Model {
         };
         // What makes an operation impossible whatever the key is comes first.
         let impossible = match op {
-            Op::Set(_, value) => check_key(key).and(self.check_len(value.len())),
+            Op::Set(_, value) | Op::SetWith(_, value, _) => check_key(key).and(self.check_len(value.len())),
             Op::SetVector(_, vector) => self.check_vector(key, vector),
             _ => check_key(key),
         };
@@ -337,7 +391,7 @@ impl Model {
             return Err(Error::TimedOut);
         }
         let value = [&old, tail].concat();
-        self.set(key, &value).map(|()| value.len())
+        self.set_with(key, &value, Lifetime::Unchanged).map(|()| value.len())
     }
 
     fn check_vector(&self, key: &[u8], vector: &[f32]) -> Result<(), Error> {
@@ -365,6 +419,8 @@ impl Model {
         if changes {
             entry.replace(value, becomes_number, level);
         } else {
+            // A number that a transaction left in a buffer gets a word.
+            entry.kept = if becomes_number { entry.kept_beside() } else { entry.kept };
             entry.changes += 1;
         }
         Ok(())

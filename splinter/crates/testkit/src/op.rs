@@ -1,6 +1,6 @@
 //! The operations of a store, each with its arguments, and how a writer performs them.
 
-use splinter::{Error, Expect, IntegerOp, Scrub, Store, StoreError, Type, Writer};
+use splinter::{Error, Expect, IntegerOp, Lifetime, Scrub, Store, StoreError, Transaction, Type, Writer};
 
 /// The bytes of a key or of a value.
 pub type Bytes = Vec<u8>;
@@ -12,6 +12,15 @@ pub enum Op {
     Get(Bytes),
     /// Sets a value.
     Set(Bytes, Bytes),
+    /// Sets a value, and how long the key stays. The deadline must have passed long ago or be far away.
+    SetWith(Bytes, Bytes, Lifetime),
+    /// Changes how long a key stays, likewise.
+    SetLifetime(Bytes, Lifetime),
+    /// Removes all keys whose deadline has passed. How many are left of these depends on which were met by other
+    /// operations, so it answers no number.
+    Sweep,
+    /// Makes the changes of different keys at once, or none.
+    Commit(Vec<Part>),
     /// Sets values of several keys, each as if alone.
     SetMany(Vec<(Bytes, Bytes)>),
     /// Appends to a value.
@@ -83,9 +92,66 @@ impl Op {
     /// Whether there is such an operation with a condition.
     #[must_use]
     pub fn is_conditional(&self) -> bool {
-        use Op::{Append, Set, SetType, SetU64, SetVector, Unset};
-        matches!(self, Set(..) | Append(..) | Unset(_) | SetVector(..) | SetType(..) | SetU64(..))
+        use Op::{Append, Set, SetType, SetU64, SetVector, SetWith, Unset};
+        matches!(
+            self,
+            Set(..) | SetWith(..) | Append(..) | Unset(_) | SetVector(..) | SetType(..) | SetU64(..)
+        )
     }
+}
+
+/// What a transaction expects of a key, and does with it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Part {
+    /// The key.
+    pub key: Bytes,
+    /// What it expects.
+    pub guess: Guess,
+    /// What it does with the value.
+    pub content: Content,
+    /// The vector that it sets.
+    pub vector: Option<Vec<f32>>,
+    /// The labels that it adds, and those that it takes away.
+    pub labels: [u64; 2],
+    /// How long the key stays, if it says so.
+    pub lifetime: Option<Lifetime>,
+}
+
+impl Part {
+    /// Returns the part that does this with the value of a key, and no more.
+    #[must_use]
+    pub fn new(key: Bytes, content: Content) -> Self {
+        Self { key, guess: Guess::Any, content, vector: None, labels: [0; 2], lifetime: None }
+    }
+
+    /// Whether it changes the value or the vector.
+    #[must_use]
+    pub fn is_of_content(&self) -> bool {
+        self.content != Content::Keep || self.vector.is_some()
+    }
+
+    /// Whether it changes nothing.
+    #[must_use]
+    pub fn is_check(&self) -> bool {
+        !self.is_of_content() && self.labels == [0; 2] && self.lifetime.is_none()
+    }
+}
+
+/// What a transaction does with the value of a key.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Content {
+    /// Nothing.
+    Keep,
+    /// Sets it.
+    Set(Bytes),
+    /// Sets a number.
+    SetU64(u64),
+    /// Computes with a number.
+    Integer(IntegerOp),
+    /// Computes with a number, or with this one if the key is missing.
+    IntegerOr(IntegerOp, u64),
+    /// Removes the key.
+    Unset,
 }
 
 /// What a conditional operation expects, beside what is there when it is performed.
@@ -106,6 +172,17 @@ pub enum Guess {
 impl Guess {
     /// All of them.
     pub const ALL: [Self; 5] = [Self::Any, Self::Absent, Self::Present, Self::Right, Self::Wrong];
+
+    /// Returns what the store is asked to expect of a key.
+    fn expect(self, writer: &Writer, key: &Bytes) -> Expect {
+        match self {
+            Self::Any => Expect::Any,
+            Self::Absent => Expect::Absent,
+            Self::Present => Expect::Present,
+            Self::Right => Expect::Epoch(writer.epoch(key).unwrap_or(2)),
+            Self::Wrong => Expect::Epoch(writer.epoch(key).unwrap_or(2).wrapping_sub(2)),
+        }
+    }
 }
 
 /// The result of an operation.
@@ -122,6 +199,28 @@ pub enum Reply {
     Value(Bytes),
     /// A result for each of several keys.
     Each(Vec<Result<(), Error>>),
+    /// Of each key of a transaction, whether its content changed, and the number that an integer operation made.
+    Committed(Vec<(bool, Option<u64>)>),
+    /// The place of the key for which a transaction was refused, and why. The model gives all keys that are reason enough:
+    /// which of them a store meets first depends on its slots.
+    Refused(Vec<(usize, Error)>),
+}
+
+/// Tells whether a store's answer is one that the model allows.
+#[must_use]
+pub fn agree(store: &Answer, model: &Answer) -> bool {
+    match (store, model) {
+        (Ok(Reply::Refused(met)), Ok(Reply::Refused(reasons))) => {
+            met.iter().all(|reason| reasons.contains(reason))
+        }
+        _ => store == model,
+    }
+}
+
+/// Tells whether an answer says that the operation was done.
+#[must_use]
+pub fn is_done(answer: &Answer) -> bool {
+    !matches!(answer, Err(_) | Ok(Reply::Refused(_)))
 }
 
 impl From<()> for Reply {
@@ -162,6 +261,17 @@ pub fn perform(op: &Op, writer: &mut Writer) -> Answer {
             Ok(Reply::Value(value))
         }
         Op::Set(key, value) => writer.set(key, value).map(Reply::from),
+        Op::SetWith(key, value, lifetime) => {
+            writer.set_with(key, value, Expect::Any, *lifetime).map(|_| Reply::Done)
+        }
+        Op::SetLifetime(key, lifetime) => match *lifetime {
+            Lifetime::For(span) => writer.expire(key, span),
+            Lifetime::Endless => writer.persist(key),
+            lifetime => writer.set_lifetime(key, lifetime),
+        }
+        .map(Reply::from),
+        Op::Sweep => writer.sweep_expired(u32::MAX).map(|_| Reply::Done),
+        Op::Commit(parts) => Ok(commit(parts, writer)),
         Op::SetMany(pairs) => {
             let mut results = vec![Ok(()); pairs.len()];
             writer.set_many(pairs, &mut results);
@@ -213,15 +323,12 @@ pub fn perform(op: &Op, writer: &mut Writer) -> Answer {
 
 /// Performs an operation if its key is as guessed. The epoch in its way is left out of the answer.
 fn perform_if(guess: Guess, op: &Op, writer: &mut Writer) -> Answer {
-    let expect = |writer: &Writer, key: &Bytes| match guess {
-        Guess::Any => Expect::Any,
-        Guess::Absent => Expect::Absent,
-        Guess::Present => Expect::Present,
-        Guess::Right => Expect::Epoch(writer.epoch(key).unwrap_or(2)),
-        Guess::Wrong => Expect::Epoch(writer.epoch(key).unwrap_or(2) - 2),
-    };
+    let expect = |writer: &Writer, key: &Bytes| guess.expect(writer, key);
     let answer = match op {
         Op::Set(key, value) => writer.set_if(key, value, expect(writer, key)).map(|_| Reply::Done),
+        Op::SetWith(key, value, lifetime) => {
+            writer.set_with(key, value, expect(writer, key), *lifetime).map(|_| Reply::Done)
+        }
         Op::Append(key, tail) => {
             writer.append_if(key, tail, expect(writer, key)).map(|(len, _)| Reply::from(len))
         }
@@ -233,10 +340,44 @@ fn perform_if(guess: Guess, op: &Op, writer: &mut Writer) -> Answer {
         Op::SetU64(key, number) => writer.set_u64_if(key, *number, expect(writer, key)).map(|_| Reply::Done),
         op => panic!("{op:?} has no condition"),
     };
-    answer.map_err(|error| match error {
+    answer.map_err(without_epoch)
+}
+
+/// Has a writer make all changes of a transaction.
+fn commit(parts: &[Part], writer: &mut Writer) -> Reply {
+    let mut transaction = Transaction::new();
+    for Part { key, guess, content, vector, labels, lifetime } in parts {
+        let part = transaction.key(key).expect(guess.expect(writer, key));
+        let part = match content {
+            Content::Keep => part,
+            Content::Set(value) => part.set(value),
+            Content::SetU64(number) => part.set_u64(*number),
+            Content::Integer(op) => part.integer(*op),
+            Content::IntegerOr(op, initial) => part.integer_or(*op, *initial),
+            Content::Unset => part.unset(),
+        };
+        let part = part.label(labels[0]).unlabel(labels[1]);
+        if let Some(vector) = vector {
+            part.set_vector(vector);
+        }
+        if let Some(lifetime) = lifetime {
+            part.lifetime(*lifetime);
+        }
+    }
+    match writer.commit(&transaction) {
+        Ok(outcomes) => {
+            let of = outcomes.iter().map(|outcome| (outcome.version.is_some(), outcome.number));
+            Reply::Committed(of.collect())
+        }
+        Err(refusal) => Reply::Refused(vec![(refusal.place, without_epoch(refusal.error))]),
+    }
+}
+
+fn without_epoch(error: Error) -> Error {
+    match error {
         Error::Changed { .. } => Error::Changed { epoch: 0 },
         error => error,
-    })
+    }
 }
 
 /// Performs an operation that needs no writer. Returns none for the others.

@@ -110,6 +110,14 @@ impl Raw {
         records.chunks(self.slot_stride as usize).any(|record| record[1] & 1 << 5 != 0)
     }
 
+    /// Reads the key that a slot holds, whether or not its deadline has passed, and the slot's epoch.
+    pub fn holder(&self, slot: u32) -> Option<(Vec<u8>, u64)> {
+        let record = self.bytes(self.slots_at + u64::from(slot) * self.slot_stride, 96);
+        let word = |at: usize| u64::from_le_bytes(record[at..at + 8].try_into().expect("eight bytes"));
+        let key: Vec<u8> = record[32..].iter().copied().take_while(|byte| *byte != 0).collect();
+        (word(16) & 1 << 49 != 0).then(|| (key, word(0) >> 13 & ((1 << 50) - 1)))
+    }
+
     /// Reads the key bytes of a slot.
     pub fn key(&self, slot: u64) -> Vec<u8> {
         self.bytes(self.slots_at + slot * self.slot_stride + 32, 64)
