@@ -22,7 +22,7 @@ fn swept(flags: &str) -> Option<Value> {
     Some(record)
 }
 
-/// Invariants 1 to 9, 11, 12, 14 and 15 hold at a few points of each of these pairs, which cover all kinds of scenarios. The
+/// Invariants 1 to 9, 11, 12, 14, 15, 19 and 21 hold at a few points of each of these pairs, which cover all kinds of scenarios. The
 /// jobs of `ci/` try them at every instruction.
 #[test]
 fn pairs_of_every_sort_hold_at_a_few_points() {
@@ -35,6 +35,14 @@ fn pairs_of_every_sort_hold_at_a_few_points() {
         "first-set,update,stop,hybrid,64,crowd",
         "poll,update,resume,hybrid,64,same,heard",
         "update,watch,kill,hybrid,64,same,heard",
+        "transaction,update,kill,full,64",
+        "transaction,poll,kill,hybrid,64,same,heard",
+        "refused-transaction,get,stop,hybrid,64",
+        "update,expire,resume,hybrid,64",
+        "reuse,unset,kill,hybrid,64",
+        "sweep-expired,update,resume,hybrid,64",
+        "set-if,unset,resume,hybrid,64",
+        "unset,update-by,kill,hybrid,64",
         "open,update,kill,hybrid,64",
         "create,open,kill,hybrid,64",
         "create,create,resume,hybrid,64",

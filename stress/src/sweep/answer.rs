@@ -53,7 +53,7 @@ const FAILURES: [StoreErrorKind; 5] = [
 ];
 
 /// The errors that an operation of a sweep can meet.
-const ERRORS: [Error; 8] = [
+const ERRORS: [Error; 9] = [
     Error::Again,
     Error::NotFound,
     Error::ValueTooLong,
@@ -62,6 +62,7 @@ const ERRORS: [Error; 8] = [
     Error::WrongDimension,
     Error::TimedOut,
     Error::Forked,
+    Error::Changed { epoch: 0 },
 ];
 
 impl From<testkit::Answer> for Answer {
@@ -70,6 +71,10 @@ impl From<testkit::Answer> for Answer {
             Ok(Reply::Number(number)) => Self::Done(number),
             Ok(Reply::Value(bytes)) => Self::Read(bytes),
             Ok(Reply::Done | Reply::Each(_)) => Self::Done(0),
+            Ok(Reply::Committed(outcomes)) => {
+                Self::Done(outcomes.into_iter().filter_map(|(_, number)| number).sum())
+            }
+            Ok(Reply::Refused(reasons)) => Self::Refused(reasons[0].1),
             Err(error) => Self::Refused(error),
         }
     }
@@ -145,6 +150,7 @@ mod tests {
             read,
             Answer::Read(vec![]),
             Answer::Refused(Error::Full),
+            Answer::Refused(Error::Changed { epoch: 0 }),
             Answer::Failed(StoreErrorKind::NoLane),
         ] {
             assert_eq!(Answer::decode(&answer.encode()), answer);

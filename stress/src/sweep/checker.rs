@@ -157,8 +157,8 @@ impl Checker {
         contents: &Contents,
     ) -> Result<PossibleStates, String> {
         let (op, arguments) = (self.scenario.first, &self.arguments[0]);
-        // A tandem may have found another number of orders than there is now.
-        let may_give_up = op.is_of_tandem() && self.scenario.second.changes();
+        // It may have found other keys there than there are now.
+        let may_give_up = op.is_of_several() && self.scenario.second.changes();
         fail_if!(
             answer.is_again() && !may_give_up,
             "{op} was answered Again, though no process holds anything (5, 8)"
@@ -186,7 +186,7 @@ impl Checker {
         let Scenario { first, second, how, layout, .. } = self.scenario;
         let inserts = second.creates() || second == Op::Tandem;
         // The home buckets of a tandem's orders follow from their names.
-        let apart = layout == KeyLayout::Apart && !first.is_of_tandem() && !second.is_of_tandem();
+        let apart = layout == KeyLayout::Apart && !first.is_of_several() && !second.is_of_several();
         if first.waits() || first == Op::Get {
             return false;
         }
@@ -200,7 +200,10 @@ impl Checker {
     /// Tells whether the first operation may claim buckets, or slots that hold no key.
     fn first_may_hold_the_index(&self) -> bool {
         let first = self.scenario.first;
-        first.creates() || first.is_of_tandem() || matches!(first, Op::Unset | Op::Purge)
+        first.creates()
+            || first.is_of_several()
+            || first.finds_expired()
+            || matches!(first, Op::Unset | Op::Purge)
     }
 
     /// Checks the answer of a poller or a watcher after a change. `slot` is the key's slot and epoch before, and `gone` tells
@@ -228,7 +231,7 @@ impl Checker {
         snapshot: &ArenaSnapshot<'_>,
     ) -> Result<(), String> {
         let first = &self.arguments[0];
-        let own = [first.key.clone(), first.order()];
+        let own = first.keys(self.scenario.first);
         let is_own = |key: &String| match self.scenario.first {
             Op::Purge => snapshot.holds(key),
             _ => own.contains(key),
@@ -243,9 +246,9 @@ impl Checker {
                 }
             }
         }
-        let apart = self.scenario.layout == KeyLayout::Apart && !self.scenario.first.is_of_tandem();
+        let apart = self.scenario.layout == KeyLayout::Apart && !self.scenario.first.is_of_several();
         let blocks = self.first_may_hold_the_index() && !apart;
-        let room = self.before.entries.len() + 2 < self.scenario.layout.slots() as usize;
+        let room = self.before.entries.len() + 2 < self.scenario.slots() as usize;
         if !blocks && room && self.scenario.first != Op::Purge {
             let key = unused_key(self.scenario.layout);
             let answers = (third.set(&key, b"x"), third.unset(&key));
@@ -292,6 +295,15 @@ impl Checker {
         Ok(())
     }
 
+    /// Removes the keys that had expired at first, if none is new since: they keep their slots until then.
+    pub(super) fn sweep_expired(&self, third: &mut Writer) -> Result<(), String> {
+        let swept = match self.before.expired.is_empty() {
+            true => Ok(0),
+            false => third.sweep_expired(u32::MAX),
+        };
+        swept.map(drop).map_err(|error| format!("a sweep failed: {error:?} (7)"))
+    }
+
     /// Checks the index, the claims and the slot map of a store at rest.
     pub(super) fn check_sound(&self, store: &Store, keys: usize) -> Result<(), String> {
         let found = store.inspect().map_err(|error| error.to_string())?;
@@ -313,7 +325,7 @@ impl Checker {
 
     /// Checks that new keys can use every slot, not one more and not one less (invariants 9 and 13).
     pub(super) fn check_usable(&self, third: &mut Writer, keys: usize) -> Result<(), String> {
-        let room = self.scenario.layout.slots() as usize - keys;
+        let room = self.scenario.slots() as usize - keys;
         for number in 0..=room {
             let wanted = if number < room { Ok(()) } else { Err(Error::Full) };
             let answer = retry(|| third.set(format!("x{number}"), b"y"));
@@ -345,8 +357,8 @@ impl Checker {
         }
     }
 
-    /// Tells whether an answer says that the operation ends the other one's wait. A label is no change of the content, for
-    /// which a poll waits.
+    /// Tells whether an answer says that the operation ends the other one's wait. A label or a deadline is no change of the
+    /// content, for which a poll waits.
     pub(super) fn ends_wait(&self, whose: usize, answer: &Answer) -> bool {
         self.is_change(whose, answer) && self.is_waited_for(whose)
     }
@@ -354,7 +366,7 @@ impl Checker {
     /// Tells whether a process waits for changes such as the operation makes.
     pub(super) fn is_waited_for(&self, whose: usize) -> bool {
         let ops = [self.scenario.first, self.scenario.second];
-        (ops[whose], ops[1 - whose]) != (Op::Label, Op::Poll)
+        !(matches!(ops[whose], Op::Label | Op::Expire) && ops[1 - whose] == Op::Poll)
     }
 
     /// Checks that the watchers were notified of every change that is in effect (invariant 14). `done` tells whether the first
@@ -387,7 +399,7 @@ impl Checker {
         }
         fail_if!(grouped > 0 && notified.group == 0, "a change did not notify its group (14)");
         fail_if!(
-            self.scenario.first == Op::Label && done[0] && notified.label == 0,
+            matches!(self.scenario.first, Op::Label | Op::Transaction) && done[0] && notified.label == 0,
             "a change did not notify its label's group (14)"
         );
         Ok(())
@@ -468,7 +480,7 @@ fn describe(seen: &Seen) -> String {
     }
     let runs: Vec<String> = runs.iter().map(|(tag, count)| format!("{count} of {tag}")).collect();
     let text = format!(
-        "{} bytes [{}] hash {:x} type {} flags {:#x} labels {:#x} groups {:#x} ctime {} atime {}",
+        "{} bytes [{}] hash {:x} type {} flags {:#x} labels {:#x} groups {:#x} ctime {} atime {} deadline {}",
         seen.value.len(),
         runs.join(", "),
         hash_key(&seen.value),
@@ -477,7 +489,8 @@ fn describe(seen: &Seen) -> String {
         seen.labels,
         seen.registered,
         seen.ctime,
-        seen.atime
+        seen.atime,
+        if seen.expires { "set" } else { "none" }
     );
     match seen.vector.as_deref() {
         // Every operation writes equal parts.
@@ -503,6 +516,7 @@ mod tests {
             ctime: 0,
             atime: 0,
             vector: None,
+            expires: false,
         };
         let contents = |seen: &Seen| Contents::from([(b"k".to_vec(), seen.clone())]);
         assert_eq!(difference(&contents(&seen), &contents(&seen)), "as expected");
@@ -521,6 +535,7 @@ mod tests {
             Seen { ctime: 1, ..seen.clone() },
             Seen { atime: 1, ..seen.clone() },
             Seen { vector: Some(vec![1.0]), ..seen.clone() },
+            Seen { expires: true, ..seen.clone() },
         ] {
             assert_ne!(describe(&seen), describe(&other));
             let text = difference(&contents(&seen), &contents(&other));

@@ -1,9 +1,10 @@
 //! The operations that are swept, and how a process performs them.
 
 use super::answer::{Answer, MAX_LEN, StoreErrorKind};
-use splinter::{IntegerOp, Store, Writer};
+use splinter::{IntegerOp, Lifetime, Store, Writer};
 use splinter_harness::named_enum;
-use splinter_testkit::{self as testkit, Model};
+use splinter_testkit::{self as testkit, Content, Guess, Model, Part};
+use std::time::Duration;
 
 /// Components of a vector.
 pub(super) const VECTOR_DIM: usize = 8;
@@ -47,6 +48,20 @@ named_enum! {
         Poll = "poll",
         /// Waits for a change of a group.
         Watch = "watch",
+        /// Sets a key that must be there.
+        SetIf = "set-if",
+        /// Sets a key to what a function makes of its value.
+        UpdateBy = "update-by",
+        /// Gives a key a deadline, which is far away.
+        Expire = "expire",
+        /// Sets a key whose deadline has passed.
+        Reuse = "reuse",
+        /// Removes a key whose deadline has passed, by a sweep.
+        SweepExpired = "sweep-expired",
+        /// Sets a key that must be there, and its label; adds to a number; removes a key; inserts one that must be missing.
+        Transaction = "transaction",
+        /// Would do most of that, if a key were there that is missing.
+        RefusedTransaction = "refused-transaction",
     }
 }
 
@@ -56,9 +71,31 @@ impl Op {
         matches!(self, Self::Tandem | Self::FirstTandem | Self::Untandem)
     }
 
+    /// Tells whether it is a transaction, which acts on several keys.
+    pub(super) fn is_transaction(self) -> bool {
+        matches!(self, Self::Transaction | Self::RefusedTransaction)
+    }
+
+    /// Tells whether it claims the slots of several keys at once.
+    pub(super) fn is_of_several(self) -> bool {
+        self.is_of_tandem() || self.is_transaction()
+    }
+
+    /// Tells whether it finds its key expired.
+    pub(super) fn finds_expired(self) -> bool {
+        matches!(self, Self::Reuse | Self::SweepExpired)
+    }
+
     /// Tells whether its key is missing before.
     pub(super) fn creates(self) -> bool {
         matches!(self, Self::FirstSet | Self::FirstTandem)
+    }
+
+    /// Tells whether it is tried beside few others: it claims as one of them does, and the rest is tried beside those.
+    pub(super) fn has_few_partners(self) -> bool {
+        self.finds_expired()
+            || self.is_transaction()
+            || matches!(self, Self::SetIf | Self::UpdateBy | Self::Expire)
     }
 
     /// Tells whether it waits for another process.
@@ -68,7 +105,8 @@ impl Op {
 
     /// Tells whether it changes keys.
     pub(super) fn changes(self) -> bool {
-        !self.waits() && !matches!(self, Self::Get | Self::Open | Self::Create | Self::Purge)
+        use Op::{Create, Get, Open, Purge, RefusedTransaction, SweepExpired};
+        !self.waits() && !matches!(self, Get | Open | Create | Purge | RefusedTransaction | SweepExpired)
     }
 }
 
@@ -88,6 +126,40 @@ impl Arguments {
     pub(super) fn order(&self) -> String {
         format!("{}.1", self.key)
     }
+
+    /// Returns the keys of a transaction beside the first: a number, one that is removed, one that comes, one that never does.
+    pub(super) fn parts(&self) -> [String; 4] {
+        ["number", "goes", "comes", "never"].map(|name| format!("{}-{name}", self.key))
+    }
+
+    /// Returns all keys on which an operation acts.
+    pub(super) fn keys(&self, op: Op) -> Vec<String> {
+        let mut keys = vec![self.key.clone()];
+        if op.is_of_tandem() {
+            keys.push(self.order());
+        }
+        if op.is_transaction() {
+            keys.extend(self.parts());
+        }
+        keys
+    }
+
+    /// Returns what a transaction does.
+    fn transaction(&self, is_refused: bool) -> testkit::Op {
+        let part = |key: &str, content| Part::new(key.as_bytes().to_vec(), content);
+        let [number, goes, comes, never] = self.parts();
+        let set = Content::Set(self.value.clone());
+        let mut parts = vec![
+            Part { guess: Guess::Present, labels: [self.label, 0], ..part(&self.key, set.clone()) },
+            part(&number, Content::Integer(IntegerOp::Inc(self.step))),
+            Part { guess: Guess::Absent, ..part(&comes, set) },
+            part(&goes, Content::Unset),
+        ];
+        if is_refused {
+            parts.push(Part { guess: Guess::Present, ..part(&never, Content::Keep) });
+        }
+        testkit::Op::Commit(parts)
+    }
 }
 
 impl Op {
@@ -106,6 +178,13 @@ impl Op {
             Self::Purge => testkit::Op::Purge,
             Self::Bump => testkit::Op::Bump(key),
             Self::Get => testkit::Op::Get(key),
+            Self::SetIf => testkit::Op::If(Guess::Present, testkit::Op::Set(key, value).into()),
+            Self::UpdateBy => testkit::Op::Update(key, arguments.tail.clone()),
+            Self::Expire => testkit::Op::SetLifetime(key, Lifetime::For(Duration::MAX)),
+            Self::Reuse => testkit::Op::Set(key, value),
+            Self::SweepExpired => testkit::Op::Sweep,
+            Self::Transaction => arguments.transaction(false),
+            Self::RefusedTransaction => arguments.transaction(true),
             Self::Open | Self::Create | Self::Poll | Self::Watch => return None,
         })
     }

@@ -3,6 +3,7 @@
 
 use super::ops::Op;
 use super::scenario::{Interruption, KeyLayout, Scenario, ScrubLevel};
+use splinter::Scrub;
 use splinter_harness::rng::Rng;
 use std::collections::BTreeSet;
 
@@ -68,6 +69,8 @@ impl SweepPlan {
     /// Tells whether a quick sweep runs the scenario: it takes one scrub level and length of a pair, by pair and seed.
     fn is_sample(&self, scenario: &Scenario) -> bool {
         if matches!(scenario.first, Op::Create | Op::Open)
+            || scenario.first.has_few_partners()
+            || scenario.second.has_few_partners()
             || scenario.first.waits()
             || scenario.second.waits()
         {
@@ -93,6 +96,29 @@ impl SweepPlan {
                 scenarios.insert(scenario);
             }
         };
+        if first.has_few_partners() || second.has_few_partners() {
+            use Op::{Expire, Get, Transaction, Unset, Update};
+            let waits = first.waits() || second.waits();
+            let other = if first.has_few_partners() { second } else { first };
+            let is_tried = match (first, second) {
+                (op, waiter) | (waiter, op) if waits => {
+                    waiter.waits()
+                        && matches!(op, Expire | Transaction)
+                        && (!second.waits() || how != Interruption::Stop)
+                }
+                _ => first == second || matches!(other, Update | Unset) || second == Get,
+            };
+            // A key that has expired is found so by the first operation.
+            if is_tried && (first.finds_expired() || !second.finds_expired()) {
+                add(KeyLayout::Same, ScrubLevel::HYBRID, LEN, waits);
+            }
+            if (first, second) == (Transaction, Update) {
+                add(KeyLayout::Same, ScrubLevel::HYBRID, LEN, true);
+                add(KeyLayout::Same, ScrubLevel::from(Scrub::None), LEN, false);
+                add(KeyLayout::Same, ScrubLevel::from(Scrub::Full), LEN, false);
+            }
+            return;
+        }
         if first.waits() && second.changes() && second != Op::Rewrite && !second.creates()
             || second.waits()
                 && first.changes()

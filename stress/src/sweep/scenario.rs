@@ -3,7 +3,7 @@
 
 use super::answer::MAX_LEN;
 use super::ops::{Arguments, Op, VECTOR_DIM};
-use splinter::{Config, Error, Geometry, Scrub, Writer, hash_key_seeded};
+use splinter::{Config, Error, Geometry, Lifetime, Scrub, Writer, hash_key_seeded};
 use splinter_harness::named_enum;
 use splinter_testkit::{self as testkit, Model};
 use std::fmt;
@@ -150,12 +150,19 @@ impl Scenario {
     /// Returns the configuration of the store.
     pub(super) fn config(&self) -> Config {
         let geometry = Geometry {
-            slots: self.layout.slots(),
+            slots: self.slots(),
             max_value_len: MAX_LEN as u64,
             vector_dim: VECTOR_DIM as u32,
             max_writers: MAX_WRITERS,
         };
         Config { geometry, scrub: self.scrub.level(), hash_seed: Some(HASH_SEED), ..Config::default() }
+    }
+
+    /// Returns the number of slots of the store.
+    pub(super) fn slots(&self) -> u64 {
+        // A transaction's keys need more.
+        let of_transaction = self.first.is_transaction() || self.second.is_transaction();
+        if of_transaction { 8 } else { self.layout.slots() }
     }
 
     /// Tells whether the first operation takes many instructions of which few change shared memory: mostly in the kernel.
@@ -167,7 +174,7 @@ impl Scenario {
     /// level, except for the longest operations and those in the kernel.
     pub(super) fn stride(&self) -> usize {
         let plain = self.scrub == ScrubLevel::HYBRID && self.layout == KeyLayout::Same && !self.heard;
-        let long = self.first.is_of_tandem() || self.first == Op::Purge;
+        let long = self.first.is_of_several() || self.first == Op::Purge;
         match self.first {
             Op::Create => 2,
             Op::Open => 8,
@@ -258,6 +265,12 @@ impl Scenario {
         {
             keys.push(second.order());
         }
+        for (op, arguments) in [(self.first, &first), (self.second, &second)] {
+            if op.is_transaction() {
+                let [number, goes, ..] = arguments.parts();
+                keys.extend([number, goes]);
+            }
+        }
         if self.layout.is_full() {
             // Seven keys fill the home bucket; the key of the first operation comes last.
             let fillers = (0..).map(|n| format!("f{n}")).filter(|key| home(key) == 0);
@@ -271,7 +284,8 @@ impl Scenario {
                 continue;
             }
             let is_number = self.first == Op::Integer && key == first.key
-                || self.second == Op::Integer && key == second.key;
+                || self.second == Op::Integer && key == second.key
+                || [&first, &second].iter().any(|arguments| key == arguments.parts()[0]);
             let name = || key.clone().into_bytes();
             let mut ops = match is_number {
                 true => vec![testkit::Op::SetU64(name(), 40)],
@@ -288,6 +302,9 @@ impl Scenario {
             if self.heard {
                 ops.push(testkit::Op::Register(name(), KEY_GROUP));
             }
+            if self.first.finds_expired() && key == first.key {
+                ops.push(testkit::Op::SetLifetime(name(), Lifetime::Until(0)));
+            }
             for op in ops {
                 testkit::perform(&op, writer)?;
                 model.apply(&op)?;
@@ -303,7 +320,8 @@ impl Scenario {
 
     /// Returns the length of the first values: half of `value_len` where they are appended to.
     fn initial_len(&self) -> usize {
-        if self.first == Op::Append || self.layout.is_same() && self.second == Op::Append {
+        let appends = |op| matches!(op, Op::Append | Op::UpdateBy);
+        if appends(self.first) || self.layout.is_same() && appends(self.second) {
             self.value_len / 2
         } else {
             100
@@ -315,10 +333,7 @@ impl Scenario {
         let text = |key: &Vec<u8>| String::from_utf8_lossy(key).into_owned();
         let mut keys: Vec<String> = model.entries.keys().map(text).collect();
         for (op, arguments) in [self.first, self.second].into_iter().zip(self.arguments()) {
-            keys.push(arguments.key.clone());
-            if op.is_of_tandem() {
-                keys.push(arguments.order());
-            }
+            keys.extend(arguments.keys(op));
         }
         keys.sort();
         keys.dedup();

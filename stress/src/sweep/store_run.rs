@@ -243,6 +243,9 @@ impl<'b> StoreRun<'b> {
         let before = ArenaSnapshot(&self.template);
         let slot = before.slot_of(&self.checker.arguments[0].key);
         let slot = slot.map(|number| (number, before.slot(number).epoch()));
+        // A transaction notifies a group of one of its keys, and a recovery of any of them.
+        let of_transaction = scenario.first.is_transaction() || scenario.second.is_transaction();
+        let slot = slot.filter(|_| op != Op::Watch || !of_transaction);
         let gone = removes(scenario.first) || removes(scenario.second);
         Checker::check_waiter(op, &channel.answer(0), slot, gone)
     }
@@ -335,6 +338,7 @@ impl<'b> StoreRun<'b> {
 
     /// Checks the store at rest.
     fn check_final(&mut self, states: &PossibleStates) -> Result<(), String> {
+        self.checker.sweep_expired(&mut self.third)?;
         self.bytes.copy_to(&mut self.now);
         let level = self.checker.scenario.scrub.level();
         if let Some(fault) = ArenaSnapshot(&self.now).fault(&ArenaSnapshot(&self.template), level) {

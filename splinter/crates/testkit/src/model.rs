@@ -25,6 +25,8 @@ pub struct Seen {
     pub atime: u64,
     /// The vector.
     pub vector: Option<Vec<f32>>,
+    /// Whether it has a deadline.
+    pub expires: bool,
 }
 
 impl Seen {
@@ -48,6 +50,7 @@ impl Seen {
             ctime: slot.ctime,
             atime: slot.atime,
             vector: slot.has_vector.then_some(vector),
+            expires: store.ttl(key)?.is_some(),
         })
     }
 }
@@ -78,6 +81,7 @@ impl Entry {
             ctime: 0,
             atime: 0,
             vector: None,
+            expires: false,
         };
         Self { seen, is_number: false, kept: Scrub::None, changes: 0, deadline: None }
     }
@@ -321,6 +325,7 @@ impl Model {
             Lifetime::Until(time) => entry.deadline = Some(time),
         }
         let deadline = entry.deadline;
+        entry.seen.expires = deadline.is_some();
         assert!(deadline.is_none_or(|time| time == 0 || time >= FAR), "the model has no clock");
         if deadline == Some(0)
             && let Some((key, entry)) = self.entries.remove_entry(key)
