@@ -1,7 +1,10 @@
 //! Checks a store after every writer is dead: nothing lost, nothing stuck, every key writable, every slot usable. First as
 //! the dead left it, then after every writer id has had a new owner.
 
-use super::ops::{HOT, KEYS_PER_WRITER, MIXED, OwnKey, SHARED_KEYS, SUM, hot};
+use super::ops::{
+    ACCOUNT_COUNT, ACCOUNTS, HOT, KEYS_PER_WRITER, MIXED, ORDERS, OwnKey, SHARED_KEYS, SUM, TALLY, hot,
+    order_name,
+};
 use super::record::KillPlan;
 use super::shared_state::{Fault, KillState};
 use super::verifier::Verifier;
@@ -43,12 +46,18 @@ pub(super) fn run(store: &Store, raw: &Raw, state: &KillState, plan: &KillPlan) 
 fn write_everything(writer: &mut Writer, state: &KillState, stuck: &impl Fn(String)) {
     let kept = [OwnKey::Value, OwnKey::Log, OwnKey::Count, OwnKey::Vector, OwnKey::Mark];
     let own = state.writers().flat_map(|writer| kept.map(|own| own.key(writer.number)));
-    let shared = (0..HOT).map(hot).chain([SUM, MIXED].map(str::to_owned));
-    for key in own.chain(shared) {
+    let shared = (0..HOT).map(hot).chain([SUM, MIXED, TALLY].map(str::to_owned));
+    let orders = |base: String, count| (0..count).map(move |order| order_name(&base, order));
+    let several = state.writers().flat_map(|writer| orders(OwnKey::Several.key(writer.number), ORDERS));
+    let accounts = orders(ACCOUNTS.to_owned(), ACCOUNT_COUNT);
+    for key in own.chain(shared).chain(several).chain(accounts) {
         let answer = retry(PATIENCE, || writer.bump(&key));
         if answer.is_err() {
             stuck(format!("{key}: takes no write though no writer lives: {answer:?}"));
         }
+    }
+    if let Err(error) = writer.sweep_expired(u32::MAX) {
+        stuck(format!("a sweep of expired keys: {error}"));
     }
 }
 
@@ -88,7 +97,7 @@ fn empty_and_fill(store: &Store, plan: &KillPlan, report: &impl Fn(Fault, String
         return stuck("no writer id for the final check".to_owned());
     };
     let known = |key: &str| {
-        let prefixes = ["hot", "churn", "once", "sum", "pair", "mixed", "s"];
+        let prefixes = ["hot", "churn", "once", "sum", "pair", "mixed", "s", TALLY, ACCOUNTS];
         prefixes.iter().any(|prefix| key.starts_with(prefix))
     };
     let keys: Vec<String> = store.keys().map(|key| key.to_string()).collect();

@@ -17,7 +17,10 @@ pub(crate) use record::kill_summary;
 use crate::proof::{value, vector};
 use crate::raw::Raw;
 use hdrhistogram::Histogram;
-use ops::{DIM, HOT, KEYS_PER_WRITER, MIXED, ORDERS, Op, OwnKey, SHARED_KEYS, SUM, fill, hot, order_name};
+use ops::{
+    ACCOUNT_COUNT, ACCOUNTS, DIM, HOT, KEYS_PER_WRITER, MIXED, ORDERS, Op, OwnKey, SHARED_KEYS, SUM, TALLY,
+    TOTAL, alternate, fill, hot, order_name,
+};
 use record::{Claimed, KillTotals};
 use shared_state::{Fault, KillState, WriterState};
 use splinter::{Config, Error, Geometry, Scrub, Store, Writer, hash_key};
@@ -127,6 +130,10 @@ impl<'p> Round<'p> {
         }
         writer.set_u64(SUM, 0)?;
         writer.set_u64(MIXED, 0)?;
+        writer.set(TALLY, &[0; 8])?;
+        for account in 0..ACCOUNT_COUNT {
+            writer.set_u64(order_name(ACCOUNTS, account), TOTAL / ACCOUNT_COUNT as u64)?;
+        }
         for number in self.state.writers().map(|writer| writer.number) {
             for own in [OwnKey::Value, OwnKey::Log, OwnKey::Vector, OwnKey::Mark] {
                 let key = own.key(number);
@@ -137,12 +144,16 @@ impl<'p> Round<'p> {
             let mut components = [0.0; DIM as usize];
             vector::fill(&mut components, hash_key(key.as_bytes()), number as u16, 0);
             writer.set_vector(&key, &components)?;
-            let base = OwnKey::Group.key(number);
-            let mut values = [const { Vec::new() }; ORDERS];
-            for (order, bytes) in values.iter_mut().enumerate() {
-                fill(bytes, 100, &order_name(&base, order), number, 0);
+            for base in [OwnKey::Group, OwnKey::Several].map(|own| own.key(number)) {
+                let mut values = [const { Vec::new() }; ORDERS];
+                for (order, bytes) in values.iter_mut().enumerate() {
+                    fill(bytes, 100, &order_name(&base, order), number, 0);
+                }
+                writer.set_tandem(&base, &values.each_ref().map(Vec::as_slice))?;
             }
-            writer.set_tandem(&base, &values.each_ref().map(Vec::as_slice))?;
+            let several = OwnKey::Several.key(number);
+            writer.set_u64(order_name(&several, 1), 0)?;
+            writer.set(alternate(&several), b"even")?;
         }
         Ok(())
     }

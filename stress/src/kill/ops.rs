@@ -13,13 +13,19 @@ pub(crate) const CHURN: u64 = 6;
 pub(crate) const SUM: &str = "sum";
 pub(crate) const PAIR: &str = "pair";
 pub(crate) const MIXED: &str = "mixed";
+/// A number in eight bytes to which all writers add one, by functions of it and by conditional sets; and the accounts between
+/// which they move amounts, whose sum stays.
+pub(crate) const TALLY: &str = "tally";
+pub(crate) const ACCOUNTS: &str = "account";
+pub(crate) const ACCOUNT_COUNT: usize = 4;
+pub(crate) const TOTAL: u64 = 1_000_000;
 /// Orders of every tandem.
 pub(crate) const ORDERS: usize = 3;
 /// Components of every vector.
 pub(crate) const DIM: u32 = 9;
 /// The most keys that all writers share, and that each writer may have beside them.
-pub(crate) const SHARED_KEYS: u64 = HOT + CHURN + 2 + ORDERS as u64;
-pub(crate) const KEYS_PER_WRITER: u64 = OWN_KEYS as u64 + ORDERS as u64 - 1 + 1;
+pub(crate) const SHARED_KEYS: u64 = HOT + CHURN + 3 + (ORDERS + ACCOUNT_COUNT) as u64;
+pub(crate) const KEYS_PER_WRITER: u64 = OWN_KEYS as u64 + 2 * (ORDERS as u64 - 1) + 2;
 /// Steps after which a key's labels, and whether it is missing, repeat.
 pub(crate) const CYCLE: usize = 128;
 /// The text that the key set by every operation can hold.
@@ -43,6 +49,11 @@ named_enum! {
         Mark = "mark",
         /// Set and removed.
         Comes = "comes",
+        /// Changed by transactions, with more keys of its own. It is the first order of a tandem: two values, and a number
+        /// between them. A further key is there after every other step.
+        Several = "several",
+        /// Set with a deadline far away, expired by a change of that, set again without one, and with one that has passed.
+        Lasts = "lasts",
     }
 }
 
@@ -54,7 +65,7 @@ impl OwnKey {
     pub(crate) fn is_gone(self, step: u64) -> bool {
         match self {
             Self::Group => step % 8 == 7,
-            Self::Comes => step.is_multiple_of(2),
+            Self::Comes | Self::Lasts => step.is_multiple_of(2),
             _ => false,
         }
     }
@@ -69,7 +80,7 @@ named_enum! {
     /// What a writer can do next.
     #[repr(usize)]
     pub(crate) enum Op: "operation" {
-        /// The next step on the writer's own key of the same number: the first seven operations.
+        /// The next step on the writer's own key of the same number: the first nine operations.
         Value = "set",
         Log = "append",
         Count = "integer",
@@ -77,6 +88,8 @@ named_enum! {
         Vector = "vector",
         Mark = "label",
         Comes = "unset",
+        Several = "transaction",
+        Lasts = "expire",
         /// Sets a key that all writers set.
         Hot = "hot_set",
         /// Sets or removes a key that all writers set and remove.
@@ -93,12 +106,18 @@ named_enum! {
         Metadata = "about",
         /// Purges the whole store.
         Purge = "purge",
+        /// Moves an amount between two accounts of all.
+        Transfer = "transfer",
+        /// Adds to the tally of all.
+        Tally = "tally",
+        /// Removes some keys whose deadline has passed, whichever writers they belong to.
+        SweepExpired = "sweep_expired",
     }
 }
 
 impl Op {
     /// How often, of [`Op::TOTAL`] times, an operation is chosen.
-    const WEIGHTS: [u64; 15] = [12, 8, 4, 8, 6, 4, 10, 10, 12, 6, 4, 6, 4, 5, 1];
+    const WEIGHTS: [u64; 20] = [9, 6, 3, 7, 5, 3, 8, 8, 5, 8, 10, 5, 3, 5, 3, 4, 1, 4, 2, 1];
     const TOTAL: u64 = 100;
 
     /// Draws an operation by its weight.
@@ -112,6 +131,11 @@ impl Op {
         }
         Self::Value
     }
+}
+
+/// Returns the key that the transactions of a writer set and remove in turn.
+pub(crate) fn alternate(key: &str) -> String {
+    format!("{key}-even")
 }
 
 /// Makes a number that can be told from any other: its halves are equal, and neither it nor its complement is text.
@@ -203,7 +227,9 @@ mod tests {
     fn neighbouring_steps_can_be_told_apart() {
         for step in 1..300 {
             assert_ne!(labels_after(step), labels_after(step - 1));
-            assert_ne!(OwnKey::Comes.is_gone(step), OwnKey::Comes.is_gone(step - 1));
+            for own in [OwnKey::Comes, OwnKey::Lasts] {
+                assert_ne!(own.is_gone(step), own.is_gone(step - 1));
+            }
             assert!(!(OwnKey::Group.is_gone(step) && OwnKey::Group.is_gone(step - 1)));
         }
     }

@@ -114,14 +114,15 @@ pub(crate) struct WriterState<'s> {
 }
 
 /// A writer's words: its writer id plus one, how many processes there were, the last stamp, additions to the sum that are begun
-/// and acknowledged, the number of the last key that was used once; then what is begun and acknowledged of each of its own
-/// keys; then the counters of its operations.
+/// and acknowledged, the number of the last key that was used once, additions to the tally; then what is begun and acknowledged
+/// of each of its own keys; then the counters of its operations.
 const WRITER_ID: usize = 0;
 const PROCESSES: usize = 1;
 const STAMP: usize = 2;
 const SUM: usize = 3;
 const ONCE: usize = 5;
-const STEPS: usize = 6;
+const TALLY: usize = 6;
+const STEPS: usize = 8;
 const OPS: usize = STEPS + 2 * OWN_KEYS;
 
 impl<'s> WriterState<'s> {
@@ -152,6 +153,11 @@ impl<'s> WriterState<'s> {
     /// Returns how many additions to the sum the writer began, and how many were acknowledged.
     pub(crate) fn sum(self) -> [&'s AtomicU64; 2] {
         self.pair(SUM)
+    }
+
+    /// Returns how many additions to the tally the writer began, and how many were acknowledged.
+    pub(crate) fn tally(self) -> [&'s AtomicU64; 2] {
+        self.pair(TALLY)
     }
 
     /// Returns the last step that was begun on one of the writer's own keys, and the last that was acknowledged.

@@ -2,7 +2,8 @@
 //! Readers do it all the while, and the coordinator does it after each death.
 
 use super::ops::{
-    CHURN, CYCLE, DIM, HOT, MIXED, ORDERS, OwnKey, PAIR, SUM, churn, hot, is_mixed, labels_after, order_name,
+    ACCOUNT_COUNT, ACCOUNTS, CHURN, CYCLE, DIM, HOT, MIXED, ORDERS, OwnKey, PAIR, SUM, TALLY, TOTAL,
+    alternate, churn, hot, is_mixed, labels_after, order_name,
 };
 use super::shared_state::{Fault, KillState, WriterState};
 use crate::proof::value::{self, Stamp};
@@ -10,6 +11,7 @@ use crate::proof::vector;
 use crate::raw::Raw;
 use splinter::{Error, Store, hash_key};
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
 /// What a read of a key shows of its writer's steps.
@@ -40,7 +42,8 @@ pub(crate) struct Verifier<'a> {
     epochs: Vec<u64>,
     /// The last stamp that was read, by key and writer.
     stamps: HashMap<(String, u16), u64>,
-    sum: u64,
+    /// The last sum and the last tally that were read.
+    sums: [u64; 2],
     /// Reads of the present round that were answered, and those that were not.
     counts: [u64; 2],
 }
@@ -56,7 +59,7 @@ impl<'a> Verifier<'a> {
             orders: vec![Vec::new(); ORDERS],
             epochs: vec![0; raw.slots()],
             stamps: HashMap::new(),
-            sum: 0,
+            sums: [0; 2],
             counts: [0; 2],
         }
     }
@@ -81,6 +84,8 @@ impl<'a> Verifier<'a> {
             self.check_shared(&churn(number), true);
         }
         self.check_sum();
+        self.check_tally();
+        self.check_accounts();
         self.check_pair();
         self.check_mixed();
         self.check_epochs();
@@ -106,6 +111,9 @@ impl<'a> Verifier<'a> {
         }
         self.compare(writer, own, observed.clone(), done, || begun);
         let came = (done..=begun).rev().find(|step| fits(own, &observed, *step));
+        if let Some(step) = came {
+            self.check_beside(&own.key(writer.number), own, step);
+        }
         for word in writer.steps(own) {
             word.store(came.unwrap_or(begun), Relaxed);
         }
@@ -169,12 +177,17 @@ impl<'a> Verifier<'a> {
                     Err(_) => torn(format!("vector {vector:?}")),
                 })
             }
+            OwnKey::Several => {
+                let answer = self.store.tandem(&key, &mut self.orders);
+                let orders = &self.orders;
+                sort(&key, answer, |()| mine(committed(&key, orders)?))
+            }
             OwnKey::Group => {
                 let answer = self.store.tandem(&key, &mut self.orders);
                 let orders = &self.orders;
                 sort(&key, answer, |()| mine(generation(&key, orders)?))
             }
-            OwnKey::Value | OwnKey::Comes => {
+            OwnKey::Value | OwnKey::Comes | OwnKey::Lasts => {
                 let answer = self.store.get(&key, &mut self.bytes);
                 let bytes = &self.bytes;
                 sort(&key, answer, |len| match value::check(&bytes[..len], hash) {
@@ -245,21 +258,76 @@ impl<'a> Verifier<'a> {
         }
     }
 
+    /// Checks what a step of a dead writer did beside what readers compare: no other step is under way.
+    fn check_beside(&mut self, key: &str, own: OwnKey, step: u64) {
+        let (found, right) = match own {
+            OwnKey::Several => {
+                let labels = self.store.snapshot(key).map(|slot| slot.labels);
+                let found = (self.store.contains(alternate(key)), labels);
+                (
+                    format!("{found:?}"),
+                    format!("(Ok({}), Ok({}))", step.is_multiple_of(2), labels_after(step)),
+                )
+            }
+            OwnKey::Lasts if !own.is_gone(step) => {
+                let found = self.store.ttl(key).map(|left| left.is_some());
+                (format!("{found:?}"), format!("Ok({})", step % 4 == 1))
+            }
+            _ => return,
+        };
+        if found != right {
+            self.report(Fault::Torn, format!("{key}: after step {step}, {found} in place of {right}"));
+        }
+    }
+
     fn check_sum(&mut self) {
+        self.check_counted(SUM, 0, WriterState::sum, |store| store.get_u64(SUM));
+    }
+
+    fn check_tally(&mut self) {
+        self.check_counted(TALLY, 1, WriterState::tally, |store| {
+            let mut bytes = [0; 8];
+            let len = store.get(TALLY, &mut bytes)?;
+            bytes[..len].try_into().map(u64::from_le_bytes).map_err(|_| Error::WrongType)
+        });
+    }
+
+    /// Checks a number to which all writers add one.
+    fn check_counted(
+        &mut self,
+        key: &str,
+        place: usize,
+        counters: fn(WriterState<'a>) -> [&'a AtomicU64; 2],
+        read: impl Fn(&Store) -> Result<u64, Error>,
+    ) {
+        let state = self.state;
         let sum = |which: usize| -> u64 {
-            let of = |writer: WriterState<'_>| writer.sum()[which].load(Acquire);
-            self.state.writers().map(of).sum()
+            state.writers().map(|writer| counters(writer)[which].load(Acquire)).sum()
         };
         let done = sum(1);
-        let answer = self.store.get_u64(SUM);
+        let answer = read(self.store);
         let begun = sum(0);
-        let Some(now) = self.expect(SUM, answer, false) else {
+        let Some(now) = self.expect(key, answer, false) else {
             return;
         };
-        let last = std::mem::replace(&mut self.sum, now);
+        let last = std::mem::replace(&mut self.sums[place], now);
         if !(done..=begun).contains(&now) || now < last {
             let range = format!("{done} acknowledged and {begun} begun");
-            self.report(Fault::Lost, format!("sum: {now} after {last}, of {range}"));
+            self.report(Fault::Lost, format!("{key}: {now} after {last}, of {range}"));
+        }
+    }
+
+    fn check_accounts(&mut self) {
+        let mut accounts = [const { Vec::new() }; ACCOUNT_COUNT];
+        let answer = self.store.tandem(ACCOUNTS, &mut accounts);
+        if self.expect(ACCOUNTS, answer, false).is_none() {
+            return;
+        }
+        let number = |bytes: &Vec<u8>| bytes.as_slice().try_into().map(u64::from_le_bytes);
+        let sum =
+            accounts.iter().try_fold(0_u64, |sum, account| Some(sum.wrapping_add(number(account).ok()?)));
+        if sum != Some(TOTAL) {
+            self.report(Fault::Torn, format!("{ACCOUNTS}: {accounts:?}, whose sum is {sum:?}"));
         }
     }
 
@@ -336,11 +404,28 @@ fn generation(base: &str, orders: &[Vec<u8>]) -> Result<Stamp, Wrong> {
     first.ok_or((Fault::Torn, format!("{base}: no orders")))
 }
 
+/// Checks the keys of a transaction: two values and a number, all of one step.
+fn committed(base: &str, orders: &[Vec<u8>]) -> Result<Stamp, Wrong> {
+    let [first, number, last] = orders else { return Err((Fault::Torn, format!("{base}: no orders"))) };
+    let stamp = |order: usize, value: &[u8]| {
+        let name = order_name(base, order);
+        let hash = hash_key(name.as_bytes());
+        value::check(value, hash).map_err(|flaw| (Fault::Torn, format!("{name}: {flaw:?}")))
+    };
+    let (first, last) = (stamp(0, first)?, stamp(2, last)?);
+    if first != last || *number != first.seq.to_le_bytes() {
+        let text = format!("{base}: {first:?}, number {number:?} and {last:?} in one transaction");
+        return Err((Fault::Torn, text));
+    }
+    Ok(first)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::kill::ops::number_of;
-    use splinter::{Config, Geometry};
+    use splinter::{Config, Expect, Geometry, Lifetime};
+    use std::time::Duration;
 
     #[test]
     fn bytes_of_no_write_are_torn_in_every_key_that_holds_proofs() {
@@ -405,7 +490,7 @@ mod tests {
         };
         for (low, high) in [(1, 202), (3, 1_000_000)] {
             for own in OwnKey::ALL {
-                let may_be_gone = matches!(own, OwnKey::Group | OwnKey::Comes);
+                let may_be_gone = matches!(own, OwnKey::Group | OwnKey::Comes | OwnKey::Lasts);
                 assert_eq!(accepts(own, Observed::Gone, low, high), may_be_gone, "{own}: {low} to {high}");
             }
             for (labels, is_left) in [(0, true), (1, true), (1 << 63, true), (3, false), (u64::MAX, false)] {
@@ -414,6 +499,73 @@ mod tests {
             }
         }
         assert!(!accepts(OwnKey::Mark, Observed::Labels(1), 3, 100), "the step before is over");
+    }
+
+    #[test]
+    fn keys_that_no_transaction_leaves_together_are_faults() {
+        let store = Store::anonymous(&Config::default()).unwrap();
+        let (raw, state) = (Raw::new(&store).unwrap(), KillState::new(1, 1).unwrap());
+        let mut verifier = Verifier::new(&store, &raw, &state, 0);
+        let mut writer = store.writer().unwrap();
+        let base = OwnKey::Several.key(0);
+        let mut set = |steps: [u64; ORDERS], has_further: bool, labels: u64| {
+            for (order, step) in steps.into_iter().enumerate() {
+                let (name, mut bytes) = (order_name(&base, order), [0; 48]);
+                value::fill(&mut bytes, hash_key(name.as_bytes()), 0, step);
+                if order == 1 { writer.set_u64(&name, step) } else { writer.set(&name, &bytes) }.unwrap();
+            }
+            writer.unlabel(&base, !labels).unwrap();
+            writer.label(&base, labels).unwrap();
+            match has_further {
+                true => writer.set(alternate(&base), b"even").unwrap(),
+                false => drop(writer.unset(alternate(&base))),
+            }
+        };
+        let found = || state.faults().iter().sum::<u64>();
+        let steps = state.writers().next().unwrap().steps(OwnKey::Several);
+        for (values, has_further, labels, faults) in [
+            ([2, 2, 2], true, labels_after(2), 0),
+            ([2, 3, 2], true, labels_after(2), 1),
+            ([2, 2, 3], true, labels_after(2), 1),
+            ([1, 1, 1], true, labels_after(1), 1),
+            ([2, 2, 2], true, labels_after(1), 1),
+            ([1, 1, 1], false, labels_after(1), 0),
+        ] {
+            set(values, has_further, labels);
+            steps[0].store(3, Relaxed);
+            steps[1].store(1, Relaxed);
+            let before = found();
+            verifier.settle_one(state.writers().next().unwrap(), OwnKey::Several);
+            assert_eq!(found() - before, faults, "{values:?} {has_further} {labels}");
+        }
+        let mut writer = store.writer().unwrap();
+        let lasts = OwnKey::Lasts.key(0);
+        let steps = state.writers().next().unwrap().steps(OwnKey::Lasts);
+        for (lifetime, faults) in [(Lifetime::For(Duration::MAX), 0), (Lifetime::Endless, 1)] {
+            let mut bytes = [0; 48];
+            value::fill(&mut bytes, hash_key(lasts.as_bytes()), 0, 1);
+            writer.set_with(&lasts, &bytes, Expect::Any, lifetime).unwrap();
+            steps.iter().for_each(|word| word.store(1, Relaxed));
+            let before = found();
+            verifier.settle_one(state.writers().next().unwrap(), OwnKey::Lasts);
+            assert_eq!(found() - before, faults, "{lifetime:?}");
+        }
+        for (amount, faults) in [(TOTAL, 0), (TOTAL - 1, 1)] {
+            for account in 0..ACCOUNT_COUNT {
+                writer.set_u64(order_name(ACCOUNTS, account), if account == 0 { amount } else { 0 }).unwrap();
+            }
+            let before = found();
+            verifier.check_accounts();
+            assert_eq!(found() - before, faults, "{amount}");
+        }
+        for (tally, faults) in [(2_u64, 0), (3, 1), (1, 1)] {
+            let counters = state.writers().next().unwrap().tally();
+            counters.iter().for_each(|word| word.store(2, Relaxed));
+            writer.set(TALLY, &tally.to_le_bytes()).unwrap();
+            let before = found();
+            verifier.check_tally();
+            assert_eq!(found() - before, faults, "{tally}");
+        }
     }
 
     #[test]

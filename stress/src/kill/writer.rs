@@ -2,15 +2,17 @@
 //! notes the beginning and the acknowledgement in the shared state, where its death cannot reach them.
 
 use super::ops::{
-    CHURN, DIM, HOT, MIXED, ORDERS, OWN_KEYS, Op, OwnKey, PAIR, SUM, TEXT, churn, fill, hot, labels_after,
-    number_of, once, order_name,
+    ACCOUNT_COUNT, ACCOUNTS, CHURN, DIM, HOT, MIXED, ORDERS, OWN_KEYS, Op, OwnKey, PAIR, SUM, TALLY, TEXT,
+    alternate, churn, fill, hot, labels_after, number_of, once, order_name,
 };
 use super::shared_state::WriterState;
 use crate::proof::{value, vector};
-use splinter::{Error, IntegerOp, Type, Writer, hash_key};
+use splinter::{Error, Expect, IntegerOp, Lifetime, Transaction, Type, Writer, hash_key};
 use splinter_harness::rng::{Rng, splitmix64};
 use std::rc::Rc;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Relaxed, Release};
+use std::time::Duration;
 
 /// The shortest value.
 const SHORTEST: u64 = value::HEADER as u64;
@@ -81,19 +83,10 @@ impl<'b> WriterLoop<'b> {
                 let number = self.state.once().fetch_add(1, Relaxed) + 1;
                 self.set_shared(writer, &once(self.state.number, number))
             }
-            Op::Sum => {
-                // If this writer is killed here, "begun" stays ahead: the addition may have happened or not.
-                let [begun, done] = self.state.sum();
-                begun.fetch_add(1, Release);
-                match writer.integer(SUM, IntegerOp::Inc(1)) {
-                    Ok(_) => done.fetch_add(1, Release),
-                    Err(error) => {
-                        begun.fetch_sub(1, Release);
-                        return Err(error);
-                    }
-                };
-                Ok(())
-            }
+            Op::Sum => add(self.state.sum(), || writer.integer(SUM, IntegerOp::Inc(1)).map(drop)),
+            Op::Tally => add(self.state.tally(), || add_to_tally(writer, self.rng.below(2) == 0)),
+            Op::Transfer => self.transfer(writer),
+            Op::SweepExpired => writer.sweep_expired(self.rng.below(8) as u32).map(drop),
             Op::Pair if self.rng.below(4) == 0 => missing_is_fine(writer.unset_tandem(PAIR, ORDERS)),
             Op::Pair => {
                 let stamp = self.state.next_stamp();
@@ -134,7 +127,7 @@ impl<'b> WriterLoop<'b> {
                 Ok(_) => Err(Error::NotFound),
                 Err(error) => Err(error),
             },
-            _ if own.is_gone(step) => writer.unset(key).map(drop),
+            _ if own.is_gone(step) && own == OwnKey::Comes => writer.unset(key).map(drop),
             OwnKey::Value | OwnKey::Comes => {
                 writer.set(key, fill(&mut self.bytes[0], len, key, number, step))
             }
@@ -151,6 +144,17 @@ impl<'b> WriterLoop<'b> {
                 vector::fill(&mut self.vector, hash_key(key.as_bytes()), number as u16, step);
                 writer.set_vector(key, &self.vector)
             }
+            OwnKey::Several => self.commit_step(writer, key, step),
+            OwnKey::Lasts => {
+                let value = fill(&mut self.bytes[0], len, key, number, step);
+                let (far, passed) = (Lifetime::For(Duration::MAX), Lifetime::Until(0));
+                match step % 4 {
+                    1 => writer.set_with(key, value, Expect::Absent, far).map(drop),
+                    2 => writer.set_lifetime(key, passed),
+                    3 => writer.set_if(key, value, Expect::Absent).map(drop),
+                    _ => writer.set_with(key, value, Expect::Present, passed).map(drop),
+                }
+            }
             OwnKey::Mark if labels_after(step) != 0 => writer.label(key, labels_after(step)),
             OwnKey::Mark => writer.unlabel(key, labels_after(step - 1)),
         }
@@ -163,6 +167,40 @@ impl<'b> WriterLoop<'b> {
             fill(&mut self.bytes[order], len, &order_name(base, order), number, stamp);
         }
         writer.set_tandem(base, &self.bytes.each_ref().map(Vec::as_slice))
+    }
+
+    /// Takes a step with several keys at once.
+    fn commit_step(&mut self, writer: &mut Writer, key: &str, step: u64) -> Result<(), Error> {
+        let names: [String; ORDERS] = std::array::from_fn(|order| order_name(key, order));
+        for (order, name) in names.iter().enumerate() {
+            let len = self.len(step + order as u64);
+            fill(&mut self.bytes[order], len, name, self.state.number, step);
+        }
+        let further = alternate(key);
+        let mut transaction = Transaction::new();
+        let first = transaction.key(&names[0]).expect(Expect::Present).set(&self.bytes[0]);
+        first.unlabel(labels_after(step - 1)).label(labels_after(step));
+        transaction.key(&names[1]).integer(IntegerOp::Inc(1));
+        transaction.key(&names[2]).set(&self.bytes[2]);
+        match step.is_multiple_of(2) {
+            true => transaction.key(&further).expect(Expect::Absent).set(b"even"),
+            false => transaction.key(&further).expect(Expect::Present).unset(),
+        };
+        writer.commit(&transaction)?;
+        Ok(())
+    }
+
+    /// Moves an amount from one account to another.
+    fn transfer(&mut self, writer: &mut Writer) -> Result<(), Error> {
+        let from = self.rng.index(ACCOUNT_COUNT);
+        let to = (from + 1 + self.rng.index(ACCOUNT_COUNT - 1)) % ACCOUNT_COUNT;
+        let [from, to] = [from, to].map(|account| order_name(ACCOUNTS, account));
+        let amount = self.rng.below(1000);
+        let mut transaction = Transaction::new();
+        transaction.key(&from).integer(IntegerOp::Dec(amount));
+        transaction.key(&to).integer(IntegerOp::Inc(amount));
+        writer.commit(&transaction)?;
+        Ok(())
     }
 
     fn set_mixed(&mut self, writer: &mut Writer) -> Result<(), Error> {
@@ -210,6 +248,37 @@ impl<'b> WriterLoop<'b> {
             _ => self.longest,
         };
         SHORTEST + (draw >> 8) % (upper.min(self.longest) - SHORTEST + 1)
+    }
+}
+
+/// Counts an addition. If the writer is killed in it, the first counter stays ahead: it may have happened or not.
+fn add([begun, done]: [&AtomicU64; 2], addition: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
+    begun.fetch_add(1, Release);
+    let answer = addition();
+    match answer {
+        Ok(()) => done.fetch_add(1, Release),
+        Err(_) => begun.fetch_sub(1, Release),
+    };
+    answer
+}
+
+/// Adds one to the tally, by a function of it or if nobody has changed it since it was read.
+fn add_to_tally(writer: &mut Writer, by_function: bool) -> Result<(), Error> {
+    let more = |bytes: &[u8]| -> Result<[u8; 8], Error> {
+        let tally = bytes.try_into().map(u64::from_le_bytes).map_err(|_| Error::WrongType)?;
+        Ok((tally + 1).to_le_bytes())
+    };
+    if by_function {
+        return writer.update(TALLY, |old, new| {
+            new.extend(more(old.ok_or(Error::NotFound)?)?);
+            Ok(())
+        });
+    }
+    let mut bytes = [0; 8];
+    let read = writer.get_entry(TALLY, &mut bytes)?;
+    match writer.set_if(TALLY, &more(&bytes[..read.len])?, Expect::Epoch(read.version.epoch)) {
+        Err(Error::Changed { .. }) => Err(Error::Again),
+        answer => answer.map(drop),
     }
 }
 
