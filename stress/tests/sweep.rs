@@ -36,8 +36,6 @@ fn pairs_of_every_sort_hold_at_a_few_points() {
         "poll,update,resume,hybrid,64,same,heard",
         "update,watch,kill,hybrid,64,same,heard",
         "transaction,update,kill,full,64",
-        "transaction,poll,kill,hybrid,64,same,heard",
-        "refused-transaction,get,stop,hybrid,64",
         "update,expire,resume,hybrid,64",
         "reuse,unset,kill,hybrid,64",
         "sweep-expired,update,resume,hybrid,64",

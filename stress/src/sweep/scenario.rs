@@ -303,6 +303,8 @@ impl Scenario {
                 ops.push(testkit::Op::Register(name(), KEY_GROUP));
             }
             if self.first.finds_expired() && key == first.key {
+                // Nothing of it is left when it is set again.
+                ops.push(testkit::Op::Label(name(), first.label));
                 ops.push(testkit::Op::SetLifetime(name(), Lifetime::Until(0)));
             }
             for op in ops {
