@@ -353,6 +353,7 @@ impl Checker {
         match answer {
             // If one order was gone already, it may have been the base.
             Answer::Done(count) => op.changes() && (op != Op::Untandem || *count == 2),
+            Answer::Read(_) => op.changes(),
             _ => false,
         }
     }

@@ -50,7 +50,7 @@ named_enum! {
         Watch = "watch",
         /// Sets a key that must be there.
         SetIf = "set-if",
-        /// Sets a key to what a function makes of its value.
+        /// Sets a key by a function of its value, and answers the old one.
         UpdateBy = "update-by",
         /// Gives a key a deadline, which is far away.
         Expire = "expire",
@@ -179,7 +179,7 @@ impl Op {
             Self::Bump => testkit::Op::Bump(key),
             Self::Get => testkit::Op::Get(key),
             Self::SetIf => testkit::Op::If(Guess::Present, testkit::Op::Set(key, value).into()),
-            Self::UpdateBy => testkit::Op::Update(key, arguments.tail.clone()),
+            Self::UpdateBy => testkit::Op::Swap(key, value),
             Self::Expire => testkit::Op::SetLifetime(key, Lifetime::For(Duration::MAX)),
             Self::Reuse => testkit::Op::Set(key, value),
             Self::SweepExpired => testkit::Op::Sweep,

@@ -322,8 +322,7 @@ impl Scenario {
 
     /// Returns the length of the first values: half of `value_len` where they are appended to.
     fn initial_len(&self) -> usize {
-        let appends = |op| matches!(op, Op::Append | Op::UpdateBy);
-        if appends(self.first) || self.layout.is_same() && appends(self.second) {
+        if self.first == Op::Append || self.layout.is_same() && self.second == Op::Append {
             self.value_len / 2
         } else {
             100
