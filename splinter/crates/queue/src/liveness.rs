@@ -1,0 +1,121 @@
+//! Whether a consumer lives. Each locks one byte of the store's file, at the offset of its random id. The lock belongs to
+//! an open file description that only a mapping keeps: it goes when the process ends, however that comes, and no forked
+//! child has it.
+
+use memmap2::{Advice, MmapOptions, MmapRaw};
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+use splinter::Store;
+use std::fs::{File, OpenOptions};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
+use std::mem::ManuallyDrop;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
+
+/// The bytes that are locked begin here. A store locks bytes near the beginning of its file, and from 2^62 on.
+const BASE: u64 = 1 << 61;
+/// In how many tries a byte is found that nobody has: one nearly always suffices.
+const TRIES: usize = 4;
+
+/// An id, and the lock that proves that its owner lives.
+pub(crate) struct Life {
+    /// Odd if the lock is held. An even id is never taken for a dead consumer's.
+    pub(crate) id: u64,
+    /// The number of the process that made it.
+    process: u64,
+    lock: ManuallyDrop<Option<MmapRaw>>,
+}
+
+impl Life {
+    /// Draws an id and locks its byte, if the file system allows it.
+    pub(crate) fn new(store: &Store) -> Self {
+        for _ in 0..TRIES {
+            let id = random(store) | 1;
+            if let Ok(lock) = lock(store, id) {
+                return Self { id, process: splinter::process(), lock: ManuallyDrop::new(Some(lock)) };
+            }
+        }
+        Self { id: (random(store) & !1).max(2), process: splinter::process(), lock: ManuallyDrop::new(None) }
+    }
+
+    /// Whether this process made it, and not a parent.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.process == splinter::process()
+    }
+}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        // A child has no mapping there, or another one.
+        if self.is_ours() {
+            drop(self.lock.take());
+        }
+    }
+}
+
+/// Tells whether the consumer of that id is known to be dead.
+pub(crate) fn is_dead(store: &Store, id: u64) -> bool {
+    id & 1 == 1 && reopen(store).and_then(|file| is_free(&file, id)).unwrap_or(false)
+}
+
+/// Draws a number, which no other process draws.
+pub(crate) fn random(store: &Store) -> u64 {
+    let mut hasher = RandomState::new().build_hasher();
+    for word in [splinter::process(), std::process::id().into(), store.time()] {
+        hasher.write_u64(word);
+    }
+    hasher.finish()
+}
+
+/// Opens the store's file once more, with an open file description of its own.
+fn reopen(store: &Store) -> io::Result<File> {
+    let path = format!("/proc/self/fd/{}", store.fd().as_raw_fd());
+    OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
+}
+
+/// Locks the byte of an id. The lock lasts as long as the mapping that is returned.
+fn lock(store: &Store, id: u64) -> io::Result<MmapRaw> {
+    let file = reopen(store)?;
+    let mapping = MmapOptions::new().len(1).map_raw_read_only(&file)?;
+    mapping.advise(Advice::DontFork)?;
+    fcntl(&file, FcntlArg::F_OFD_SETLK(&byte(id)))?;
+    drop(file);
+    // Where a mapping keeps another file's description, as on overlayfs, the lock is gone.
+    if is_free(&reopen(store)?, id)? { Err(io::ErrorKind::Unsupported.into()) } else { Ok(mapping) }
+}
+
+fn is_free(file: &File, id: u64) -> io::Result<bool> {
+    let mut byte = byte(id);
+    fcntl(file, FcntlArg::F_OFD_GETLK(&mut byte))?;
+    Ok(i32::from(byte.l_type) == libc::F_UNLCK)
+}
+
+/// Describes an exclusive lock on the byte of an id.
+fn byte(id: u64) -> libc::flock {
+    libc::flock {
+        l_type: libc::F_WRLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: (BASE + id % BASE) as i64,
+        l_len: 1,
+        l_pid: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use splinter::Config;
+
+    #[test]
+    fn a_consumer_lives_until_it_is_dropped() {
+        let store = Store::anonymous(&Config::default()).unwrap();
+        let lives = [Life::new(&store), Life::new(&store)];
+        let ids = lives.each_ref().map(|life| life.id);
+        assert_ne!(ids[0], ids[1]);
+        assert_eq!(ids.map(|id| (id & 1, is_dead(&store, id))), [(1, false); 2]);
+        drop(lives);
+        assert_eq!(ids.map(|id| is_dead(&store, id)), [true; 2]);
+        assert!(!is_dead(&store, ids[0] - 1), "even ids are never known to be dead");
+    }
+}

@@ -1,0 +1,207 @@
+//! Sending. One conditional set of an entry takes the position and writes the message, so a producer that dies has sent
+//! its message whole or not at all.
+
+use crate::error::QueueError;
+use crate::group::FLOOR_WORD;
+use crate::queue::{PATIENCE, Queue, missing};
+use crate::record::{HEADER, Seen, group_key};
+use splinter::{Error, Expect, Key, Writer};
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// The longest wait without another look, which finds what no wake tells of.
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// Sends messages to a queue.
+///
+/// ```
+/// # use splinter_queue::{Queue, QueueConfig, QueueError};
+/// # let store = splinter::Store::anonymous(&splinter::Config::default())?;
+/// let config = QueueConfig { capacity: 2, ..QueueConfig::default() };
+/// let queue = Queue::create(&store, "small", &config)?;
+/// let mut producer = queue.producer()?;
+/// assert_eq!((producer.try_send(b"one")?, producer.try_send(b"two")?), (0, 1));
+/// assert!(matches!(producer.try_send(b"three"), Err(QueueError::Full)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Producer {
+    queue: Queue,
+    writer: Writer,
+    /// All positions below are written.
+    tail: u64,
+    /// All groups have acknowledged the positions below.
+    floor: u64,
+    /// The value of the last entry: header and message.
+    value: Vec<u8>,
+}
+
+impl Queue {
+    /// Makes a producer, which registers a writer. Each thread that sends has its own.
+    ///
+    /// # Errors
+    /// [`QueueError::Writer`], [`QueueError::Damaged`], [`QueueError::Removed`], [`QueueError::Store`].
+    pub fn producer(&self) -> Result<Producer, QueueError> {
+        Producer::new(self.clone())
+    }
+}
+
+impl Producer {
+    fn new(queue: Queue) -> Result<Self, QueueError> {
+        let (writer, tail) = (queue.inner.store.writer()?, queue.tail()?);
+        let (record, _) = queue.record()?;
+        let mut value = Vec::with_capacity(HEADER + record.max_message_len as usize);
+        value.extend_from_slice(&[0; 8]);
+        value.extend_from_slice(&record.identity.to_le_bytes());
+        Ok(Self { queue, writer, tail, floor: record.floor, value })
+    }
+
+    /// Sends a message, if there is room. Returns its position.
+    ///
+    /// # Errors
+    /// [`QueueError::Full`], [`QueueError::MessageTooLong`], [`QueueError::Damaged`], [`QueueError::Removed`],
+    /// [`QueueError::Store`].
+    pub fn try_send(&mut self, message: &[u8]) -> Result<u64, QueueError> {
+        self.attempt(message)?.map_err(|_| QueueError::Full)
+    }
+
+    /// Sends a message, and waits for room until `deadline`, without one for ever. Returns its position.
+    ///
+    /// # Errors
+    /// [`QueueError::TimedOut`], and those of [`Self::try_send`] but [`QueueError::Full`].
+    pub fn send(&mut self, message: &[u8], deadline: Option<Instant>) -> Result<u64, QueueError> {
+        loop {
+            let (group, epoch) = match self.attempt(message) {
+                Ok(Ok(position)) => return Ok(position),
+                Ok(Err(slowest)) => slowest,
+                Err(QueueError::Store(Error::Again)) if !is_past(deadline) => continue,
+                Err(error) => return Err(error),
+            };
+            if is_past(deadline) {
+                return Err(QueueError::TimedOut);
+            }
+            match self.writer.poll_after(group, epoch, Some(wait_until(deadline, LONGEST_WAIT))) {
+                // A group that is missing was dropped, and makes room.
+                Ok(_) | Err(Error::TimedOut | Error::NotFound) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Sends messages in their order, until there is no room for one. Returns how many it sent.
+    ///
+    /// # Errors
+    /// Those of [`Self::try_send`], if it sent none.
+    pub fn send_many<M: AsRef<[u8]>>(
+        &mut self,
+        messages: impl IntoIterator<Item = M>,
+    ) -> Result<usize, QueueError> {
+        let mut sent = 0;
+        for message in messages {
+            match self.try_send(message.as_ref()) {
+                Ok(_) => sent += 1,
+                Err(error) if sent == 0 => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(sent)
+    }
+
+    /// Sends a message. If there is no room, returns the slowest group, with the epoch of its key at that time.
+    fn attempt(&mut self, message: &[u8]) -> Result<Result<u64, (Key, u64)>, QueueError> {
+        let (capacity, max) = (self.queue.capacity(), self.queue.inner.record.max_message_len as usize);
+        if message.len() > max {
+            return Err(QueueError::MessageTooLong { max });
+        }
+        self.value.truncate(HEADER);
+        self.value.extend_from_slice(message);
+        loop {
+            let position = self.tail;
+            if position >= self.floor + capacity
+                && let Some(slowest) = self.make_room()?
+            {
+                return Ok(Err(slowest));
+            }
+            let (seen, epoch) = self.queue.look(position)?;
+            if seen == Seen::Free {
+                self.value[..8].copy_from_slice(&(position + capacity).to_le_bytes());
+                let (entry, expect) = (self.queue.entry(position), Expect::Epoch(epoch));
+                match splinter::retry(PATIENCE, || self.writer.set_if(entry, &self.value, expect)) {
+                    Ok(_) => {
+                        self.tail = position + 1;
+                        return Ok(Ok(position));
+                    }
+                    // Another producer was first, or a returned delivery bumped the entry.
+                    Err(Error::Changed { .. }) => continue,
+                    Err(error) => return Err(missing(error, QueueError::Removed)),
+                }
+            }
+            // After a lap it would be slow to go step by step.
+            self.tail =
+                if seen == Seen::Message { position + 1 } else { self.queue.tail()?.max(position + 1) };
+        }
+    }
+
+    /// Takes over the queue's floor. If it leaves no room, raises it to the lowest of the groups' first. Returns the
+    /// slowest group, with the epoch of its key, if there is still none.
+    fn make_room(&mut self) -> Result<Option<(Key, u64)>, QueueError> {
+        'groups: loop {
+            let (mut record, recorded) = self.queue.record()?;
+            self.floor = record.floor;
+            if self.tail < self.floor + record.capacity {
+                return Ok(None);
+            }
+            let (mut lowest, mut slowest) = (self.tail, None);
+            for group in &record.groups {
+                let key = group_key(self.queue.name(), group)?;
+                let read = splinter::retry(PATIENCE, || {
+                    let view = self.writer.view(key)?;
+                    let read = (view.word(0), view.word(FLOOR_WORD), view.epoch());
+                    if view.validate() { Ok(read) } else { Err(Error::Again) }
+                });
+                let (identity, floor, epoch) = match read {
+                    Ok(read) => read,
+                    // It was dropped meanwhile.
+                    Err(Error::NotFound) if self.queue.record()?.1 != recorded => continue 'groups,
+                    Err(error) => return Err(missing(error, QueueError::Damaged(key))),
+                };
+                if identity != record.identity || floor >= 1 << 63 {
+                    return Err(QueueError::Damaged(key));
+                }
+                if floor < lowest {
+                    (lowest, slowest) = (floor, Some((key, epoch)));
+                }
+            }
+            if lowest <= record.floor {
+                return Ok(slowest);
+            }
+            record.floor = lowest;
+            let value = record.to_bytes();
+            match splinter::retry(PATIENCE, || {
+                self.writer.set_if(self.queue.inner.name, &value, Expect::Epoch(recorded))
+            }) {
+                Ok(_) | Err(Error::Changed { .. }) => {}
+                Err(error) => return Err(missing(error, QueueError::Removed)),
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Producer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Producer")
+            .field("queue", &self.queue)
+            .field("tail", &self.tail)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Tells whether the deadline has passed.
+pub(crate) fn is_past(deadline: Option<Instant>) -> bool {
+    deadline.is_some_and(|deadline| Instant::now() >= deadline)
+}
+
+/// Returns until when to wait: for `longest`, but not beyond the deadline.
+pub(crate) fn wait_until(deadline: Option<Instant>, longest: Duration) -> Instant {
+    let end = Instant::now() + longest;
+    deadline.map_or(end, |deadline| deadline.min(end))
+}
