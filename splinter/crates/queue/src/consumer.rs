@@ -242,13 +242,9 @@ impl Consumer {
 
     /// Returns the position that comes next, of the batch or of a new one.
     fn attempt(&mut self) -> Result<Option<u64>, QueueError> {
-        loop {
-            if let Some(position) = self.hand_out()? {
-                return Ok(Some(position));
-            }
-            if !self.take()? {
-                return Ok(None);
-            }
+        match self.hand_out()? {
+            None if self.take()? => self.hand_out(),
+            position => Ok(position),
         }
     }
 
@@ -260,14 +256,19 @@ impl Consumer {
         if self.handed == self.end {
             return Ok(None);
         }
-        let is_late = self.until != NEVER && self.writer.time() >= self.until;
         let is_read = (self.first..self.first + self.read).contains(&self.handed);
-        if is_late
-            || !is_read && self.read_entries(self.handed, (self.end - self.handed) as usize)? != Seen::Message
-        {
-            // It may be another consumer's by now, or acknowledged by that.
+        let seen = if is_read {
+            Seen::Message
+        } else {
+            self.read_entries(self.handed, (self.end - self.handed) as usize)?
+        };
+        if self.until != NEVER && self.writer.time() >= self.until {
+            // The rest may be another consumer's by now, or acknowledged by that.
             self.end = self.handed;
             return Ok(None);
+        }
+        if seen != Seen::Message {
+            return Err(self.queue.damaged(self.handed));
         }
         self.handed += 1;
         Ok(Some(self.handed - 1))

@@ -31,6 +31,10 @@ pub struct Producer {
     tail: u64,
     /// All groups have acknowledged the positions below.
     floor: u64,
+    /// All positions from here up to the tail are this producer's.
+    own_since: u64,
+    /// The epoch of each entry after this producer wrote it.
+    epochs: Vec<u64>,
     /// The value of the last entry: header and message.
     value: Vec<u8>,
 }
@@ -52,7 +56,8 @@ impl Producer {
         let mut value = Vec::with_capacity(HEADER + record.max_message_len as usize);
         value.extend_from_slice(&[0; 8]);
         value.extend_from_slice(&record.identity.to_le_bytes());
-        Ok(Self { queue, writer, tail, floor: record.floor, value })
+        let epochs = vec![0; record.capacity as usize];
+        Ok(Self { queue, writer, tail, floor: record.floor, own_since: tail, epochs, value })
     }
 
     /// Sends a message, if there is room. Returns its position.
@@ -114,6 +119,7 @@ impl Producer {
         }
         self.value.truncate(HEADER);
         self.value.extend_from_slice(message);
+        let mut was_changed = false;
         loop {
             let position = self.tail;
             if position >= self.floor + capacity
@@ -121,23 +127,30 @@ impl Producer {
             {
                 return Ok(Err(slowest));
             }
-            let (seen, epoch) = self.queue.look(position)?;
+            // An entry that this producer wrote a lap ago has that epoch still, unless it was bumped or recovered.
+            let index = self.queue.index(position);
+            let is_own = !was_changed && position >= self.own_since + capacity;
+            let (seen, epoch) =
+                if is_own { (Seen::Free, self.epochs[index]) } else { self.queue.look(position)? };
             if seen == Seen::Free {
                 self.value[..8].copy_from_slice(&(position + capacity).to_le_bytes());
                 let (entry, expect) = (self.queue.entry(position), Expect::Epoch(epoch));
                 match splinter::retry(PATIENCE, || self.writer.set_if(entry, &self.value, expect)) {
-                    Ok(_) => {
+                    Ok(version) => {
+                        self.epochs[index] = version.epoch;
                         self.tail = position + 1;
                         return Ok(Ok(position));
                     }
-                    // Another producer was first, or a returned delivery bumped the entry.
-                    Err(Error::Changed { .. }) => continue,
+                    // Another producer was first, or the entry was bumped.
+                    Err(Error::Changed { .. }) => was_changed = true,
                     Err(error) => return Err(missing(error, QueueError::Removed)),
                 }
+            } else {
+                // After a lap it would be slow to go step by step.
+                let tail = if seen == Seen::Message { 0 } else { self.queue.tail()? };
+                self.tail = tail.max(position + 1);
+                self.own_since = self.tail;
             }
-            // After a lap it would be slow to go step by step.
-            self.tail =
-                if seen == Seen::Message { position + 1 } else { self.queue.tail()?.max(position + 1) };
         }
     }
 

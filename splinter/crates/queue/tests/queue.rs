@@ -1,11 +1,12 @@
 //! Queues in one process: order, groups, back-pressure, repeated deliveries, and what creation refuses.
 
-use splinter::{Config, Error, Geometry, Scrub, Store};
+use splinter::{Config, Error, Geometry, Scrub, Store, Writer};
 use splinter_queue::{Consumer, Queue, QueueConfig, QueueError, Start};
 use splinter_testkit::process::{is_asleep, thread_id};
 use splinter_testkit::wait::LIMIT;
-use splinter_testkit::{config, geometry, sequence, store, value, wait_until};
+use splinter_testkit::{Rng, config, geometry, sequence, store, value, wait_until};
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 const GROUP: &str = Queue::DEFAULT_GROUP;
@@ -278,6 +279,57 @@ fn four_producers_and_four_consumers_pass_each_message_once_to_each_group() {
     }
 }
 
+#[test]
+fn a_group_that_is_created_while_others_send_misses_nothing() {
+    const GROUPS: u64 = 300;
+    let queue = Queue::create(&space(), "q", &small(8)).unwrap();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut producer = queue.producer().unwrap();
+                while !done.load(Relaxed) {
+                    let soon = Some(Instant::now() + Duration::from_millis(1));
+                    match producer.send(&message(3), soon) {
+                        Ok(_) | Err(QueueError::TimedOut) => {}
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            });
+        }
+        scope.spawn(|| {
+            let mut consumer = queue.consumer(GROUP).unwrap();
+            while !done.load(Relaxed) {
+                let _ = consumer.recv(Some(Instant::now() + Duration::from_millis(1)));
+            }
+        });
+        // Ends the threads, also if a check below fails.
+        let _done = Done(&done);
+        for group in 0..GROUPS {
+            let start = if group % 2 == 0 { Start::Oldest } else { Start::Newest };
+            let sent = queue.sent().unwrap();
+            queue.create_group("new", start).unwrap();
+            let mut consumer = queue.consumer("new").unwrap();
+            let first = consumer.recv(limit()).unwrap().position;
+            assert!(start == Start::Oldest || first >= sent);
+            for position in first + 1..first + 20 {
+                let message = consumer.recv(limit()).unwrap();
+                assert_eq!((message.position, sequence("m", message.bytes)), (position, 3));
+            }
+            drop(consumer);
+            queue.drop_group("new").unwrap();
+        }
+    });
+}
+
+struct Done<'a>(&'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
+}
+
 /// How often a thread has to be woken: without wakes each would take a second, and all of them longer than the limit.
 const WAKES: u64 = 100;
 
@@ -333,7 +385,7 @@ fn each_message_given_back_wakes_a_sleeping_consumer() {
     std::thread::scope(|scope| {
         scope.spawn(move || {
             let mut producer = queue.producer().unwrap();
-            for number in 0..4 * WAKES {
+            for number in 0..10 * WAKES {
                 producer.try_send(&message(number)).unwrap();
                 while gives.try_recv().is_err() {
                     // The other one got it.
@@ -346,7 +398,7 @@ fn each_message_given_back_wakes_a_sleeping_consumer() {
                 wait_until("the message to be acknowledged", || queue.backlog(GROUP).unwrap() == 0);
             }
         });
-        for number in 0..4 * WAKES {
+        for number in 0..10 * WAKES {
             let message = takes.recv(limit).unwrap();
             assert_eq!(sequence("m", message.bytes), number);
             takes.ack().unwrap();
@@ -473,6 +525,69 @@ fn a_number_or_a_later_number_in_an_entry_is_an_error() {
     assert!(matches!(consumer.try_recv(), Err(QueueError::Damaged(_))));
     writer.unset("q/0").unwrap();
     assert!(matches!(consumer.try_recv(), Err(QueueError::Removed | QueueError::Damaged(_))));
+}
+
+/// Overwrites a random key of the store with something like its value, or removes it.
+fn damage(writer: &mut Writer, rng: &mut Rng) {
+    let keys: Vec<_> = writer.keys().collect();
+    let key = *rng.pick(&keys);
+    let mut bytes = writer.get_vec(key).unwrap();
+    let at = 8 * rng.below(bytes.len() as u64 / 8 + 1) as usize;
+    let extremes = [0, 1, 7, 1 << 31, 1 << 62, (1 << 63) - 1, 1 << 63, u64::MAX - 3, u64::MAX];
+    let near = |word: u64, rng: &mut Rng| word.wrapping_add(rng.below(20)).wrapping_sub(10);
+    if let Some(word) = bytes[at..].first_chunk_mut() {
+        let old = u64::from_le_bytes(*word);
+        let new = if rng.below(2) == 0 { *rng.pick(&extremes) } else { near(old, rng) };
+        *word = new.to_le_bytes();
+    }
+    match rng.below(8) {
+        0 => bytes.truncate(at),
+        1 => bytes.extend_from_slice(&rng.bytes(33)),
+        _ => {}
+    }
+    bytes.truncate(2048);
+    match rng.below(8) {
+        0 => writer.set_u64(key, rng.next()).unwrap(),
+        1 => assert!(writer.unset(key).is_ok()),
+        _ => writer.set(key, &bytes).unwrap(),
+    }
+}
+
+#[test]
+fn whatever_lies_under_the_keys_no_call_panics_or_hangs() {
+    for seed in 0..300 {
+        let (store, mut rng) = (space(), Rng(seed));
+        let mut writer = store.writer().unwrap();
+        let config =
+            QueueConfig { timeout: [None, Some(Duration::from_micros(50))][seed as usize % 2], ..small(4) };
+        let queue = Queue::create(&store, "q", &config).unwrap();
+        let (mut producer, mut consumer) = (queue.producer().unwrap(), queue.consumer(GROUP).unwrap());
+        for step in 0..60 {
+            if step > 10 && rng.below(6) == 0 && !store.is_empty() {
+                damage(&mut writer, &mut rng);
+            }
+            // Few of them sleep, for a busy machine wakes them late.
+            let soon = Some(Instant::now() + Duration::from_micros(if rng.below(50) == 0 { 100 } else { 0 }));
+            match rng.below(12) {
+                0..3 => drop(producer.try_send(&message(step))),
+                3 => drop(producer.send(&message(step), soon)),
+                4 | 5 => drop(consumer.try_recv()),
+                6 => drop(consumer.recv_many(3, soon, |_| ())),
+                7 => drop(consumer.ack()),
+                8 => drop(consumer.nack(Duration::ZERO)),
+                9 => drop((queue.backlog(GROUP), queue.sent(), queue.groups())),
+                10 => drop((queue.create_group("g", Start::Oldest), queue.drop_group("g"))),
+                _ => {
+                    if let Ok(queue) = Queue::open(&store, "q") {
+                        producer = queue.producer().unwrap_or(producer);
+                        consumer = queue.consumer(GROUP).unwrap_or(consumer);
+                    }
+                }
+            }
+        }
+        drop(consumer);
+        let _ = Queue::remove(&store, "q");
+    }
 }
 
 #[test]
