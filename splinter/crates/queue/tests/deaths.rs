@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 const GROUP: &str = Queue::DEFAULT_GROUP;
 /// How many children are killed: the most, and the fewest if they take long.
 const DEATHS: u64 = 40;
-const MIN_DEATHS: u64 = 5;
+const MIN_DEATHS: u64 = 3;
 const SPAN: Duration = Duration::from_secs(10);
 
 /// Runs children that `prepare` and then do `body`, and kills each behind an instruction of `body`. Calls `check` after
@@ -33,14 +33,14 @@ fn kill_anywhere<T>(
         child.run_to_mark();
         child
     };
-    let (mut whole, mut steps) = (child(), 0);
+    let (start, mut whole, mut steps) = (Instant::now(), child(), 0);
     while !is_done() {
         assert!(whole.step(), "the child ended");
         steps += 1;
     }
     whole.kill();
     check();
-    let (mut rng, start) = (Rng(seed), Instant::now());
+    let mut rng = Rng(seed);
     for death in 1..DEATHS {
         let mut child = child();
         // The first one dies before it begins.
