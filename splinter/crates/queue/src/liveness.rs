@@ -11,7 +11,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::mem::ManuallyDrop;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 
 /// The bytes that are locked begin here. A store locks bytes near the beginning of its file, and from 2^62 on.
 const BASE: u64 = 1 << 61;
@@ -71,7 +71,14 @@ pub(crate) fn random(store: &Store) -> u64 {
 /// Opens the store's file once more, with an open file description of its own.
 fn reopen(store: &Store) -> io::Result<File> {
     let path = format!("/proc/self/fd/{}", store.fd().as_raw_fd());
-    OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path)?;
+    // The program may have closed the store's descriptor, and the number may be another file's by now.
+    let mut magic = [0; 4];
+    file.read_exact_at(&mut magic, 0)?;
+    let is_store =
+        file.metadata()?.len() >= store.arena_len() && u32::from_le_bytes(magic) == store.header().magic;
+    if is_store { Ok(file) } else { Err(io::ErrorKind::NotFound.into()) }
 }
 
 /// Locks the byte of an id. The lock lasts as long as the mapping that is returned.

@@ -24,8 +24,9 @@ pub struct QueueConfig {
     pub capacity: u64,
     /// The longest message, in bytes: at most 16 fewer than the store's longest value.
     pub max_message_len: usize,
-    /// After which time without an acknowledgement messages are delivered again, though their consumer lives. `None`
-    /// waits for ever.
+    /// After which time without an acknowledgement messages are delivered again, though their consumer lives. It counts
+    /// from when their batch was taken, so consumers with much work for each message want a small batch. `None` waits
+    /// for ever.
     pub timeout: Option<Duration>,
     /// The groups that it has from the beginning: at least one, or nothing is kept until there is one.
     pub groups: Vec<String>,

@@ -268,7 +268,7 @@ fn queues_whose_creator_or_remover_is_killed_are_finished_by_the_next_process() 
 fn of_processes_that_create_a_queue_at_once_all_get_the_same_one() {
     alone("of_processes_that_create_a_queue_at_once_all_get_the_same_one", || {
         let (name, store) = named(80, 12, Scrub::None);
-        for _ in 0..20 {
+        for _ in 0..150 {
             let start = shared_words(1);
             let work = |process: u64| {
                 let store = Store::open(&name.0).unwrap();
