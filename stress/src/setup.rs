@@ -3,9 +3,9 @@
 
 use crate::keys::{self, Family};
 use crate::options::{Backing, Memory, shared_file};
-use crate::oracle::{accounts, leases};
 use crate::placement::plan::Plan;
 use crate::placement::{Affinity, writer_memory};
+use crate::proof::accounts;
 use crate::proof::value::SHORTEST_ORDER;
 use crate::proof::value::{self, PREFILL};
 use crate::record::{MemoryPlacement, Pages, StoreFacts};
@@ -244,8 +244,8 @@ pub(crate) fn fill_part(
     for index in keys.of(Family::Lease) {
         check_interrupt()?;
         let key = keys::name(Family::Lease, index);
-        let value = &mut value[..workload.value_len.draw(&mut rng).max(leases::SHORTEST)];
-        value::fill_timed(value, splinter::hash_key(&key), PREFILL, 1, leases::ENDLESS);
+        let value = &mut value[..workload.value_len.draw(&mut rng).max(value::SHORTEST_TIMED)];
+        value::fill_timed(value, splinter::hash_key(&key), PREFILL, 1, value::ENDLESS);
         retry(Duration::MAX, || writer.set(&key, value))?;
     }
     for index in keys.of(Family::Account) {

@@ -3,8 +3,8 @@
 //! follow.
 
 use crate::keys;
-use crate::oracle::accounts;
-use crate::oracle::leases::ENDLESS;
+use crate::proof::accounts;
+use crate::proof::value::ENDLESS;
 use splinter::{
     Change, Error, Expect, IntegerOp, Lagged, Lifetime, Store, Transaction, TransactionError, Watcher, Writer,
 };

@@ -1,8 +1,8 @@
 //! A fake store for tests of the harness itself: sound, or broken in one way that the oracle must catch.
 
 use crate::keys::order_name;
-use crate::oracle::accounts;
-use crate::oracle::leases::ENDLESS;
+use crate::proof::accounts;
+use crate::proof::value::ENDLESS;
 use crate::target::{Miss, Notification, Reads, SlotChange, Transfer, Version, Watches, Writes};
 use splinter::Expect;
 use std::collections::HashMap;

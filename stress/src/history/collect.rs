@@ -5,7 +5,7 @@ use super::objects::{Objects, UNKNOWN, name, text};
 use super::{AFTER, BEFORE, Event, History, ObjectKind, OpKind};
 use crate::event_log::EventLog;
 use crate::keys::{self, Family};
-use crate::oracle::accounts;
+use crate::proof::accounts;
 use crate::proof::value::{self, PREFILL};
 use crate::proof::vector;
 use crate::shared_state::SharedState;

@@ -1,16 +1,10 @@
-//! Groups of accounts, among which transactions move amounts. A group is a journal, which counts its transactions, and
+//! Checks of groups of accounts, among which transactions move amounts. A group is a journal, which counts its transactions, and
 //! accounts, whose sum never changes. The keys have the names of a tandem's orders, so that one call reads them all as
 //! they were at one moment.
 
 use super::checks::Checks;
 use crate::keys::Family;
-
-/// Accounts of a group.
-pub(crate) const ACCOUNTS: usize = 3;
-/// Keys of a group: the journal, then the accounts.
-pub(crate) const KEYS: usize = 1 + ACCOUNTS;
-/// What each account holds at first: more than is ever taken away.
-pub(crate) const OPENING: u64 = 1 << 48;
+use crate::proof::accounts::{ACCOUNTS, OPENING, number};
 
 impl Checks {
     /// Checks what was read of a group in one step: the accounts have the sum that they began with, and the journal does
@@ -41,9 +35,4 @@ impl Checks {
         }
         sound
     }
-}
-
-/// Returns the integer that a key holds.
-pub(crate) fn number(value: &[u8]) -> Option<u64> {
-    value.try_into().ok().map(u64::from_le_bytes)
 }

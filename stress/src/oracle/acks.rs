@@ -7,8 +7,8 @@
 //! integers, tallies and chains: number of additions, their sum. For groups of accounts: number of transactions, and what they added to each account. For
 //! keys that are set for a time: the sequence of the last set, twice, the deadline, inverted, and whether it was set for ever.
 
-use super::leases::ENDLESS;
 use crate::keys::Family;
+use crate::proof::value::ENDLESS;
 use crate::workload::KeySets;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -23,7 +23,7 @@ const LABELS: usize = 3;
 const DEADLINE: usize = 2;
 const FOR_EVER: usize = 3;
 // The journal of a group, and then each account, has a word.
-const _: () = assert!(super::accounts::KEYS == KEY_WORDS);
+const _: () = assert!(crate::proof::accounts::KEYS == KEY_WORDS);
 /// The sign bit: "was an unset" in the last operation, "still current" in the vector.
 const FLAG: u64 = 1 << 63;
 

@@ -18,11 +18,11 @@
 //!
 //! A writer that died may have written once more than it noted.
 
-use super::accounts;
 use super::acks::{AckTable, KeyAcks};
 use crate::keys::{self, Family};
 use crate::mix::Op;
 use crate::oracle::checks::{Checks, Faults};
+use crate::proof::accounts;
 use crate::proof::value::{self, PREFILL, Stamp};
 use crate::target::{Miss, Reads, retry};
 use crate::workload::Workload;

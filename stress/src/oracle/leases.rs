@@ -4,11 +4,6 @@ use super::checks::Checks;
 use crate::keys::Family;
 use crate::proof::value::{self, Stamp};
 
-/// The deadline of a key that stays until it is removed.
-pub(crate) const ENDLESS: u64 = u64::MAX;
-/// Length of the shortest value that has a deadline in it.
-pub(crate) const SHORTEST: usize = value::SHORTEST_TIMED;
-
 impl Checks {
     /// Checks a value that has its deadline in it, and was read after the clock said `before`.
     pub(crate) fn lease(&mut self, index: u64, key: &[u8; 8], value: &[u8], before: u64) -> Option<Stamp> {

@@ -3,9 +3,9 @@
 //! acknowledgement, [`final_check`] once after the run. [`accounts`] has what transactions keep,
 //! [`leases`] what deadlines forbid.
 
-pub(crate) mod accounts;
+mod accounts;
 pub(crate) mod acks;
 pub(crate) mod checks;
 pub(crate) mod final_check;
-pub(crate) mod leases;
+mod leases;
 pub(crate) mod monotonic;

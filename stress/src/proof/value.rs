@@ -39,6 +39,8 @@ const MAGIC: u32 = u32::from_le_bytes(*b"SPLB");
 const TIMED: u32 = u32::from_le_bytes(*b"SPLT");
 /// Length of the shortest timed piece.
 pub(crate) const SHORTEST_TIMED: usize = HEADER + 8;
+/// The deadline in the value of a key that stays until it is removed.
+pub(crate) const ENDLESS: u64 = u64::MAX;
 /// Step between payload words: odd, so that the words of a payload never repeat.
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 

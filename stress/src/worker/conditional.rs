@@ -4,7 +4,7 @@
 
 use super::pacing::Pace;
 use super::recorder::Recorder;
-use super::writer::{Task, WriterLoop};
+use super::writer::{Held, Task, WriterLoop};
 use crate::history::{self, Event, OpKind};
 use crate::keys::{self, Family};
 use crate::mix::Op;
@@ -15,14 +15,6 @@ use splinter::Expect;
 
 /// Of how many conditional writes one is of a lock.
 const LOCKS: u32 = 4;
-
-/// A lock that a writer holds.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Held {
-    index: u64,
-    version: Version,
-    len: usize,
-}
 
 impl WriterLoop<'_> {
     /// Tries a conditional write once.

@@ -8,8 +8,8 @@ use crate::history::{self, OpKind};
 use crate::keys::Family;
 use crate::mix::Op;
 use crate::oracle::acks::KeyAcks;
-use crate::oracle::leases::ENDLESS;
 use crate::proof::value;
+use crate::proof::value::ENDLESS;
 use crate::target::{Miss, Writes};
 
 /// The shortest time that a key is set for; others are this, doubled up to seven times.

@@ -9,7 +9,7 @@ use super::writer::{Task, WriterLoop};
 use crate::history::OpKind;
 use crate::keys::{self, Family};
 use crate::mix::Op;
-use crate::oracle::accounts::{ACCOUNTS, KEYS, number};
+use crate::proof::accounts::{ACCOUNTS, KEYS, number};
 use crate::target::{Miss, Transfer, Writes};
 
 /// Of how many transactions one is of keys that were read before.

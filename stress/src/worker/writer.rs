@@ -4,7 +4,6 @@
 //! always, since the compiler does so by itself only for functions with one caller.
 
 use super::Assignment;
-use super::conditional::Held;
 use super::pacing::Pace;
 use super::reader::Samplers;
 use super::recorder::Recorder;
@@ -15,7 +14,6 @@ use crate::length::ValueLen;
 use crate::mix::{Draw, Op};
 use crate::oracle::acks::{AckTable, KeyAcks};
 use crate::oracle::checks::{Checks, Faults};
-use crate::oracle::leases;
 use crate::proof::value::{self, PREFILL, SHORTEST_ORDER, Stamp};
 use crate::proof::vector;
 use crate::target::{Miss, Version, Writes};
@@ -48,6 +46,14 @@ pub(crate) struct WriterLoop<'a> {
     /// A key that wants a set next.
     wants_set: Option<u64>,
     pub(super) held: Option<Held>,
+}
+
+/// A lock that a writer holds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Held {
+    pub(super) index: u64,
+    pub(super) version: Version,
+    pub(super) len: usize,
 }
 
 /// An operation on its way.
@@ -152,7 +158,7 @@ impl<'a> WriterLoop<'a> {
                 (task.amount, task.form) = (1 + self.rng.below(8), self.rng.next_u64() as u32);
             }
             Op::Expire => {
-                task.len = self.value_len.draw(&mut self.rng).max(leases::SHORTEST);
+                task.len = self.value_len.draw(&mut self.rng).max(value::SHORTEST_TIMED);
                 task.form = self.rng.next_u64() as u32;
             }
             Op::Transaction => (task.amount, task.form) = (1 + self.rng.below(8), self.rng.next_u64() as u32),

@@ -8,7 +8,6 @@ use crate::keys::Family;
 use crate::mix::Op;
 use crate::open_loop::Arrivals;
 use crate::options::{Backing, Huge, Memory, Pin, Span};
-use crate::oracle::leases;
 use crate::proof::value::SHORTEST_ORDER;
 use crate::proof::{value, vector};
 use splinter::Tuning;
@@ -76,7 +75,7 @@ impl Workload {
             format!("values of {longest} bytes do not fit: raise --max-value-len or shorten --value-len"),
         )?;
         let shortest = match () {
-            () if self.mix.has(Op::Expire) => leases::SHORTEST,
+            () if self.mix.has(Op::Expire) => value::SHORTEST_TIMED,
             () if [Op::Tandem, Op::Update, Op::SetIf].iter().any(|op| self.mix.has(*op)) => SHORTEST_ORDER,
             () if self.mix.has(Op::Int) || self.mix.has(Op::Transaction) => 8,
             () => 0,

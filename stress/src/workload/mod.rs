@@ -12,7 +12,7 @@ use crate::choice::{KeyChoice, share};
 use crate::keys::Family;
 use crate::mix::Op;
 use crate::options::{Role, Span, Warmup};
-use crate::oracle::accounts;
+use crate::proof::accounts;
 use crate::proof::value;
 use splinter::Geometry;
 use std::ops::Range;
