@@ -52,7 +52,8 @@ pub enum QueueError {
     BadName(&'static str),
     /// The configuration cannot be had; the text says why.
     BadConfig(&'static str),
-    /// The store refused, as with [`Error::Again`] while a process is stopped that holds a key of the queue.
+    /// The store refused: with [`Error::Again`] if a process holds a key of the queue for over a second, as one that is
+    /// stopped does.
     Store(Error),
     /// No writer could be registered.
     Writer(StoreError),

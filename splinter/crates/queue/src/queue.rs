@@ -11,8 +11,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a call tries again while another process holds a key: far longer than any process does that runs.
-pub(crate) const PATIENCE: Duration = Duration::from_millis(100);
+/// How long a call tries again while another process holds a key: far longer than any process does that runs, also on a
+/// busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 /// How many keys a transaction of creation or removal changes.
 const CHUNK: usize = 64;
 

@@ -6,7 +6,7 @@ use splinter_testkit::process::{is_asleep, thread_id};
 use splinter_testkit::wait::LIMIT;
 use splinter_testkit::{Rng, config, geometry, sequence, store, value, wait_until};
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 const GROUP: &str = Queue::DEFAULT_GROUP;
@@ -236,29 +236,29 @@ fn four_producers_and_four_consumers_pass_each_message_once_to_each_group() {
     const MESSAGES: u64 = 2_000;
     let queue = Queue::create(&space(), "q", &small(64)).unwrap();
     queue.create_group("second", Start::Oldest).unwrap();
-    let groups = [GROUP, "second"];
+    let (groups, sending) = ([GROUP, "second"], AtomicU64::new(4));
     let got = std::thread::scope(|scope| {
         for producer in 0..4_u64 {
-            let queue = &queue;
+            let (queue, sending) = (&queue, &sending);
             scope.spawn(move || {
                 let mut sender = queue.producer().unwrap();
                 for number in 0..MESSAGES {
                     sender.send(&message(producer << 32 | number), limit()).unwrap();
                 }
+                sending.fetch_sub(1, Relaxed);
             });
         }
         let receive = |group| {
-            let queue = &queue;
+            let (queue, sending) = (&queue, &sending);
             scope.spawn(move || {
                 let (mut consumer, mut got) = (queue.consumer(group).unwrap(), vec![]);
-                while queue.backlog(group).unwrap() > 0 || got.last() != Some(&u64::MAX) {
-                    match consumer.recv(Some(Instant::now() + Duration::from_millis(300))) {
+                while sending.load(Relaxed) > 0 || queue.backlog(group).unwrap() > 0 {
+                    match consumer.recv(Some(Instant::now() + Duration::from_millis(10))) {
                         Ok(message) => got.push(sequence("m", message.bytes)),
-                        Err(QueueError::TimedOut) => got.push(u64::MAX),
+                        Err(QueueError::TimedOut) => {}
                         Err(error) => panic!("{error}"),
                     }
                 }
-                got.retain(|number| *number != u64::MAX);
                 got
             })
         };
