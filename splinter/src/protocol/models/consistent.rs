@@ -73,21 +73,32 @@ fn a_key_that_came_and_went_between_two_looks_is_no_longer_as_it_was() {
 
 #[test]
 fn a_key_that_a_transaction_removes_is_missing_from_its_commit_on_whoever_sets_it_before() {
-    let seen = explore(|| {
+    no_transaction_overlooks_a_set(REMOVAL);
+}
+
+#[test]
+fn a_key_that_a_transaction_expects_to_be_missing_is_missing_at_its_commit() {
+    no_transaction_overlooks_a_set(KeyChange { expect: Expect::Absent, ..KeyChange::default() });
+}
+
+/// Explores a transaction that needs "b" to be missing, beside a writer that sets "b" and then reads "a".
+fn no_transaction_overlooks_a_set(needs_none: KeyChange<'static>) {
+    let seen = explore_within(1, move || {
         let tiny = TWO.build(&[letter(0)]);
-        let remover = tiny.writer(0, |writer| {
-            let changes = [KeyChange { content: Content::Bytes(&[2; 16]), ..KeyChange::default() }, REMOVAL];
+        let committer = tiny.writer(0, move |writer| {
+            let set = KeyChange { content: Content::Bytes(&[2; 16]), ..KeyChange::default() };
+            let changes = [set, needs_none];
             writer.commit(&[letter(0), letter(1)], &changes).is_ok()
         });
         let setter = tiny.writer(1, |writer| {
             let set = writer.put(&letter(1), &value(3)).is_ok();
             (set, first_byte(&writer.arena))
         });
-        let (removed, (set, first)) = (remover.join().unwrap(), setter.join().unwrap());
+        let (committed, (set, first)) = (committer.join().unwrap(), setter.join().unwrap());
         tiny.check_at_rest();
         let held = [0, 1].map(|index| tiny.held(&letter(index)));
-        assert_eq!(held[0], Some(if removed { 2 } else { 1 }));
-        (removed, set, first, held[1])
+        assert_eq!(held[0], Some(if committed { 2 } else { 1 }));
+        (committed, set, first, held[1])
     });
     // Set before the commit, and there after it.
     assert_eq!(seen.iter().find(|seen| matches!(seen, (true, true, 1, Some(3)))), None, "{seen:?}");
