@@ -296,9 +296,11 @@ impl Run {
         let mut signalled = 0;
         for (before, key) in concerned {
             if done {
-                let new = self.expired.get(key).is_none().then(|| self.model.expired.get(key)).flatten();
                 let mut groups = before | self.model.groups(key);
-                groups |= new.map_or(0, |entry| self.model.groups_of(entry));
+                if let (None, Some(entry)) = (self.expired.get(key), self.model.expired.get(key)) {
+                    // Its deadline has passed with this very change.
+                    groups |= self.model.groups_of(entry);
+                }
                 if is_tandem {
                     groups &= !signalled;
                     signalled |= groups;
