@@ -58,8 +58,7 @@ impl<'a> Arena<'a> {
     pub(crate) fn begin_read(&self, number: u32, key: &KeyRef<'_>) -> Option<OptimisticRead<'a>> {
         let slot = self.slot(number)?;
         mutant!("key-outside-read", let slot = Some(slot).filter(|slot| key.is_in(slot))?);
-        mutant!("key-outside-read", let read = self.open(number, slot));
-        mutant!("key-outside-read", return read.descriptor.is_present().then_some(read));
+        mutant!("key-outside-read", return self.begin_any_read(number));
         let state = State(slot.state_integer.first_acquire());
         let descriptor = Descriptor(load_acquire(&slot.descriptor));
         if state.is_of_tandem() | !descriptor.is_lasting() {
