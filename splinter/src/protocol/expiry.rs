@@ -86,11 +86,11 @@ impl<'a> Claimant<'a> {
 
     /// Removes `key` if its deadline has passed.
     pub(super) fn remove_if_expired(&mut self, key: &KeyRef<'_>) {
-        let arena = self.arena;
         // No key of the store ever had a deadline.
-        if arena.header.time_seen.load(Relaxed) == 0 {
+        if self.arena.header.time_seen.load(Relaxed) == 0 {
             return;
         }
+        let arena = self.arena;
         let number = arena.probe(key, |number, _, _| {
             let slot = arena.slot(number)?;
             let descriptor = arena.open(number, slot).descriptor;

@@ -109,7 +109,7 @@ impl<'a> Claimant<'a> {
     /// lowers maximum distances. The caller holds no claim but those of a tandem, which does it at its end.
     #[cold]
     pub(super) fn compact_deferred(&mut self) {
-        if self.notified.is_some() {
+        if self.notified.is_some() || self.to_compact.is_empty() {
             return;
         }
         let (arena, mut budget) = (self.arena, BUDGET);

@@ -98,7 +98,7 @@ impl<'a> Claimant<'a> {
         // Until the last claim is released, the next owner of this writer id has to look at every slot.
         self.record.slot_intent.store(EVERY_SLOT, Release);
         self.notified = Some(0);
-        let mut parts = Parts::new();
+        let mut parts = Parts::with_capacity(keys.len());
         let result = self.claim_all(keys, changes, &mut parts).map(|()| {
             let (mut outcomes, mut is_change) = (vec![Outcome::default(); keys.len()], false);
             // A group is signalled for the first key that it is subscribed to.
@@ -142,10 +142,9 @@ impl<'a> Claimant<'a> {
         changes: &[KeyChange<'_>],
         parts: &mut Parts<'a>,
     ) -> Result<(), Refusal> {
-        let arena = self.arena;
-        let mut order = SmallVec::<[(u32, u64, usize); FEW]>::new();
+        let mut order = SmallVec::<[(u32, u64, usize); FEW]>::with_capacity(keys.len());
         for (place, key) in keys.iter().enumerate() {
-            order.push((arena.find_fast(key).unwrap_or(u32::MAX), key.hash, place));
+            order.push((self.arena.find_fast(key).unwrap_or(u32::MAX), key.hash, place));
         }
         order.sort_unstable();
         let (mut missing, mut failure) = (vec![], None);
@@ -172,7 +171,7 @@ impl<'a> Claimant<'a> {
 
     /// Returns the place of a key that has come or gone while other keys were claimed.
     fn find_moved(&self, keys: &[KeyRef<'_>], parts: &[Part<'a>], missing: &[usize]) -> Option<usize> {
-        let arena = self.arena;
+        let arena = &self.arena;
         // It came with another transaction, and these claims were too late to come before that.
         let come = missing.iter().copied().find(|place| arena.locate(&keys[*place]).is_some());
         mutant!("deadline-early", return come);
@@ -228,7 +227,7 @@ impl<'a> Claimant<'a> {
 
     /// Writes what a change makes where nobody reads it yet. Returns the descriptor that makes it current.
     fn prepare(&self, part: &mut Part<'a>, change: &KeyChange<'_>) -> Descriptor {
-        let (arena, claim) = (self.arena, &mut part.claim);
+        let (arena, claim) = (&self.arena, &mut part.claim);
         if matches!(change.content, Content::Remove)
             || !claim.descriptor.is_present() && !change.is_of_content()
         {
@@ -300,7 +299,7 @@ impl<'a> Claimant<'a> {
         if descriptor.labels_prepared() == 0 {
             return descriptor;
         }
-        let (arena, slot) = (self.arena, claim.slot);
+        let (arena, slot) = (&self.arena, claim.slot);
         // While both words differ, readers take the prepared one.
         slot.descriptor.store(descriptor.0, Release);
         // A read that began before, and sees the new labels, sees that they changed.

@@ -183,7 +183,7 @@ impl Writer {
             return Err(refused(MAX_ORDERS, Error::TooManyKeys));
         }
         let claimant = self.claimant().map_err(|error| refused(0, error))?;
-        let mut keys = SmallVec::<[_; FEW]>::new();
+        let mut keys = SmallVec::<[_; FEW]>::with_capacity(transaction.len());
         for (place, key) in transaction.keys.iter().enumerate() {
             keys.push(claimant.arena.key(key).map_err(|error| refused(place, error))?);
         }
