@@ -38,7 +38,7 @@
 //! | switch the scrub level; share flags | [`Store::set_scrub`], [`Store::flags`] |
 //! | count with an atomic integer | [`Writer::integer`], [`Writer::integer_or`], [`Store::get_u64`] |
 //! | change several keys at once | [`Writer::commit`] of a [`Transaction`]; of one family [`Writer::set_tandem`] |
-//! | read several keys as of one moment | [`Store::tandem`] |
+//! | read several keys as of one moment | [`Store::read_consistent`]; of one family [`Store::tandem`] |
 //! | store and read a vector | [`Writer::set_vector`], [`Store::vector`], all of them [`Store::vectors`] |
 //! | list keys | [`Store::keys`], with their values [`Store::scan`], [`Store::for_each_label`], [`Store::snapshot`] |
 //! | wait for one key | [`Store::poll`], [`Store::poll_after`] |
