@@ -94,10 +94,14 @@ impl Arena<'_> {
         }
     }
 
-    /// Clears the slot's expiring bit. The caller holds the slot, and its descriptor names no deadline.
+    /// Forgets the deadlines that the slot had, and clears its expiring bit. The caller holds the slot, and its descriptor
+    /// names no deadline.
     pub(crate) fn clear_expiring(&self, number: u32) {
         let (word, bit) = self.bit(number);
         if word.expiring.load(Relaxed) & bit != 0 {
+            for deadline in &self.deadlines[number as usize].words {
+                deadline.store(0, Relaxed);
+            }
             word.expiring.fetch_and(!bit, Relaxed);
         }
     }

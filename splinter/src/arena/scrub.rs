@@ -36,12 +36,8 @@ impl Arena<'_> {
         if !descriptor.is_present() {
             let others = [&slot.labels, &slot.ctime, &slot.atime, &slot.prepared];
             let beside = [&self.metadata[number as usize].prepared_labels];
-            let deadlines = &self.deadlines[number as usize].words;
-            for word in slot.key.iter().chain(others).chain(beside).chain(deadlines) {
-                // Memory that was never used stays so.
-                if word.load(Relaxed) != 0 {
-                    word.store(0, Relaxed);
-                }
+            for word in slot.key.iter().chain(others).chain(beside) {
+                word.store(0, Relaxed);
             }
         }
         descriptor.with_values_stale(0).with_vectors_wiped()

@@ -409,10 +409,8 @@ impl<'a> Claimant<'a> {
             arena.raise_epoch_floor(claim.state.released().epoch());
         }
         claim.slot.descriptor.store(vacant.0, Release);
-        // A key with a deadline has the bit: only from now on there is none.
-        if claim.descriptor.expires() != 0 {
-            arena.clear_expiring(claim.number);
-        }
+        // Only from now on there is no deadline.
+        arena.clear_expiring(claim.number);
         if claim.descriptor.is_present() {
             self.record.count_write();
             // While the slot still knows its groups, so that a writer that recovers the claim can do it as well.
@@ -453,6 +451,9 @@ impl<'a> Claimant<'a> {
             arena.raise_epoch_floor(epoch);
         }
         slot.descriptor.store(descriptor.0, Release);
+        if !descriptor.is_present() {
+            arena.clear_expiring(number);
+        }
         // The dead writer may have published without signalling; or changed labels without updating the notify flags.
         arena.update_notify_flags(number, slot, true);
         // A quiet writer signals the dead writer's change all the same: nobody knows whether that writer was quiet.

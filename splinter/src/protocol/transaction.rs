@@ -142,13 +142,15 @@ impl<'a> Claimant<'a> {
         changes: &[KeyChange<'_>],
         parts: &mut Parts<'a>,
     ) -> Result<(), Refusal> {
-        let mut order = SmallVec::<[(u32, u64, usize); FEW]>::with_capacity(keys.len());
+        let mut order = SmallVec::<[(u32, bool, u64, usize); FEW]>::with_capacity(keys.len());
         for (place, key) in keys.iter().enumerate() {
-            order.push((self.arena.find_fast(key).unwrap_or(u32::MAX), key.hash, place));
+            let slot = self.arena.find_fast(key).unwrap_or(u32::MAX);
+            // What is to be removed and is missing takes no slot that another key of the transaction needs.
+            order.push((slot, changes[place].is_removal_of_any(), key.hash, place));
         }
         order.sort_unstable();
         let (mut missing, mut failure) = (vec![], None);
-        for &(slot, _, place) in &order {
+        for &(slot, _, _, place) in &order {
             match self.claim_part(slot, &keys[place], &changes[place]) {
                 Ok((claim, number)) => parts.push(Part { place, claim, number }),
                 Err(Error::NotFound) if changes[place].allows_missing() => missing.push(place),
