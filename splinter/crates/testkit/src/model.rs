@@ -162,7 +162,7 @@ impl Model {
             Op::Swap(key, value) => {
                 self.check_len(value.len())?;
                 let old = self.get(key).ok().map(|entry| entry.seen.value.clone());
-                self.set_with(key, value, Lifetime::Unchanged)?;
+                self.set_with(key, value, Lifetime::Endless)?;
                 Ok(old.map_or(Reply::Done, Reply::Value))
             }
             Op::IntegerOr(key, op, initial) => match self.integer(key, *op) {
