@@ -717,10 +717,11 @@ int splinter_transaction_keep_ttl(splinter_transaction_t *transaction, const cha
 /* Makes all changes of a transaction at once, or none. Every reader finds all keys as before or all as after, also if
  * this process dies half-way. The transaction stays as it is, and can be committed again.
  * Puts what became of each key in outcomes, which has room for max of them and may be NULL, in the order in which the
- * transaction named them. Fails for the first key that stands in the way: EEXIST, ESTALE or ENOENT if it is not as
- * expected or does not exist, EAGAIN while another thread writes it, EPROTOTYPE, EMSGSIZE, EINVAL and ENOSPC as for the
- * functions that make such a change alone. Then *place is that key's place, from 0 on, and *epoch its epoch if it exists
- * and is not as expected, otherwise 0. Both may be NULL. */
+ * transaction named them. Fails for a key that stands in the way; if there are several, for any of them: EEXIST, ESTALE or
+ * ENOENT if it is not as expected or does not exist, EAGAIN while another thread writes it, EPROTOTYPE, EMSGSIZE, EINVAL
+ * and ENOSPC as for the functions that make such a change alone. A key that is expected to be missing needs a free slot.
+ * Then *place is that key's place, from 0 on, and *epoch its epoch if it exists and is not as expected, otherwise 0. For
+ * failures that no key caused *place is SIZE_MAX. Both may be NULL. */
 int splinter_commit(splinter_transaction_t *transaction, splinter_outcome_t *outcomes, size_t max, size_t *place, uint64_t *epoch);
 int splinter_store_commit(splinter_store_t *store, splinter_transaction_t *transaction, splinter_outcome_t *outcomes, size_t max, size_t *place, uint64_t *epoch);
 

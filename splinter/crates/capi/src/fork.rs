@@ -6,6 +6,7 @@
 // Opts in for values behind a lock.
 #![allow(unsafe_code)]
 
+use crate::boundary::uncancelled;
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
 use std::ptr;
@@ -20,7 +21,8 @@ pub(crate) use splinter::process as generation;
 pub(crate) fn back_off(round: u32) {
     match round {
         0..64 => std::thread::yield_now(),
-        _ => std::thread::sleep(Duration::from_micros(50)),
+        // A sleep is a cancellation point, and a signal that ends it would show in errno.
+        _ => uncancelled(|| std::thread::sleep(Duration::from_micros(50))),
     }
 }
 

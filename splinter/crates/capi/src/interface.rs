@@ -253,10 +253,11 @@ interface! { TRANSACTIONS = "Transactions: changes of several keys that happen t
     /// Makes all changes of a transaction at once, or none. Every reader finds all keys as before or all as after, also if
     /// this process dies half-way. The transaction stays as it is, and can be committed again.
     /// Puts what became of each key in outcomes, which has room for max of them and may be NULL, in the order in which the
-    /// transaction named them. Fails for the first key that stands in the way: EEXIST, ESTALE or ENOENT if it is not as
-    /// expected or does not exist, EAGAIN while another thread writes it, EPROTOTYPE, EMSGSIZE, EINVAL and ENOSPC as for the
-    /// functions that make such a change alone. Then *place is that key's place, from 0 on, and *epoch its epoch if it exists
-    /// and is not as expected, otherwise 0. Both may be NULL.
+    /// transaction named them. Fails for a key that stands in the way; if there are several, for any of them: EEXIST, ESTALE or
+    /// ENOENT if it is not as expected or does not exist, EAGAIN while another thread writes it, EPROTOTYPE, EMSGSIZE, EINVAL
+    /// and ENOSPC as for the functions that make such a change alone. A key that is expected to be missing needs a free slot.
+    /// Then *place is that key's place, from 0 on, and *epoch its epoch if it exists and is not as expected, otherwise 0. For
+    /// failures that no key caused *place is SIZE_MAX. Both may be NULL.
     pair splinter_commit, splinter_store_commit(transaction: TransactionHandle, outcomes: Out<'_, Outcome>, max: usize, place: Out<'_, usize>, epoch: Out<'_, u64>) -> c_int = transactions::commit;
     /// Reads count keys as they were at one moment. Copies the value of key number i to buf + i * stride, and puts its length
     /// in lens[i]: SIZE_MAX if the key did not exist, more than stride if the value is longer, which is then not copied.

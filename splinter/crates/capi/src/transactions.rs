@@ -227,14 +227,20 @@ pub(crate) fn commit(
 ) -> Result<c_int, Failure> {
     let open = find(transaction)?;
     let changes = open.changes.lock();
-    let changes = changes.as_ref().ok_or(INTERRUPTED)?;
+    // If no key stands in the way, none is named.
+    let no_key = |failure: Failure| {
+        place.put(usize::MAX);
+        epoch.put(0);
+        failure
+    };
+    let changes = changes.as_ref().ok_or(INTERRUPTED).map_err(no_key)?;
     let transaction = described(changes);
     let made = store.write(|writer| match writer.commit(&transaction) {
         // The pool registers another writer.
         Err(refusal) if refusal.error == Error::Forked => Err(refusal.error),
         made => Ok(made),
-    })?;
-    match made {
+    });
+    match made.map_err(no_key)? {
         Ok(made) if !outcomes.is_null() => {
             outcomes.put_all(made.into_iter().take(max).map(outcome))?;
             Ok(0)
