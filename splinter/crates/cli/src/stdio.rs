@@ -12,10 +12,13 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::stat::fstat;
 use nix::unistd::{read, write};
 use std::cell::Cell;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -43,6 +46,12 @@ extern "C" fn record_closed() {
 /// program. If it is non-blocking, reading waits.
 pub(crate) fn input() -> BufReader<Input> {
     BufReader::with_capacity(64 << 10, Input)
+}
+
+/// Tells whether a path leads to standard input.
+pub(crate) fn is_input(path: &Path) -> bool {
+    let Ok(input) = fstat(io::stdin()) else { return false };
+    std::fs::metadata(path).is_ok_and(|file| (file.dev(), file.ino()) == (input.st_dev, input.st_ino))
 }
 
 /// Returns standard output, buffered, and a cell that tells whether the output so far ends in a newline. If standard

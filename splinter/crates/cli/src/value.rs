@@ -32,10 +32,12 @@ pub(crate) fn given(session: &Session, call: &Call<'_>) -> Result<Vec<u8>, Failu
     match (call.get(1), call.value(FILE.long)) {
         (Some(_), Some(_)) => Err(Failure::usage("give a VALUE or --file, not both")),
         (None, None) => Err(Failure::usage(format!("VALUE is missing; {}", call.usage()))),
-        (Some(b"-"), None) | (None, Some(b"-")) if session.reads_commands => Err(Failure::usage(
-            "- is standard input, from which the commands come; give the value, or a file",
-        )),
-        (Some(b"-"), None) | (None, Some(b"-")) => read_all(stdio::input(), "read standard input", most),
+        _ if is_from_input(call) => match session.reads_commands {
+            true => Err(Failure::usage(
+                "- is standard input, which has the commands or another value; give the value, or a file",
+            )),
+            false => read_all(stdio::input(), "read standard input", most),
+        },
         (None, Some(path)) => {
             let reading = format!("read {}", shown(path));
             let file = input::open(options::path(path), &session.interrupt);
@@ -43,6 +45,11 @@ pub(crate) fn given(session: &Session, call: &Call<'_>) -> Result<Vec<u8>, Failu
         }
         (Some(value), None) => Ok(value.to_vec()),
     }
+}
+
+/// Tells whether a call takes its value from standard input.
+pub(crate) fn is_from_input(call: &Call<'_>) -> bool {
+    call.get(1) == Some(b"-") || call.value(FILE.long) == Some(b"-")
 }
 
 /// A consistent copy of a key's value and epoch.
@@ -106,7 +113,7 @@ pub(crate) fn set(
     (expect, lifetime): Terms,
 ) -> Result<u64, Failure> {
     let set = retry_busy(|| {
-        let Some(number) = number_meant(writer, key, value)? else {
+        let Some(number) = number_meant(writer, key, value, expect)? else {
             return writer.set_with(key, value, expect, lifetime);
         };
         if lifetime == Lifetime::Endless {
@@ -135,8 +142,16 @@ pub(crate) fn not_set(store: &Store, key: &[u8], value: &[u8], expect: Expect, e
 /// Returns the number that `value` stands for, if `key` is a `BIGUINT`. It reads decimal digits, with or without blanks
 /// around them, since the output of a program ends in a newline. It also reads eight bytes that are not text, as a
 /// number lies in memory. Anything else is [`Error::WrongType`].
-pub(crate) fn number_meant(store: &Store, key: &[u8], value: &[u8]) -> Result<Option<u64>, Error> {
+/// A key that is not as expected is none whose type matters.
+pub(crate) fn number_meant(
+    store: &Store,
+    key: &[u8],
+    value: &[u8],
+    expect: Expect,
+) -> Result<Option<u64>, Error> {
     match store.snapshot(key) {
+        Ok(_) if expect == Expect::Absent => return Ok(None),
+        Ok(slot) if matches!(expect, Expect::Epoch(epoch) if epoch != slot.epoch) => return Ok(None),
         Ok(slot) if slot.kind == Type::BigUint => {}
         Ok(_) | Err(Error::NotFound) => return Ok(None),
         Err(error) => return Err(error),

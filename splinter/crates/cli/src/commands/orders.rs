@@ -5,7 +5,7 @@ use crate::options::number;
 use crate::output::{json_bytes, listed, shown, write_json};
 use crate::retry::retry_busy;
 use crate::value::{NUMBER_LEN, Reading, number_meant};
-use splinter::{Error, MAX_ORDERS, Store};
+use splinter::{Error, Expect, MAX_ORDERS, Store};
 use std::borrow::Cow;
 
 pub(super) static COMMAND: Command = Command {
@@ -49,7 +49,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
             let mut writer = session.writer()?;
             let set = retry_busy(|| {
                 let values = (0..).zip(values).map(|(order, value)| {
-                    match number_meant(&writer, &name(&base, order), value)? {
+                    match number_meant(&writer, &name(&base, order), value, Expect::Any)? {
                         Some(number) => Ok(Cow::Owned(number.to_le_bytes().to_vec())),
                         None => Ok(Cow::Borrowed(*value)),
                     }

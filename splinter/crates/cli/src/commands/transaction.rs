@@ -5,9 +5,11 @@ use super::{check, expire, label, math, set, unset};
 use crate::command::Table;
 use crate::expect;
 use crate::lines::Lines;
+use crate::options;
 use crate::output::{json_bytes, shown};
 use crate::retry::retry_busy;
-use crate::value::{not_set, number_meant};
+use crate::stdio;
+use crate::value::{self, not_set, number_meant};
 use crate::words::Word;
 use serde_json::Value;
 use splinter::{Error, Expect, IntegerOp, Lifetime, MAX_ORDERS, Outcome, Store, Transaction};
@@ -32,8 +34,9 @@ be, as check, set --if-absent or unset --if-epoch do.
 
 The order of the lines does not matter. For each key, one line at most may set,
 unset or compute its value, one may expect something of it, and one may say how
-long it stays. A transaction has 255 keys at most. It prints the numbers that
-math made; the answer of --json has each key with its epoch.",
+long it stays. A transaction has 255 keys at most. If several lines cannot be
+done, one of them is told. It prints the numbers that math made; the answer of
+--json has each key, with its epoch if the transaction made or expected one.",
     args: &[Arg::optional("FILE", Kind::File)],
     options: &[],
     run,
@@ -55,7 +58,7 @@ struct Part {
     content: Option<(u64, Content)>,
     lifetime: Option<(u64, Lifetime)>,
     /// Labels to add, and labels to remove.
-    labels: [u64; 2],
+    labels: Option<[u64; 2]>,
 }
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
@@ -64,19 +67,30 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     session.store()?;
     // The lines may take long to arrive.
     session.release_writer();
-    // No value can come from there, too.
-    session.reads_commands |= word == b"-";
+    // Standard input has the lines, or one value at most.
+    let reads_commands = session.reads_commands;
+    session.reads_commands |= word == b"-" || stdio::is_input(&options::path(word));
     let mut parts = Vec::new();
     let read = Lines::new(from).try_for_each(|line| {
         let (line, words) = line?;
+        not_interrupted(session)?;
         read_line(&mut parts, line, &words, session, call.table).map_err(|failure| failure.at_line(line))
     });
-    session.reads_commands &= word != b"-";
+    session.reads_commands = reads_commands;
     read?;
+    not_interrupted(session)?;
     session.warn_if_lost();
     parts.iter().try_for_each(Part::check)?;
     let outcomes = commit(session, &parts)?;
     answer(session, &parts, &outcomes)
+}
+
+/// Fails if Ctrl-C was pressed while the lines arrived.
+fn not_interrupted(session: &Session) -> Result<(), Failure> {
+    match session.is_interrupted() {
+        true => Err(Failure::new("interrupted; nothing was changed")),
+        false => Ok(()),
+    }
 }
 
 /// Reads a line of the script into the part of its key, or of its keys.
@@ -84,7 +98,7 @@ fn read_line(
     parts: &mut Vec<Part>,
     line: u64,
     words: &[Word],
-    session: &Session,
+    session: &mut Session,
     table: &'static Table,
 ) -> Result<(), Failure> {
     let Some((name, rest)) = words.split_first() else { return Ok(()) };
@@ -94,14 +108,20 @@ fn read_line(
     read.map_err(|failure| failure.with_context(command.name))
 }
 
-fn read_call(parts: &mut Vec<Part>, line: u64, call: &Call<'_>, session: &Session) -> Result<(), Failure> {
+fn read_call(
+    parts: &mut Vec<Part>,
+    line: u64,
+    call: &Call<'_>,
+    session: &mut Session,
+) -> Result<(), Failure> {
     if call.has("--help") || call.format().is_some() {
         return Err(Failure::usage("--help, --json and --raw are not for single lines of a transaction"));
     }
-    let first = || session.key(call.arguments[0]);
+    let first = |session: &Session| session.key(call.arguments[0]);
     match call.command.name {
         "set" => {
             let (key, value, (expect, lifetime)) = set::given(session, call)?;
+            session.reads_commands |= value::is_from_input(call);
             let part = part(parts, line, key)?;
             part.expect(line, expect)?;
             part.content(line, Content::Set(value))?;
@@ -128,17 +148,22 @@ fn read_call(parts: &mut Vec<Part>, line: u64, call: &Call<'_>, session: &Sessio
         }
         "label" => {
             let (mask, is_removed) = label::given(session, call)?.ok_or_else(|| call.missing("MASK"))?;
-            let labels = &mut part(parts, line, first())?.labels;
-            let (to, from) = if is_removed { (1, 0) } else { (0, 1) };
-            labels[to] |= mask;
-            labels[from] &= !mask;
-            Ok(())
+            let part = part(parts, line, first(session))?;
+            let labels = part.labels.get_or_insert_default();
+            labels[usize::from(is_removed)] |= mask;
+            match labels[0] & labels[1] {
+                0 => Ok(()),
+                both => {
+                    let key = shown(&part.key);
+                    Err(Failure::usage(format!("the lines add and remove the labels {both:#x} of {key}")))
+                }
+            }
         }
         "expire" => {
             let span = expire::given(call)?;
-            part(parts, line, first())?.lifetime(line, Lifetime::For(span))
+            part(parts, line, first(session))?.lifetime(line, Lifetime::For(span))
         }
-        "persist" => part(parts, line, first())?.lifetime(line, Lifetime::Endless),
+        "persist" => part(parts, line, first(session))?.lifetime(line, Lifetime::Endless),
         "check" => {
             let (key, expect) = check::given(session, call)?;
             part(parts, line, key)?.expect(line, expect)
@@ -155,7 +180,7 @@ fn part(parts: &mut Vec<Part>, line: u64, key: Vec<u8>) -> Result<&mut Part, Fai
         Some(place) => place,
         None if parts.len() == MAX_ORDERS => return Err(Failure::usage(Error::TooManyKeys.to_string())),
         None => {
-            parts.push(Part { key, line, expect: None, content: None, lifetime: None, labels: [0; 2] });
+            parts.push(Part { key, line, expect: None, content: None, lifetime: None, labels: None });
             parts.len() - 1
         }
     };
@@ -170,6 +195,10 @@ impl Part {
         note(&mut self.expect, line, expect, "expects something of", &self.key)
     }
 
+    fn expected(&self) -> Expect {
+        self.expect.map_or(Expect::Any, |(_, expect)| expect)
+    }
+
     fn content(&mut self, line: u64, content: Content) -> Result<(), Failure> {
         note(&mut self.content, line, content, "sets, unsets or computes", &self.key)
     }
@@ -181,7 +210,7 @@ impl Part {
     /// Checks that the lines about a key do not contradict each other.
     fn check(&self) -> Result<(), Failure> {
         let key = shown(&self.key);
-        let changes_more = self.lifetime.is_some() || self.labels != [0; 2];
+        let changes_more = self.lifetime.is_some() || self.labels.is_some();
         let needs_key = match self.content {
             Some((line, Content::Remove)) if changes_more => {
                 return Err(Failure::usage(format!("unset: another line changes {key}, too")).at_line(line));
@@ -253,7 +282,7 @@ fn transaction<'p>(parts: &'p [Part], store: &Store, place: &mut usize) -> Resul
         let change = transaction.key(&part.key);
         match &part.content {
             None => &mut *change,
-            Some((_, Content::Set(value))) => match number_meant(store, &part.key, value)? {
+            Some((_, Content::Set(value))) => match number_meant(store, &part.key, value, part.expected())? {
                 Some(number) => change.set_u64(number),
                 None => change.set(value),
             },
@@ -262,8 +291,13 @@ fn transaction<'p>(parts: &'p [Part], store: &Store, place: &mut usize) -> Resul
             // The key must exist, as for the command.
             Some((_, Content::Remove)) => change.unset().expect(Expect::Present),
         };
-        let [added, removed] = part.labels;
-        change.label(added).unlabel(removed);
+        if let Some([added, removed]) = part.labels {
+            change.label(added).unlabel(removed);
+            // The key must exist, also if there is nothing to change.
+            if part.content.is_none() {
+                change.expect(Expect::Present);
+            }
+        }
         part.lifetime.map(|(_, lifetime)| change.lifetime(lifetime));
         part.expect.map(|(_, expect)| change.expect(expect));
     }
@@ -285,11 +319,16 @@ fn answer(session: &mut Session, parts: &[Part], outcomes: &[Outcome]) -> Result
         }
         return Ok(());
     }
-    let store = session.store()?;
     let rows = all.map(|(part, outcome)| {
+        let mut row = json!({ "key": json_bytes(&part.key) });
         let made = outcome.version.map(|version| version.epoch);
-        let epoch = made.or_else(|| retry_busy(|| store.epoch(&part.key)).ok());
-        let mut row = json!({ "key": json_bytes(&part.key), "epoch": epoch });
+        let known = match part.expected() {
+            Expect::Epoch(epoch) => Some(epoch),
+            _ => None,
+        };
+        if let Some(epoch) = made.or(known) {
+            row["epoch"] = epoch.into();
+        }
         if let Some((_, number)) = computed(part, outcome) {
             row["number"] = number.into();
         }
