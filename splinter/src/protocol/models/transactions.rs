@@ -128,7 +128,7 @@ fn tandem_writes_that_overlap_are_whole_or_change_nothing() {
 
 #[test]
 fn a_tandem_removal_is_seen_by_a_tandem_read_as_one() {
-    let seen = explore(|| {
+    let seen = explore_within(1, || {
         let tiny = generation_one();
         let writer = tiny.writer(0, |writer| writer.unset_tandem(&[letter(0), letter(1)]));
         let reader = tiny.spawn(read);

@@ -69,7 +69,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     session.release_writer();
     // Standard input has the lines, or one value at most.
     let reads_commands = session.reads_commands;
-    session.reads_commands |= word == b"-" || stdio::is_input(&options::path(word));
+    session.reads_commands |= word == b"-" || stdio::is_input(options::path(word));
     let mut parts = Vec::new();
     let read = Lines::new(from).try_for_each(|line| {
         let (line, words) = line?;
