@@ -181,6 +181,9 @@ impl Scenario {
             // An operation that reads the clock is single-stepped, which takes milliseconds a point.
             Op::Poll | Op::Watch if self.second == Op::Update => 1,
             Op::Poll | Op::Watch => 7,
+            Op::Expire | Op::Reuse | Op::SweepExpired | Op::Transaction | Op::RefusedTransaction => {
+                if plain { 29 } else { 149 }
+            }
             _ => match (plain && self.value_len == 64, long) {
                 (true, false) => 1,
                 (true, true) => 4,
