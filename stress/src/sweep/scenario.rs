@@ -182,7 +182,11 @@ impl Scenario {
             Op::Poll | Op::Watch if self.second == Op::Update => 1,
             Op::Poll | Op::Watch => 7,
             Op::Expire | Op::Reuse | Op::SweepExpired | Op::Transaction | Op::RefusedTransaction => {
-                if plain { 29 } else { 149 }
+                if plain {
+                    29
+                } else {
+                    149
+                }
             }
             _ => match (plain && self.value_len == 64, long) {
                 (true, false) => 1,

@@ -42,7 +42,8 @@ pub(super) fn ops() -> [Op; 18] {
     };
     let tandem = Op {
         name: "tandem",
-        setup: |writer| writer.set_tandem(&[letter(0), letter(1)], &[A, A]),
+        // One by one, so that "a" is in the first slot.
+        setup: |writer| [0, 1].into_iter().try_for_each(|index| writer.put(&letter(index), A)),
         run: |writer| writer.set_tandem(&[letter(0), letter(1)], &[B, B]),
         is_tandem: true,
         ..base
