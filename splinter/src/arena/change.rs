@@ -31,14 +31,11 @@ impl KeyChange<'_> {
     /// Whether the change inserts the key if it is missing. A key that is to be removed, or expected to be missing, is
     /// inserted and removed: so it stays missing until the commit.
     pub(crate) fn inserts(&self) -> bool {
-        mutant!(
-            "removal-unclaimed",
-            if self.is_removal_of_any() {
-                return false;
-            }
-        );
+        let is_removal = matches!(self.content, Content::Remove);
+        mutant!("removal-unclaimed", let is_removal = false);
         match self.content {
-            Content::Bytes(_) | Content::Number(_) | Content::Integer(_, Some(_)) | Content::Remove => {
+            Content::Remove => is_removal && self.expect.allows_absent(),
+            Content::Bytes(_) | Content::Number(_) | Content::Integer(_, Some(_)) => {
                 self.expect.allows_absent()
             }
             Content::Keep | Content::Integer(_, None) if !self.is_check() => false,
