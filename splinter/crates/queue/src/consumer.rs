@@ -5,7 +5,7 @@ use crate::error::QueueError;
 use crate::group::{DELIVERY_BYTES, Delivery, GROUP_BYTES, Group, NEVER, NOBODY, Taker};
 use crate::liveness::{Life, is_dead};
 use crate::producer::{LONGEST_WAIT, is_past, wait_until};
-use crate::queue::{PATIENCE, Queue, header, missing};
+use crate::queue::{PATIENCE, Queue, header, missing, note_time};
 use crate::record::{HEADER, Seen, group_key};
 use splinter::{Error, Handle, Writer};
 use std::fmt;
@@ -62,9 +62,9 @@ pub struct Consumer {
     /// How many entries to read: twice as many as there were the last time, up to a batch.
     wanted: usize,
     batch: usize,
-    /// Consumers in flight that are dead, and the store time of the next look.
+    /// Consumers in flight that are dead, and when that was found out.
     dead: Vec<u64>,
-    look_at: u64,
+    looked: Option<Instant>,
 }
 
 impl Queue {
@@ -109,7 +109,7 @@ impl Consumer {
             wanted: 1,
             batch: 0,
             dead: vec![],
-            look_at: 0,
+            looked: None,
         };
         let quarter = consumer.queue.capacity() as usize / 4;
         consumer.set_batch(BATCH.min(BUFFER_BYTES / consumer.stride()).min(quarter));
@@ -201,7 +201,11 @@ impl Consumer {
     /// [`QueueError::TooManyDeliveries`] if the group's key has no room for that; those of [`Self::ack`].
     pub fn nack(&mut self, delay: Duration) -> Result<(), QueueError> {
         let delay = u64::try_from(delay.as_nanos()).unwrap_or(NEVER);
-        let due = if delay == 0 { 0 } else { self.writer.time().saturating_add(delay) };
+        let mut due = 0;
+        if delay > 0 {
+            note_time(&mut self.writer)?;
+            due = self.writer.time().saturating_add(delay);
+        }
         self.settle((self.handed - self.finished) as u32, due)
     }
 
@@ -280,7 +284,7 @@ impl Consumer {
             let seen = self.read_entries(self.next, self.wanted)?;
             let (now, identity) = (self.writer.time(), self.queue.inner.record.identity);
             let has_done = self.finished > self.acknowledged;
-            if seen != Seen::Message || now >= self.look_at {
+            if seen != Seen::Message || self.is_look_due() {
                 self.look()?;
                 let is_old = self.next != self.state.next;
                 self.next = self.state.next;
@@ -372,9 +376,11 @@ impl Consumer {
         let bytes = bytes.map_err(|error| missing(error, QueueError::NoGroup))?;
         let state = self.state.read(&bytes, self.queue.inner.record.identity);
         state.ok_or(QueueError::Damaged(self.group.key()))?;
-        let now = self.writer.time();
-        if now >= self.look_at {
-            self.look_at = now + LOOK_INTERVAL.as_nanos() as u64;
+        if self.is_look_due() {
+            self.looked = Some(Instant::now());
+            if self.queue.inner.record.timeout_ns != NEVER {
+                note_time(&mut self.writer)?;
+            }
             self.dead.clear();
             for Delivery { consumer, .. } in &self.state.deliveries {
                 let is_other = ![NOBODY, self.life.id].contains(consumer) && !self.dead.contains(consumer);
@@ -384,6 +390,10 @@ impl Consumer {
             }
         }
         Ok(())
+    }
+
+    fn is_look_due(&self) -> bool {
+        self.looked.is_none_or(|looked| looked.elapsed() >= LOOK_INTERVAL)
     }
 
     /// Reads up to `most` entries from a position on, as many as have their messages. Returns what the first has to say.

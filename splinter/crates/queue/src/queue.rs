@@ -102,6 +102,7 @@ impl Queue {
             Err(Error::Full) => return Err(QueueError::DoesNotFit { slots: record.slots() }),
             Err(error) => return Err(error.into()),
         }
+        note_time(&mut writer)?;
         Self::open(store, name)
     }
 
@@ -218,7 +219,8 @@ impl Queue {
         let bytes = splinter::retry(PATIENCE, || self.inner.store.get_vec(key));
         let bytes = bytes.map_err(|error| missing(error, QueueError::NoGroup))?;
         state.read(&bytes, self.inner.record.identity).ok_or(QueueError::Damaged(key))?;
-        Ok(self.tail()?.saturating_sub(state.floor()))
+        let in_flight: u64 = state.deliveries.iter().map(|delivery| u64::from(delivery.len)).sum();
+        Ok(self.tail()?.saturating_sub(state.next) + in_flight)
     }
 
     /// Counts the messages that were ever sent: the next position, if nobody sends meanwhile.
@@ -496,6 +498,12 @@ fn commit(writer: &mut Writer, transaction: &Transaction<'_>) -> Result<(), (usi
         })
     };
     splinter::retry(PATIENCE, attempt).map_err(|error| (place, error))
+}
+
+/// Notes the store time, from which it goes on after a reboot: without that, a time in a group's key would come due only
+/// after as long again as the store was in use.
+pub(crate) fn note_time(writer: &mut Writer) -> Result<(), Error> {
+    writer.sweep_expired(0).map(drop)
 }
 
 /// Takes a missing key for `meaning`.
