@@ -24,7 +24,8 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 pub struct Message<'c> {
     /// Its place in the queue: no other message has it, and later ones have higher positions.
     pub position: u64,
-    /// How often the group's consumers got it: 1 unless one died, returned it or was too slow.
+    /// How often the group's consumers took a batch with it: 1 unless one died, returned it, was too slow, or was
+    /// dropped before it was done. A consumer that died may not have handed it out.
     pub deliveries: u32,
     /// What was sent.
     pub bytes: &'c [u8],
@@ -117,6 +118,15 @@ impl Consumer {
         Ok(consumer)
     }
 
+    /// Tells whether other consumers notice that this one's process died, and get what it had. If not, they get that by
+    /// the queue's timeout only, and without one never. So it is where the store lies on overlayfs or FUSE, where there
+    /// is no `/proc`, or the program closed the store's descriptor, or the process had no descriptor or memory left when
+    /// it made the consumer.
+    #[must_use]
+    pub fn is_death_noticed(&self) -> bool {
+        self.life.is_known()
+    }
+
     /// Sets how many messages are taken at once, at most. The default is 64, and fewer if they are long, or if
     /// the queue has fewer than 256. More make each cheaper. Fewer leave more to other consumers, and fewer to be delivered again after a death.
     pub fn set_batch(&mut self, messages: usize) {
@@ -132,24 +142,24 @@ impl Consumer {
         HEADER + (self.queue.inner.record.max_message_len as usize).next_multiple_of(8)
     }
 
-    /// Finishes the last message and returns the next one, if there is one.
+    /// Finishes the last message and returns the next one, if there is one. It may acknowledge what is finished also
+    /// if it then finds nothing or fails.
     ///
     /// # Errors
     /// [`QueueError::Empty`], [`QueueError::TooManyDeliveries`], [`QueueError::Damaged`], [`QueueError::Removed`],
     /// [`QueueError::NoGroup`] if it was dropped, [`QueueError::Store`].
     pub fn try_recv(&mut self) -> Result<Message<'_>, QueueError> {
-        self.finished = self.handed;
-        let position = self.attempt()?.ok_or(QueueError::Empty)?;
+        let position = self.finishing(|consumer| consumer.attempt()?.ok_or(QueueError::Empty))?;
         self.message(position)
     }
 
-    /// Finishes the last message and returns the next one. Waits for it until `deadline`, without one for ever.
+    /// Finishes the last message and returns the next one. Waits for it until `deadline`, without one for ever. It may
+    /// acknowledge what is finished also if it then finds nothing or fails.
     ///
     /// # Errors
     /// [`QueueError::TimedOut`], and those of [`Self::try_recv`] but [`QueueError::Empty`].
     pub fn recv(&mut self, deadline: Option<Instant>) -> Result<Message<'_>, QueueError> {
-        self.finished = self.handed;
-        let position = self.wait(deadline)?;
+        let position = self.finishing(|consumer| consumer.wait(deadline))?;
         self.message(position)
     }
 
@@ -164,11 +174,11 @@ impl Consumer {
         deadline: Option<Instant>,
         mut visit: impl FnMut(Message<'_>),
     ) -> Result<usize, QueueError> {
-        self.finished = self.handed;
         if most == 0 {
+            self.finished = self.handed;
             return Ok(0);
         }
-        let mut position = self.wait(deadline)?;
+        let mut position = self.finishing(|consumer| consumer.wait(deadline))?;
         let mut count = 0;
         loop {
             visit(self.message(position)?);
@@ -197,6 +207,9 @@ impl Consumer {
 
     /// Gives the last message back, to be delivered again after `delay`, to any consumer. Acknowledges those before it.
     ///
+    /// A receive that returned a message or found none has finished the messages before: they cannot be given back. After
+    /// one that failed, those are given back that it did not acknowledge.
+    ///
     /// # Errors
     /// [`QueueError::TooManyDeliveries`] if the group's key has no room for that; those of [`Self::ack`].
     pub fn nack(&mut self, delay: Duration) -> Result<(), QueueError> {
@@ -207,6 +220,20 @@ impl Consumer {
             due = self.writer.time().saturating_add(delay);
         }
         self.settle((self.handed - self.finished) as u32, due)
+    }
+
+    /// Finishes the last messages and receives. If that fails before they were acknowledged, they are not finished.
+    fn finishing(
+        &mut self,
+        receive: impl FnOnce(&mut Self) -> Result<u64, QueueError>,
+    ) -> Result<u64, QueueError> {
+        let before = (self.acknowledged, self.finished);
+        self.finished = self.handed;
+        receive(self).inspect_err(|_| {
+            if self.acknowledged == before.0 {
+                self.finished = before.1.min(self.handed);
+            }
+        })
     }
 
     /// Returns the position that comes next, after waiting for it.
@@ -297,9 +324,7 @@ impl Consumer {
                 }
             }
             let until = now.saturating_add(self.queue.inner.record.timeout_ns);
-            let room =
-                (self.queue.inner.store.geometry().max_value_len as usize - GROUP_BYTES) / DELIVERY_BYTES;
-            let taker = Taker { consumer: self.life.id, now, until, dead: &self.dead, room };
+            let taker = Taker { consumer: self.life.id, now, until, dead: &self.dead, room: self.room() };
             let done = (self.acknowledged, (self.finished - self.acknowledged) as u32);
             let (state, key, batch) = (&mut self.state, self.group.key(), self.batch as u32);
             let (first, end) = (self.first, self.first + self.read);
@@ -337,17 +362,29 @@ impl Consumer {
         (self.deliveries, self.until) = taken.map_or((0, NEVER), |taken| (taken.count, taken.until));
     }
 
+    /// Returns how many deliveries the group's key has room for.
+    fn room(&self) -> usize {
+        (self.queue.inner.store.geometry().max_value_len as usize - GROUP_BYTES) / DELIVERY_BYTES
+    }
+
     /// Acknowledges what is finished, and gives the `back` messages behind back, due at the store time `due`.
     fn settle(&mut self, back: u32, due: u64) -> Result<(), QueueError> {
-        let (done, identity) = ((self.finished - self.acknowledged) as u32, self.queue.inner.record.identity);
-        if done == 0 && back == 0 {
+        let (id, first) = (self.life.id, self.acknowledged);
+        let done = (self.finished - first) as u32;
+        self.release(back, |state| state.settle(id, first, done, back, due))
+    }
+
+    /// Changes the group's state, which ends the delivery of what is finished and of the `back` messages behind, unless
+    /// the change finds that they are no longer this consumer's.
+    fn release(&mut self, back: u32, end: impl Fn(&mut Group) -> bool) -> Result<(), QueueError> {
+        if self.finished == self.acknowledged && back == 0 {
             return Ok(());
         }
-        let (state, key, id, first) = (&mut self.state, self.group.key(), self.life.id, self.acknowledged);
+        let (state, key, identity) = (&mut self.state, self.group.key(), self.queue.inner.record.identity);
         let change = |writer: &mut Writer| {
             writer.update(self.group, |old: Option<&[u8]>, new: &mut Vec<u8>| {
                 old.and_then(|old| state.read(old, identity)).ok_or(QueueError::Damaged(key))?;
-                if state.settle(id, first, done, back, due) {
+                if end(state) {
                     state.write(identity, new);
                     Ok(())
                 } else {
@@ -444,7 +481,10 @@ impl Drop for Consumer {
     fn drop(&mut self) {
         if self.life.is_ours() {
             // If this fails, the lock that goes now shows that the messages are nobody's.
-            let _ = self.settle((self.end - self.finished) as u32, 0);
+            let (id, first, room) = (self.life.id, self.acknowledged, self.room());
+            let [done, handed] = [self.finished, self.handed].map(|end| (end - first) as u32);
+            let left = (self.end - self.finished) as u32;
+            let _ = self.release(left, |state| state.leave(id, first, done, handed, room));
         }
     }
 }

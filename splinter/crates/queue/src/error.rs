@@ -3,7 +3,8 @@
 use splinter::{Error, Key, StoreError};
 use std::fmt;
 
-/// Why an operation on a queue did not do its work. No message was sent, taken or acknowledged then.
+/// Why an operation on a queue did not do its work. No message was sent or returned then. A receive may have acknowledged
+/// the messages before all the same.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum QueueError {

@@ -21,7 +21,7 @@ pub(crate) const NEVER: u64 = u64::MAX;
 pub(crate) struct Delivery {
     pub(crate) first: u64,
     pub(crate) len: u32,
-    /// How often they were delivered.
+    /// How often consumers took them.
     pub(crate) count: u32,
     pub(crate) consumer: u64,
     /// The store time from which on any consumer may get them, in nanoseconds.
@@ -108,6 +108,20 @@ impl Group {
         let rest = part(done + back, whole.len - done - back);
         self.deliveries.extend([returned, rest].into_iter().filter(|delivery| delivery.len > 0));
         true
+    }
+
+    /// Acknowledges the first `done` messages of a delivery as [`Self::settle`] does, and gives all others back at once.
+    /// Those behind the first `handed` reached no reader: they do not count as delivered, if there is room to tell.
+    pub(crate) fn leave(&mut self, consumer: u64, first: u64, done: u32, handed: u32, room: usize) -> bool {
+        let is_split = done == handed || self.deliveries.len() < room;
+        let back = if is_split { handed - done } else { u32::MAX };
+        let is_its = self.settle(consumer, first, done, back, 0);
+        let rest = (consumer, first + u64::from(handed));
+        let rest = self.deliveries.iter_mut().find(|delivery| (delivery.consumer, delivery.first) == rest);
+        if let Some(rest) = rest.filter(|_| is_its) {
+            (rest.consumer, rest.until, rest.count) = (NOBODY, 0, rest.count.saturating_sub(1));
+        }
+        is_its
     }
 
     /// Returns the place of the first delivery that may be repeated: it was given back, its time is over, or its
@@ -202,6 +216,26 @@ mod tests {
         assert!(group.settle(2, 0, 2, 0, 0));
         assert_eq!(group.take_due(&taker(2, 0, &[1]), 1), Some(delivery(2, 1, 2, 2, 10)));
         assert_eq!(group.deliveries.len(), 3);
+    }
+
+    #[test]
+    fn of_what_a_consumer_leaves_only_what_it_handed_out_counts_as_delivered() {
+        for (handed, room, expected) in [
+            (3, 3, vec![(1, 2, 1), (3, 3, 0)]),
+            (3, 1, vec![(1, 5, 1)]),
+            (1, 1, vec![(1, 5, 0)]),
+            (6, 1, vec![(1, 5, 1)]),
+        ] {
+            let mut group = Group::default();
+            group.take_new(&taker(1, 0, &[]), 0, 6);
+            assert!(!group.leave(2, 0, 1, handed, room));
+            assert!(group.leave(1, 0, 1, handed, room));
+            let expected: Vec<_> = expected
+                .into_iter()
+                .map(|(first, len, count)| delivery(first, len, count, NOBODY, 0))
+                .collect();
+            assert_eq!(group.deliveries, expected);
+        }
     }
 
     #[test]

@@ -5,13 +5,14 @@
 use memmap2::{Advice, MmapOptions, MmapRaw};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
+use nix::sys::statfs::{FUSE_SUPER_MAGIC, OVERLAYFS_SUPER_MAGIC, fstatfs};
 use splinter::Store;
 use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::mem::ManuallyDrop;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 
 /// The bytes that are locked begin here. A store locks bytes near the beginning of its file, and from 2^62 on.
 const BASE: u64 = 1 << 61;
@@ -37,6 +38,11 @@ impl Life {
             }
         }
         Self { id: (random(store) & !1).max(2), process: splinter::process(), lock: ManuallyDrop::new(None) }
+    }
+
+    /// Whether others notice when this process dies.
+    pub(crate) fn is_known(&self) -> bool {
+        self.id & 1 == 1
     }
 
     /// Whether this process made it, and not a parent.
@@ -76,19 +82,43 @@ fn reopen(store: &Store) -> io::Result<File> {
     // The program may have closed the store's descriptor, and the number may be another file's by now.
     let mut magic = [0; 4];
     file.read_exact_at(&mut magic, 0)?;
-    let is_store =
-        file.metadata()?.len() >= store.arena_len() && u32::from_le_bytes(magic) == store.header().magic;
+    let metadata = file.metadata()?;
+    let is_store = metadata.len() >= store.arena_len()
+        && u32::from_le_bytes(magic) == store.header().magic
+        && mapped_inode(store)? == metadata.ino();
     if is_store { Ok(file) } else { Err(io::ErrorKind::NotFound.into()) }
+}
+
+/// Returns the inode that the kernel shows for the store's mapping. Its device is not compared: some file systems show
+/// another one here than for the file.
+fn mapped_inode(store: &Store) -> io::Result<u64> {
+    let address = store.as_ptr() as u64;
+    let hex = |text: &str| u64::from_str_radix(text, 16).ok();
+    let inode = |line: &str| {
+        let (first, end) = line.split(' ').next()?.split_once('-')?;
+        let is_it = (hex(first)?..hex(end)?).contains(&address);
+        // The range, rights, offset and device come first.
+        line.split_ascii_whitespace().nth(4).filter(|_| is_it)?.parse().ok()
+    };
+    let maps = std::fs::read_to_string("/proc/self/maps")?;
+    maps.lines().find_map(inode).ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
 /// Locks the byte of an id. The lock lasts as long as the mapping that is returned.
 fn lock(store: &Store, id: u64) -> io::Result<MmapRaw> {
     let file = reopen(store)?;
-    let mapping = MmapOptions::new().len(1).map_raw_read_only(&file)?;
+    // Checked first: on these a mapping keeps another file's description. If another thread forked now, its child would
+    // have the descriptor, and the lock would seem to be kept.
+    if [OVERLAYFS_SUPER_MAGIC, FUSE_SUPER_MAGIC].contains(&fstatfs(&file)?.filesystem_type()) {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    // On hugetlbfs a mapping has whole pages of the file's block size.
+    let len = file.metadata()?.blksize() as usize;
+    let mapping = MmapOptions::new().len(len).map_raw_read_only(&file)?;
     mapping.advise(Advice::DontFork)?;
     fcntl(&file, FcntlArg::F_OFD_SETLK(&byte(id)))?;
     drop(file);
-    // Where a mapping keeps another file's description, as on overlayfs, the lock is gone.
+    // Where no mapping keeps it, the lock is gone.
     if is_free(&reopen(store)?, id)? { Err(io::ErrorKind::Unsupported.into()) } else { Ok(mapping) }
 }
 
@@ -124,5 +154,32 @@ mod tests {
         drop(lives);
         assert_eq!(ids.map(|id| is_dead(&store, id)), [true; 2]);
         assert!(!is_dead(&store, ids[0] - 1), "even ids are never known to be dead");
+    }
+
+    #[test]
+    fn another_stores_file_is_not_taken_for_this_one() {
+        let stores = [(); 2].map(|()| Store::anonymous(&Config::default()).unwrap());
+        let inodes = stores.each_ref().map(|store| {
+            let inode = reopen(store).unwrap().metadata().unwrap().ino();
+            assert_eq!(mapped_inode(store).unwrap(), inode);
+            inode
+        });
+        assert_ne!(inodes[0], inodes[1]);
+        let id = Life::new(&stores[0]).id;
+        assert!(is_dead(&stores[0], id), "it is known, and was dropped");
+        // The number of the first store's descriptor is the second's by now, as after a program closed the first.
+        let [first, second] = stores.each_ref().map(|store| store.fd().as_raw_fd());
+        let own = nix::unistd::dup(stores[0].fd()).unwrap();
+        replace(second, first);
+        let life = Life::new(&stores[0]);
+        assert!(!life.is_known() && !is_dead(&stores[0], id));
+        replace(own.as_raw_fd(), first);
+        assert!(is_dead(&stores[0], id));
+    }
+
+    #[allow(unsafe_code, reason = "the store owns the descriptor, as when a program closes it")]
+    fn replace(from: i32, to: i32) {
+        // SAFETY: takes numbers alone.
+        assert_eq!(unsafe { libc::dup2(from, to) }, to);
     }
 }

@@ -76,6 +76,31 @@ fn strange_bytes_under_the_queues_keys_are_errors() {
 }
 
 #[test]
+fn a_receive_that_fails_finishes_nothing_that_it_did_not_acknowledge() {
+    let store = space();
+    let mut writer = store.writer().unwrap();
+    let queue = Queue::create(&store, "q", &small(4)).unwrap();
+    let (mut producer, mut consumer) = (queue.producer().unwrap(), queue.consumer(GROUP).unwrap());
+    producer.try_send(&message(0)).unwrap();
+    let sound = store.get_vec("q/1").unwrap();
+    assert_eq!(consumer.try_recv().unwrap().position, 0);
+    writer.set("q/1", b"junk").unwrap();
+    assert!(matches!(consumer.try_recv(), Err(QueueError::Damaged(_))));
+    consumer.nack(Duration::ZERO).unwrap();
+    let again = consumer.try_recv();
+    assert!(matches!(again, Err(QueueError::Damaged(_))), "that entry is looked at first");
+    writer.set("q/1", &sound).unwrap();
+    assert_eq!(consumer.try_recv().unwrap().position, 0);
+    writer.set("q/1", b"junk").unwrap();
+    assert!(matches!(consumer.try_recv(), Err(QueueError::Damaged(_))));
+    drop(consumer);
+    writer.set("q/1", &sound).unwrap();
+    let mut other = queue.consumer(GROUP).unwrap();
+    let message = other.try_recv().unwrap();
+    assert_eq!((message.position, message.deliveries), (0, 3));
+}
+
+#[test]
 fn a_number_or_a_later_number_in_an_entry_is_an_error() {
     let store = space();
     let mut writer = store.writer().unwrap();

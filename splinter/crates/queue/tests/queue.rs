@@ -137,6 +137,23 @@ fn what_is_given_back_comes_again_and_is_counted() {
 }
 
 #[test]
+fn a_dropped_consumer_counts_only_what_it_handed_out() {
+    let queue = Queue::create(&space(), "q", &small(16)).unwrap();
+    let (mut producer, mut one) = (queue.producer().unwrap(), queue.consumer(GROUP).unwrap());
+    producer.send_many((0..7).map(message)).unwrap();
+    one.set_batch(8);
+    // It takes 0, then 1 and 2, then 3 to 6.
+    (0..5).for_each(|position| assert_eq!(one.try_recv().unwrap().position, position));
+    drop(one);
+    let mut two = queue.consumer(GROUP).unwrap();
+    let mut got = vec![];
+    while let Ok(message) = two.try_recv() {
+        got.push((message.position, message.deliveries));
+    }
+    assert_eq!(got, [(4, 2), (5, 1), (6, 1)]);
+}
+
+#[test]
 fn many_messages_at_once_are_finished_or_given_back_together() {
     let queue = Queue::create(&space(), "q", &small(32)).unwrap();
     let (mut producer, mut consumer) = (queue.producer().unwrap(), queue.consumer(GROUP).unwrap());
