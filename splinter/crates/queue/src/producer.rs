@@ -37,6 +37,8 @@ pub struct Producer {
     epochs: Vec<u64>,
     /// The value of the last entry: header and message.
     value: Vec<u8>,
+    /// The number of the process that made it.
+    process: u64,
 }
 
 impl Queue {
@@ -57,7 +59,8 @@ impl Producer {
         value.extend_from_slice(&[0; 8]);
         value.extend_from_slice(&record.identity.to_le_bytes());
         let epochs = vec![0; record.capacity as usize];
-        Ok(Self { queue, writer, tail, floor: record.floor, own_since: tail, epochs, value })
+        let process = splinter::process();
+        Ok(Self { queue, writer, tail, floor: record.floor, own_since: tail, epochs, value, process })
     }
 
     /// Sends a message, if there is room. Returns its position.
@@ -113,6 +116,9 @@ impl Producer {
 
     /// Sends a message. If there is no room, returns the slowest group, with the epoch of its key at that time.
     fn attempt(&mut self, message: &[u8]) -> Result<Result<u64, (Key, u64)>, QueueError> {
+        if self.process != splinter::process() {
+            return Err(Error::Forked.into());
+        }
         let (capacity, max) = (self.queue.capacity(), self.queue.inner.record.max_message_len as usize);
         if message.len() > max {
             return Err(QueueError::MessageTooLong { max });

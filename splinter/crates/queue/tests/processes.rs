@@ -85,10 +85,13 @@ fn a_forked_child_may_not_use_its_parents_consumer_and_does_not_keep_it_alive() 
         let mut producer = queue.producer().unwrap();
         let words = shared_words(2);
         assert_eq!(producer.send_many((0..4).map(message)).unwrap(), 4);
+        let mut full = Queue::create(&store, "full", &small(1)).unwrap().producer().unwrap();
+        full.try_send(b"x").unwrap();
         let mut parent = Forked::new(|| {
             let mut both = Some((open(&name.0).producer().unwrap(), open(&name.0).consumer(GROUP).unwrap()));
             let (_, consumer) = both.as_mut().unwrap();
             consumer.set_batch(4);
+            assert!(consumer.is_death_noticed());
             (0..2).for_each(|position| assert_eq!(consumer.recv(limit()).unwrap().position, position));
             let child = Forked::new(|| {
                 // The parent keeps its own copy.
@@ -96,6 +99,8 @@ fn a_forked_child_may_not_use_its_parents_consumer_and_does_not_keep_it_alive() 
                 assert!(matches!(consumer.try_recv(), Err(QueueError::Store(Error::Forked))));
                 assert!(matches!(consumer.ack(), Err(QueueError::Store(Error::Forked))));
                 assert!(matches!(producer.try_send(b"x"), Err(QueueError::Store(Error::Forked))));
+                let sent = full.send(b"x", limit());
+                assert!(matches!(sent, Err(QueueError::Store(Error::Forked))), "it does not wait for room");
                 drop(consumer);
                 drop(producer);
                 set_pdeathsig(None).unwrap();
