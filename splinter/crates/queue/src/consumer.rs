@@ -88,7 +88,7 @@ impl Consumer {
         let writer = queue.inner.store.writer()?;
         let key = group_key(queue.name(), group)?;
         let group = splinter::retry(PATIENCE, || writer.resolve(key));
-        let group = group.map_err(|error| missing(error, QueueError::NoGroup))?;
+        let group = group.map_err(|error| queue.group_error(error.into()))?;
         let life = Life::new(&writer);
         let mut consumer = Self {
             queue,
@@ -289,16 +289,24 @@ impl Consumer {
         }
         let is_read = (self.first..self.first + self.read).contains(&self.handed);
         let seen = if is_read {
-            Seen::Message
+            Ok(Seen::Message)
         } else {
-            self.read_entries(self.handed, (self.end - self.handed) as usize)?
+            self.read_entries(self.handed, (self.end - self.handed) as usize)
         };
         if self.until != NEVER && self.writer.time() >= self.until {
             // The rest may be another consumer's by now, or acknowledged by that.
             self.end = self.handed;
             return Ok(None);
         }
-        if seen != Seen::Message {
+        if !matches!(seen, Ok(Seen::Message)) {
+            // If the group was dropped, nothing kept the entries, and it has no such delivery if it was created again.
+            self.look()?;
+            let own = (self.life.id, self.acknowledged);
+            if !self.state.deliveries.iter().any(|delivery| (delivery.consumer, delivery.first) == own) {
+                self.end = self.handed;
+                return Ok(None);
+            }
+            seen?;
             return Err(self.queue.damaged(self.handed));
         }
         self.handed += 1;
@@ -344,7 +352,7 @@ impl Consumer {
             let taken = match again(&mut self.writer, change) {
                 Ok(taken) => taken,
                 Err(QueueError::Empty) => None,
-                Err(error) => return Err(missing_group(error)),
+                Err(error) => return Err(self.queue.group_error(error)),
             };
             self.next = self.state.next;
             self.begin(taken);
@@ -395,7 +403,7 @@ impl Consumer {
         match again(&mut self.writer, change) {
             Ok(()) | Err(QueueError::Empty) => {}
             Err(QueueError::Store(Error::ValueTooLong)) => return Err(QueueError::TooManyDeliveries),
-            Err(error) => return Err(missing_group(error)),
+            Err(error) => return Err(self.queue.group_error(error)),
         }
         self.acknowledged = self.finished + u64::from(back);
         self.finished = self.acknowledged;
@@ -410,9 +418,9 @@ impl Consumer {
     /// Reads the group's state, and once in a while finds out which of its consumers in flight are dead.
     fn look(&mut self) -> Result<(), QueueError> {
         let bytes = splinter::retry(PATIENCE, || self.writer.get_vec(self.group));
-        let bytes = bytes.map_err(|error| missing(error, QueueError::NoGroup))?;
+        let bytes = bytes.map_err(|error| self.queue.group_error(error.into()))?;
         let state = self.state.read(&bytes, self.queue.inner.record.identity);
-        state.ok_or(QueueError::Damaged(self.group.key()))?;
+        state.ok_or_else(|| self.queue.group_error(QueueError::Damaged(self.group.key())))?;
         if self.is_look_due() {
             self.looked = Some(Instant::now());
             if self.queue.inner.record.timeout_ns != NEVER {
@@ -514,11 +522,4 @@ fn again<T>(
     };
     let done = splinter::retry(PATIENCE, attempt)?;
     done.ok_or_else(|| refused.unwrap_or(QueueError::Empty))
-}
-
-fn missing_group(error: QueueError) -> QueueError {
-    match error {
-        QueueError::Store(error) => missing(error, QueueError::NoGroup),
-        error => error,
-    }
 }

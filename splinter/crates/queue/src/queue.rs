@@ -86,14 +86,18 @@ impl Queue {
         };
         check(store, name, &record)?;
         let mut writer = store.writer()?;
-        if settled(&mut writer, name)?.is_some() {
-            return Err(QueueError::Exists);
-        }
-        let foreign = record.keys(name)?.into_iter().find(|(key, _)| store.contains(key).unwrap_or(true));
-        if let Some((key, _)) = foreign {
-            // Another process may have created the queue meanwhile.
-            let is_queue = settled(&mut writer, name)?.is_some();
-            return Err(if is_queue { QueueError::Exists } else { QueueError::KeyInUse(key) });
+        let keys = record.keys(name)?;
+        loop {
+            let found = keys.iter().find_map(|(key, _)| Some((*key, store.epoch(key).ok()?)));
+            if settled(&mut writer, name)?.is_some() {
+                return Err(QueueError::Exists);
+            }
+            match found {
+                None => break,
+                // It was there when there was no queue.
+                Some((key, epoch)) if store.epoch(key) == Ok(epoch) => return Err(QueueError::KeyInUse(key)),
+                Some(_) => {}
+            }
         }
         let value = record.to_bytes();
         match splinter::retry(PATIENCE, || writer.set_if(name, &value, Expect::Absent)) {
@@ -112,24 +116,30 @@ impl Queue {
     /// [`QueueError::NoQueue`], [`QueueError::NotAQueue`], [`QueueError::Version`], [`QueueError::Damaged`] if an entry
     /// is missing, [`QueueError::Writer`], [`QueueError::Store`].
     pub fn open(store: &Store, name: &str) -> Result<Self, QueueError> {
-        let (mut record, _) = read(store, name)?;
-        if record.state != State::Ready {
-            (record, _) = settled(&mut store.writer()?, name)?.ok_or(QueueError::NoQueue)?;
-        }
         let resolve = |entry| {
             let key = entry_key(name, entry)?;
             splinter::retry(PATIENCE, || store.resolve(key))
                 .map_err(|error| missing(error, QueueError::Damaged(key)))
         };
-        let entries = (0..record.capacity).map(resolve).collect::<Result<_, _>>()?;
-        Ok(Self {
-            inner: Arc::new(Inner {
-                store: store.clone(),
-                name: Key::new(name.as_bytes())?,
-                record,
-                entries,
-            }),
-        })
+        loop {
+            let (mut record, _) = read(store, name)?;
+            if record.state != State::Ready {
+                (record, _) = settled(&mut store.writer()?, name)?.ok_or(QueueError::NoQueue)?;
+            }
+            match (0..record.capacity).map(resolve).collect() {
+                Ok(entries) => {
+                    let (store, name) = (store.clone(), Key::new(name.as_bytes())?);
+                    return Ok(Self { inner: Arc::new(Inner { store, name, record, entries }) });
+                }
+                Err(error) => {
+                    let (now, _) = read(store, name)?;
+                    if (now.identity, now.state) == (record.identity, State::Ready) {
+                        return Err(error);
+                    }
+                    // That queue was removed meanwhile.
+                }
+            }
+        }
     }
 
     /// Opens the queue, or creates it if there is none: then `config` applies.
@@ -143,7 +153,8 @@ impl Queue {
                 result => return result,
             }
             match Self::create(store, name, config) {
-                Err(QueueError::Exists) => {}
+                // Another process created one, or removed this one.
+                Err(QueueError::Exists | QueueError::NoQueue) => {}
                 result => return result,
             }
         }
@@ -217,8 +228,9 @@ impl Queue {
     pub fn backlog(&self, group: &str) -> Result<u64, QueueError> {
         let (mut state, key) = (Group::default(), group_key(self.name(), group)?);
         let bytes = splinter::retry(PATIENCE, || self.inner.store.get_vec(key));
-        let bytes = bytes.map_err(|error| missing(error, QueueError::NoGroup))?;
-        state.read(&bytes, self.inner.record.identity).ok_or(QueueError::Damaged(key))?;
+        let bytes = bytes.map_err(|error| self.group_error(error.into()))?;
+        let read = state.read(&bytes, self.inner.record.identity);
+        read.ok_or_else(|| self.group_error(QueueError::Damaged(key)))?;
         let in_flight: u64 = state.deliveries.iter().map(|delivery| u64::from(delivery.len)).sum();
         Ok(self.tail()?.saturating_sub(state.next) + in_flight)
     }
@@ -315,6 +327,17 @@ impl Queue {
     #[cold]
     pub(crate) fn damaged(&self, position: u64) -> QueueError {
         self.record().err().unwrap_or_else(|| QueueError::Damaged(self.entry(position).key()))
+    }
+
+    /// Tells what an error on a group's key means: the queue was removed, the group dropped, or the key damaged.
+    #[cold]
+    pub(crate) fn group_error(&self, error: QueueError) -> QueueError {
+        let is_missing = matches!(error, QueueError::Store(Error::NotFound));
+        if !is_missing && !matches!(error, QueueError::Damaged(_)) {
+            return error;
+        }
+        let found = if is_missing { QueueError::NoGroup } else { error };
+        self.record().err().unwrap_or(found)
     }
 
     /// Finds a position below which all are written, and which is the tail if nobody sends meanwhile: entries of the
@@ -426,66 +449,92 @@ fn read(store: &Store, name: impl AsRef<[u8]>) -> Result<(Record, u64), QueueErr
 }
 
 /// Finishes the creation or removal of a queue that a process left half-way, or is at. Returns the record of a queue
-/// that is ready, with its epoch, or `None` if there is no queue. A queue that does not fit is removed.
+/// that is ready, with its epoch, or `None` if there is no queue. A queue that cannot be created is removed.
 fn settled(writer: &mut Writer, name: &str) -> Result<Option<(Record, u64)>, QueueError> {
-    let mut misfit = None;
+    let mut refusal = None;
     loop {
         let (mut record, epoch) = match read(writer, name) {
             Ok(found) => found,
-            Err(QueueError::NoQueue) => {
-                return misfit.map_or(Ok(None), |slots| Err(QueueError::DoesNotFit { slots }));
-            }
+            Err(QueueError::NoQueue) => return refusal.map_or(Ok(None), Err),
             Err(error) => return Err(error),
         };
         if record.state == State::Ready {
             return Ok(Some((record, epoch)));
         }
-        let done = finish(writer, name, &record, epoch).or_else(|(place, error)| {
-            if error != Error::Full {
-                return Err((place, error));
+        match finish(writer, name, &record, epoch) {
+            Ok(()) => {}
+            Err(error @ (QueueError::DoesNotFit { .. } | QueueError::KeyInUse(_))) => {
+                record.state = State::Removing;
+                let value = record.to_bytes();
+                match splinter::retry(PATIENCE, || writer.set_if(name, &value, Expect::Epoch(epoch))) {
+                    Ok(_) => refusal = Some(error),
+                    // Another process was first.
+                    Err(Error::Changed { .. } | Error::NotFound) => {}
+                    Err(error) => return Err(error.into()),
+                }
             }
-            misfit = Some(record.slots());
-            record.state = State::Removing;
-            let value = record.to_bytes();
-            let removing = splinter::retry(PATIENCE, || writer.set_if(name, &value, Expect::Epoch(epoch)));
-            removing.map(drop).map_err(|error| (0, error))
-        });
-        match done {
-            // Another process was first.
-            Ok(()) | Err((0, Error::Changed { .. } | Error::NotFound)) => {}
-            Err((_, error)) => return Err(error.into()),
+            Err(error) => return Err(error),
         }
     }
 }
 
-/// Sets or removes all keys of a queue that is being built or removed, and then the record. Nothing happens once the
-/// record has another epoch. An error comes with the place of its key in a transaction; the record is the first.
-fn finish(writer: &mut Writer, name: &str, record: &Record, epoch: u64) -> Result<(), (usize, Error)> {
+/// Sets or removes all keys of a queue that is being built or removed, and then the record. Keys of others are neither
+/// overwritten nor removed. Nothing happens once the record has another epoch.
+fn finish(writer: &mut Writer, name: &str, record: &Record, epoch: u64) -> Result<(), QueueError> {
     let is_removal = record.state == State::Removing;
-    let keys = record.keys(name).map_err(|_| (1, Error::KeyTooLong))?;
-    let mut commit_all = |parts: &[(Key, Vec<u8>)], own: Option<&[u8]>| {
+    let keys = record.keys(name)?;
+    let mut parts = keys.chunks(CHUNK);
+    let mut part = parts.next();
+    while let Some(keys) = part {
         let mut transaction = Transaction::new();
-        let part = transaction.key(name).expect(Expect::Epoch(epoch));
-        match own {
-            Some(_) if is_removal => drop(part.unset()),
-            Some(value) => drop(part.set(value)),
-            None => {}
+        transaction.key(name).expect(Expect::Epoch(epoch));
+        for (key, value) in keys {
+            match owner(writer, key, record.identity)? {
+                Some((true, epoch)) if is_removal => {
+                    transaction.key(key).expect(Expect::Epoch(epoch)).unset();
+                }
+                None if !is_removal => {
+                    transaction.key(key).expect(Expect::Absent).set(value);
+                }
+                Some((false, _)) if !is_removal => return Err(QueueError::KeyInUse(*key)),
+                _ => {}
+            }
         }
-        for (key, value) in parts {
-            let part = transaction.key(key);
-            if is_removal {
-                part.unset()
-            } else {
-                part.set(value)
-            };
+        match commit(writer, &transaction) {
+            Ok(()) => part = parts.next(),
+            Err((0, Error::Changed { .. } | Error::NotFound)) => return Ok(()),
+            // One of the keys changed since it was read.
+            Err((_, Error::Changed { .. } | Error::NotFound)) => {}
+            Err((_, Error::Full)) => return Err(QueueError::DoesNotFit { slots: record.slots() }),
+            Err((_, error)) => return Err(error.into()),
         }
-        commit(writer, &transaction)
-    };
-    for part in keys.chunks(CHUNK) {
-        commit_all(part, None)?;
     }
-    let ready = Record { state: State::Ready, ..record.clone() };
-    commit_all(&[], Some(&ready.to_bytes()))
+    let ready = Record { state: State::Ready, ..record.clone() }.to_bytes();
+    let mut transaction = Transaction::new();
+    let own = transaction.key(name).expect(Expect::Epoch(epoch));
+    if is_removal {
+        own.unset()
+    } else {
+        own.set(&ready)
+    };
+    match commit(writer, &transaction) {
+        Ok(()) | Err((_, Error::Changed { .. } | Error::NotFound)) => Ok(()),
+        Err((_, error)) => Err(error.into()),
+    }
+}
+
+/// Tells whether a key is the queue's of that identity, with the key's epoch. `None` if it is missing.
+fn owner(store: &Store, key: &Key, identity: u64) -> Result<Option<(bool, u64)>, Error> {
+    let read = splinter::retry(PATIENCE, || {
+        let view = store.view(key)?;
+        // Groups have the identity in the first word, entries in the second.
+        let read = ([view.word(0), view.word(1)].contains(&identity), view.epoch());
+        if view.validate() { Ok(read) } else { Err(Error::Again) }
+    });
+    match read {
+        Err(Error::NotFound) => Ok(None),
+        read => read.map(Some),
+    }
 }
 
 /// Commits a transaction, waiting for keys that others hold. An error comes with the place of its key.
