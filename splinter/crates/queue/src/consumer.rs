@@ -199,7 +199,7 @@ impl Consumer {
     /// consumer meanwhile, since the queue's timeout was over, nothing happens.
     ///
     /// # Errors
-    /// [`QueueError::Damaged`], [`QueueError::NoGroup`], [`QueueError::Store`].
+    /// [`QueueError::Damaged`], [`QueueError::NoGroup`], [`QueueError::Removed`], [`QueueError::Store`].
     pub fn ack(&mut self) -> Result<(), QueueError> {
         self.finished = self.handed;
         self.settle(0, 0)
