@@ -39,7 +39,7 @@ fn each(tiny: &Tiny) -> [Option<u8>; 2] {
 
 #[test]
 fn a_tandem_read_never_mixes_generations() {
-    let seen = explore(|| {
+    let seen = explore_within(1, || {
         let tiny = generation_one();
         let writer = tiny.writer(0, |writer| write(writer, 2).unwrap());
         let reader = tiny.spawn(read);
