@@ -1,7 +1,7 @@
 //! Reads of several keys as they were at one moment. Invariant 11.
 
 use splinter::{Error, Expect, IntegerOp, Lifetime, Scrub, Store, Transaction, Writer};
-use splinter_testkit::{geometry, retry, store};
+use splinter_testkit::{SetAtEnd, geometry, retry, store};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
@@ -52,6 +52,7 @@ fn the_sum_of_accounts_is_constant_in_every_read_while_others_move_amounts() {
                 }
             });
         }
+        let _end = SetAtEnd(&done);
         for round in 0..2_000 {
             // Few keys are read without an allocation, more with one.
             let count = if round % 2 == 0 { ACCOUNTS } else { 2 };
@@ -60,7 +61,6 @@ fn the_sum_of_accounts_is_constant_in_every_read_while_others_move_amounts() {
             let sum = amounts.into_iter().flatten().fold(0, u64::wrapping_add);
             assert!(count < ACCOUNTS || sum == 1_000 * ACCOUNTS as u64, "{sum}");
         }
-        done.store(true, Relaxed);
     });
 }
 
@@ -85,6 +85,7 @@ fn a_value_that_wanders_is_under_one_key_in_every_read() {
                     }
                 }
             });
+            let _end = SetAtEnd(&done);
             for _ in 0..5_000 {
                 let (mut bufs, mut results) = ([0; 3 * 400], [Ok(0); 3]);
                 retry(|| store.read_consistent(&["2", "0", "1"], &mut bufs, 400, &mut results)).unwrap();
@@ -94,7 +95,6 @@ fn a_value_that_wanders_is_under_one_key_in_every_read() {
                 let value = &bufs[there[0] * 400..][..400];
                 assert!(value.iter().all(|byte| *byte == value[0]));
             }
-            done.store(true, Relaxed);
         });
     }
 }
@@ -115,13 +115,13 @@ fn of_two_keys_one_is_there_while_plain_sets_and_removals_alternate() {
                 }
             }
         });
+        let _end = SetAtEnd(&done);
         for _ in 0..100_000 {
             let mut present = [false; 2];
             let read =
                 store.read_consistent_with(&["a", "b"], |place, value| present[place] = value.is_some());
             assert!(read == Err(Error::Again) || present != [false; 2]);
         }
-        done.store(true, Relaxed);
     });
 }
 

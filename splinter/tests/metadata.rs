@@ -1,7 +1,7 @@
 //! Labels, times, flags and subscriptions: changes of these are never lost, are read as of one moment, and leave the
 //! key's epoch alone.
 
-use splinter_testkit::{geometry, retry, store};
+use splinter_testkit::{SetAtEnd, geometry, retry, store};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 
@@ -42,8 +42,9 @@ fn flags_and_labels_of_many_writers_are_all_set() {
                 })
             })
             .collect();
+        let end = SetAtEnd(&done);
         markers.into_iter().for_each(|marker| marker.join().unwrap());
-        done.store(true, Relaxed);
+        drop(end);
         setter.join().unwrap()
     });
     let seen = store.snapshot("k").unwrap();

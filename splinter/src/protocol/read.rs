@@ -103,7 +103,7 @@ impl<'a> Arena<'a> {
             fence(Acquire);
             let now = self.open(number, slot);
             let is_same = now.descriptor == read.descriptor && now.stable_epoch() == read.stable_epoch();
-            mutant!("deadline-unvalidated", let is_same = true);
+            mutant!("deadline-unvalidated", return (!is_expired).then_some(read));
             if is_same && changes.load(Relaxed) == before {
                 return (!is_expired).then_some(read);
             }

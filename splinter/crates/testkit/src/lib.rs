@@ -60,4 +60,4 @@ pub use skip::skipped;
 pub use sound::{assert_every_slot_usable, assert_sound, assert_sound_but_for_stale_bytes, retry};
 pub use stores::{committed, config, geometry, store};
 pub use values::{Rng, sequence, value};
-pub use wait::{wait_for, wait_until};
+pub use wait::{SetAtEnd, wait_for, wait_until};

@@ -1,5 +1,6 @@
 //! Waits for what another process or thread does. Their limit is a watchdog, not a measurement.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a test waits before it fails.
@@ -33,4 +34,13 @@ pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 /// If it does not within [`LIMIT`].
 pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     wait_for(what, || done().then_some(()));
+}
+
+/// Sets a flag when it goes, also because a test fails: threads that run until then end, and the failure is seen.
+pub struct SetAtEnd<'f>(pub &'f AtomicBool);
+
+impl Drop for SetAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
