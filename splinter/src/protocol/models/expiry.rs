@@ -74,6 +74,32 @@ fn no_read_takes_the_deadline_of_a_later_value_for_that_of_an_earlier_one() {
 }
 
 #[test]
+fn no_search_misses_a_key_by_the_deadline_of_a_value_not_yet_published() {
+    let seen = explore_deaths(|stores| {
+        let tiny = Size { max_writers: 4, ..Size::default() }.build(&[]);
+        let set = |writer: &mut Claimant<'_>, number, deadline| {
+            let lifetime = Lifetime::Until(deadline);
+            writer.set_with(&letter(0), &value(number), Expect::Any, lifetime).map(drop).unwrap();
+        };
+        tiny.set_time(BEFORE);
+        set(&mut tiny.claimant(3), 1, LATER);
+        let reader = tiny.spawn(|tiny| {
+            let mut arena = tiny.arena();
+            arena.clock.distance = AFTER;
+            arena.locate(&letter(0)).is_some()
+        });
+        set(&mut tiny.claimant(2), 2, LATER);
+        // Its deadline takes the place of the first value's.
+        let lived = tiny.die(0, stores, |writer| set(writer, 3, DEADLINE)).is_some();
+        let is_found = reader.join().unwrap();
+        let left = get_at(&tiny, AFTER);
+        assert!(is_found || left.is_none(), "the key was missing, and then {left:?}");
+        (lived, (is_found, left))
+    });
+    assert_eq!(seen, HashSet::from([(true, Some(value(2))), (true, None), (false, None)]));
+}
+
+#[test]
 fn a_read_after_one_move_of_the_deadline_and_beside_others_finds_the_key() {
     let seen = explore(|| {
         let tiny = expiring(Size::default());
