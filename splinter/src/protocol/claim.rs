@@ -83,7 +83,12 @@ impl<'a> Claimant<'a> {
     /// have the same even epoch, so the slot still holds that key.
     #[inline(always)]
     pub(super) fn claim_fast(&self, key: &KeyRef<'_>, expect: Expect) -> Option<Claim<'a>> {
-        let number = self.arena.find_fast(key)?;
+        self.claim_at(self.arena.find_fast(key)?, key, expect)
+    }
+
+    /// Claims slot `number` as [`Self::claim_fast`] does.
+    #[inline(always)]
+    pub(super) fn claim_at(&self, number: u32, key: &KeyRef<'_>, expect: Expect) -> Option<Claim<'a>> {
         let slot = self.arena.slot(number)?;
         let state = State(slot.state_integer.first_acquire());
         if state.is_claimed() || !key.is_in(slot) {

@@ -38,6 +38,7 @@ impl<'a> Claimant<'a> {
     }
 
     /// Returns `descriptor` with the deadline that `lifetime` asks for.
+    #[inline]
     pub(super) fn with_lifetime(
         &self,
         claim: &Claim<'a>,

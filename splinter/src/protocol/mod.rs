@@ -33,6 +33,7 @@ use crate::tuning;
 use std::sync::Arc;
 
 pub(crate) use self::read::OptimisticRead;
+pub(crate) use self::transaction::{Part, Parts};
 
 /// What became of a claim that stood in the way.
 enum ClaimStatus {

@@ -16,7 +16,7 @@ use crate::arena::state::{Descriptor, KIND_BIGUINT};
 use crate::arena::version::{Outcome, Version};
 use crate::error::Error;
 use crate::sync::{Relaxed, Release, fence};
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 
 /// A transaction was refused for one of its keys, and changed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,39 +26,51 @@ pub(crate) struct Refusal {
     pub(crate) error: Error,
 }
 
-/// A slot that a transaction holds, with the place of its key and the number that it gets.
-struct Part<'a> {
-    place: usize,
-    claim: Claim<'a>,
+/// A key of a transaction, its slot while the transaction holds that, and the number that it gets.
+pub(crate) struct Part<'k, 'a> {
+    key: KeyRef<'k>,
+    claim: Option<Claim<'a>>,
     number: Option<u64>,
 }
 
-type Parts<'a> = SmallVec<[Part<'a>; FEW]>;
+/// The keys of a transaction, in its order. A few of them take no memory of their own.
+pub(crate) type Parts<'k, 'a> = SmallVec<[Part<'k, 'a>; 4]>;
 
-/// Transactions of up to so many keys take no memory but for their outcomes.
-const FEW: usize = 4;
+impl<'k> Part<'k, '_> {
+    #[inline(always)]
+    pub(crate) fn of(key: KeyRef<'k>) -> Self {
+        Self { key, claim: None, number: None }
+    }
+}
 
 impl<'a> Claimant<'a> {
     /// Sets all `keys` to `values` as one generation, creating those that are missing.
     pub(crate) fn set_tandem(&mut self, keys: &[KeyRef<'_>], values: &[&[u8]]) -> Result<(), Error> {
         let values = values.iter().map(|value| Content::Bytes(value));
         let changes = values.map(|content| KeyChange { content, ..KeyChange::default() });
-        let changes: SmallVec<[_; FEW]> = changes.collect();
-        self.commit(keys, &changes).map_err(|refusal| refusal.error).map(drop)
+        self.commit_tandem(keys, &changes.collect::<Vec<_>>()).map(drop)
     }
 
     /// Removes those of `keys` that are present, all at once. Returns how many were.
     pub(crate) fn unset_tandem(&mut self, keys: &[KeyRef<'_>]) -> Result<usize, Error> {
         let change = KeyChange { content: Content::Remove, ..KeyChange::default() };
-        let changes: SmallVec<[_; FEW]> = smallvec![change; keys.len()];
-        let outcomes = self.commit(keys, &changes).map_err(|refusal| refusal.error)?;
+        let outcomes = self.commit_tandem(keys, &vec![change; keys.len()])?;
         Ok(outcomes.iter().filter(|outcome| outcome.version.is_some()).count())
     }
 
-    /// Makes all changes of `keys`, which are different ones, at once, or none.
-    pub(crate) fn commit(
+    fn commit_tandem(
         &mut self,
         keys: &[KeyRef<'_>],
+        changes: &[KeyChange<'_>],
+    ) -> Result<Vec<Outcome>, Error> {
+        let mut parts = keys.iter().copied().map(Part::of).collect();
+        self.commit(&mut parts, changes).map_err(|refusal| refusal.error)
+    }
+
+    /// Makes the change of each part, all at once or none. The keys are different ones.
+    pub(crate) fn commit(
+        &mut self,
+        parts: &mut Parts<'_, 'a>,
         changes: &[KeyChange<'_>],
     ) -> Result<Vec<Outcome>, Refusal> {
         for (place, change) in changes.iter().enumerate() {
@@ -66,9 +78,9 @@ impl<'a> Claimant<'a> {
         }
         let mut rounds = 0..Self::ROUNDS;
         loop {
-            match self.commit_once(keys, changes) {
+            match self.commit_once(parts, changes) {
                 Err(Refusal { error: Error::Full | Error::Again, .. })
-                    if rounds.next().is_some() && self.remove_some_expired(keys.len()) => {}
+                    if rounds.next().is_some() && self.remove_some_expired(parts.len()) => {}
                 result => return result,
             }
         }
@@ -89,43 +101,16 @@ impl<'a> Claimant<'a> {
     /// Claims the slots, prepares their new content, commits and publishes it.
     fn commit_once(
         &mut self,
-        keys: &[KeyRef<'_>],
+        parts: &mut Parts<'_, 'a>,
         changes: &[KeyChange<'_>],
     ) -> Result<Vec<Outcome>, Refusal> {
-        for key in keys {
-            self.remove_if_expired(key);
+        for part in &*parts {
+            self.remove_if_expired(&part.key);
         }
         // Until the last claim is released, the next owner of this writer id has to look at every slot.
         self.record.slot_intent.store(EVERY_SLOT, Release);
         self.notified = Some(0);
-        let mut parts = Parts::with_capacity(keys.len());
-        let result = self.claim_all(keys, changes, &mut parts).map(|()| {
-            let (mut outcomes, mut is_change) = (vec![Outcome::default(); keys.len()], false);
-            // A group is signalled for the first key that it is subscribed to.
-            parts.sort_unstable_by_key(|part| part.place);
-            for part in &mut parts {
-                let descriptor = self.prepare(part, &changes[part.place]);
-                part.claim.slot.prepared.store(descriptor.0, Relaxed);
-                is_change |= match descriptor.is_present() {
-                    true => !changes[part.place].is_check(),
-                    false => part.claim.descriptor.is_present(),
-                };
-            }
-            // A transaction that only checks needs no commit: it holds all claims now.
-            if is_change {
-                // No transaction before or after it has this word: each publishes changes, which are counted.
-                let commit = self.record.writes.load(Relaxed) | 1 << 63;
-                // Release: a reader that sees the commit sees every prepared word, and what these name.
-                self.record.committed.store(commit, Release);
-            }
-            for Part { place, claim, number } in parts.drain(..) {
-                let version = self.publish_prepared(claim, &keys[place], &changes[place]);
-                outcomes[place] = Outcome { version, number };
-            }
-            // All claims are released: nobody reads this word for them any more.
-            self.record.committed.store(0, Release);
-            outcomes
-        });
+        let result = self.claim_all(parts, changes).map(|()| self.publish_all(parts, changes));
         self.notified = None;
         self.arena.wake_groups(&mut self.wakes, &*self.os);
         self.record.clear_intents();
@@ -133,53 +118,83 @@ impl<'a> Claimant<'a> {
         result
     }
 
-    /// Claims the slots of `keys` in one order for all transactions, so that those that overlap meet at the first key they
-    /// share. Inserts missing keys, also those that are to be removed, so that nobody else does before the commit. On any
-    /// failure releases all claims.
-    fn claim_all(
-        &mut self,
-        keys: &[KeyRef<'_>],
-        changes: &[KeyChange<'_>],
-        parts: &mut Parts<'a>,
-    ) -> Result<(), Refusal> {
-        let mut order = SmallVec::<[(u32, bool, u64, usize); FEW]>::with_capacity(keys.len());
-        for (place, key) in keys.iter().enumerate() {
-            let slot = self.arena.find_fast(key).unwrap_or(u32::MAX);
+    /// Commits and publishes the changes of the parts whose slots are claimed.
+    fn publish_all(&mut self, parts: &mut Parts<'_, 'a>, changes: &[KeyChange<'_>]) -> Vec<Outcome> {
+        let mut is_change = false;
+        for (part, change) in parts.iter_mut().zip(changes) {
+            let Some(claim) = &mut part.claim else { continue };
+            let descriptor = self.prepare(claim, part.number, change);
+            claim.slot.prepared.store(descriptor.0, Relaxed);
+            is_change |= match descriptor.is_present() {
+                true => !change.is_check(),
+                false => claim.descriptor.is_present(),
+            };
+        }
+        // A transaction that only checks needs no commit: it holds all claims now.
+        if is_change {
+            // No transaction before or after it has this word: each publishes changes, which are counted.
+            let commit = self.record.writes.load(Relaxed) | 1 << 63;
+            // Release: a reader that sees the commit sees every prepared word, and what these name.
+            self.record.committed.store(commit, Release);
+        }
+        let mut outcomes = Vec::with_capacity(parts.len());
+        // In this order, so that a group is signalled for the first key that it is subscribed to.
+        for (part, change) in parts.iter_mut().zip(changes) {
+            let claim = part.claim.take();
+            let version = claim.and_then(|claim| self.publish_prepared(claim, &part.key, change));
+            outcomes.push(Outcome { version, number: part.number });
+        }
+        // All claims are released: nobody reads this word for them any more.
+        self.record.committed.store(0, Release);
+        outcomes
+    }
+
+    /// Claims the slots of all parts in one order for all transactions, so that those that overlap meet at the first key
+    /// they share. Inserts missing keys, also those that are to be removed, so that nobody else does before the commit. On
+    /// any failure releases all claims.
+    fn claim_all(&mut self, parts: &mut Parts<'_, 'a>, changes: &[KeyChange<'_>]) -> Result<(), Refusal> {
+        let mut order = SmallVec::<[u64; 8]>::with_capacity(parts.len());
+        for (place, (part, change)) in parts.iter().zip(changes).enumerate() {
+            let slot = self.arena.find_fast(&part.key).unwrap_or(u32::MAX);
             // What is to be removed and is missing takes no slot that another key of the transaction needs.
-            order.push((slot, changes[place].is_removal_of_any(), key.hash, place));
+            let is_last = u64::from(change.is_removal_of_any());
+            order.push(u64::from(slot) << 32 | is_last << 31 | part.key.hash >> 41 << 8 | place as u64);
         }
         order.sort_unstable();
         let (mut missing, mut failure) = (vec![], None);
-        for &(slot, _, _, place) in &order {
-            match self.claim_part(slot, &keys[place], &changes[place]) {
-                Ok((claim, number)) => parts.push(Part { place, claim, number }),
-                Err(Error::NotFound) if changes[place].allows_missing() => missing.push(place),
+        for &next in &order {
+            let place = next as usize & 0xff;
+            let (part, change) = (&mut parts[place], &changes[place]);
+            match self.claim_part((next >> 32) as u32, part, change) {
+                Ok(()) => {}
+                Err(Error::NotFound) if change.allows_missing() => missing.push(place),
                 // A removal needs no room. Without a free slot nobody inserts the key either.
-                Err(Error::Full) if changes[place].is_removal_of_any() => missing.push(place),
+                Err(Error::Full) if change.is_removal_of_any() => missing.push(place),
                 Err(error) => {
                     failure = Some(Refusal { place, error });
                     break;
                 }
             }
         }
-        let moved = || self.find_moved(keys, parts, &missing);
+        let moved = || self.find_moved(parts, &missing);
         let failure = failure.or_else(|| moved().map(|place| Refusal { place, error: Error::Again }));
         let Some(refusal) = failure else { return Ok(()) };
-        for Part { place, claim, .. } in parts.drain(..) {
-            self.release_unused(claim, &keys[place]);
+        for part in parts {
+            if let Some(claim) = part.claim.take() {
+                self.release_unused(claim, &part.key);
+            }
         }
         Err(refusal)
     }
 
     /// Returns the place of a key that has come or gone while other keys were claimed.
-    fn find_moved(&self, keys: &[KeyRef<'_>], parts: &[Part<'a>], missing: &[usize]) -> Option<usize> {
+    fn find_moved(&self, parts: &Parts<'_, 'a>, missing: &[usize]) -> Option<usize> {
         let arena = &self.arena;
         // It came with another transaction, and these claims were too late to come before that.
-        let come = missing.iter().copied().find(|place| arena.locate(&keys[*place]).is_some());
+        let come = missing.iter().copied().find(|place| arena.locate(&parts[*place].key).is_some());
         mutant!("deadline-early", return come);
-        let mut expired =
-            parts.iter().filter(|part| arena.is_expired(part.claim.number, part.claim.descriptor));
-        come.or_else(|| expired.next().map(|part| part.place))
+        let is_expired = |claim: &Claim<'_>| arena.is_expired(claim.number, claim.descriptor);
+        come.or_else(|| parts.iter().position(|part| part.claim.as_ref().is_some_and(is_expired)))
     }
 
     /// Ends a claim that comes to nothing. A slot that was claimed for a new key becomes free again.
@@ -191,16 +206,17 @@ impl<'a> Claimant<'a> {
         }
     }
 
-    /// Claims the slot of `key`, most likely the one of this number, if the key is as its change expects. Returns the number
+    /// Claims the slot of a part, most likely the one of this number, if the key is as its change expects. Notes the number
     /// that the change makes, too.
     #[inline]
     fn claim_part(
         &mut self,
         slot: u32,
-        key: &KeyRef<'_>,
+        part: &mut Part<'_, 'a>,
         change: &KeyChange<'_>,
-    ) -> Result<(Claim<'a>, Option<u64>), Error> {
-        let claim = match self.claim_fast(&key.within(slot), change.expect) {
+    ) -> Result<(), Error> {
+        let key = &part.key;
+        let claim = match self.claim_at(slot, key, change.expect) {
             Some(claim) => claim,
             None if change.inserts() => self.search_or_insert(key, change.expect)?,
             None => self.claim(key, change.expect)?,
@@ -218,18 +234,13 @@ impl<'a> Claimant<'a> {
             }
             _ => Ok(None),
         };
-        match number {
-            Ok(number) => Ok((claim, number)),
-            Err(error) => {
-                self.release_unused(claim, key);
-                Err(error)
-            }
-        }
+        part.claim = Some(claim);
+        number.map(|number| part.number = number)
     }
 
     /// Writes what a change makes where nobody reads it yet. Returns the descriptor that makes it current.
-    fn prepare(&self, part: &mut Part<'a>, change: &KeyChange<'_>) -> Descriptor {
-        let (arena, claim) = (&self.arena, &mut part.claim);
+    fn prepare(&self, claim: &mut Claim<'a>, number: Option<u64>, change: &KeyChange<'_>) -> Descriptor {
+        let arena = &self.arena;
         if matches!(change.content, Content::Remove)
             || !claim.descriptor.is_present() && !change.is_of_content()
         {
@@ -244,7 +255,7 @@ impl<'a> Claimant<'a> {
             with_vector
         });
         // A number word has no second buffer, so numbers become bytes. An integer operation makes a number of them again.
-        let number = part.number.unwrap_or_default().to_le_bytes();
+        let number = number.unwrap_or_default().to_le_bytes();
         let mut descriptor = match change.content {
             Content::Bytes(value) => self.write_value::<false>(claim, value),
             Content::Number(_) | Content::Integer(..) => {

@@ -3,10 +3,10 @@
 use super::Writer;
 use crate::arena::change::{Content, KeyChange};
 use crate::arena::integer::IntegerOp;
-use crate::arena::key::hash_key;
 use crate::arena::orders::MAX_ORDERS;
 use crate::arena::version::{Expect, Lifetime, Outcome};
 use crate::error::Error;
+use crate::protocol::{Part, Parts};
 use smallvec::SmallVec;
 use std::fmt;
 
@@ -33,9 +33,8 @@ use std::fmt;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Transaction<'d> {
-    /// The keys' hashes, by which a key is found again.
-    hashes: SmallVec<[u64; FEW]>,
-    keys: SmallVec<[&'d [u8]; FEW]>,
+    /// The keys, each with some of its bytes, by which it is found again.
+    keys: SmallVec<[(u64, &'d [u8]); FEW]>,
     /// One for each key.
     changes: SmallVec<[KeyChange<'d>; FEW]>,
 }
@@ -68,6 +67,17 @@ impl From<TransactionError> for Error {
     }
 }
 
+/// Returns the first and the last bytes of a key, mixed, and its length.
+#[inline]
+fn some_bytes(key: &[u8]) -> u64 {
+    let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
+    let ends = match (key.first_chunk(), key.last_chunk()) {
+        (Some(first), Some(last)) => word(first) ^ word(last).rotate_left(29),
+        _ => key.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+    };
+    ends ^ (key.len() as u64) << 58
+}
+
 impl<'d> Transaction<'d> {
     /// Returns a transaction without keys.
     #[must_use]
@@ -78,12 +88,10 @@ impl<'d> Transaction<'d> {
     /// Returns the part for `key`, which is added if the transaction has none.
     pub fn key(&mut self, key: &'d (impl AsRef<[u8]> + ?Sized)) -> &mut KeyChange<'d> {
         let key = key.as_ref();
-        let hash = hash_key(key);
-        let is_same =
-            |(place, named): (usize, &u64)| (*named == hash && self.keys[place] == key).then_some(place);
-        let place = self.hashes.iter().enumerate().find_map(is_same).unwrap_or_else(|| {
-            self.hashes.push(hash);
-            self.keys.push(key);
+        let some = some_bytes(key);
+        let is_same = |named: &(u64, &[u8])| named.0 == some && named.1 == key;
+        let place = self.keys.iter().position(is_same).unwrap_or_else(|| {
+            self.keys.push((some, key));
             self.changes.push(KeyChange::default());
             self.keys.len() - 1
         });
@@ -183,11 +191,11 @@ impl Writer {
             return Err(refused(MAX_ORDERS, Error::TooManyKeys));
         }
         let claimant = self.claimant().map_err(|error| refused(0, error))?;
-        let mut keys = SmallVec::<[_; FEW]>::with_capacity(transaction.len());
-        for (place, key) in transaction.keys.iter().enumerate() {
-            keys.push(claimant.arena.key(key).map_err(|error| refused(place, error))?);
+        let mut parts = Parts::with_capacity(transaction.len());
+        for (place, (_, key)) in transaction.keys.iter().enumerate() {
+            parts.push(Part::of(claimant.arena.key(key).map_err(|error| refused(place, error))?));
         }
-        let made = claimant.commit(&keys, &transaction.changes);
+        let made = claimant.commit(&mut parts, &transaction.changes);
         made.map_err(|refusal| refused(refusal.place, refusal.error))
     }
 }
