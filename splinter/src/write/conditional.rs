@@ -155,7 +155,8 @@ impl Writer {
     /// Those of [`Self::set`].
     #[doc(alias("getset", "replace", "exchange"))]
     pub fn swap(&mut self, key: impl AsKey, value: &[u8]) -> Result<Option<Vec<u8>>, Error> {
-        // Before the claim, as a set does.
+        // Both before the claim, as a set does.
+        key.plain().key_ref(&self.claimant.arena)?;
         self.claimant.check_len(value.len())?;
         self.update_with(key, Lifetime::Endless, |old, new| {
             new.extend_from_slice(value);

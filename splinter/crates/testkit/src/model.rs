@@ -160,7 +160,6 @@ impl Model {
             Op::If(guess, op) => self.apply_if(*guess, op),
             Op::Update(key, tail) => self.update(key, tail).map(Reply::from),
             Op::Swap(key, value) => {
-                self.check_len(value.len())?;
                 let old = self.get(key).ok().map(|entry| entry.seen.value.clone());
                 self.set_with(key, value, Lifetime::Endless)?;
                 Ok(old.map_or(Reply::Done, Reply::Value))
