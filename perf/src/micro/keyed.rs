@@ -1,7 +1,7 @@
 //! Gets and sets over the working set, by key and by handle. Each lap goes once over all keys in random order.
 
 use super::fixture::{self, Buffer, KEYS, Key, SLOTS, consume};
-use splinter::{Error, Handle, Store, Writer};
+use splinter::{Error, Expect, Handle, Store, Transaction, Writer};
 use std::hint::black_box;
 
 /// A filled store and what is needed to go over it.
@@ -72,6 +72,62 @@ impl Keyed {
         self.keys.iter().try_for_each(|key| self.writer.set(key, &self.value))
     }
 
+    /// Overwrites every value if its key is there, as it is.
+    ///
+    /// # Errors
+    /// The first error of the store.
+    pub fn set_if(&mut self) -> Result<(), Error> {
+        let mut set = |key: &Key| self.writer.set_if(key, &self.value, Expect::Present);
+        self.keys.iter().try_for_each(|key| set(key).map(drop))
+    }
+
+    /// Changes one byte of every value by a function.
+    ///
+    /// # Errors
+    /// The first error of the store.
+    pub fn update(&mut self) -> Result<(), Error> {
+        let change = |old: Option<&[u8]>, new: &mut Vec<u8>| {
+            new.extend_from_slice(old.unwrap_or_default());
+            new[0] = new[0].wrapping_add(1);
+            Ok(())
+        };
+        self.keys.iter().try_for_each(|key| self.writer.update(key, change))
+    }
+
+    /// Overwrites every value, `COUNT` of them in a transaction.
+    ///
+    /// # Errors
+    /// The first error of the store.
+    pub fn transact<const COUNT: usize>(&mut self) -> Result<(), Error> {
+        self.keys.chunks(COUNT).try_for_each(|keys| {
+            let mut transaction = Transaction::new();
+            for key in keys {
+                transaction.key(key).set(&self.value);
+            }
+            black_box(self.writer.commit(&transaction)?);
+            Ok(())
+        })
+    }
+
+    /// Gets every value, two at a time as of one moment, and reads all of it.
+    ///
+    /// # Errors
+    /// The first error of the store.
+    pub fn get_pairs(&mut self) -> Result<(), Error> {
+        let stride = self.value.len();
+        let buffer = self.buffer.first(2 * stride);
+        let (mut sum, mut lens) = (0_u64, [Ok(0); 2]);
+        for keys in self.keys.chunks(2) {
+            self.store.read_consistent(keys, buffer, stride, &mut lens)?;
+            sum = sum.wrapping_add(consume(&buffer[..keys.len() * stride]));
+            for len in &lens[..keys.len()] {
+                black_box((*len)?);
+            }
+        }
+        black_box(sum);
+        Ok(())
+    }
+
     /// Overwrites every value by its handle.
     ///
     /// # Errors
@@ -93,6 +149,11 @@ mod tests {
             keyed.set().unwrap();
             keyed.get().unwrap();
             keyed.set().unwrap();
+            keyed.set_if().unwrap();
+            keyed.update().unwrap();
+            keyed.transact::<2>().unwrap();
+            keyed.transact::<16>().unwrap();
+            keyed.get_pairs().unwrap();
             assert_eq!(keyed.store.len(), Keyed::OPS);
         }
     }

@@ -94,6 +94,7 @@ impl Entry {
 #[must_use]
 pub fn all(scope: Scope) -> Vec<Entry> {
     let mut rows = keyed(scope);
+    rows.extend(combined(scope));
     rows.extend(misses(scope));
     rows.extend(integers(scope));
     rows.extend(crowds(scope));
@@ -134,6 +135,23 @@ fn keyed(scope: Scope) -> Vec<Entry> {
         row("set 64 B, by handle", 64, Goal::at_most(2.2, Limit::Cmpxchg), Keyed::set_by_handle),
         row("get 1 KiB", 1024, within([3.0, 3.0], Limit::L2Chase), Keyed::get),
         row("set 1 KiB", 1024, within([3.0, 4.0], Limit::Cmpxchg), Keyed::set),
+    ]
+}
+
+/// What costs more than one plain operation, against that one.
+fn combined(scope: Scope) -> Vec<Entry> {
+    type Lap = fn(&mut Keyed) -> Result<(), splinter::Error>;
+    let row = |name, ops, factor, plain: &str, lap: Lap| {
+        let goal = Goal::of_series(Bound::AtMost, factor, plain);
+        Entry::new(ns(name, goal), move || Ok(timed(scope, Keyed::new(64, scope.seed)?, ops, lap)))
+    };
+    let (get, set) = ("get 64 B", "set 64 B");
+    vec![
+        row("set_if 64 B", Keyed::OPS, 1.1, set, Keyed::set_if),
+        row("update 64 B", Keyed::OPS, 1.3, set, Keyed::update),
+        row("transaction of 2", Keyed::OPS / 2, 3.0, set, Keyed::transact::<2>),
+        row("transaction of 16, a key", Keyed::OPS, 1.6, set, Keyed::transact::<16>),
+        row("read_consistent of 2", Keyed::OPS / 2, 2.5, get, Keyed::get_pairs),
     ]
 }
 
