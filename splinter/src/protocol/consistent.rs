@@ -9,8 +9,22 @@ use crate::arena::key::KeyRef;
 use crate::error::Error;
 use crate::sync::{Acquire, Relaxed, fence, load_acquire, spin_loop};
 
-/// Up to so many keys are read without memory for them, if nothing is in the way.
+/// Up to so many keys are looked up without memory for them.
 const FEW: usize = 8;
+
+/// What a look at a few keys found: each in its likeliest slot, and none with a deadline.
+pub(crate) struct Few<'a> {
+    reads: [Option<OptimisticRead<'a>>; FEW],
+    count: usize,
+}
+
+impl<'a> Few<'a> {
+    /// Iterates over the keys' slots.
+    #[inline(always)]
+    pub(crate) fn reads(&self) -> impl Iterator<Item = &OptimisticRead<'a>> {
+        self.reads[..self.count].iter().flatten()
+    }
+}
 
 /// A key of a consistent read, and what was found of it.
 pub(super) struct Part<'k, 'a> {
@@ -27,62 +41,47 @@ struct Look<'a> {
     words: [u64; 4],
 }
 
-/// What is done with the key in a place, which is read, or missing.
-type Body<'b, 'a> = dyn FnMut(usize, Option<&OptimisticRead<'a>>) -> Result<(), Error> + 'b;
-
 impl<'a> Arena<'a> {
+    /// Looks for a few keys. Returns none if anything is in the way, or there are more.
+    #[inline(always)]
+    pub(crate) fn look_at_few<'k>(
+        &self,
+        keys: impl ExactSizeIterator<Item = Result<KeyRef<'k>, Error>>,
+    ) -> Option<Few<'a>> {
+        let mut few = Few { reads: [None; FEW], count: keys.len() };
+        for (place, key) in keys.enumerate() {
+            *few.reads.get_mut(place)? = Some(self.look_fast(&key.ok()?)?);
+        }
+        Some(few)
+    }
+
+    /// Whether a second look finds what the first one did, and everything copied since is of that moment.
+    #[inline(always)]
+    pub(crate) fn is_still(&self, few: &Few<'a>) -> bool {
+        // A copied byte of a later change makes the second look see that change.
+        fence(Acquire);
+        few.reads().all(|read| self.is_same(read))
+    }
+
     /// Reads all `keys` by `body`, as they were at one moment. A key that is missing then is read as none.
     ///
     /// # Errors
-    /// Those of `body`; [`Error::Again`] when the keys kept changing; those of a key that cannot be one.
-    #[inline]
-    pub(crate) fn read_consistent<'k>(
+    /// Those of `body`; [`Error::Again`] when the keys kept changing.
+    #[cold]
+    pub(crate) fn read_consistent(
         &self,
-        keys: impl ExactSizeIterator<Item = Result<KeyRef<'k>, Error>> + Clone,
+        keys: &[KeyRef<'_>],
         mut body: impl FnMut(usize, Option<&OptimisticRead<'a>>) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        if keys.len() <= FEW
-            && let Some(copied) = self.read_few(keys.clone(), &mut body)
-        {
-            return copied;
-        }
-        let parts = keys.map(|key| key.map(|key| self.look_at(key))).collect::<Result<Vec<_>, _>>();
-        self.read_parts(&mut parts?, &mut body)
-    }
-
-    /// Reads up to [`FEW`] keys in straight line, if each is in its likeliest slot, none has a deadline, and nobody changes
-    /// any meanwhile.
-    #[inline(always)]
-    fn read_few<'k>(
-        &self,
-        keys: impl ExactSizeIterator<Item = Result<KeyRef<'k>, Error>>,
-        mut body: impl FnMut(usize, Option<&OptimisticRead<'a>>) -> Result<(), Error>,
-    ) -> Option<Result<(), Error>> {
-        let (mut reads, count) = ([None; FEW], keys.len());
-        for (read, key) in reads.iter_mut().zip(keys) {
-            *read = Some(self.look_fast(&key.ok()?)?);
-        }
-        let reads = || reads[..count].iter().flatten();
-        let copied = reads().enumerate().try_for_each(|(place, read)| body(place, Some(read)));
-        fence(Acquire);
-        reads().all(|read| self.is_same(read)).then_some(copied)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn read_parts(&self, parts: &mut [Part<'_, 'a>], body: &mut Body<'_, 'a>) -> Result<(), Error> {
         for _ in 0..Self::READ_ROUNDS {
+            let parts: Vec<_> = keys.iter().map(|key| self.look_at(*key)).collect();
             let copied =
                 parts.iter().enumerate().try_for_each(|(place, part)| body(place, part.look.read.as_ref()));
-            // A copied byte of a later change makes the second look see that change.
             fence(Acquire);
             if parts.iter().all(|part| self.is_unchanged(part)) {
                 return copied;
             }
             spin_loop();
-            for part in &mut *parts {
-                *part = self.look_at(part.key);
-            }
         }
         Err(Error::Again)
     }

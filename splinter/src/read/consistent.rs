@@ -3,6 +3,8 @@
 use super::handle::AsKey;
 use super::handle::sealed::Plain;
 use super::view::View;
+use crate::arena::Arena;
+use crate::arena::key::KeyRef;
 use crate::arena::orders;
 use crate::error::Error;
 use crate::open::Store;
@@ -47,8 +49,15 @@ impl Store {
     ) -> Result<(), Error> {
         assert!(results.len() >= keys.len() && bufs.len() >= keys.len() * stride);
         let arena = self.arena();
-        let keys = keys.iter().map(|key| key.plain().key_ref(arena));
-        arena.read_consistent(keys, |place, read| {
+        if let Some(few) = arena.look_at_few(keys.iter().map(|key| key.plain().key_ref(arena))) {
+            for ((place, read), result) in few.reads().enumerate().zip(&mut *results) {
+                *result = read.payload(arena).copy_to(&mut bufs[place * stride..][..stride]);
+            }
+            if arena.is_still(&few) {
+                return Ok(());
+            }
+        }
+        arena.read_consistent(&resolved(arena, keys)?, |place, read| {
             let out = &mut bufs[place * stride..][..stride];
             results[place] = read.ok_or(Error::NotFound).and_then(|read| read.payload(arena).copy_to(out));
             Ok(())
@@ -80,8 +89,7 @@ impl Store {
         mut body: impl FnMut(usize, Option<&View<'_>>),
     ) -> Result<(), Error> {
         let arena = self.arena();
-        let keys = keys.iter().map(|key| key.plain().key_ref(arena));
-        arena.read_consistent(keys, |place, read| {
+        arena.read_consistent(&resolved(arena, keys)?, |place, read| {
             body(place, read.map(|read| View::new(arena, *read)).as_ref());
             Ok(())
         })
@@ -103,10 +111,15 @@ impl Store {
     /// [`Error::NotFound`] when an order is missing; [`Error::BadOrders`]; [`Error::Again`].
     pub fn tandem(&self, base: impl AsRef<[u8]>, values: &mut [Vec<u8>]) -> Result<(), Error> {
         let (arena, names) = (self.arena(), orders::names(base.as_ref(), values.len())?);
-        arena.read_consistent(names.iter().map(|name| arena.key(name.as_ref())), |order, read| {
+        arena.read_consistent(&orders::keys(arena, &names)?, |order, read| {
             let payload = read.ok_or(Error::NotFound)?.payload(arena);
             values[order].resize(payload.len(), 0);
             payload.copy_to(&mut values[order]).map(drop)
         })
     }
+}
+
+/// Checks and hashes the keys.
+fn resolved<'k, K: AsKey>(arena: &Arena<'_>, keys: &'k [K]) -> Result<Vec<KeyRef<'k>>, Error> {
+    keys.iter().map(|key| key.plain().key_ref(arena)).collect()
 }

@@ -11,7 +11,7 @@ const REMOVAL: KeyChange<'static> =
 /// Tells which of `keys` were there at one moment.
 fn presence<'a, const N: usize>(arena: &Arena<'a>, keys: [KeyRef<'_>; N]) -> Result<[bool; N], Error> {
     let mut present = [false; N];
-    arena.read_consistent(keys.map(Ok).into_iter(), |place, read| {
+    arena.read_consistent(&keys, |place, read| {
         present[place] = read.is_some();
         Ok(())
     })?;

@@ -259,7 +259,7 @@ fn a_tandem_whose_deadline_passes_while_it_is_read_is_missing() {
         let mut arena = tiny.arena();
         arena.clock = Clock { since_boot: || NOW.get(), distance: 0, base: None };
         NOW.set(BEFORE);
-        arena.read_consistent([letter(0), letter(1)].map(Ok).into_iter(), |_, read| {
+        arena.read_consistent(&[letter(0), letter(1)], |_, read| {
             NOW.set(AFTER);
             read.map(drop).ok_or(Error::NotFound)
         })

@@ -22,7 +22,7 @@ fn generation_one() -> Arc<Tiny> {
 pub(super) fn read(tiny: &Tiny) -> Result<[u8; 2], Error> {
     let arena = tiny.arena();
     let mut bytes = [0; 2];
-    arena.read_consistent([letter(0), letter(1)].map(Ok).into_iter(), |order, read| {
+    arena.read_consistent(&[letter(0), letter(1)], |order, read| {
         let mut out = [0; 8];
         let len = read.ok_or(Error::NotFound)?.payload(&arena).copy_to(&mut out)?;
         bytes[order] = if out == [out[0]; 8] { out[0] } else { 0 };
