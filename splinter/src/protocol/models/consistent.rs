@@ -37,7 +37,7 @@ fn beside(
 fn of_two_keys_that_a_transaction_swaps_exactly_one_is_there() {
     let seen = beside(|writer| {
         let insertion = KeyChange { content: Content::Bytes(&[2; 16]), ..KeyChange::default() };
-        writer.commit(&[letter(0), letter(1)], &[REMOVAL, insertion]).unwrap();
+        writer.transact(&[letter(0), letter(1)], &[REMOVAL, insertion]).unwrap();
     });
     let allowed = HashSet::from([Ok([false, true]), Ok([true, false]), Err(Error::Again)]);
     assert!(seen.is_subset(&allowed) && seen.len() > 1, "{seen:?}");
@@ -88,7 +88,7 @@ fn no_transaction_overlooks_a_set(needs_none: KeyChange<'static>) {
         let committer = tiny.writer(0, move |writer| {
             let set = KeyChange { content: Content::Bytes(&[2; 16]), ..KeyChange::default() };
             let changes = [set, needs_none];
-            writer.commit(&[letter(0), letter(1)], &changes).is_ok()
+            writer.transact(&[letter(0), letter(1)], &changes).is_ok()
         });
         let setter = tiny.writer(1, |writer| {
             let set = writer.put(&letter(1), &value(3)).is_ok();

@@ -288,7 +288,7 @@ fn a_transaction_commits_on_no_key_whose_deadline_passed_while_it_claimed_others
                 let mut writer = Claimant::new(arena, 1, Arc::clone(&tiny.kernel) as _);
                 let check = KeyChange { expect: Expect::Present, ..KeyChange::default() };
                 let set = KeyChange { content: Content::Bytes(&[2; 16]), ..check };
-                let result = writer.commit(&[letter(0), letter(1)], &[check, set]);
+                let result = writer.transact(&[letter(0), letter(1)], &[check, set]);
                 // The last look but one was at the first key.
                 assert!(result.is_err() || NOW.get() < deadline + 2, "{} of {deadline}", NOW.get());
                 result.map(drop).map_err(|refusal| (refusal.place, refusal.error))

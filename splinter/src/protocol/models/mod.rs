@@ -25,14 +25,16 @@ mod transactions;
 mod unchanged;
 mod writes;
 
-use super::{Claimant, Os};
+use super::transaction::Refusal;
+use super::{Claimant, Os, Part};
+use crate::arena::change::KeyChange;
 use crate::arena::deadline::Clock;
 use crate::arena::key::{Key, KeyHash, KeyRef};
 use crate::arena::records::{
     BitmapWord, Bucket, Deadlines, FLAG_FULL, FLAG_HYBRID, GROUPS, Header, Metadata, Slot, WriterEntry,
 };
 use crate::arena::state::{Control, Descriptor, Entry, State};
-use crate::arena::version::{Expect, Lifetime};
+use crate::arena::version::{Expect, Lifetime, Outcome};
 use crate::arena::{Arena, Scrub, Shape};
 use crate::error::Error;
 use crate::sync::{Acquire, Relaxed, Release, Word, crash};
@@ -132,6 +134,11 @@ impl Claimant<'_> {
 
     fn extend(&mut self, key: &KeyRef<'_>, tail: &[u8]) -> Result<usize, Error> {
         self.append(key, tail, Expect::Any).map(|(len, _)| len)
+    }
+
+    /// Commits a transaction of these changes, one for each key.
+    fn transact(&mut self, keys: &[KeyRef<'_>], changes: &[KeyChange<'_>]) -> Result<Vec<Outcome>, Refusal> {
+        self.commit(&mut keys.iter().copied().map(Part::of).collect(), changes)
     }
 
     fn unset_only(&mut self, key: &KeyRef<'_>) -> Result<usize, Error> {

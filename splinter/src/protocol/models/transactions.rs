@@ -226,7 +226,7 @@ const PAIR: Size = Size { words: 2, max_writers: 4, ..TWO };
 
 /// Changes of "a" and "b", in this order.
 fn commit(writer: &mut Claimant<'_>, changes: [KeyChange<'_>; 2]) -> Result<(), Error> {
-    writer.commit(&[letter(0), letter(1)], &changes).map(drop).map_err(|refusal| refusal.error)
+    writer.transact(&[letter(0), letter(1)], &changes).map(drop).map_err(|refusal| refusal.error)
 }
 
 const KEEP: KeyChange<'static> =
