@@ -65,6 +65,32 @@ fn the_sum_of_accounts_is_constant_in_every_read_while_others_move_amounts() {
 }
 
 #[test]
+fn a_few_keys_are_never_read_of_two_transactions() {
+    let (store, mut writer) = new(8);
+    let set_all = |writer: &mut Writer, value: &[u8]| {
+        let mut both = Transaction::new();
+        both.key("one").set(value);
+        both.key("two").set(value);
+        retry(|| writer.commit(&both).map_err(Error::from)).unwrap();
+    };
+    set_all(&mut writer, &[0; 400]);
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in (0..=u8::MAX).cycle().take_while(|_| !done.load(Relaxed)) {
+                set_all(&mut writer, &[number; 400]);
+            }
+        });
+        let _end = SetAtEnd(&done);
+        let (mut values, mut lens) = ([0; 800], [Ok(0); 2]);
+        for _ in 0..20_000 {
+            retry(|| store.read_consistent(&["one", "two"], &mut values, 400, &mut lens)).unwrap();
+            assert!(values.iter().all(|byte| *byte == values[0]), "{} and {}", values[0], values[799]);
+        }
+    });
+}
+
+#[test]
 fn a_value_that_wanders_is_under_one_key_in_every_read() {
     for scrub in [Scrub::None, Scrub::Full] {
         let (store, mut writer) = new(8);
