@@ -103,6 +103,7 @@ pub use crate::{
 pub use crate::{
     arena::{
         Scrub,
+        cache::Eviction,
         integer::IntegerOp,
         key::{KEY_MAX, Key, hash_key, hash_key_seeded},
         records::{GROUPS, LABELS},

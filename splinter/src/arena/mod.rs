@@ -5,6 +5,7 @@
 //! It decides nothing: `protocol`, above it, decides which writer changes which word, and when.
 
 pub(crate) mod bucket;
+pub(crate) mod cache;
 pub(crate) mod change;
 pub(crate) mod copy;
 pub(crate) mod deadline;
@@ -22,6 +23,7 @@ mod search;
 pub(crate) mod state;
 pub(crate) mod version;
 
+use self::cache::Cache;
 use self::deadline::Clock;
 use self::key::{KeyHash, KeyRef};
 use self::owner::Ownership;
@@ -31,7 +33,7 @@ use self::records::{
 };
 use self::state::{Descriptor, NotifyFlags};
 use crate::error::Error;
-use crate::sync::{Relaxed, Release, Word};
+use crate::sync::{Byte, Relaxed, Release, Word};
 
 /// The three scrub levels: which stale bytes a store zeroes.
 ///
@@ -95,6 +97,10 @@ pub(crate) struct Arena<'a> {
     /// The hash that places keys, made of the store's seed, which was read once.
     pub(crate) hash: &'a KeyHash,
     pub(crate) clock: Clock<'a>,
+    /// For each slot, the mark of its key's last visit; empty unless the store is a cache and writable here.
+    pub(crate) visits: &'a [Byte],
+    /// What insertions evict by, if the store is a cache.
+    pub(crate) cache: Option<Cache<'a>>,
 }
 
 impl<'a> Arena<'a> {
@@ -197,6 +203,7 @@ impl<'a> Arena<'a> {
     /// Has keys that are inserted from now on begin above `epoch`, which a key has that is about to be removed.
     pub(crate) fn raise_epoch_floor(&self, epoch: u64) {
         mutant!("floor-unraised", return);
+        mutant!("epoch-restarted", return);
         let floor = &self.header.epoch_floor;
         if floor.load(Relaxed) < epoch {
             floor.fetch_max(epoch, Relaxed);

@@ -73,11 +73,14 @@ pub(crate) struct Header {
     pub(crate) geometry: HeaderGeometry,
     /// The seed of the hash that places keys: drawn when the store is created, read once by each process that opens it.
     pub(crate) hash_seed: Word,
-    reserved: Unused,
+    /// Which keys make room for new ones: 0 for those whose deadline has passed, 1 by SIEVE, 2 the least recently visited.
+    pub(crate) eviction: Word,
     /// The boot that the distance belongs to, and how far store time is ahead of that boot's clock.
     #[cfg(not(loom))]
     pub(crate) time_base: Pair,
-    times_line: [Unused; 6],
+    /// The mark that a visit of a key leaves in a cache: read by every read there.
+    pub(crate) visit_mark: Word,
+    times_line: [Unused; 5],
     /// Scrub level and the user's flags: read by every write.
     pub(crate) flags: Word,
     flags_line: [Unused; 15],
@@ -107,7 +110,8 @@ pub(crate) struct Header {
     /// For each label, the groups that are subscribed to keys with it, one bit a group.
     pub(crate) label_subscriptions: [Word; LABELS],
     pub(crate) bids: [Bid; BIDS],
-    bids_end: [Unused; if cfg!(loom) { 0 } else { 64 }],
+    bids_end: [Unused; if cfg!(loom) { 0 } else { 56 }],
+    pub(crate) hands: CacheHands,
     /// The groups that subscribe to keys and labels and, last, that of the whole store.
     pub(crate) groups: [Group; GROUPS + 1],
 }
@@ -149,6 +153,23 @@ pub(crate) struct Bid {
     /// How long it holds from then on, in cycles; all ones: without end.
     pub(crate) duration: Word,
     rest: [Unused; 3],
+}
+
+/// Where the queues of a cache begin and end, and its counters. Changed by insertions.
+#[repr(C, align(64))]
+#[cfg_attr(loom, derive(Default))]
+pub(crate) struct CacheHands {
+    /// Of each queue, how many hints were taken from its front, and how many were put at its end.
+    pub(crate) taken: [Word; 2],
+    pub(crate) put: [Word; 2],
+    /// How often the queues changed places: the lowest bit is the number of the one ahead of the hand.
+    pub(crate) turns: Word,
+    /// Not zero once an insertion has found no free slot.
+    pub(crate) is_filled: Word,
+    /// How many keys were evicted.
+    pub(crate) evicted: Word,
+    /// The slot at which the search for a key without a hint begins.
+    pub(crate) next_slot: Word,
 }
 
 /// A signal group: how many signals it has had, and the tickets of its waiters (an eventcount).
@@ -315,6 +336,8 @@ const _: () = {
     use std::mem::{offset_of, size_of};
     assert!(offset_of!(Header, geometry) == 16);
     assert!(offset_of!(Header, hash_seed) == 176);
+    assert!(offset_of!(Header, eviction) == 184 && offset_of!(Header, visit_mark) == 208);
+    assert!(offset_of!(Header, hands) == 4032 && size_of::<CacheHands>() == 64);
     assert!(offset_of!(Header, time_base) == 192);
     assert!(offset_of!(Header, time_seen) == 896 && offset_of!(Header, expired) == 912);
     assert!(offset_of!(Header, flags) == 256);

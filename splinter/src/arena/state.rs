@@ -312,7 +312,8 @@ impl Descriptor {
 /// |---|---|---|
 /// | 0 | subscribed | the slot's subscription is not zero |
 /// | 1 | labelled | the key has labels |
-/// | 2–5 | | zero |
+/// | 2 | pinned | a cache does not evict the key |
+/// | 3–5 | | zero |
 /// | 6–31 | extent 0 | how many 64-byte lines at the start of value buffer 0 may have a byte that is not zero |
 /// | 32–37 | | zero |
 /// | 38–63 | extent 1 | the same of value buffer 1 |
@@ -324,6 +325,7 @@ pub(crate) struct NotifyFlags(pub(crate) u64);
 impl NotifyFlags {
     const SUBSCRIBED: u64 = 1;
     const LABELLED: u64 = 2;
+    const PINNED: u64 = 4;
     /// The extent in the lower half.
     const EXTENT: u64 = 0xffff_ffc0;
     const LINE: u64 = 64;
@@ -332,6 +334,16 @@ impl NotifyFlags {
     #[inline(always)]
     pub(crate) const fn is_subscribed(self) -> bool {
         self.0 & (Self::SUBSCRIBED | Self::LABELLED) != 0
+    }
+
+    /// Whether the key must not be evicted.
+    pub(crate) const fn is_pinned(self) -> bool {
+        self.0 & Self::PINNED != 0
+    }
+
+    /// Returns the word of a slot whose key may be evicted, or not if it is `pinned`.
+    pub(crate) const fn with_pinned(self, pinned: bool) -> Self {
+        Self(self.0 & !Self::PINNED | if pinned { Self::PINNED } else { 0 })
     }
 
     /// Returns the word of a slot with these subscriptions and labels.

@@ -128,7 +128,9 @@ impl Arena<'_> {
         let labels = if descriptor.is_present() { slot.labels.load(Relaxed) } else { 0 };
         let notify_flags = NotifyFlags(slot.notify_flags.load(Relaxed));
         let is_covered = (0..2).all(|which| self.live(descriptor, which) <= notify_flags.extent(which));
-        notify_flags != notify_flags.with_groups(subscriptions, labels)
+        let expected = notify_flags.with_groups(subscriptions, labels);
+        let is_pinned = descriptor.is_present() && notify_flags.is_pinned();
+        notify_flags != expected.with_pinned(is_pinned)
             || subscriptions != 0 && !descriptor.is_present()
             || !is_covered
     }

@@ -6,11 +6,13 @@
 )]
 
 use crate::arena::Scrub;
+use crate::arena::cache::Eviction;
 use crate::arena::copy::copy_vector_out;
 use crate::arena::integer::integer_in_slot;
 use crate::arena::key::{Key, KeyRef};
 use crate::arena::payload::Payload;
 use crate::arena::records;
+use crate::arena::state::NotifyFlags;
 use crate::error::Error;
 use crate::open::Store;
 use crate::protocol::OptimisticRead;
@@ -41,6 +43,12 @@ pub struct HeaderSnapshot {
     pub last_failure_epoch: u64,
     /// How many claims of dead writers other writers recovered.
     pub recoveries: u64,
+    /// Which key makes room for a new one when no slot is free.
+    pub eviction: Eviction,
+    /// How many keys were evicted.
+    pub evicted: u64,
+    /// How many keys were removed because their deadline had passed.
+    pub expired: u64,
 }
 
 /// A copy of a slot's record of its key.
@@ -75,6 +83,8 @@ pub struct SlotSnapshot {
     pub has_vector: bool,
     /// For how long it stays, if it has a deadline.
     pub ttl: Option<Duration>,
+    /// Whether it is pinned, so that a cache does not evict it.
+    pub pinned: bool,
 }
 
 /// Everything that a store holds of a key.
@@ -105,6 +115,9 @@ impl Store {
             parse_failures: header.parse_failures.load(Relaxed),
             last_failure_epoch: header.last_failure_epoch.load(Relaxed),
             recoveries: header.recoveries.load(Relaxed),
+            eviction: self.eviction(),
+            evicted: header.hands.evicted.load(Relaxed),
+            expired: header.expired.load(Relaxed),
         }
     }
 
@@ -171,6 +184,7 @@ impl Store {
             atime: slot.atime.load(Relaxed),
             has_vector: descriptor.has_vector() != 0,
             ttl: arena.time_left(read.number, descriptor),
+            pinned: NotifyFlags(slot.notify_flags.load(Relaxed)).is_pinned(),
         }
     }
 }

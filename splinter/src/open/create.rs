@@ -148,7 +148,7 @@ fn create_hidden(
     config: &Config,
     if_taken: IfTaken,
 ) -> Result<(Store, UnlinkedFile), StoreError> {
-    let layout = Layout::new(config.geometry, hash_seed(config)?)?;
+    let layout = Layout::new(config.geometry, hash_seed(config)?, config.eviction)?;
     let hugetlb = config.huge_pages == HugePages::Hugetlb;
     let len = if hugetlb {
         layout.arena_len.next_multiple_of(kernel::HUGE_PAGE_BYTES as u64)

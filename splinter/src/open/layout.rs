@@ -2,6 +2,7 @@
 //! none of it: the geometry is read once, planned anew, and every recorded offset must agree.
 
 use super::store_time;
+use crate::arena::cache::{Cache, Eviction, HINTS_A_SLOT};
 use crate::arena::key::KeyHash;
 use crate::arena::records::{
     BitmapWord, Bucket, Deadlines, FORMAT_VERSION, GROUPS, HASH_RAPID_V3_SEEDED, Header, HeaderGeometry,
@@ -11,7 +12,7 @@ use crate::arena::{Arena, Shape};
 use crate::error::StoreError;
 use crate::kernel::Mapping;
 use crate::settings::Geometry;
-use crate::sync::{Acquire, Relaxed, Release, Word};
+use crate::sync::{Acquire, Byte, Relaxed, Release, Word};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -35,6 +36,11 @@ pub(crate) struct Layout {
     value_stride: u64,
     vectors_at: u64,
     vector_stride: u64,
+    pub(crate) eviction: Eviction,
+    /// Behind the vectors of a cache: the marks of visits, the places of hints and the queues.
+    visits_at: u64,
+    places_at: u64,
+    queues_at: u64,
 }
 
 /// At most four slots a bucket of seven entries: the index is at most four sevenths full when the store is.
@@ -53,7 +59,7 @@ const ARENA_MAX: u64 = 1 << 47;
 impl Layout {
     /// Plans an arena, or says which bound the geometry breaks. Nothing that can be asked for
     /// overflows: the bounds keep every product below 2^64.
-    pub(crate) fn new(geometry: Geometry, hash_seed: u64) -> Result<Self, StoreError> {
+    pub(crate) fn new(geometry: Geometry, hash_seed: u64, eviction: Eviction) -> Result<Self, StoreError> {
         let Geometry { slots, max_value_len, vector_dim, max_writers } = geometry;
         let within = |name: &str, value: u64, low: u64, high: u64| {
             if (low..=high).contains(&value) {
@@ -84,11 +90,21 @@ impl Layout {
         let vectors_at = (values_at.checked_add(slots.saturating_mul(value_stride)))
             .and_then(|end| end.checked_next_multiple_of(PAGE));
         let vector_stride = spread(2 * (u64::from(vector_dim) * 4).next_multiple_of(LINE));
-        let arena_len = vectors_at
+        let visits_at = vectors_at
             .and_then(|at| at.checked_add(slots.checked_mul(vector_stride)?))
             .and_then(|end| end.checked_next_multiple_of(PAGE))
-            .filter(|len| *len <= ARENA_MAX);
-        let (Some(vectors_at), Some(arena_len)) = (vectors_at, arena_len) else {
+            .filter(|end| *end <= ARENA_MAX);
+        let (visits, hints) = (visits_len(eviction, slots), hints_len(eviction, slots));
+        // Nothing here overflows: there are fewer slots than 2^32.
+        let arena_end = visits_at.map(|visits_at| {
+            let places_at = visits_at + visits.next_multiple_of(LINE);
+            let queues_at = places_at + hints * 8;
+            let end = queues_at + 2 * HINTS_A_SLOT as u64 * hints * 8;
+            (visits_at, places_at, queues_at, end.next_multiple_of(PAGE))
+        });
+        let arena_end = arena_end.filter(|(.., len)| *len <= ARENA_MAX);
+        let (Some(vectors_at), Some((visits_at, places_at, queues_at, arena_len))) = (vectors_at, arena_end)
+        else {
             let why = format!(
                 "{slots} slots of {max_value_len} bytes and {vector_dim} components need more than \
                  {} TiB",
@@ -113,6 +129,10 @@ impl Layout {
             value_stride,
             vectors_at,
             vector_stride,
+            eviction,
+            visits_at,
+            places_at,
+            queues_at,
         })
     }
 
@@ -148,6 +168,8 @@ impl Layout {
             word.store(value, Relaxed);
         }
         header.hash_seed.store(self.hash_seed, Relaxed);
+        header.eviction.store(self.eviction as u64, Relaxed);
+        header.visit_mark.store(1, Relaxed);
         header.flags.store(flags, Relaxed);
         header.magic.store(MAGIC | FORMAT_VERSION << 32, Relaxed);
         header.state.store(READY, Release);
@@ -189,7 +211,10 @@ impl Layout {
         };
         // Once: another process may change it, and then every key would be missing here.
         let hash_seed = header.hash_seed.load(Relaxed);
-        let layout = Self::new(geometry, hash_seed).map_err(|error| refuse(error.to_string()))?;
+        let eviction = recorded_eviction(header).ok_or_else(|| {
+            refuse("its header names an unknown way of eviction; open it with a newer release, or take a copy that is whole".into())
+        })?;
+        let layout = Self::new(geometry, hash_seed, eviction).map_err(|error| refuse(error.to_string()))?;
         let differs = |(word, value): &(&Word, u64)| word.load(Relaxed) != *value;
         if layout.fields(recorded).iter().any(differs) {
             return Err(refuse("its header contradicts itself; take a copy that is whole".into()));
@@ -260,6 +285,26 @@ impl Layout {
         // SAFETY: the caller keeps it alive, and it does not move.
         let hash = unsafe { &*Arc::as_ptr(hash) };
         let shape = self.shape();
+        // SAFETY: see above.
+        let visits =
+            unsafe { slice::<Byte>(at(self.visits_at), visits_len(self.eviction, self.geometry.slots)) };
+        let hints = hints_len(self.eviction, self.geometry.slots);
+        // SAFETY: see above.
+        let places = unsafe { slice::<Word>(at(self.places_at), hints) };
+        let queue_len = HINTS_A_SLOT as u64 * hints;
+        let queues = [0, 1].map(|which| {
+            // SAFETY: see above.
+            unsafe { slice::<Word>(at(self.queues_at + which * queue_len * 8), queue_len) }
+        });
+        let is_cache = self.eviction != Eviction::Expired;
+        let cache = is_cache.then_some(Cache {
+            eviction: self.eviction,
+            hands: &header.hands,
+            mark: &header.visit_mark,
+            visits,
+            places,
+            queues,
+        });
         let clock = store_time::clock(header, mapping.is_writable(), is_volatile);
         Arena {
             header,
@@ -275,6 +320,8 @@ impl Layout {
             shape,
             hash,
             clock,
+            visits: if mapping.is_writable() { visits } else { &[] },
+            cache,
         }
     }
 
@@ -310,6 +357,22 @@ impl Layout {
         let buffer = self.geometry.max_value_len.next_multiple_of(LINE);
         self.values_at + u64::from(slot) * self.value_stride + (which & 1) * buffer
     }
+}
+
+/// Returns how many slots have a mark of their last visit.
+fn visits_len(eviction: Eviction, slots: u64) -> u64 {
+    if eviction == Eviction::Expired { 0 } else { slots }
+}
+
+/// Returns how many slots have a hint.
+fn hints_len(eviction: Eviction, slots: u64) -> u64 {
+    if eviction == Eviction::Sieve { slots } else { 0 }
+}
+
+/// Returns the way of eviction that a header records.
+fn recorded_eviction(header: &Header) -> Option<Eviction> {
+    let recorded = header.eviction.load(Relaxed);
+    Eviction::ALL.into_iter().find(|eviction| *eviction as u64 == recorded)
 }
 
 /// How many pages the writer ids' owners take.

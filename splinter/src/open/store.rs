@@ -4,6 +4,7 @@ use super::kernel_os::KernelOs;
 use super::layout::Layout;
 use super::timer::RecoveryTimer;
 use crate::arena::Arena;
+use crate::arena::cache::Eviction;
 use crate::arena::key::KeyHash;
 use crate::arena::records::{BIDS_AT, Bid, Header, WRITER_TABLE_AT};
 use crate::error::StoreError;
@@ -193,6 +194,11 @@ impl Store {
     /// Returns the sizes the store was created with.
     pub fn geometry(&self) -> Geometry {
         self.inner.layout.geometry
+    }
+
+    /// Returns which key makes room for a new one when no slot is free.
+    pub fn eviction(&self) -> Eviction {
+        self.inner.layout.eviction
     }
 
     /// Hashes `key` as this store does to place it: with its seed, so that another store has another hash.

@@ -2,6 +2,7 @@
 //! dead writer held; it publishes a new descriptor and releases the slot.
 
 use super::{ClaimStatus, Claimant, OptimisticRead};
+use crate::arena::cache::Cache;
 use crate::arena::key::{Key, KeyRef};
 use crate::arena::records::{FLAG_FULL, FLAG_WATCHED, Slot};
 use crate::arena::state::{Descriptor, NotifyFlags, State};
@@ -9,6 +10,9 @@ use crate::arena::version::{Expect, Version};
 use crate::error::Error;
 use crate::sync::{Acquire, Relaxed, Release, fence, fence_after_exchange};
 use std::cell::Cell;
+
+/// How many words of the map a search for a free slot looks at in a cache that was full before.
+const FEW: usize = 8;
 
 /// A slot held at an odd epoch. Only the owner writes the record, the descriptor, and the buffers that the current
 /// descriptor does not name. Dropping a claim leaves the content as it was, and releases the slot at the epoch from
@@ -273,15 +277,17 @@ impl<'a> Claimant<'a> {
         }
     }
 
-    /// Claims a free slot, or that of a key whose deadline has passed if no slot is free.
+    /// Claims a free slot. If there is none, frees that of a key whose deadline has passed, or of one that a cache evicts.
     ///
     /// # Errors
-    /// Those of [`Self::find_free`]; [`Error::Again`] when others took every slot that came free.
+    /// Those of [`Self::find_free`] and [`Self::make_room`]; [`Error::Again`] when others took every slot that came free.
     fn claim_free(&mut self) -> Result<Claim<'a>, Error> {
         for _ in 0..Self::ROUNDS {
             match self.find_free() {
                 // A removal within a tandem cannot be signalled on its own: the tandem does it before it starts over.
-                Err(_) if self.notified.is_none() && self.remove_some_expired(1) => {}
+                Err(error) if self.notified.is_none() => self.make_room(error, &|_| false)?,
+                // Not busy: another writer that inserts has taken the slot.
+                Err(Error::Again) if self.arena.cache.is_some() => return Err(Error::Full),
                 result => return result,
             }
         }
@@ -296,10 +302,10 @@ impl<'a> Claimant<'a> {
     /// writers hold one that may come free.
     fn find_free(&mut self) -> Result<Claim<'a>, Error> {
         let (arena, bitmap) = (self.arena, self.arena.bitmap);
-        let mut error = Error::Full;
+        let (mut error, first, words) = (Error::Full, self.hint, self.words_to_search());
         for recover_dead in [false, true] {
-            for step in 0..bitmap.len() {
-                let index = (self.hint + step) % bitmap.len();
+            for step in 0..words {
+                let index = (first + step) % bitmap.len();
                 let mut unused = !bitmap[index].used.load(Relaxed);
                 while unused != 0 {
                     let number = index as u32 * 64 + unused.trailing_zeros();
@@ -317,7 +323,19 @@ impl<'a> Claimant<'a> {
                 }
             }
         }
+        self.hint = (first + words) % bitmap.len();
+        if let Some(cache) = arena.cache {
+            cache.hands.is_filled.store(1, Relaxed);
+        }
         Err(error)
+    }
+
+    /// Returns how many words of the map a search for a free slot looks at: all of them, or a few in a cache that was full
+    /// before, where eviction makes room. The next search looks at the next ones.
+    fn words_to_search(&self) -> usize {
+        let is_filled = |cache: Cache<'_>| cache.hands.is_filled.load(Relaxed) != 0;
+        let words = self.arena.bitmap.len();
+        if self.arena.cache.is_some_and(is_filled) { words.min(FEW) } else { words }
     }
 
     /// Claims slot `number` if it holds no key and no living writer. Asks whether an owner lives only if
@@ -351,6 +369,11 @@ impl<'a> Claimant<'a> {
         } else {
             word.used.fetch_and(!bit, Relaxed)
         };
+        match self.arena.cache {
+            Some(cache) if used => cache.enter(number),
+            Some(cache) => cache.forget(number),
+            None => {}
+        }
     }
 
     /// Publishes `descriptor` as the slot's new content and releases the claim.
@@ -360,7 +383,9 @@ impl<'a> Claimant<'a> {
         mutant!("signal-early", self.publish_event(&claim));
         // Release: a reader that sees this word sees the buffer that it names.
         claim.slot.descriptor.store(descriptor.0, Release);
-        if !claim.descriptor.is_present() {
+        if claim.descriptor.is_present() {
+            self.arena.note_visit(claim.number);
+        } else {
             self.set_used(claim.number, true);
         }
         let flags = self.arena.header.flags.load(Relaxed);

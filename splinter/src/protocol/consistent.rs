@@ -79,6 +79,7 @@ impl<'a> Arena<'a> {
                 parts.iter().enumerate().try_for_each(|(place, part)| body(place, part.look.read.as_ref()));
             fence(Acquire);
             if parts.iter().all(|part| self.is_unchanged(part)) {
+                parts.iter().filter_map(|part| part.look.read).for_each(|read| self.note_visit(read.number));
                 return copied;
             }
             spin_loop();

@@ -9,6 +9,9 @@ use crate::arena::version::{Expect, Lifetime, Version};
 use crate::error::Error;
 use crate::sync::Relaxed;
 
+/// At the slots of so many words of the map an insertion into a cache looks for a key whose deadline has passed.
+const NEAR: usize = 16;
+
 impl<'a> Claimant<'a> {
     /// Sets the value of `key` as [`Self::set`] does, and how long the key stays.
     pub(crate) fn set_with(
@@ -107,6 +110,29 @@ impl<'a> Claimant<'a> {
         let arena = self.arena;
         let expiring = arena.marked(|word| word.expiring.load(Relaxed));
         expiring.filter(|number| self.remove_expired(*number)).take(count).count() > 0
+    }
+
+    /// Removes a key whose deadline has passed, if there is one among the slots at which the next sweep begins. Returns
+    /// whether it did. It looks at few slots, and the next call at the next ones.
+    pub(super) fn remove_expired_near(&mut self) -> bool {
+        let (arena, hand) = (self.arena, &self.arena.header.sweep_hand);
+        // No key of the store ever had a deadline.
+        if arena.header.time_seen.load(Relaxed) == 0 {
+            return false;
+        }
+        let words = arena.bitmap.len();
+        let first = hand.load(Relaxed) as usize / 64 % words;
+        for index in (first..first + NEAR.min(words)).map(|index| index % words) {
+            let mut bits = arena.bitmap[index].expiring.load(Relaxed);
+            while bits != 0 {
+                if self.remove_expired(index as u32 * 64 + bits.trailing_zeros()) {
+                    return true;
+                }
+                bits &= bits - 1;
+            }
+        }
+        hand.store(((first + NEAR) % words * 64) as u64, Relaxed);
+        false
     }
 
     /// Looks at up to `budget` keys that may have deadlines, from where the last sweep stopped. Removes those whose

@@ -57,6 +57,7 @@ impl<'a> Claimant<'a> {
         let (owned, next) = (state.claimed(self.writer_id, false).0, state.advanced().unpolled());
         let done = slot.state_integer.exchange((state.0, old), (next.0, new), owned);
         if done {
+            self.arena.note_visit(number);
             fence_after_exchange();
             self.record.count_write();
         }

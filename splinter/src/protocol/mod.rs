@@ -12,6 +12,7 @@
 
 mod claim;
 mod consistent;
+mod evict;
 mod expiry;
 mod index;
 mod integer;
@@ -61,6 +62,8 @@ pub(crate) struct Claimant<'a> {
     /// Buckets that [`Self::compact_deferred`] looks after. The flag tells that the bucket has room, so that entries
     /// displaced past it may come back.
     to_compact: Vec<(usize, bool)>,
+    /// What samples of keys are drawn by.
+    random: u64,
 }
 
 impl<'a> Claimant<'a> {
@@ -73,7 +76,8 @@ impl<'a> Claimant<'a> {
         let (hint, notified, wakes) = (0, None, Wakes::default());
         // Removing a key allocates only in a store whose keys were chosen to collide.
         let to_compact = Vec::with_capacity(8);
-        let mut claimant = Self { arena, writer_id, record, os, hint, notified, wakes, to_compact };
+        let random = (u64::from(writer_id) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut claimant = Self { arena, writer_id, record, os, hint, notified, wakes, to_compact, random };
         if !record.has_no_intents() {
             claimant.recover_writer();
         }

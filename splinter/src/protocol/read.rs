@@ -193,6 +193,7 @@ impl<'a> Arena<'a> {
             if let Some(read) = self.begin_read(number, key) {
                 let result = body(&read);
                 if read.validate() {
+                    self.note_visit(read.number);
                     return result;
                 }
                 spin_loop();

@@ -11,7 +11,7 @@ use super::claim::Claim;
 use crate::arena::change::{Content, KeyChange};
 use crate::arena::integer::integer_in_slot;
 use crate::arena::key::KeyRef;
-use crate::arena::records::EVERY_SLOT;
+use crate::arena::records::{EVERY_SLOT, Slot};
 use crate::arena::state::{Descriptor, KIND_BIGUINT};
 use crate::arena::version::{Outcome, Version};
 use crate::error::Error;
@@ -24,6 +24,14 @@ pub(crate) struct Refusal {
     /// The place of the key in the transaction.
     pub(crate) place: usize,
     pub(crate) error: Error,
+    /// How many free slots it had claimed for its new keys.
+    free: usize,
+}
+
+impl Refusal {
+    fn new(place: usize, error: Error) -> Self {
+        Self { place, error, free: 0 }
+    }
 }
 
 /// A key of a transaction, its slot while the transaction holds that, and the number that it gets.
@@ -74,16 +82,47 @@ impl<'a> Claimant<'a> {
         changes: &[KeyChange<'_>],
     ) -> Result<Vec<Outcome>, Refusal> {
         for (place, change) in changes.iter().enumerate() {
-            self.check_sizes(change).map_err(|error| Refusal { place, error })?;
+            self.check_sizes(change).map_err(|error| Refusal::new(place, error))?;
         }
         let mut rounds = 0..Self::ROUNDS;
         loop {
             match self.commit_once(parts, changes) {
-                Err(Refusal { error: Error::Full | Error::Again, .. })
-                    if rounds.next().is_some() && self.remove_some_expired(parts.len()) => {}
+                Err(refusal) if rounds.next().is_some() => self.make_room_for(parts, changes, refusal)?,
                 result => return result,
             }
         }
+    }
+
+    /// Frees slots for a transaction that was refused for want of them. None of its own keys goes.
+    ///
+    /// # Errors
+    /// The refusal, if that is no remedy for it.
+    fn make_room_for(
+        &mut self,
+        parts: &Parts<'_, 'a>,
+        changes: &[KeyChange<'_>],
+        refusal: Refusal,
+    ) -> Result<(), Refusal> {
+        let (is_full, is_cache) = (refusal.error == Error::Full, self.arena.cache.is_some());
+        let is_freed = match refusal.error {
+            Error::Full if is_cache => false,
+            Error::Again if is_cache => self.remove_expired_near(),
+            Error::Full | Error::Again => self.remove_some_expired(parts.len()),
+            _ => false,
+        };
+        if is_freed {
+            return Ok(());
+        }
+        if !is_full || !is_cache || parts.len() > self.arena.slots.len() {
+            return Err(refusal);
+        }
+        let is_own = |slot: &Slot| parts.iter().any(|part| part.key.is_in(slot));
+        mutant!("own-evicted", let is_own = |_: &Slot| false);
+        let is_new = |part: &Part<'_, 'a>| self.arena.locate(&part.key).is_none();
+        let new = parts.iter().zip(changes).filter(|(part, change)| change.inserts() && is_new(part)).count();
+        (refusal.free..new.max(refusal.free + 1))
+            .try_for_each(|_| self.make_room(Error::Full, &is_own))
+            .map_err(|error| Refusal { error, ..refusal })
     }
 
     fn check_sizes(&self, change: &KeyChange<'_>) -> Result<(), Error> {
@@ -171,16 +210,17 @@ impl<'a> Claimant<'a> {
                 // A removal needs no room. Without a free slot nobody inserts the key either.
                 Err(Error::Full) if change.is_removal_of_any() => missing.push(place),
                 Err(error) => {
-                    failure = Some(Refusal { place, error });
+                    failure = Some(Refusal::new(place, error));
                     break;
                 }
             }
         }
         let moved = || self.find_moved(parts, &missing);
-        let failure = failure.or_else(|| moved().map(|place| Refusal { place, error: Error::Again }));
-        let Some(refusal) = failure else { return Ok(()) };
+        let failure = failure.or_else(|| moved().map(|place| Refusal::new(place, Error::Again)));
+        let Some(mut refusal) = failure else { return Ok(()) };
         for part in parts {
             if let Some(claim) = part.claim.take() {
+                refusal.free += usize::from(!claim.descriptor.is_present());
                 self.release_unused(claim, &part.key);
             }
         }

@@ -54,6 +54,7 @@ impl Store {
                 *result = read.payload(arena).copy_to(&mut bufs[place * stride..][..stride]);
             }
             if arena.is_still(&few) {
+                few.reads().for_each(|read| arena.note_visit(read.number));
                 return Ok(());
             }
         }

@@ -65,6 +65,7 @@ impl Store {
             && let Ok(len) = arena.buffered(read.number, read.descriptor).copy_to(buf)
             && read.validate()
         {
+            arena.note_visit(number);
             return len as u64;
         }
         self.get_slow(key, buf, error)

@@ -1,6 +1,7 @@
 //! What a store is made of and how it is opened: plain data, checked by its users.
 
 use crate::arena::Scrub;
+use crate::arena::cache::Eviction;
 use crate::kernel::{HugePages, Placement};
 use std::fmt;
 use std::str::FromStr;
@@ -37,6 +38,8 @@ pub struct Config {
     pub geometry: Geometry,
     /// The scrub level it starts with.
     pub scrub: Scrub,
+    /// Which key makes room for a new one when no slot is free. Fixed when the store is created.
+    pub eviction: Eviction,
     /// On which NUMA nodes its pages go.
     pub placement: Placement,
     /// Whether to ask for huge pages.
@@ -107,6 +110,29 @@ impl FromStr for Scrub {
 
     fn from_str(text: &str) -> Result<Self, UnknownName> {
         by_name(&Self::ALL, text, "none, hybrid or full")
+    }
+}
+
+impl Eviction {
+    /// All ways of eviction.
+    pub const ALL: [Self; 3] = [Self::Expired, Self::Sieve, Self::Lru];
+}
+
+impl fmt::Display for Eviction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Expired => "expired",
+            Self::Sieve => "sieve",
+            Self::Lru => "lru",
+        })
+    }
+}
+
+impl FromStr for Eviction {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        by_name(&Self::ALL, text, "expired, sieve or lru")
     }
 }
 

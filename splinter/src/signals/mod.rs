@@ -104,7 +104,7 @@ impl<'a> Arena<'a> {
         } else if old.is_subscribed() {
             self.metadata[number as usize].subscriptions.store(0, Relaxed);
         }
-        let new = old.with_groups(subscriptions, labels);
+        let new = old.with_groups(subscriptions, labels).with_pinned(is_present && old.is_pinned());
         if new != old {
             slot.notify_flags.store(new.0, Relaxed);
         }

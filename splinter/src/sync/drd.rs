@@ -79,6 +79,11 @@ impl From<u64> for Word {
     }
 }
 
+/// Has DRD ignore what this thread accesses, until what this returns is dropped.
+pub(super) fn ignore() -> impl Sized {
+    (annotate_ignore_reads(), annotate_ignore_writes())
+}
+
 /// For the kernel, which gets words to sleep on.
 impl Deref for Word {
     type Target = AtomicU64;

@@ -27,6 +27,49 @@ pub(crate) use self::drd::Word;
 #[cfg(not(any(loom, splinter_drd)))]
 pub(crate) type Word = std::sync::atomic::AtomicU64;
 
+/// A byte of the arena. It orders nothing: hints alone are bytes.
+#[cfg(not(loom))]
+#[derive(Debug, Default)]
+#[repr(transparent)]
+pub(crate) struct Byte(std::sync::atomic::AtomicU8);
+
+#[cfg(not(loom))]
+impl Byte {
+    #[inline(always)]
+    pub(crate) fn load(&self) -> u8 {
+        self.access(|byte| byte.load(Relaxed))
+    }
+
+    #[inline(always)]
+    pub(crate) fn store(&self, value: u8) {
+        self.access(|byte| byte.store(value, Relaxed));
+    }
+
+    /// Accesses the byte, without DRD's notice: to it, any two accesses would be a race.
+    #[inline(always)]
+    fn access<T>(&self, access: impl FnOnce(&std::sync::atomic::AtomicU8) -> T) -> T {
+        #[cfg(splinter_drd)]
+        let _ignored = drd::ignore();
+        access(&self.0)
+    }
+}
+
+/// The models' byte.
+#[cfg(loom)]
+#[derive(Debug, Default)]
+pub(crate) struct Byte(Word);
+
+#[cfg(loom)]
+impl Byte {
+    pub(crate) fn load(&self) -> u8 {
+        self.0.load(Relaxed) as u8
+    }
+
+    pub(crate) fn store(&self, value: u8) {
+        self.0.store(value.into(), Relaxed);
+    }
+}
+
 /// The models' word: loom's, except that a thread run by [`crash`] dies at one of its stores.
 ///
 /// Loom remembers only the last access to a word. If one thread loads it, and another loads it and then stores to it,

@@ -2,6 +2,7 @@
 
 mod conditional;
 mod expiry;
+mod pins;
 mod transaction;
 mod writer;
 
