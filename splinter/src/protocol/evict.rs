@@ -7,11 +7,11 @@
 use super::Claimant;
 use crate::arena::cache::{Cache, Eviction};
 use crate::arena::key::{Key, KeyRef};
-use crate::arena::records::Slot;
-use crate::arena::state::NotifyFlags;
+use crate::arena::records::{BitmapWord, Slot};
+use crate::arena::state::{NotifyFlags, State};
 use crate::arena::version::Expect;
 use crate::error::Error;
-use crate::sync::Relaxed;
+use crate::sync::{Relaxed, Word};
 
 /// How many keys are compared for the least recently visited one.
 const SAMPLE: u64 = 16;
@@ -121,6 +121,11 @@ impl<'a> Claimant<'a> {
         for _ in 0..slots {
             let number = (cache.hands.next_slot.fetch_add(1, Relaxed) % slots) as u32;
             if !self.may_go(number, is_kept) {
+                // Another writer may be about to insert, or to remove: a slot comes free, or a key that may go.
+                let is_touched = word_has(self.arena.bit(number), |word| &word.touched);
+                let is_held =
+                    || State(self.arena.slots[number as usize].state_integer.first_acquire()).is_claimed();
+                error = if is_touched && is_held() { Error::Again } else { error };
                 continue;
             }
             match self.evict(cache, number, cache.visits[number as usize].load(), is_kept) {
@@ -134,8 +139,8 @@ impl<'a> Claimant<'a> {
 
     /// Whether slot `number` seems to hold a key that may be evicted.
     fn may_go(&self, number: u32, is_kept: &dyn Fn(&Slot) -> bool) -> bool {
-        let (word, bit) = self.arena.bit(number);
-        word.used.load(Relaxed) & bit != 0 && !stays(&self.arena.slots[number as usize], is_kept)
+        word_has(self.arena.bit(number), |word| &word.used)
+            && !stays(&self.arena.slots[number as usize], is_kept)
     }
 
     /// Evicts the key of slot `number`, if it is not pinned, and its last visit left `mark`.
@@ -169,6 +174,11 @@ impl<'a> Claimant<'a> {
         cache.hands.evicted.fetch_add(1, Relaxed);
         Ok(())
     }
+}
+
+/// Whether a bit of the map is set.
+fn word_has((word, bit): (&BitmapWord, u64), bits: impl Fn(&BitmapWord) -> &Word) -> bool {
+    bits(word).load(Relaxed) & bit != 0
 }
 
 /// Whether the key of a slot must not be evicted.

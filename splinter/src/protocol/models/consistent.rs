@@ -3,7 +3,7 @@
 use super::*;
 use crate::arena::change::{Content, KeyChange};
 
-const TWO: Size = Size { slots: 2, words: 2, max_writers: 3, buckets: 1, dim: 0, scrub: Scrub::None };
+const TWO: Size = Size { slots: 2, ..SMALLEST };
 
 const REMOVAL: KeyChange<'static> =
     KeyChange { expect: Expect::Any, content: Content::Remove, vector: None, labels: [0; 2], lifetime: None };

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const TWO_BUCKETS: Size = Size { slots: 3, buckets: 2, max_writers: 4, words: 2, dim: 0, scrub: Scrub::None };
+const TWO_BUCKETS: Size = Size { slots: 3, buckets: 2, max_writers: 4, ..SMALLEST };
 
 /// An entry, at its home, of a key that is none of the models' letters.
 const OTHERS: Entry = Entry::new(1000, Entry::tag(0, 0));

@@ -9,6 +9,7 @@
 mod conditional;
 mod consistent;
 mod deaths;
+mod eviction;
 mod expiry;
 mod extents;
 mod index;
@@ -27,6 +28,7 @@ mod writes;
 
 use super::transaction::Refusal;
 use super::{Claimant, Os, Part};
+use crate::arena::cache::{Cache, Eviction, HINTS_A_SLOT};
 use crate::arena::change::KeyChange;
 use crate::arena::deadline::Clock;
 use crate::arena::key::{Key, KeyHash, KeyRef};
@@ -37,7 +39,7 @@ use crate::arena::state::{Control, Descriptor, Entry, State};
 use crate::arena::version::{Expect, Lifetime, Outcome};
 use crate::arena::{Arena, Scrub, Shape};
 use crate::error::Error;
-use crate::sync::{Acquire, Relaxed, Release, Word, crash};
+use crate::sync::{Acquire, Byte, Relaxed, Release, Word, crash};
 use std::collections::HashSet;
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -159,6 +161,10 @@ struct Tiny {
     time: std::sync::atomic::AtomicU64,
     rings: Vec<Word>,
     words: Vec<Word>,
+    /// What insertions evict by; empty in a store that is no cache.
+    visits: Vec<Byte>,
+    places: Vec<Word>,
+    queues: [Vec<Word>; 2],
     shape: Shape,
     hash: KeyHash,
     kernel: Arc<Kernel>,
@@ -174,11 +180,23 @@ struct Size {
     words: usize,
     dim: usize,
     scrub: Scrub,
+    eviction: Eviction,
 }
+
+/// One slot, one bucket, three writers, values of two words, no vectors, scrub level none.
+const SMALLEST: Size = Size {
+    slots: 1,
+    buckets: 1,
+    max_writers: 3,
+    words: 2,
+    dim: 0,
+    scrub: Scrub::None,
+    eviction: Eviction::Expired,
+};
 
 impl Default for Size {
     fn default() -> Self {
-        Self { slots: 1, buckets: 1, max_writers: 3, words: 2, dim: 0, scrub: Scrub::None }
+        SMALLEST
     }
 }
 
@@ -196,6 +214,8 @@ impl Size {
         }
         let vector_words = self.dim.div_ceil(2);
         let values = self.slots * 2 * self.words;
+        let hints = if self.eviction == Eviction::Sieve { self.slots } else { 0 };
+        let visits = if self.eviction == Eviction::Expired { 0 } else { self.slots };
         let tiny = Tiny {
             header: Header::default(),
             writer_table: some(self.max_writers),
@@ -207,6 +227,9 @@ impl Size {
             time: std::sync::atomic::AtomicU64::new(1),
             rings: some((GROUPS + 1) * RING_LEN),
             words: some(values + self.slots * 2 * vector_words),
+            visits: some(visits),
+            places: some(hints),
+            queues: [some(HINTS_A_SLOT * hints), some(HINTS_A_SLOT * hints)],
             shape: Shape {
                 slots: self.slots as u32,
                 max_value_len: self.words as u32 * 8,
@@ -232,6 +255,8 @@ impl Size {
             Scrub::Full => FLAG_FULL,
         };
         tiny.header.flags.store(flags, Relaxed);
+        tiny.header.eviction.store(self.eviction as u64, Relaxed);
+        tiny.header.visit_mark.store(1, Relaxed);
         let mut claimant = tiny.claimant(self.max_writers as u32 - 1);
         for key in keys {
             claimant.put(key, &value(1)).unwrap();
@@ -261,6 +286,15 @@ impl Tiny {
                 distance: self.time.load(std::sync::atomic::Ordering::SeqCst),
                 base: None,
             },
+            visits: &self.visits,
+            cache: (!self.visits.is_empty()).then(|| Cache {
+                eviction: if self.places.is_empty() { Eviction::Lru } else { Eviction::Sieve },
+                hands: &self.header.hands,
+                mark: &self.header.visit_mark,
+                visits: &self.visits,
+                places: &self.places,
+                queues: [&self.queues[0], &self.queues[1]],
+            }),
         }
     }
 
@@ -352,6 +386,9 @@ impl Tiny {
         words.extend(self.slots.iter().flat_map(|slot| {
             [&slot.descriptor, &slot.notify_flags, &slot.prepared, &slot.labels, &slot.ctime, &slot.atime]
         }));
+        let hands = &self.header.hands;
+        words.extend(hands.taken.iter().chain(&hands.put).chain([&hands.turns, &hands.is_filled]));
+        words.extend(self.places.iter().chain(self.queues.iter().flatten()));
         words.extend(self.metadata.iter().map(|metadata| &metadata.subscriptions).chain(&self.words));
         let mut values: Vec<u64> = words.into_iter().map(Word::at_rest).collect();
         values.extend(self.slots.iter().map(|slot| slot.state_integer.at_rest()));
@@ -380,7 +417,9 @@ impl Tiny {
             assert_eq!(claimant.put(key, &value(9)), Ok(()), "a slot can be used");
         }
         self.check_at_rest();
-        for key in &keys {
+        // A cache may have evicted one for another whose slot came free later.
+        let is_there = |key: &&KeyRef<'_>| self.visits.is_empty() || self.held(key).is_some();
+        for key in keys.iter().filter(is_there) {
             assert_eq!(claimant.unset_only(key), Ok(16));
         }
         self.check_at_rest();

@@ -8,7 +8,7 @@ use crate::signals::PreparedWait;
 use crate::sync::spin_loop;
 
 /// Two slots, so that a tandem fits.
-const TWO: Size = Size { slots: 2, buckets: 1, max_writers: 4, words: 2, dim: 0, scrub: Scrub::None };
+const TWO: Size = Size { slots: 2, max_writers: 4, ..SMALLEST };
 
 /// An operation on "a".
 type Change = fn(&mut Claimant<'_>) -> Result<(), Error>;

@@ -10,7 +10,7 @@ use crate::signals::{Cursor, Peek, wake_bit};
 use crate::sync::{fence_after_exchange, spin_loop};
 
 /// Two slots, one bucket.
-const TWO: Size = Size { slots: 2, buckets: 1, max_writers: 4, words: 1, dim: 0, scrub: Scrub::None };
+const TWO: Size = Size { slots: 2, max_writers: 4, words: 1, ..SMALLEST };
 
 /// A watcher of groups, as `Watcher` is.
 struct Listener {

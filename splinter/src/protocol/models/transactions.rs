@@ -4,7 +4,7 @@ use super::*;
 use crate::arena::change::{Content, KeyChange};
 use crate::arena::records::EVERY_SLOT;
 
-const TWO: Size = Size { slots: 2, buckets: 1, max_writers: 3, words: 1, dim: 0, scrub: Scrub::None };
+const TWO: Size = Size { slots: 2, words: 1, ..SMALLEST };
 
 /// Writes both keys as one generation.
 fn write(writer: &mut Claimant<'_>, byte: u8) -> Result<(), Error> {

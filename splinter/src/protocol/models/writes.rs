@@ -27,7 +27,7 @@ where
     })
 }
 
-const TWO: Size = Size { slots: 2, buckets: 1, max_writers: 3, words: 2, dim: 0, scrub: Scrub::None };
+const TWO: Size = Size { slots: 2, ..SMALLEST };
 
 #[test]
 fn of_two_writers_of_a_key_one_wins_and_the_other_gets_again() {
