@@ -44,7 +44,7 @@ mod made {
     /// Every mistake: its name, the numbers of the invariants that it breaks (`docs/protocol.md`), and what it does.
     /// One line each, which `ci/mutants` reads as well.
     #[rustfmt::skip]
-    const MISTAKES: [(&str, &str, &str); 65] = [
+    const MISTAKES: [(&str, &str, &str); 70] = [
         ("read-unvalidated", "1", "a read returns its copy without a second look at the state"),
         ("validation-unfenced", "1", "a read's second look at the state is not ordered behind its copy"),
         ("claim-unfenced", "1", "writes under a claim are not ordered behind the claim"),
@@ -77,6 +77,11 @@ mod made {
         ("home-unchecked", "11", "a consistent read does not see that a missing key came and went"),
         ("removal-unclaimed", "11", "a missing key that a transaction removes can be set before the commit"),
         ("deadline-early", "21", "a transaction does not look at deadlines again once it has all claims"),
+        ("visit-unmarked", "22", "reads and sets leave no mark of their visit in a cache"),
+        ("hint-outdated", "22", "the hint of a removed key counts for the key that has its slot now"),
+        ("eviction-outdated", "22", "a key is evicted although it was set or pinned since it was chosen"),
+        ("pin-ignored", "22", "a pinned key is evicted"),
+        ("own-evicted", "22", "a transaction evicts its own keys"),
         ("recovery-floorless", "6", "the recovery of a removal does not raise the epoch floor"),
         ("number-uncommitted", "10", "a number that is set under a claim is current before the rest of the change"),
         ("number-unwiped", "10", "a read that began before a number and its vector were replaced takes the new number with the old vector"),

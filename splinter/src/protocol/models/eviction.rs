@@ -24,7 +24,7 @@ fn pin(writer: &mut Claimant<'_>, index: usize) -> Result<(), Error> {
 #[test]
 fn a_key_that_was_pinned_while_it_was_chosen_stays() {
     for eviction in [Eviction::Sieve, Eviction::Lru] {
-        let seen = explore(move || {
+        let seen = explore_within(1, move || {
             let tiny = cache(2, eviction);
             let inserter = tiny.writer(0, |writer| writer.put(&letter(2), &value(1)));
             let pinner = tiny.writer(1, |writer| pin(writer, 0));
@@ -41,7 +41,7 @@ fn a_key_that_was_pinned_while_it_was_chosen_stays() {
 
 #[test]
 fn a_key_that_is_set_while_it_is_evicted_has_the_new_value_or_none() {
-    let seen = explore(|| {
+    let seen = explore_within(1, || {
         let tiny = cache(2, Eviction::Sieve);
         let inserter = tiny.writer(0, |writer| writer.put(&letter(2), &value(1)));
         let setter = tiny.writer(1, |writer| writer.put(&letter(0), &value(2)));
