@@ -374,7 +374,7 @@ fn many_writers_fill_a_cache_and_none_is_told_that_it_is_full() {
 
 #[test]
 fn an_insertion_into_a_large_full_cache_does_not_look_at_every_slot() {
-    let slots = 200_000;
+    let slots = valgrind::rounds(200_000);
     let (_store, mut writer) = cache(slots, Eviction::Sieve);
     let time = |writer: &mut Writer, numbers: std::ops::Range<u64>| {
         let start = Instant::now();
