@@ -19,7 +19,7 @@ pub(super) enum Way {
 }
 
 impl Way {
-    pub(super) const BOTH: [Self; 2] = [Self::Few, Self::Many];
+    pub(super) const BOTH: [Self; 2] = [Self::Many, Self::Few];
 
     /// Reads all `keys` by `body`.
     pub(super) fn read<'a, const N: usize>(
@@ -68,8 +68,8 @@ fn beside(
 
 #[test]
 fn of_two_keys_that_a_transaction_swaps_exactly_one_is_there() {
-    // The straight line and what follows it have too many steps for more.
-    for (preemptions, way) in [(0, Way::Few), (1, Way::Many)] {
+    // The straight line and what follows it have too many steps for more than none.
+    for (way, preemptions) in [(Way::Many, 1), (Way::Few, 0)] {
         let seen = beside(preemptions, way, |writer| {
             let insertion = KeyChange { content: Content::Bytes(&[2; 16]), ..KeyChange::default() };
             writer.transact(&[letter(0), letter(1)], &[REMOVAL, insertion]).unwrap();
@@ -81,15 +81,17 @@ fn of_two_keys_that_a_transaction_swaps_exactly_one_is_there() {
 
 #[test]
 fn of_two_keys_of_which_one_goes_once_the_other_has_come_one_is_there() {
-    let seen = beside(1, Way::Few, |writer| {
-        writer.put(&letter(1), &value(2)).unwrap();
-        writer.unset_only(&letter(0)).unwrap();
-    });
-    assert!(!seen.contains(&Ok([false, false])), "{seen:?}");
-    assert!(
-        seen.is_superset(&HashSet::from([Ok([false, true]), Ok([true, true]), Ok([true, false])])),
-        "{seen:?}"
-    );
+    for way in Way::BOTH {
+        let seen = beside(1, way, |writer| {
+            writer.put(&letter(1), &value(2)).unwrap();
+            writer.unset_only(&letter(0)).unwrap();
+        });
+        assert!(!seen.contains(&Ok([false, false])), "{way:?}: {seen:?}");
+        assert!(
+            seen.is_superset(&HashSet::from([Ok([false, true]), Ok([true, true]), Ok([true, false])])),
+            "{way:?}: {seen:?}"
+        );
+    }
 }
 
 #[test]
