@@ -44,7 +44,7 @@ mod made {
     /// Every mistake: its name, the numbers of the invariants that it breaks (`docs/protocol.md`), and what it does.
     /// One line each, which `ci/mutants` reads as well.
     #[rustfmt::skip]
-    const MISTAKES: [(&str, &str, &str); 70] = [
+    const MISTAKES: [(&str, &str, &str); 71] = [
         ("read-unvalidated", "1", "a read returns its copy without a second look at the state"),
         ("validation-unfenced", "1", "a read's second look at the state is not ordered behind its copy"),
         ("claim-unfenced", "1", "writes under a claim are not ordered behind the claim"),
@@ -109,6 +109,7 @@ mod made {
         ("intent-unnoted", "7", "a writer does not note which slot it is about to claim"),
         ("tandem-one-by-one", "11", "readers ignore a tandem's commit: its orders become current one by one"),
         ("tandem-unchecked", "11", "a tandem is read as a number of single keys"),
+        ("few-unchecked", "11", "a consistent read of a few keys does not look at them again"),
         ("prepared-believed", "2", "a reader uses the prepared word of a tandem's claim after the claim has ended"),
         ("signal-early", "14", "a change is signalled before it is published"),
         ("sleepers-first", "14", "a writer looks for sleepers before it signals"),
