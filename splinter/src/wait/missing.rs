@@ -27,7 +27,8 @@ impl Store {
     /// Waits until there is a key of this name, and returns its epoch. Returns at once if the key is there.
     ///
     /// While the key is missing, the caller watches the whole store as [`Self::watch_all`] does: every change of any key
-    /// costs its writer a store into a shared cache line, and a system call if the caller sleeps. On a store opened for
+    /// costs its writer a store into a shared cache line, and a system call if the caller sleeps. If that is too much,
+    /// give the key a [lasting subscription](crate::Writer::register_lasting), and watch its group. On a store opened for
     /// reading only, the caller looks again every millisecond instead.
     ///
     /// ```

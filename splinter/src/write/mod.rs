@@ -2,6 +2,7 @@
 
 mod conditional;
 mod expiry;
+mod lasting;
 mod transaction;
 mod writer;
 
