@@ -169,7 +169,7 @@ impl Layout {
         }
         header.hash_seed.store(self.hash_seed, Relaxed);
         header.eviction.store(self.eviction as u64, Relaxed);
-        header.visit_mark.store(1, Relaxed);
+        header.visit_mark.store((self.eviction != Eviction::Expired).into(), Relaxed);
         header.flags.store(flags, Relaxed);
         header.magic.store(MAGIC | FORMAT_VERSION << 32, Relaxed);
         header.state.store(READY, Release);
