@@ -28,6 +28,7 @@ pub mod peer;
 mod placement;
 mod profile;
 mod proof;
+mod queue;
 mod raw;
 mod record;
 mod report;
@@ -65,6 +66,7 @@ pub use placement::Affinity;
 pub use placement::diagram::topology_summary;
 pub use placement::topology::{PlannedPlacement, PlannedWorker, TopologyPlan, TopologyRecord, topology};
 pub use placement::writer_memory::WriterPages;
+pub use queue::{QueueInvariants, QueueKills, QueuePlan, QueuePlant, QueueRecord, Waking, queue};
 pub use record::{
     Cells, Invariants, MemoryPlacement, Notifications, Operation, Output, Pages, Placement, Record,
     StoreFacts, Totals, TuningFacts, Window, WorkerPlacement,

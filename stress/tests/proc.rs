@@ -15,6 +15,7 @@ fn what_cannot_be_measured_without_proc_is_refused_by_its_name_and_the_rest_work
         "wake --quick",
         "kill --kills 3",
         "hostile --duration 1s",
+        "queue --messages 100",
         "numa",
         "sweep --quick",
     ] {

@@ -7,9 +7,14 @@ use serde_json::Value;
 use splinter_stress::Workload;
 
 /// Commands by kind of record, with the fields of the configuration that are their flags.
-const COMMANDS: [(&str, &str, &[&str]); 8] = [
+const COMMANDS: [(&str, &str, &[&str]); 9] = [
     ("kill", "splinter-stress kill", &["aimed", "kills", "max_value_len", "readers", "seed", "writers"]),
     ("hostile", "splinter-stress hostile", &["workers", "duration_ms", "patience_ms", "targets", "seed"]),
+    (
+        "queue",
+        "splinter-stress queue",
+        &["producers", "consumers", "len", "capacity", "batch", "duration_ms", "messages", "kill_ms", "seed"],
+    ),
     ("wake", "splinter-stress wake", &["cpu_a", "cpu_b", "seed", "rounds"]),
     ("micro", "splinter-perf micro", &["rounds", "seed"]),
     ("limits", "splinter-perf limits", &["rounds", "seed"]),
@@ -123,6 +128,13 @@ mod tests {
             "splinter-stress hostile --workers 3 --duration 500ms --patience 100ms --target header,index --seed 1"
         );
         assert_eq!(of("hostile", json!({"workers": 3})), None);
+        let queue = json!({"producers": 4, "consumers": 2, "len": "32..256", "capacity": 64, "batch": 8, "duration_ms": 500,
+            "messages": null, "kill_ms": 5, "seed": 1, "plant": null});
+        assert_eq!(
+            of("queue", queue).unwrap(),
+            "splinter-stress queue --producers 4 --consumers 2 --len 32..256 --capacity 64 --batch 8 --duration 500ms \
+             --kill 5ms --seed 1"
+        );
         assert_eq!(of("novel", json!({"seed": 1})), None);
         let limits = json!({"rounds": 5, "seed": 1, "sample_ms": 4.0});
         assert_eq!(of("limits", limits).unwrap(), "splinter-perf limits --rounds 5 --seed 1 --quick");

@@ -114,6 +114,13 @@ impl Record {
                 format!("{pairs} pairs of operations{quick}")
             }
             "hostile" => format!("{} processes on damaged stores", get("workers")),
+            "queue" => format!(
+                "{} producers, {} consumers, {} B, capacity {}",
+                get("producers"),
+                get("consumers"),
+                get("len"),
+                get("capacity")
+            ),
             "wake" | "micro" | "limits" => format!("{rows} rows, {} rounds", get("rounds")),
             "topology" => "a plan of a placement".to_owned(),
             "tune" => format!(

@@ -51,7 +51,7 @@ struct HistoryCheck {
     history: stress::HistoryRecord,
 }
 
-static KINDS: LazyLock<[(&str, Type); 17]> = LazyLock::new(|| {
+static KINDS: LazyLock<[(&str, Type); 18]> = LazyLock::new(|| {
     [
         ("run", Type::of::<stress::Record>()),
         ("history", Type::of::<HistoryCheck>()),
@@ -59,6 +59,7 @@ static KINDS: LazyLock<[(&str, Type); 17]> = LazyLock::new(|| {
         ("wake", Type::of::<stress::WakeRecord>()),
         ("kill", Type::of::<stress::KillRecord>()),
         ("hostile", Type::of::<stress::HostileRecord>()),
+        ("queue", Type::of::<stress::QueueRecord>()),
         ("sweep", Type::of::<stress::SweepRecord>()),
         ("numa", Type::of::<stress::NumaRecord>()),
         ("topology", Type::of::<stress::TopologyRecord>()),

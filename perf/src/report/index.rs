@@ -122,6 +122,11 @@ fn of_other(record: &Record) -> String {
         }
         "sweep" => format!("{} points, {} violations", count(&["points"]), count(&["violations"])),
         "hostile" => format!("{} crashes, {} hangs", count(&["crashes"]), count(&["hangs"])),
+        "queue" => {
+            let rate =
+                record.number(&["messages_per_s"]).map_or("?".to_owned(), |it| Unit::PerSecond.show(it));
+            format!("{rate} messages, wake p50 {}", ns(&["wake", "queue_ns", "p50"]))
+        }
         "tune" => of_tuning(record),
         "peers" => of_peers(record),
         _ => of_rows(record),
@@ -232,5 +237,7 @@ mod tests {
         assert_eq!(figures(peers), "one gets: 400.0 x Redis");
         let sweep = json!({"schema_version": 1, "kind": "sweep", "points": 70, "violations": 0});
         assert_eq!(figures(sweep), "70 points, 0 violations");
+        let queue = json!({"schema_version": 1, "kind": "queue", "messages_per_s": 2.5e6, "wake": {"queue_ns": {"p50": 20000}}});
+        assert_eq!(figures(queue), "2.50 M/s messages, wake p50 20.0 us");
     }
 }

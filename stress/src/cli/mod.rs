@@ -7,6 +7,7 @@ mod hostile;
 mod kill;
 mod matrix;
 mod numa;
+mod queue;
 mod sweep;
 mod topology;
 mod wake;
@@ -62,6 +63,9 @@ enum Verb {
     /// Damages stores while others use them, and proves that nobody crashes, hangs or panics.
     #[command(after_help = EXIT_CODES, args_override_self = true)]
     Hostile(hostile::HostileArguments),
+    /// Sends numbered messages through a queue, kills some of its processes, and proves that nothing is lost.
+    #[command(after_help = EXIT_CODES, args_override_self = true)]
+    Queue(queue::QueueArguments),
     /// Proves that memory and workers go to the NUMA nodes they are asked to, page by page.
     #[command(after_help = EXIT_CODES, args_override_self = true)]
     Numa(numa::NumaArguments),
@@ -117,6 +121,7 @@ pub fn main() -> ExitCode {
         Verb::History(arguments) => history::run(&arguments),
         Verb::Kill(arguments) => kill::run(&arguments),
         Verb::Hostile(arguments) => hostile::run(&arguments),
+        Verb::Queue(arguments) => queue::run(&arguments),
         Verb::Numa(arguments) => numa::run(&arguments),
         Verb::Sweep(arguments) => sweep::run(&arguments),
         Verb::Documentation(verb) => print(&verb.text(&Arguments::command())?).map(|()| ExitCode::SUCCESS),

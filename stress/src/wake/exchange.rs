@@ -12,7 +12,7 @@ use splinter_harness::ping_pong::{Link, RoundTrips, answer};
 const UNCOUNTED: u64 = 4;
 /// How long a message is held back so that the other is asleep, in nanoseconds: several times as
 /// long as any waiter spins before.
-const PAUSE_NS: f64 = 60e3;
+pub(crate) const PAUSE_NS: f64 = 60e3;
 /// Messages to and fro that are timed together where one alone is too short for the clock.
 const TOGETHER: u64 = 16;
 /// How long a sample goes on at most, in nanoseconds.
@@ -28,7 +28,8 @@ fn here() -> u64 {
     sched_getcpu().map_or(0, |cpu| cpu as u64 + 1)
 }
 
-fn hold_back(cycles: u64) {
+/// Keeps the processor for so many cycles, without doing anything.
+pub(crate) fn hold_back(cycles: u64) {
     let start = splinter::cycles();
     // Without pauses, which would tell a hypervisor that there is nothing to do.
     while splinter::cycles().wrapping_sub(start) < cycles {}

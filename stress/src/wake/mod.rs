@@ -17,6 +17,7 @@ mod record;
 mod report;
 mod shared_state;
 
+pub(crate) use exchange::{PAUSE_NS, hold_back};
 pub use mechanism::Situation;
 pub(crate) use processes::{Handover, serve};
 pub use record::{FanOut, Row, WakePlan, WakeRecord};
