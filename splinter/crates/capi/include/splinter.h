@@ -8,8 +8,8 @@
  * is wrong: a NULL pointer that must not be NULL, or no open store. Functions that return no int return 0 or NULL on
  * failure. A function that succeeds leaves errno as it was.
  *
- *     EAGAIN           another thread writes the key, or it changed during every try: try again
- *     ENOENT           no such key, store or bid
+ *     EAGAIN           another thread writes the key, or it changed during every try; a queue is full or empty: try again
+ *     ENOENT           no such key, store, bid, queue or group
  *     EEXIST           the name, id or key exists already
  *     ESTALE           the key has another epoch than the caller expects
  *     EMSGSIZE         a buffer is too small, or a value too long
@@ -18,6 +18,8 @@
  *     EPROTOTYPE       the key is of another type
  *     ETIMEDOUT        the time ran out
  *     EINVAL           an argument is out of bounds
+ *     EIDRM            the queue was removed
+ *     EBADMSG          a key of the queue was overwritten by something else, or removed
  *     ENODEV           the event bus is not armed
  *     EOPNOTSUPP       this store or this process cannot do that
  *     EPERM            the bid belongs to another process
@@ -186,6 +188,12 @@ typedef enum {
     SPL_IF_EPOCH = 3
 } splinter_expect_t;
 
+/* Where a new group of a queue begins. */
+typedef enum {
+    SPL_QUEUE_NEWEST = 0,
+    SPL_QUEUE_OLDEST = 1
+} splinter_queue_start_t;
+
 /* The use that a bidder intends for the store's memory. */
 typedef enum {
     SPL_INTENT_NONE = 0,
@@ -210,6 +218,10 @@ typedef struct splinter_store splinter_store_t;
 
 /* What a program wants done with several keys. */
 typedef struct splinter_transaction splinter_transaction_t;
+
+/* An open queue, and one of those who receive its messages. */
+typedef struct splinter_queue splinter_queue_t;
+typedef struct splinter_consumer splinter_consumer_t;
 
 #ifdef __cplusplus
 #define SPLINTER_ALIGNED(bytes) alignas(bytes)
@@ -334,6 +346,32 @@ struct splinter_outcome {
     uint32_t has_number;
 };
 typedef struct splinter_outcome splinter_outcome_t;
+
+/* What splinter_queue_recv tells of a message, besides its bytes. */
+struct splinter_queue_message {
+    /* Its place in the queue: later messages have higher ones. */
+    uint64_t position;
+    /* How often consumers of the group took it: 1 unless one died, returned it or was too slow. */
+    uint32_t deliveries;
+    /* Zero. */
+    uint32_t reserved;
+};
+typedef struct splinter_queue_message splinter_queue_message_t;
+
+/* The terms of a queue, and how many messages were sent. */
+struct splinter_queue_snapshot {
+    /* How many messages it holds. */
+    uint64_t capacity;
+    /* The longest message, in bytes. */
+    uint64_t max_len;
+    /* After how many milliseconds without an acknowledgement a message comes again; UINT64_MAX: never. */
+    uint64_t timeout_ms;
+    /* How many messages were ever sent: the next position. */
+    uint64_t sent;
+    /* How many groups it has. */
+    uint64_t groups;
+};
+typedef struct splinter_queue_snapshot splinter_queue_snapshot_t;
 
 /* These macros, which the program defines, select the functions that it calls. */
 #ifdef SPLINTER_PERSISTENT
@@ -740,6 +778,88 @@ int splinter_store_client_set_tandem(splinter_store_t *store, const char *base, 
 /* Removes all orders of a tandem. */
 void splinter_client_unset_tandem(const char *base, uint8_t orders);
 void splinter_store_client_unset_tandem(splinter_store_t *store, const char *base, uint8_t orders);
+
+/* Queues: messages that one consumer of each group gets */
+
+/* Creates a queue for capacity messages, a power of two, of at most max_len bytes. It is the keys name, name/0, name/1 and so
+ * on, and name:default, the key of its only group. A message that was received and not acknowledged for timeout_ms
+ * milliseconds is delivered again; UINT64_MAX waits for the consumer's end alone. Returns a handle, or NULL. Fails with EEXIST
+ * if there is a queue or another key of such a name, ENOSPC if the store has too few free slots, and EINVAL for a name or
+ * terms that cannot be: max_len is at most 16 less than the store's longest value. */
+splinter_queue_t *splinter_queue_create(const char *name, uint64_t capacity, size_t max_len, uint64_t timeout_ms);
+splinter_queue_t *splinter_store_queue_create(splinter_store_t *store, const char *name, uint64_t capacity, size_t max_len, uint64_t timeout_ms);
+
+/* Opens a queue. Returns a handle, or NULL. Any thread may use it, and so may a forked child. It ends with its store. Fails
+ * with ENOENT if there is no queue, EPROTOTYPE if the key is not one, EBADMSG if keys of it are missing. */
+splinter_queue_t *splinter_queue_open(const char *name);
+splinter_queue_t *splinter_store_queue_open(splinter_store_t *store, const char *name);
+
+/* Opens a queue, or creates it if there is none. */
+splinter_queue_t *splinter_queue_open_or_create(const char *name, uint64_t capacity, size_t max_len, uint64_t timeout_ms);
+splinter_queue_t *splinter_store_queue_open_or_create(splinter_store_t *store, const char *name, uint64_t capacity, size_t max_len, uint64_t timeout_ms);
+
+/* Removes a queue with all its messages and groups. Calls with handles of it then fail with EIDRM, in all processes. */
+int splinter_queue_remove(const char *name);
+int splinter_store_queue_remove(splinter_store_t *store, const char *name);
+
+/* Closes a queue, whose consumers stay. Its handle is an error from then on, for every thread; a call that waits soon
+ * returns -2. */
+void splinter_queue_close(splinter_queue_t *queue);
+
+/* Sends a message. Puts its position in *position, which may be NULL. While the queue is full, because a group has not
+ * acknowledged its oldest message, waits timeout_ms milliseconds, forever with UINT64_MAX; then fails with ETIMEDOUT, or
+ * with EAGAIN if timeout_ms is 0. Fails with EMSGSIZE if the message is too long. Each thread that sends takes a writer of
+ * the store, at most 16 by one handle. */
+int splinter_queue_send(splinter_queue_t *queue, const void *bytes, size_t len, uint64_t timeout_ms, uint64_t *position);
+
+/* Creates a group, which gets every message from the next one on (SPL_QUEUE_NEWEST), or also those that are certainly still
+ * there (SPL_QUEUE_OLDEST). Fails with EEXIST if there is such a group, ENOSPC if there is no room for another. */
+int splinter_queue_create_group(splinter_queue_t *queue, const char *group, int start);
+
+/* Drops a group: no message waits for it any longer. Fails with ENOENT if there is no such group. */
+int splinter_queue_drop_group(splinter_queue_t *queue, const char *group);
+
+/* Copies the name of a group to a buffer of cap bytes, of which SPLINTER_KEY_MAX are enough. The first has the index 0. Fails
+ * with ENOENT if there are fewer groups. */
+int splinter_queue_get_group(splinter_queue_t *queue, size_t index, char *buf, size_t cap);
+
+/* Counts the messages that a group has not acknowledged, those in flight included. */
+int splinter_queue_backlog(splinter_queue_t *queue, const char *group, uint64_t *count);
+
+/* Tells the terms of a queue, and how many messages were sent. */
+int splinter_queue_get_snapshot(splinter_queue_t *queue, splinter_queue_snapshot_t *snapshot);
+
+/* Makes a consumer of a group, and takes a writer of the store for it. Returns a handle, or NULL. Each thread that receives
+ * has its own: of threads that share one, each finishes the others' messages. A forked child makes its own, too, and gets
+ * EOPNOTSUPP for its parent's. Fails with ENOENT if there is no such group. */
+splinter_consumer_t *splinter_queue_join(splinter_queue_t *queue, const char *group);
+
+/* Leaves a group. Other consumers get what this one has not finished, the message that it got last included. They also do
+ * when its process ends in any way. The handle is an error from then on, for every thread. */
+void splinter_queue_leave(splinter_consumer_t *consumer);
+
+/* Finishes the last message, and copies the next one to a buffer of cap bytes. Puts its length in *len, and what else there
+ * is to tell of it in *message; both may be NULL. Without a message, waits timeout_ms milliseconds, forever with UINT64_MAX;
+ * then fails with ETIMEDOUT, or with EAGAIN if timeout_ms is 0. A finished message is acknowledged with the next batch, or
+ * at once by splinter_queue_ack. Fails with EMSGSIZE, and does nothing, if the buffer is too small for the queue's longest
+ * message, whose length *len then is. */
+int splinter_queue_recv(splinter_consumer_t *consumer, void *buf, size_t cap, size_t *len, uint64_t timeout_ms, splinter_queue_message_t *message);
+
+/* Acknowledges all messages that a consumer got, the last one included. Nothing happens to those that came to another
+ * consumer meanwhile, since the queue's timeout was over. */
+int splinter_queue_ack(splinter_consumer_t *consumer);
+
+/* Gives the last message back, to be delivered again after delay_ms milliseconds, to any consumer of the group. Acknowledges
+ * those before it. */
+int splinter_queue_nack(splinter_consumer_t *consumer, uint64_t delay_ms);
+
+/* Sets how many messages a consumer takes at once, at most: 64 at first, and fewer if they are long or the queue is small.
+ * More make each cheaper, fewer leave more to other consumers. */
+int splinter_queue_set_batch(splinter_consumer_t *consumer, size_t messages);
+
+/* Returns 1 if other consumers notice the end of this one's process, otherwise 0: then they get what it had after the queue's
+ * timeout only. */
+int splinter_queue_is_death_noticed(splinter_consumer_t *consumer);
 
 /* Signals */
 

@@ -5,6 +5,7 @@
 
 use libc::c_int;
 use splinter::{BidError, Error, StoreError};
+use splinter_queue::QueueError;
 
 /// Why a function failed: the value of `errno`, negated if the function returns -2. One integer, so that registers hold
 /// a `Result`.
@@ -103,6 +104,27 @@ impl From<BidError> for Failure {
             BidError::NotOwner { .. } => libc::EPERM,
             BidError::Expired { .. } | BidError::TimedOut { .. } => libc::ETIMEDOUT,
             BidError::Store(error) => return error.into(),
+            _ => libc::EINVAL,
+        })
+    }
+}
+
+impl From<QueueError> for Failure {
+    fn from(error: QueueError) -> Self {
+        Self::of(match error {
+            QueueError::Full | QueueError::Empty | QueueError::TooManyDeliveries => libc::EAGAIN,
+            QueueError::TimedOut => libc::ETIMEDOUT,
+            QueueError::MessageTooLong { .. } => libc::EMSGSIZE,
+            QueueError::NoQueue | QueueError::NoGroup => libc::ENOENT,
+            QueueError::Exists | QueueError::GroupExists | QueueError::KeyInUse(_) => libc::EEXIST,
+            QueueError::TooManyGroups | QueueError::DoesNotFit { .. } => libc::ENOSPC,
+            QueueError::NotAQueue => libc::EPROTOTYPE,
+            QueueError::Version { .. } => libc::EOPNOTSUPP,
+            QueueError::Damaged(_) => libc::EBADMSG,
+            QueueError::Removed => libc::EIDRM,
+            QueueError::Store(error) => return error.into(),
+            QueueError::Writer(error) => return error.into(),
+            // A name or a configuration that cannot be.
             _ => libc::EINVAL,
         })
     }

@@ -128,6 +128,16 @@ impl<T: Clone + Default> CopyOnWrite<T> {
     }
 }
 
+impl<T> Drop for CopyOnWrite<T> {
+    fn drop(&mut self) {
+        let value = *self.value.get_mut();
+        if !value.is_null() {
+            // SAFETY: `Box` made the value, and no thread has the lock or can take it.
+            drop(unsafe { Box::from_raw(value) });
+        }
+    }
+}
+
 /// A mutex that survives a fork. If another thread held it during the fork, the child finds the default value in it.
 pub(crate) struct ForkMutex<T> {
     lock: Lock,

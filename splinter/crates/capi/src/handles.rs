@@ -22,8 +22,8 @@ use splinter::{Error, Store, Writer};
 use std::cell::RefCell;
 use std::mem::{self, ManuallyDrop};
 use std::ptr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 /// An open store, and what the C program has of it.
 pub(crate) struct Entry {
@@ -32,7 +32,15 @@ pub(crate) struct Entry {
     pub(crate) writers: WriterPool,
     pub(crate) bus: ForkMutex<Bus>,
     pub(crate) names: ForkMutex<Names>,
+    /// What ends with the store.
+    dependents: ForkMutex<Vec<Weak<dyn Dependent>>>,
     closed: AtomicBool,
+}
+
+/// Something that the program has of a store, besides the store's handle, and that ends with the store.
+pub(crate) trait Dependent: Send + Sync {
+    /// Gives back what the process holds for it, once no call uses that. Later calls fail.
+    fn release(&self);
 }
 
 /// The open stores. A child of a fork begins with its parent's.
@@ -135,9 +143,26 @@ impl Entry {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Gives back what the process holds of the store: writers, descriptors and bids.
+    /// Makes something end with the store. If the store was closed, releases it at once, and fails.
+    pub(crate) fn attach<T: Dependent + 'static>(&self, dependent: &Arc<T>) -> Result<(), Failure> {
+        let weak: Weak<T> = Arc::downgrade(dependent);
+        let mut dependents = self.dependents.lock();
+        dependents.retain(|known| known.strong_count() > 0);
+        dependents.push(weak);
+        drop(dependents);
+        // A close that does not find it above has closed the store before.
+        if self.is_closed() {
+            dependent.release();
+            return Err(Failure::CALLER);
+        }
+        Ok(())
+    }
+
+    /// Gives back what the process holds of the store: queues, consumers, writers, descriptors and bids.
     fn release(&self) {
         self.closed.store(true, Ordering::Release);
+        let dependents = mem::take(&mut *self.dependents.lock());
+        dependents.iter().filter_map(Weak::upgrade).for_each(|dependent| dependent.release());
         self.writers.close();
         self.bus.lock().close();
         for bid in self.store.bids().list().unwrap_or_default() {
@@ -181,6 +206,7 @@ pub(crate) fn add(store: Store) -> u64 {
         writers,
         bus: ForkMutex::default(),
         names: ForkMutex::default(),
+        dependents: ForkMutex::default(),
         closed: AtomicBool::new(false),
     });
     OPEN.change(|open| open.push(entry));

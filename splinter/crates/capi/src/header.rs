@@ -5,16 +5,19 @@
 use crate::declarations::{Function, Shape};
 use crate::interface::SECTIONS;
 use crate::shapes::{
-    BID_SNAPSHOT, CONSTANTS, EMBED_DIM, EXPECTATIONS, HEADER_SNAPSHOT, OPERATIONS, OUTCOME, SLOT,
-    SLOT_SNAPSHOT, SPLINTER_KEY_MAX, name_of_intent,
+    BID_SNAPSHOT, CONSTANTS, EMBED_DIM, EXPECTATIONS, HEADER_SNAPSHOT, OPERATIONS, OUTCOME, QUEUE_MESSAGE,
+    QUEUE_SNAPSHOT, SLOT, SLOT_SNAPSHOT, SPLINTER_KEY_MAX, STARTS, name_of_intent,
 };
 use splinter::Intent;
 use std::fmt::Write;
 
 /// The values of `errno` after a failure, and what they mean.
-pub(crate) const ERRORS: [(&str, &str); 15] = [
-    ("EAGAIN", "another thread writes the key, or it changed during every try: try again"),
-    ("ENOENT", "no such key, store or bid"),
+pub(crate) const ERRORS: [(&str, &str); 17] = [
+    (
+        "EAGAIN",
+        "another thread writes the key, or it changed during every try; a queue is full or empty: try again",
+    ),
+    ("ENOENT", "no such key, store, bid, queue or group"),
     ("EEXIST", "the name, id or key exists already"),
     ("ESTALE", "the key has another epoch than the caller expects"),
     ("EMSGSIZE", "a buffer is too small, or a value too long"),
@@ -23,6 +26,8 @@ pub(crate) const ERRORS: [(&str, &str); 15] = [
     ("EPROTOTYPE", "the key is of another type"),
     ("ETIMEDOUT", "the time ran out"),
     ("EINVAL", "an argument is out of bounds"),
+    ("EIDRM", "the queue was removed"),
+    ("EBADMSG", "a key of the queue was overwritten by something else, or removed"),
     ("ENODEV", "the event bus is not armed"),
     ("EOPNOTSUPP", "this store or this process cannot do that"),
     ("EPERM", "the bid belongs to another process"),
@@ -126,13 +131,19 @@ fn enumerations(out: &mut String) {
     enumeration(out, "The operations of splinter_integer_op.", operations, "splinter_integer_op_t");
     let expectations = EXPECTATIONS.map(|(name, _)| name).into_iter().zip(0..);
     enumeration(out, "What splinter_set_if and its kin expect of a key.", expectations, "splinter_expect_t");
+    let starts = STARTS.map(|(name, _)| name).into_iter().zip(0..);
+    enumeration(out, "Where a new group of a queue begins.", starts, "splinter_queue_start_t");
     let intents = (0..).map_while(Intent::from_number).map(|one| (name_of_intent(one), one as u32));
     let note = "The use that a bidder intends for the store's memory.";
     enumeration(out, note, intents, "splinter_intent_t");
 }
 
+/// The structures, in order.
+pub(crate) const SHAPES: [&Shape; 7] =
+    [&HEADER_SNAPSHOT, &SLOT_SNAPSHOT, &SLOT, &BID_SNAPSHOT, &OUTCOME, &QUEUE_MESSAGE, &QUEUE_SNAPSHOT];
+
 fn structures(out: &mut String) {
-    for shape in [&HEADER_SNAPSHOT, &SLOT_SNAPSHOT, &SLOT, &BID_SNAPSHOT, &OUTCOME] {
+    for shape in SHAPES {
         structure(out, shape);
     }
 }
@@ -206,6 +217,8 @@ fn c_type(rust: &str) -> &'static str {
         "Text" => "const char *",
         "Handle" => "splinter_store_t *",
         "TransactionHandle" => "splinter_transaction_t *",
+        "QueueHandle" => "splinter_queue_t *",
+        "ConsumerHandle" => "splinter_consumer_t *",
         "HeaderPtr" => "struct splinter_header *",
         "HeaderConst" => "const struct splinter_header *",
         "SlotPtr" => "struct splinter_slot *",
@@ -223,6 +236,9 @@ fn c_type(rust: &str) -> &'static str {
         "Out<*mutc_char>" => "char **",
         "Out<HeaderSnapshot>" => "splinter_header_snapshot_t *",
         "Out<SlotSnapshot>" | "Out<SlotSnapshotWithVector>" => "splinter_slot_snapshot_t *",
+        "Out<c_char>" => "char *",
+        "Out<QueueMessage>" => "splinter_queue_message_t *",
+        "Out<QueueSnapshot>" => "splinter_queue_snapshot_t *",
         "Out<Outcome>" => "splinter_outcome_t *",
         "Out<BidSnapshot>" => "struct splinter_shard_bid_snapshot *",
         _ => panic!("no C type is known for {rust}"),

@@ -5,17 +5,33 @@ use crate::args::{Handle, HeaderPtr, In, Out, SlotPtr, Text};
 use crate::opening::Naming::{Path, Plain};
 use crate::opening::OpenMode::{Create, CreateOrOpen, OpenOrCreate};
 use crate::settings::with_header;
-use crate::shapes::{BidSnapshot, HeaderSnapshot, Outcome, SlotSnapshot, SlotSnapshotWithVector};
+use crate::shapes::{
+    BidSnapshot, HeaderSnapshot, Outcome, QueueMessage, QueueSnapshot, SlotSnapshot, SlotSnapshotWithVector,
+};
 use crate::slots::Visit;
 use crate::{
-    bids, bus, conditional, lifetimes, opening, settings, signals, slots, transactions, values, vectors,
+    bids, bus, conditional, lifetimes, opening, queues, settings, signals, slots, transactions, values,
+    vectors,
 };
 use libc::{c_char, c_int, c_uint, c_ushort, c_void};
 
 /// The sections of the header, in order.
 #[cfg(test)]
-pub(crate) const SECTIONS: [crate::declarations::Section; 12] =
-    [OPENING, PATHS, VALUES, SLOTS, VECTORS, SETTINGS, TRANSACTIONS, TANDEMS, SIGNALS, BUS, SHARDS, CLOCK];
+pub(crate) const SECTIONS: [crate::declarations::Section; 13] = [
+    OPENING,
+    PATHS,
+    VALUES,
+    SLOTS,
+    VECTORS,
+    SETTINGS,
+    TRANSACTIONS,
+    TANDEMS,
+    QUEUES,
+    SIGNALS,
+    BUS,
+    SHARDS,
+    CLOCK,
+];
 
 interface! { OPENING = "Opening and closing", uncancelled;
     /// Creates a store and makes it the process's default store. A name is a store in /dev/shm; in the persistent library,
@@ -272,6 +288,67 @@ interface! { TANDEMS = "Tandems: keys published as one, named base, base.1, base
     pair splinter_client_unset_tandem, splinter_store_client_unset_tandem(base: Text<'_>, orders: u8) -> () = signals::unset_tandem;
 }
 
+interface! { QUEUES = "Queues: messages that one consumer of each group gets", uncancelled;
+    /// Creates a queue for capacity messages, a power of two, of at most max_len bytes. It is the keys name, name/0, name/1 and so
+    /// on, and name:default, the key of its only group. A message that was received and not acknowledged for timeout_ms
+    /// milliseconds is delivered again; UINT64_MAX waits for the consumer's end alone. Returns a handle, or NULL. Fails with EEXIST
+    /// if there is a queue or another key of such a name, ENOSPC if the store has too few free slots, and EINVAL for a name or
+    /// terms that cannot be: max_len is at most 16 less than the store's longest value.
+    pair splinter_queue_create, splinter_store_queue_create(name: Text<'_>, capacity: u64, max_len: usize, timeout_ms: u64) -> QueueHandle = queues::create;
+    /// Opens a queue. Returns a handle, or NULL. Any thread may use it, and so may a forked child. It ends with its store. Fails
+    /// with ENOENT if there is no queue, EPROTOTYPE if the key is not one, EBADMSG if keys of it are missing.
+    pair splinter_queue_open, splinter_store_queue_open(name: Text<'_>) -> QueueHandle = queues::open;
+    /// Opens a queue, or creates it if there is none.
+    pair splinter_queue_open_or_create, splinter_store_queue_open_or_create(name: Text<'_>, capacity: u64, max_len: usize, timeout_ms: u64) -> QueueHandle = queues::open_or_create;
+    /// Removes a queue with all its messages and groups. Calls with handles of it then fail with EIDRM, in all processes.
+    pair splinter_queue_remove, splinter_store_queue_remove(name: Text<'_>) -> c_int = queues::remove;
+    /// Closes a queue, whose consumers stay. Its handle is an error from then on, for every thread; a call that waits soon
+    /// returns -2.
+    function splinter_queue_close(queue: QueueHandle) -> () = queues::close;
+    /// Sends a message. Puts its position in *position, which may be NULL. While the queue is full, because a group has not
+    /// acknowledged its oldest message, waits timeout_ms milliseconds, forever with UINT64_MAX; then fails with ETIMEDOUT, or
+    /// with EAGAIN if timeout_ms is 0. Fails with EMSGSIZE if the message is too long. Each thread that sends takes a writer of
+    /// the store, at most 16 by one handle.
+    function splinter_queue_send(queue: QueueHandle, bytes: In<'_, c_void>, len: usize, timeout_ms: u64, position: Out<'_, u64>) -> c_int = queues::send;
+    /// Creates a group, which gets every message from the next one on (SPL_QUEUE_NEWEST), or also those that are certainly still
+    /// there (SPL_QUEUE_OLDEST). Fails with EEXIST if there is such a group, ENOSPC if there is no room for another.
+    function splinter_queue_create_group(queue: QueueHandle, group: Text<'_>, start: c_int) -> c_int = queues::create_group;
+    /// Drops a group: no message waits for it any longer. Fails with ENOENT if there is no such group.
+    function splinter_queue_drop_group(queue: QueueHandle, group: Text<'_>) -> c_int = queues::drop_group;
+    /// Copies the name of a group to a buffer of cap bytes, of which SPLINTER_KEY_MAX are enough. The first has the index 0. Fails
+    /// with ENOENT if there are fewer groups.
+    function splinter_queue_get_group(queue: QueueHandle, index: usize, buf: Out<'_, c_char>, cap: usize) -> c_int = queues::get_group;
+    /// Counts the messages that a group has not acknowledged, those in flight included.
+    function splinter_queue_backlog(queue: QueueHandle, group: Text<'_>, count: Out<'_, u64>) -> c_int = queues::backlog;
+    /// Tells the terms of a queue, and how many messages were sent.
+    function splinter_queue_get_snapshot(queue: QueueHandle, snapshot: Out<'_, QueueSnapshot>) -> c_int = queues::snapshot;
+    /// Makes a consumer of a group, and takes a writer of the store for it. Returns a handle, or NULL. Each thread that receives
+    /// has its own: of threads that share one, each finishes the others' messages. A forked child makes its own, too, and gets
+    /// EOPNOTSUPP for its parent's. Fails with ENOENT if there is no such group.
+    function splinter_queue_join(queue: QueueHandle, group: Text<'_>) -> ConsumerHandle = queues::join;
+    /// Leaves a group. Other consumers get what this one has not finished, the message that it got last included. They also do
+    /// when its process ends in any way. The handle is an error from then on, for every thread.
+    function splinter_queue_leave(consumer: ConsumerHandle) -> () = queues::leave;
+    /// Finishes the last message, and copies the next one to a buffer of cap bytes. Puts its length in *len, and what else there
+    /// is to tell of it in *message; both may be NULL. Without a message, waits timeout_ms milliseconds, forever with UINT64_MAX;
+    /// then fails with ETIMEDOUT, or with EAGAIN if timeout_ms is 0. A finished message is acknowledged with the next batch, or
+    /// at once by splinter_queue_ack. Fails with EMSGSIZE, and does nothing, if the buffer is too small for the queue's longest
+    /// message, whose length *len then is.
+    function splinter_queue_recv(consumer: ConsumerHandle, buf: Out<'_, c_void>, cap: usize, len: Out<'_, usize>, timeout_ms: u64, message: Out<'_, QueueMessage>) -> c_int = queues::recv;
+    /// Acknowledges all messages that a consumer got, the last one included. Nothing happens to those that came to another
+    /// consumer meanwhile, since the queue's timeout was over.
+    function splinter_queue_ack(consumer: ConsumerHandle) -> c_int = queues::ack;
+    /// Gives the last message back, to be delivered again after delay_ms milliseconds, to any consumer of the group. Acknowledges
+    /// those before it.
+    function splinter_queue_nack(consumer: ConsumerHandle, delay_ms: u64) -> c_int = queues::nack;
+    /// Sets how many messages a consumer takes at once, at most: 64 at first, and fewer if they are long or the queue is small.
+    /// More make each cheaper, fewer leave more to other consumers.
+    function splinter_queue_set_batch(consumer: ConsumerHandle, messages: usize) -> c_int = queues::set_batch;
+    /// Returns 1 if other consumers notice the end of this one's process, otherwise 0: then they get what it had after the queue's
+    /// timeout only.
+    function splinter_queue_is_death_noticed(consumer: ConsumerHandle) -> c_int = queues::is_death_noticed;
+}
+
 interface! { SIGNALS = "Signals";
     /// Makes changes of a key signal a group. Fails with EINVAL if the group does not exist.
     pair splinter_watch_register, splinter_store_watch_register(key: Text<'_>, group: u8) -> c_int = signals::watch_register;
@@ -341,5 +418,9 @@ interface! { CLOCK = "The clock";
 type SlotConst<'c> = SlotPtr<'c>;
 /// The handle of a transaction.
 type TransactionHandle = Handle;
+/// The handle of an open queue.
+type QueueHandle = Handle;
+/// The handle of a consumer.
+type ConsumerHandle = Handle;
 /// A [`HeaderPtr`] that is a pointer to const in C.
 type HeaderConst = HeaderPtr;

@@ -1,4 +1,4 @@
-//! The C library: it exports the public API of the crate `splinter` to C programs, new ones and those written for
+//! The C library: it exports the public API of the crates `splinter` and `splinter-queue` to C programs, new ones and those written for
 //! libsplinter 1.2. `interface` is the table of all functions: a macro makes the exported symbols from it, and tests
 //! generate `include/splinter.h` and the manual pages from it. The other modules implement the functions, by subject.
 //! No module knows the protocol or the layout of a store.
@@ -7,9 +7,9 @@
 //!
 //! 1. `declarations`, `errno`, `fork`, `thread_cache`
 //! 2. `shapes`, `args`, `boundary`, `names`, `pool`, `descriptors`
-//! 3. `handles`
+//! 3. `handles`, `objects`
 //! 4. `opening`, `values`, `slots`, `vectors`, `settings`, `signals`, `bus`, `bids`; `conditional`, `lifetimes`,
-//!    `transactions`; `export`, the macro
+//!    `transactions`, `queues`; `export`, the macro
 //! 5. `interface`, then `header` and `manual`
 //!
 //! One source gives two libraries. A plain name means a store in `/dev/shm` in `libsplinter`, and a path in
@@ -42,8 +42,10 @@ mod lifetimes;
 #[cfg(test)]
 mod manual;
 mod names;
+mod objects;
 mod opening;
 mod pool;
+mod queues;
 mod settings;
 mod signals;
 mod slots;

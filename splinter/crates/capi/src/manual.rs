@@ -3,9 +3,8 @@
 //! which refers to that page. As with the header, a test compares the committed pages with the generated ones.
 
 use crate::declarations::{Function, Section};
-use crate::header::{ABOUT, ERRORS, MACROS, compare, structure};
+use crate::header::{ABOUT, ERRORS, MACROS, SHAPES, compare, structure};
 use crate::interface::SECTIONS;
-use crate::shapes::{BID_SNAPSHOT, HEADER_SNAPSHOT, OUTCOME, SLOT, SLOT_SNAPSHOT};
 use std::fmt::Write;
 
 /// The longest line of a prototype, in columns.
@@ -61,7 +60,7 @@ fn overview() -> String {
         writeln!(page, ".TP\n.BR {first} (3)\n{}", escaped(section.title)).unwrap();
     }
     page.push_str(".SH STRUCTURES\n.nf\n");
-    for shape in [&HEADER_SNAPSHOT, &SLOT_SNAPSHOT, &SLOT, &BID_SNAPSHOT, &OUTCOME] {
+    for shape in SHAPES {
         let mut declared = String::new();
         structure(&mut declared, shape);
         for line in declared.trim().lines() {

@@ -4,6 +4,7 @@
 #[cfg(test)]
 use splinter::Intent;
 use splinter::{Expect, IntegerOp, KEY_MAX, MAX_ORDERS, Type};
+use splinter_queue::Start;
 
 /// Declares a structure with C's layout, and keeps its documentation for the header.
 macro_rules! shape {
@@ -128,6 +129,10 @@ pub(crate) const EXPECTATIONS: [Expectation; 4] = [
     ("SPL_IF_PRESENT", |_| Expect::Present),
     ("SPL_IF_EPOCH", Expect::Epoch),
 ];
+
+/// Where a new group of a queue begins, by the names in C, in the order of their numbers.
+pub(crate) const STARTS: [(&str, Start); 2] =
+    [("SPL_QUEUE_NEWEST", Start::Newest), ("SPL_QUEUE_OLDEST", Start::Oldest)];
 
 /// Returns the name of an intent in C.
 #[cfg(test)]
@@ -293,6 +298,36 @@ shape! {
         slot: u32,
         /// 1 if there is a number, otherwise 0.
         has_number: u32,
+    }
+}
+
+shape! {
+    QUEUE_MESSAGE,
+    /// What splinter_queue_recv tells of a message, besides its bytes.
+    struct QueueMessage as "splinter_queue_message" {
+        /// Its place in the queue: later messages have higher ones.
+        position: u64,
+        /// How often consumers of the group took it: 1 unless one died, returned it or was too slow.
+        deliveries: u32,
+        /// Zero.
+        reserved: u32,
+    }
+}
+
+shape! {
+    QUEUE_SNAPSHOT,
+    /// The terms of a queue, and how many messages were sent.
+    struct QueueSnapshot as "splinter_queue_snapshot" {
+        /// How many messages it holds.
+        capacity: u64,
+        /// The longest message, in bytes.
+        max_len: u64,
+        /// After how many milliseconds without an acknowledgement a message comes again; UINT64_MAX: never.
+        timeout_ms: u64,
+        /// How many messages were ever sent: the next position.
+        sent: u64,
+        /// How many groups it has.
+        groups: u64,
     }
 }
 

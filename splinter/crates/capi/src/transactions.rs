@@ -1,21 +1,19 @@
 //! Transactions: functions that describe changes of several keys, and the one that makes all of them at once. A
 //! transaction belongs to the program, not to a store. It holds copies of all bytes that it was given.
-//!
-//! As for stores, a handle stands for a serial number, so that a freed or invented handle is an error.
 
 use crate::args::{Handle, In, Out, Text};
 use crate::conditional::{expected, not_expected};
 use crate::errno::Failure;
-use crate::fork::{CopyOnWrite, ForkMutex};
+use crate::fork::ForkMutex;
 use crate::handles::Entry;
 use crate::lifetimes::lifetime;
+use crate::objects::Objects;
 use crate::shapes::{EMBED_DIM, Outcome};
 use crate::slots::operation;
 use crate::vectors::check_dimension;
 use libc::{c_int, c_void};
 use splinter::{Error, Expect, IntegerOp, Lifetime, MAX_ORDERS, Transaction};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What a transaction does with the value of a key.
 #[derive(Default)]
@@ -41,47 +39,26 @@ struct Change {
     lifetime: Option<Lifetime>,
 }
 
-/// A transaction that was not freed.
-struct Open {
-    serial: u64,
-    /// None in the child of a fork, if another thread of the parent was using the transaction.
-    changes: ForkMutex<Option<Vec<Change>>>,
-}
+/// A transaction: none in the child of a fork, if another thread of the parent was using it.
+type Changes = ForkMutex<Option<Vec<Change>>>;
 
-/// The transactions that were not freed, by serial number. A child of a fork begins with its parent's.
-static OPEN: CopyOnWrite<Vec<Arc<Open>>> = CopyOnWrite::new();
-/// The last serial number given.
-static LAST_SERIAL: AtomicU64 = AtomicU64::new(0);
+static TRANSACTIONS: Objects<Changes> = Objects::new();
 
 /// The failure for a transaction that the fork interrupted.
 const INTERRUPTED: Failure = Failure::of(libc::EOPNOTSUPP);
 
-/// Returns the place of a transaction in [`OPEN`].
-fn place(open: &[Arc<Open>], transaction: Handle) -> Result<usize, Failure> {
-    open.binary_search_by_key(&transaction.serial(), |open| open.serial).map_err(|_| Failure::CALLER)
-}
-
-fn find(transaction: Handle) -> Result<Arc<Open>, Failure> {
-    OPEN.read(|open| Ok(Arc::clone(&open[place(open, transaction)?])))
-}
-
 pub(crate) fn create() -> Result<Handle, Failure> {
-    let changes = ForkMutex::default();
+    let changes = Changes::default();
     *changes.lock() = Some(Vec::new());
-    OPEN.change(|open| {
-        // Under the lock, so that the serial numbers are in order.
-        let serial = LAST_SERIAL.fetch_add(1, Ordering::Relaxed) + 1;
-        open.push(Arc::new(Open { serial, changes }));
-        Ok(Handle::new(serial))
-    })
+    Ok(TRANSACTIONS.add(Arc::new(changes)))
 }
 
 pub(crate) fn free(transaction: Handle) -> Result<(), Failure> {
-    OPEN.change(|open| Ok(open.remove(place(open, transaction)?))).map(drop)
+    TRANSACTIONS.remove(transaction).map(drop)
 }
 
 pub(crate) fn clear(transaction: Handle) -> Result<c_int, Failure> {
-    *find(transaction)?.changes.lock() = Some(Vec::new());
+    *TRANSACTIONS.find(transaction)?.lock() = Some(Vec::new());
     Ok(0)
 }
 
@@ -91,8 +68,8 @@ fn change(transaction: Handle, key: Text<'_>, act: impl FnOnce(&mut Change)) -> 
     if key.is_empty() {
         return Err(Error::KeyEmpty.into());
     }
-    let open = find(transaction)?;
-    let mut changes = open.changes.lock();
+    let open = TRANSACTIONS.find(transaction)?;
+    let mut changes = open.lock();
     let changes = changes.as_mut().ok_or(INTERRUPTED)?;
     let place = match changes.iter().position(|change| change.key == key) {
         Some(place) => place,
@@ -225,8 +202,8 @@ pub(crate) fn commit(
     place: Out<'_, usize>,
     epoch: Out<'_, u64>,
 ) -> Result<c_int, Failure> {
-    let open = find(transaction)?;
-    let changes = open.changes.lock();
+    let open = TRANSACTIONS.find(transaction)?;
+    let changes = open.lock();
     // If no key stands in the way, none is named.
     let no_key = |failure: Failure| {
         place.put(usize::MAX);

@@ -1,4 +1,4 @@
-//! Tests of the C library by C programs: those in `c/`, and the examples. The tests compile them as C11 and as C++17,
+//! Tests of the C library by C programs: those in `c/`, the examples, and the one in `docs/queue.md`. The tests compile them as C11 and as C++17,
 //! link them with either library, shared or static, and run them. This file handles compilers and processes, and knows
 //! nothing of stores.
 //!
@@ -293,6 +293,39 @@ fn a_transaction_happens_as_a_whole_or_not_at_all() {
     run_test("transactions", Language::C, "SPLINTER_EMBEDDINGS", MEMORY, &[]);
     run_test("transactions", Language::Cpp, "SPLINTER_EMBEDDINGS HANDLE", MEMORY, &[]);
     run_test("transactions", Language::C, "HANDLE", PERSISTENT, &[]);
+}
+
+#[test]
+fn a_queue_hands_each_message_to_one_consumer_of_a_group() {
+    run_test("queues", Language::C, "", MEMORY, &["alone"]);
+    run_test("queues", Language::Cpp, "HANDLE", MEMORY, &["alone"]);
+    run_test("queues", Language::C, "HANDLE", PERSISTENT, &["alone"]);
+}
+
+#[test]
+fn a_queue_passes_on_what_dead_processes_had_and_serves_forked_children() {
+    run_test("queues", Language::C, "", MEMORY, &["processes"]);
+    run_test("queues", Language::C, "HANDLE", MEMORY, &["processes"]);
+}
+
+#[test]
+fn the_program_in_the_document_on_queues_prints_its_message() {
+    let document = include_str!("../../../docs/queue.md");
+    let (_, rest) = document.split_once("\n```c\n").unwrap();
+    let (program, _) = rest.split_once("\n```").unwrap();
+    for language in [Language::C, Language::Cpp] {
+        let name = Name::shared();
+        let file = libraries().join(format!("queue-{}.c", unique()));
+        let named = program.replace("\"demo\"", &format!("\"{}\"", name.name));
+        assert_ne!(named, program);
+        fs::write(&file, format!("{named}\n")).unwrap();
+        let compiled = Program::compile(file.to_str().unwrap(), language, &[], MEMORY);
+        fs::remove_file(&file).unwrap();
+        let Some(compiled) = compiled else { return };
+        for _ in 0..2 {
+            assert_eq!(compiled.run(&[]), "resize 17\n", "each message once");
+        }
+    }
 }
 
 #[test]

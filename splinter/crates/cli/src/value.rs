@@ -12,7 +12,7 @@ use crate::session::Session;
 use crate::stdio;
 use serde_json::{Value, json};
 use splinter::{Content, Error, Expect, Lifetime, Store, Transaction, Type, Writer};
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 
 /// What a command expects of a key, and how long it lets the key stay.
 pub(crate) type Terms = (Expect, Lifetime);
@@ -28,11 +28,16 @@ pub(crate) const FILE: Opt =
 /// Returns the value that a call gives as `KEY VALUE`, `KEY -` or `KEY --file FILE`. A FILE of `-` is standard input,
 /// too. Fails for no value or more than one, and for more bytes than the store's values can have.
 pub(crate) fn given(session: &Session, call: &Call<'_>) -> Result<Vec<u8>, Failure> {
+    given_at(session, call, 1)
+}
+
+/// As [`given`], for a call whose VALUE is the argument at an index.
+pub(crate) fn given_at(session: &Session, call: &Call<'_>, at: usize) -> Result<Vec<u8>, Failure> {
     let most = session.store()?.geometry().max_value_len;
-    match (call.get(1), call.value(FILE.long)) {
+    match (call.get(at), call.value(FILE.long)) {
         (Some(_), Some(_)) => Err(Failure::usage("give a VALUE or --file, not both")),
         (None, None) => Err(Failure::usage(format!("VALUE is missing; {}", call.usage()))),
-        _ if is_from_input(call) => match session.reads_commands {
+        (value, file) if [value, file].contains(&Some(b"-")) => match session.reads_commands {
             true => Err(Failure::usage(
                 "- is standard input, which has the commands or another value; give the value, or a file",
             )),
@@ -164,6 +169,17 @@ pub(crate) fn number_meant(
     let is_text = value.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
     let bytes = <[u8; NUMBER_LEN]>::try_from(value).ok().filter(|_| !is_text);
     bytes.map(u64::from_le_bytes).map(Some).ok_or(Error::WrongType)
+}
+
+/// Reads a line, without its newline; none at the end. Of a line with more than `most` bytes it reads one or two more.
+pub(crate) fn next_line(from: &mut impl BufRead, most: u64) -> Result<Option<Vec<u8>>, Failure> {
+    let mut line = Vec::new();
+    let read = from.take(most.saturating_add(2)).read_until(b'\n', &mut line);
+    if read.map_err(|error| Failure::io("read standard input", &error))? == 0 {
+        return Ok(None);
+    }
+    line.pop_if(|last| *last == b'\n');
+    Ok(Some(line))
 }
 
 /// Reads to the end, but at most one byte more than a value may have.

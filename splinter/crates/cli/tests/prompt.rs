@@ -111,13 +111,15 @@ fn ctrl_c_ends_a_command_that_waits_and_at_the_prompt_the_program() {
     let sandbox = Sandbox::new();
     let store = sandbox.init("s");
     sandbox.good(&store, &["set", "k", "v"]);
+    sandbox.good(&store, &["queue", "create", "q", "--capacity", "1"]);
     let name = format!("{store} # ");
     nix::unistd::mkfifo(&sandbox.folder.join("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
     // If the editor reads keys, it also reads the last Ctrl-C. Otherwise that one is a signal.
     for (kind, end) in [("dumb", None), ("xterm", Some(0)), ("xterm-256color", Some(0))] {
         let mut terminal = Terminal::start(sandbox.command("splinter_cli").args(["-u", &store]), kind);
         terminal.find(&name);
-        for command in ["watch k", "watch --all", "poll k", "recv k", "recv nobody", "logtee log"] {
+        let of_keys = ["watch k", "watch --all", "poll k", "recv k", "recv nobody", "logtee log"];
+        for command in of_keys.into_iter().chain(["queue recv q --follow", "queue recv q --wait 1h"]) {
             terminal.type_in(format!("{command}\n"));
             wait_until_asleep(terminal.process());
             terminal.type_in("\x03");

@@ -1,4 +1,4 @@
-//! Runs the sessions of the README and of `sessions/`, and compares what each command prints.
+//! Runs the sessions of the README, of `docs/queue.md` and of `sessions/`, and compares what each command prints.
 //!
 //! A file of `sessions/` has sections, each with its claim as the heading. A section runs in a shell of its own, in an
 //! empty folder, with a new store; `$STORE` and `$SPLINTER_DEFAULT_STORE` are its name. A line that begins with `$ ` is
@@ -110,6 +110,11 @@ fn transactions_happen_as_a_whole_or_not_at_all_as_written() {
 }
 
 #[test]
+fn queues_hand_on_messages_as_written() {
+    play_sections(include_str!("sessions/queues.txt"));
+}
+
+#[test]
 fn orders_and_bids_answer_as_written() {
     play_sections(include_str!("sessions/orders_and_bids.txt"));
 }
@@ -175,4 +180,22 @@ fn every_line_of_the_readme_does_what_it_says() {
     }
     assert!(count > 30, "only {count} commands were run");
     assert!(!Path::new(&format!("/dev/shm/{store}")).exists());
+}
+
+#[test]
+fn the_shell_in_the_document_on_queues_answers_as_written() {
+    let sandbox = Sandbox::new();
+    let store = sandbox.init("s");
+    let mut count = 0;
+    for (language, block) in blocks(include_str!("../../../docs/queue.md")) {
+        // A test of the C library runs the program in C.
+        if language == "console" {
+            let mut steps = steps(block);
+            steps.iter_mut().for_each(|step| step.exit_code = None);
+            count += steps.len();
+            let mistakes = mistakes(&sandbox, &store, "export SPLINTER_DEFAULT_STORE=$STORE\n", &steps);
+            assert!(mistakes.is_empty(), "{}", mistakes.join("\n"));
+        }
+    }
+    assert!(count > 4, "only {count} commands were run");
 }

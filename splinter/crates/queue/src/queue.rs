@@ -249,6 +249,19 @@ impl Queue {
         self.inner.record.capacity
     }
 
+    /// Returns the length of the longest message, in bytes.
+    #[must_use]
+    pub fn max_message_len(&self) -> usize {
+        self.inner.record.max_message_len as usize
+    }
+
+    /// Returns after which time messages without an acknowledgement are delivered again; `None` if never.
+    #[must_use]
+    pub fn timeout(&self) -> Option<Duration> {
+        let timeout = self.inner.record.timeout_ns;
+        (timeout != NEVER).then(|| Duration::from_nanos(timeout))
+    }
+
     /// Returns the queue's name.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -8,6 +8,8 @@ static void use(void)
     char *keys[4];
     size_t count;
     splinter_transaction_t *changes;
+    splinter_queue_t *queue;
+    splinter_consumer_t *consumer;
     int fd;
 
     CHECK(splinter_set("key", "value", 5) == 0);
@@ -24,6 +26,18 @@ static void use(void)
     CHECK(splinter_transaction_set(changes, "key", "third", 5) == 0);
     CHECK(splinter_commit(changes, NULL, 0, NULL, NULL) == 0);
     splinter_transaction_free(changes);
+    queue = splinter_queue_create("queue", 4, 16, UINT64_MAX);
+    consumer = splinter_queue_join(queue, "default");
+    CHECK(splinter_queue_send(queue, "x", 1, 0, NULL) == 0);
+    CHECK(splinter_queue_recv(consumer, mask, sizeof(mask), NULL, 0, NULL) == 0);
+    splinter_queue_leave(consumer);
+    splinter_queue_close(queue);
+    /* These end with the store. */
+    queue = splinter_queue_open("queue");
+    consumer = splinter_queue_join(queue, "default");
+    CHECK(splinter_queue_recv(consumer, mask, sizeof(mask), NULL, 60000, NULL) == 0);
+    CHECK(splinter_queue_send(queue, "x", 1, 0, NULL) == 0);
+    CHECK(splinter_queue_remove("queue") == 0);
 }
 
 int main(int argc, char **argv)
@@ -31,7 +45,7 @@ int main(int argc, char **argv)
     splinter_store_t *store;
 
     CHECK(argc == 2);
-    CHECK(splinter_create(argv[1], 64, 64) == 0);
+    CHECK(splinter_create(argv[1], 64, 128) == 0);
     use();
     splinter_close();
     CHECK(splinter_open(argv[1]) == 0);

@@ -32,6 +32,7 @@ mod persist;
 mod poll;
 mod prelude;
 mod purge;
+mod queue;
 mod recv;
 mod restore;
 mod retrain;
@@ -83,6 +84,7 @@ static COMMANDS: &[&Command] = &[
     &persist::COMMAND,
     &poll::COMMAND,
     &purge::COMMAND,
+    &queue::COMMAND,
     &recv::COMMAND,
     &restore::COMMAND,
     &retrain::COMMAND,
@@ -108,8 +110,10 @@ static SYNONYMS: &[(&str, &str)] = &[
     ("decr", "math KEY dec"),
     ("del", "unset"),
     ("delete", "unset"),
+    ("dequeue", "queue recv"),
     ("destroy", "drop"),
     ("dump", "export"),
+    ("enqueue", "queue send"),
     ("exec", "transaction"),
     ("exists", "check"),
     ("incr", "math KEY inc"),

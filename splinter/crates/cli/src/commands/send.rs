@@ -7,10 +7,9 @@ use crate::options::{not_one_of, text};
 use crate::output::{counted, json_bytes, shown};
 use crate::stdio;
 use crate::store_file::StoreCheck;
-use crate::value::{self, FILE, given};
+use crate::value::{self, FILE, given, next_line};
 use serde_json::Value;
 use splinter::Writer;
-use std::io::{BufRead, Read};
 use std::time::Duration;
 
 pub(super) static COMMAND: Command = Command {
@@ -90,13 +89,7 @@ fn send_lines(
     let mut store_check = StoreCheck::new();
     let (mut input, most) = (stdio::input(), writer.geometry().max_value_len);
     for number in 1_u64.. {
-        let mut line = Vec::new();
-        // One byte more than fits shows that the line is too long.
-        let read = input.by_ref().take(most.saturating_add(2)).read_until(b'\n', &mut line);
-        if read.map_err(|error| Failure::io("read standard input", &error))? == 0 {
-            break;
-        }
-        line.pop_if(|last| *last == b'\n');
+        let Some(line) = next_line(&mut input, most)? else { break };
         if line.len() as u64 > most {
             let sent = counted(messages, "message");
             return Err(Failure::new(format!(

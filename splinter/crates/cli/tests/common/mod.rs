@@ -154,6 +154,11 @@ pub(crate) fn wait_until_reading(process: u32) {
     wait_until_in(process, &format!("{} 0x0 ", nix::libc::SYS_read));
 }
 
+/// Waits until a process writes to its standard output, which takes no more.
+pub(crate) fn wait_until_writing(process: u32) {
+    wait_until_in(process, &format!("{} 0x1 ", nix::libc::SYS_write));
+}
+
 /// Waits until a process is in poll or ppoll, whichever the architecture has.
 pub(crate) fn wait_until_polling(process: u32) {
     wait_until("a process to be in poll or ppoll", || {
