@@ -6,7 +6,7 @@ use crate::signals::{Cursor, Peek, wake_bit};
 use crate::sync::spin_loop;
 
 /// Two slots, one bucket.
-const TWO: Size = Size { slots: 2, buckets: 1, max_writers: 4, words: 2, dim: 0, scrub: Scrub::None };
+const TWO: Size = Size { slots: 2, max_writers: 4, ..SMALLEST };
 
 type Change = fn(&mut Claimant<'_>) -> Result<(), Error>;
 
