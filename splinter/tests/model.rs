@@ -52,6 +52,7 @@ fn draw(rng: &mut Rng, key: &[u8], other: &[u8]) -> Op {
         10 => Op::SetTypeOfInteger(key, *rng.pick(&Type::ALL)),
         11 if word & 1 != 0 => Op::Label(key, word),
         11 => Op::Unlabel(key, word),
+        12 if word & 7 == 0 => Op::Pin(key, word & 8 != 0),
         12 => Op::SetSlotFlags(key, word as u16),
         13 => Op::ClearSlotFlags(key, word as u16 >> 3),
         14 => Op::SetCtime(key, word, 7),

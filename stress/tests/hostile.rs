@@ -21,7 +21,7 @@ fn damage_to_every_part_leads_to_no_crash_hang_panic_or_answer_out_of_bounds() {
     assert!(counts("operations").values().all(|count| count.as_u64() > Some(0)));
     assert!(counts("damage").values().all(|count| count.as_u64() > Some(0)));
     assert!(counts("errors").values().any(|count| count.as_u64() > Some(0)));
-    // Both mappings of each of the three stores, on both sides.
+    // Both mappings of each of the stores, on both sides.
     assert!(record["guards"].as_u64() >= Some(6), "{}", record["guards"]);
 }
 

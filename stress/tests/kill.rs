@@ -23,7 +23,7 @@ fn a_small_kill_test_keeps_every_invariant_at_every_level_and_says_what_it_hit()
     assert_eq!(levels, ["none", "hybrid", "full"]);
     assert!(record["detection_ns"]["samples"].as_u64().unwrap() > 0);
     assert_eq!(record["rescue_ns"]["samples"], record["recovery_ns"]["samples"]);
-    for operation in ["set", "transaction", "expire", "transfer", "tally", "sweep_expired"] {
+    for operation in ["set", "transaction", "expire", "transfer", "tally", "sweep_expired", "cache"] {
         assert!(record["operations"][operation][0].as_u64().unwrap() > 0, "{operation}");
     }
     assert!(record["reads"][0].as_u64().unwrap() > 0);

@@ -30,7 +30,7 @@ fn swept(flags: &str) -> Option<Value> {
     Some(record)
 }
 
-/// Invariants 1 to 9, 11, 12, 14, 15, 19 and 21 hold at a few points of each of these pairs, which cover all kinds of scenarios. The
+/// Invariants 1 to 9, 11, 12, 14, 15, 19, 21 and 22 hold at a few points of each of these pairs, which cover all kinds of scenarios. The
 /// jobs of `ci/` try them at every instruction.
 #[test]
 fn pairs_of_every_sort_hold_at_a_few_points() {
@@ -47,6 +47,9 @@ fn pairs_of_every_sort_hold_at_a_few_points() {
         "update,expire,resume,hybrid,64",
         "reuse,unset,kill,hybrid,64",
         "sweep-expired,update,resume,hybrid,64",
+        "evict,pin,resume,hybrid,64",
+        "update,evict,stop,hybrid,64",
+        "evict,evict,kill,full,64,other",
         "set-if,unset,resume,hybrid,64",
         "unset,update-by,kill,hybrid,64",
         "open,update,kill,hybrid,64",

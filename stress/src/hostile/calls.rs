@@ -3,7 +3,9 @@
 
 use super::client::{Answered, Client, MARGIN, MARK, ORDERS};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use splinter::{Advice, Error, Expect, IntegerOp, Location, Notifier, Patience, Scrub, Store, Type, View};
+use splinter::{
+    Advice, Error, Eviction, Expect, IntegerOp, Location, Notifier, Patience, Scrub, Store, Type, View,
+};
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
 
@@ -11,7 +13,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 type Call = (&'static str, fn(&mut Client<'_>) -> Answered);
 
 /// The calls. Rare and slow ones stand at the end.
-pub(super) const CALLS: [Call; 70] = [
+pub(super) const CALLS: [Call; 73] = [
     ("get", |c| {
         let (store, key) = (c.store, c.key());
         c.read(|buf| store.get(&key, buf))
@@ -152,6 +154,18 @@ pub(super) const CALLS: [Call; 70] = [
         Some(true)
     }),
     ("set", |c| c.write(|writer, key, body, _| writer.set(key, body).is_ok())),
+    ("insert", |c| {
+        let key = format!("new{}", c.rng.below(2 * c.raw.slots() as u64));
+        let evicts = c.store.eviction() != Eviction::Expired;
+        c.write(|writer, _, body, _| {
+            let answer = writer.set(&key, body);
+            // Elsewhere it would fill the store.
+            let _ = evicts || writer.unset(&key).is_ok();
+            answer.is_ok()
+        })
+    }),
+    ("pin", |c| c.write(|writer, key, _, _| writer.pin(key).is_ok())),
+    ("unpin", |c| c.write(|writer, key, _, _| writer.unpin(key).is_ok())),
     ("set_if", |c| c.change(|writer, key, body| writer.set_if(key, body, Expect::Any))),
     ("set_at", |c| {
         let handle = c.handle()?;

@@ -14,6 +14,7 @@ const LABEL_ROUTES: Range<usize> = 1024..1536;
 const BIDS: Range<usize> = 1536..3584;
 const GROUPS: Range<usize> = 4096..8256;
 const LANES_AT: usize = 8320;
+const HANDS: Range<usize> = 4032..4096;
 
 /// Damages a store.
 pub(super) struct FaultInjector<'a> {
@@ -164,6 +165,13 @@ impl<'a> FaultInjector<'a> {
                 2 => set(2, random & 0xffff),
                 _ => set(4, u64::MAX),
             },
+            // Hints, places of hints, and hands that stand far apart, or behind each other.
+            Target::Cache => match random >> 8 & 3 {
+                0 => set(0, random % (slots + 2)),
+                1 => set(0, 2 + (random >> 16) % (8 * slots)),
+                2 => set(0, old(0).wrapping_add(random >> 16 & 0xffff)),
+                _ => set(0, old(0).wrapping_sub(random >> 16 & 0xff)),
+            },
             // The level, the watch, and counters; the sizes are left to the other ways.
             Target::Header => self.raw.words()[32].store(random & 0xffff_0007, Relaxed),
             _ => set(0, random & random >> 32),
@@ -223,11 +231,19 @@ fn ranges(raw: &Raw, target: Target) -> Vec<Range<usize>> {
             one(from..from + raw.slots() * 16)
         }
         Target::Values => vec![between(Field::ValuesAt, Field::VectorsAt)],
-        Target::Vectors => one(raw.at(Field::VectorsAt)..end),
+        Target::Vectors => one(raw.at(Field::VectorsAt)..behind_vectors(raw)),
+        Target::Cache => vec![words(HANDS), behind_vectors(raw)..end],
     };
     let places: Vec<_> = places.into_iter().filter(|place| !place.is_empty()).collect();
     // A store without vectors has none to damage; its values are damaged instead.
     if places.is_empty() { vec![between(Field::ValuesAt, Field::VectorsAt)] } else { places }
+}
+
+/// Returns the first word behind the vectors, where a cache has its visits, places and queues.
+fn behind_vectors(raw: &Raw) -> usize {
+    const PAGE_WORDS: usize = 512;
+    let vectors = raw.slots() * raw.at(Field::VectorStride);
+    (raw.at(Field::VectorsAt) + vectors).next_multiple_of(PAGE_WORDS)
 }
 
 fn one(place: Range<usize>) -> Vec<Range<usize>> {
@@ -238,6 +254,7 @@ fn one(place: Range<usize>) -> Vec<Range<usize>> {
 mod tests {
     use super::*;
     use crate::hostile::{geometry, store};
+    use splinter::{Config, Eviction, Store};
 
     #[test]
     fn the_parts_are_where_the_format_says_and_cover_the_store() {
@@ -262,6 +279,26 @@ mod tests {
         assert!(covered.iter().all(|times| *times < 2), "parts overlap");
         let bare = covered.iter().filter(|times| **times == 0).count();
         assert!(bare < 600, "{bare} words belong to no part: more than what fills the pages up");
+    }
+
+    #[test]
+    fn the_words_of_a_cache_are_a_part_of_it() {
+        for (eviction, slots) in [(Eviction::Sieve, 1000), (Eviction::Lru, 10_000)] {
+            let config = Config { geometry: geometry(slots, 100, 3, 4), eviction, ..Config::default() };
+            let store = Store::anonymous(&config).unwrap();
+            let raw = Raw::new(&store).unwrap();
+            let sum = |target: Target| -> u64 {
+                let words = ranges(&raw, target).into_iter().flatten();
+                words.map(|at| raw.words()[at].load(Relaxed)).fold(0, u64::wrapping_add)
+            };
+            let before = [sum(Target::Vectors), sum(Target::Cache)];
+            store.writer().unwrap().set("key", b"value").unwrap();
+            let after = [sum(Target::Vectors), sum(Target::Cache)];
+            assert_eq!(before[0], after[0], "{eviction}");
+            assert_ne!(before[1], after[1], "{eviction}");
+            let end = ranges(&raw, Target::Cache)[1].end;
+            assert_eq!(end, raw.words().len(), "{eviction}");
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ use fault_injection::FaultInjector;
 use guard_pages::GuardPages;
 use nix::unistd::Pid;
 use shared_state::HostileState;
-use splinter::{Config, Error, Geometry, Scrub, Store};
+use splinter::{Config, Error, Eviction, Geometry, Scrub, Store};
 use splinter_harness::disturbance::{ProcessorUse, Usage};
 use splinter_harness::error::RunError;
 use splinter_harness::forked::{End, Forked, PANICKED};
@@ -33,9 +33,14 @@ use splinter_harness::task;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// The stores that are attacked, one after the other.
-const GEOMETRIES: [Geometry; 3] =
-    [geometry(24, 300, 5, 8), geometry(1, 100, 0, 4), geometry(300, 5000, 64, 20)];
+/// The stores that are attacked, one after the other, and how they make room.
+const STORES: [(Geometry, Eviction); 5] = [
+    (geometry(24, 300, 5, 8), Eviction::Expired),
+    (geometry(1, 100, 0, 4), Eviction::Expired),
+    (geometry(300, 5000, 64, 20), Eviction::Expired),
+    (geometry(40, 300, 5, 8), Eviction::Sieve),
+    (geometry(20, 100, 0, 8), Eviction::Lru),
+];
 
 const fn geometry(slots: u64, max_value_len: u64, vector_dim: u32, max_writers: u32) -> Geometry {
     Geometry { slots, max_value_len, vector_dim, max_writers }
@@ -65,10 +70,10 @@ pub fn hostile(plan: &HostilePlan, progress: &mut dyn Progress) -> Result<Hostil
     let clock = Instant::now();
     let usage = Usage::now(&ProcessorUse::up_to(plan.workers as usize));
     let scratch = Scratch::new().map_err(RunError::Failed)?;
-    let span = Duration::from_millis(plan.duration_ms) / GEOMETRIES.len() as u32;
-    for (round, geometry) in GEOMETRIES.into_iter().enumerate() {
-        progress.step(&format!("store {} of {}", round + 1, GEOMETRIES.len()));
-        let attack = Attack::new(plan, geometry, round, &scratch.0).map_err(RunError::Failed)?;
+    let span = Duration::from_millis(plan.duration_ms) / STORES.len() as u32;
+    for (round, kind) in STORES.into_iter().enumerate() {
+        progress.step(&format!("store {} of {}", round + 1, STORES.len()));
+        let attack = Attack::new(plan, kind, round, &scratch.0).map_err(RunError::Failed)?;
         attack.run(span, &mut record).map_err(RunError::Failed)?;
         record.add(&attack.state);
         if interrupt::requested() || record.violations() >= ENOUGH {
@@ -130,12 +135,13 @@ struct Worker {
 impl<'p> Attack<'p> {
     fn new(
         plan: &'p HostilePlan,
-        geometry: Geometry,
+        (geometry, eviction): (Geometry, Eviction),
         round: usize,
         scratch: &'p Path,
     ) -> Result<Self, String> {
         let config = Config {
             geometry,
+            eviction,
             scrub: Scrub::ALL[round % Scrub::ALL.len()],
             hash_seed: Some(plan.seed),
             ..Config::default()
@@ -282,7 +288,7 @@ mod tests {
             targets: Target::ALL.to_vec(),
             seed: 1,
         };
-        let attack = Attack::new(&plan, GEOMETRIES[0], 0, Path::new("")).unwrap();
+        let attack = Attack::new(&plan, STORES[0], 0, Path::new("")).unwrap();
         let [call, other] = [7, 9];
         attack.state.begin(0, other);
         attack.state.begin(1, call);

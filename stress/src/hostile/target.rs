@@ -28,6 +28,8 @@ named_enum! {
         Values = "values",
         /// The vectors.
         Vectors = "vectors",
+        /// A cache's hands, and its visits, places and queues.
+        Cache = "cache",
     }
 }
 

@@ -62,7 +62,7 @@ fn write_everything(writer: &mut Writer, state: &KillState, stuck: &impl Fn(Stri
 }
 
 /// Reports what an inspection finds that must not be there.
-fn inspect(store: &Store, empty: bool, report: &impl Fn(Fault, String)) {
+pub(super) fn inspect(store: &Store, empty: bool, report: &impl Fn(Fault, String)) {
     let found = match store.inspect() {
         Ok(found) => found,
         Err(error) => return report(Fault::Unexpected, format!("inspection: {error}")),

@@ -3,6 +3,7 @@
 //! writer's own keys are compared with what was acknowledged. At the end of each round, when no writer lives, the whole
 //! store is inspected. Detection and recovery are timed. The whole of a test is here, in order.
 
+mod cache;
 mod final_check;
 mod ops;
 mod record;
@@ -84,6 +85,7 @@ pub fn kill(plan: &KillPlan, progress: &mut dyn Progress) -> Result<KillRecord, 
 struct Round<'p> {
     plan: &'p KillPlan,
     store: Store,
+    cache: Store,
     raw: Raw,
     state: KillState,
     number: u64,
@@ -112,9 +114,10 @@ impl<'p> Round<'p> {
         };
         let config = Config { geometry, scrub, hash_seed: Some(plan.seed), ..Config::default() };
         let store = Store::anonymous(&config).map_err(|error| error.to_string())?;
+        let cache = cache::create(plan.writers, scrub, plan.seed, number)?;
         let raw = Raw::new(&store)?;
         let state = KillState::new(plan.writers, plan.readers).map_err(words)?;
-        let round = Self { plan, store, raw, state, number };
+        let round = Self { plan, store, cache, raw, state, number };
         round.fill().map_err(|error| format!("the store cannot be filled: {error}"))?;
         Ok(round)
     }
@@ -231,6 +234,7 @@ impl<'p> Round<'p> {
         expect_progress_within(HANG_S);
         if self.is_sound() {
             final_check::run(&self.store, &self.raw, &self.state, self.plan);
+            self.verifier().check_cache_at_rest(&self.cache);
         }
         Ok(KillLevel {
             scrub: self.store.scrub().to_string(),
@@ -401,9 +405,13 @@ impl<'p> Round<'p> {
                 Ok(writer) => writer,
                 Err(error) => return unexpected(&error),
             };
+            let mut cache = match self.cache.writer() {
+                Ok(cache) => cache,
+                Err(error) => return unexpected(&format!("a writer got no id of the cache: {error}")),
+            };
             state.set_writer_id(Some(writer.id()));
             let (longest, seed) = (self.plan.max_value_len, self.plan.seed);
-            unexpected(&WriterLoop::new(state, longest, seed, stream).run(&mut writer))
+            unexpected(&WriterLoop::new(state, longest, seed, stream).run(&mut writer, &mut cache))
         })
     }
 
@@ -414,6 +422,7 @@ impl<'p> Round<'p> {
             let [answered, again] = self.state.reads(reader as usize);
             while !self.state.shared.is_stopped() {
                 let [good, busy] = verifier.check_all();
+                verifier.check_cache(&self.cache);
                 answered.fetch_add(good, Relaxed);
                 again.fetch_add(busy, Release);
             }

@@ -112,12 +112,14 @@ named_enum! {
         Tally = "tally",
         /// Removes some keys whose deadline has passed, whichever writers they belong to.
         SweepExpired = "sweep_expired",
+        /// Sets a key of the cache, which evicts.
+        Cache = "cache",
     }
 }
 
 impl Op {
     /// How often, of [`Op::TOTAL`] times, an operation is chosen.
-    const WEIGHTS: [u64; 20] = [9, 6, 3, 7, 5, 3, 8, 8, 5, 8, 10, 5, 3, 5, 3, 4, 1, 4, 2, 1];
+    const WEIGHTS: [u64; 21] = [8, 6, 3, 7, 5, 3, 8, 8, 5, 7, 8, 5, 3, 5, 3, 4, 1, 4, 2, 1, 4];
     const TOTAL: u64 = 100;
 
     /// Draws an operation by its weight.

@@ -247,7 +247,7 @@ impl<'a> Verifier<'a> {
     }
 
     /// Checks that what one writer wrote to a key is no older than what was read of it before.
-    fn check_order(&mut self, key: &str, stamp: Stamp) {
+    pub(super) fn check_order(&mut self, key: &str, stamp: Stamp) {
         let last = self.stamps.entry((key.to_owned(), stamp.writer));
         let last = last.or_insert(0);
         if stamp.seq < *last {

@@ -1,6 +1,7 @@
 //! The loop of a writer process, which ends only when the process is killed. Of each step on a key of its own, the writer
 //! notes the beginning and the acknowledgement in the shared state, where its death cannot reach them.
 
+use super::cache;
 use super::ops::{
     ACCOUNT_COUNT, ACCOUNTS, CHURN, DIM, HOT, MIXED, ORDERS, OWN_KEYS, Op, OwnKey, PAIR, SUM, TALLY, TEXT,
     alternate, churn, fill, hot, labels_after, number_of, once, order_name,
@@ -41,12 +42,16 @@ impl<'b> WriterLoop<'b> {
     }
 
     /// Writes until it is killed. Returns the first error that no operation may have, in words.
-    pub(crate) fn run(&mut self, writer: &mut Writer) -> String {
+    pub(crate) fn run(&mut self, writer: &mut Writer, cache: &mut Writer) -> String {
         let _ = self.remove_last(writer);
         loop {
             let op = Op::draw(&mut self.rng);
             let [done, again] = self.state.count(op);
-            match self.perform(writer, op) {
+            let answer = match op {
+                Op::Cache => cache::insert(cache, self.state, &mut self.rng),
+                op => self.perform(writer, op),
+            };
+            match answer {
                 Ok(()) => done.fetch_add(1, Relaxed),
                 // Another writer holds the room for a moment, or a dead one until a writer recovers it.
                 Err(Error::Again | Error::Full) => again.fetch_add(1, Relaxed),

@@ -97,9 +97,10 @@ impl Checker {
 
     /// Returns the possible states while the first process is held up: nothing of its operation is in effect, or all.
     pub(super) fn at_pause(&self, contents: &Contents) -> Result<PossibleStates, String> {
-        let mut after = self.before.clone();
-        self.scenario.first.apply(&mut after, &self.arguments[0]);
-        let states = vec![(false, self.before.clone()), (true, after)];
+        let mut states = vec![(false, self.before.clone())];
+        states.extend(self.after_eviction());
+        let outcomes = self.outcomes(0, &self.before, None);
+        states.extend(outcomes.into_iter().map(|(after, _)| (true, after)));
         let fit = matching(states, contents);
         fail_if!(
             fit.is_empty(),
@@ -118,7 +119,7 @@ impl Checker {
         contents: &Contents,
         is_claimed: impl FnOnce() -> bool,
     ) -> Result<PossibleStates, String> {
-        let (op, arguments) = (self.scenario.second, &self.arguments[1]);
+        let op = self.scenario.second;
         if let Answer::Failed(failure) = answer {
             return Err(format!("{op} failed: {failure:?} (7)"));
         }
@@ -137,26 +138,30 @@ impl Checker {
             "{op} was answered Again, though nothing is held (5, 8)"
         );
         let mut answers = Vec::new();
-        let states = states.into_iter().filter_map(|(first, mut model)| {
+        let mut explained = Vec::new();
+        for (first, model) in states {
             if answer.is_again() {
-                return Some((first, model));
+                explained.push((first, model));
+                continue;
             }
-            let wanted = op.apply(&mut model, arguments);
-            answers.push(wanted.to_string());
-            (wanted == *answer).then_some((first, model))
-        });
+            for (model, wanted) in self.outcomes(1, &model, None) {
+                answers.push(wanted.to_string());
+                explained.extend((wanted == *answer).then_some((first, model)));
+            }
+        }
         let after = format!("{op} ({answer})");
-        explaining(states.collect(), (op, answer, &answers), contents, &after)
+        explaining(explained, (op, answer, &answers), contents, &after)
     }
 
-    /// Returns the possible states after the first process continued and answered.
+    /// Returns the possible states after the first process continued and answered. A cache keeps `kept` meanwhile.
     pub(super) fn after_first(
         &self,
         states: PossibleStates,
         answer: &Answer,
         contents: &Contents,
+        kept: Option<&str>,
     ) -> Result<PossibleStates, String> {
-        let (op, arguments) = (self.scenario.first, &self.arguments[0]);
+        let op = self.scenario.first;
         // It may have found other keys there than there are now.
         let may_give_up = op.is_of_several() && self.scenario.second.changes();
         fail_if!(
@@ -164,21 +169,31 @@ impl Checker {
             "{op} was answered Again, though no process holds anything (5, 8)"
         );
         let mut answers = Vec::new();
-        let states = states.into_iter().filter_map(|(in_effect, mut model)| {
+        let mut explained = Vec::new();
+        let alone = self.outcomes(0, &self.before, None);
+        for (in_effect, model) in states {
             if answer.is_again() {
-                return (!in_effect).then_some((false, model));
+                explained.extend((!in_effect).then_some((false, model)));
+                continue;
             }
-            let mut alone = self.before.clone();
-            let wanted = match in_effect {
-                true => op.apply(&mut alone, arguments),
-                false => op.apply(&mut model, arguments),
+            let outcomes = match in_effect {
+                true => alone.iter().map(|(_, wanted)| (model.clone(), wanted.clone())).collect(),
+                false => self.outcomes(0, &model, kept),
             };
-            // The first operation may have read before the second or after it.
-            let early = op == Op::Get && op.apply(&mut alone, arguments) == *answer;
-            answers.push(wanted.to_string());
-            (early || wanted == *answer).then_some((true, model))
-        });
-        explaining(states.collect(), (op, answer, &answers), contents, "both")
+            for (model, wanted) in outcomes {
+                // The first operation may have read before the second or after it.
+                let early = op == Op::Get && alone[0].1 == *answer;
+                answers.push(wanted.to_string());
+                explained.extend((early || wanted == *answer).then_some((true, model)));
+            }
+        }
+        explaining(explained, (op, answer, &answers), contents, "both")
+    }
+
+    /// Returns the right outcomes of the first operation (0) or the second (1).
+    fn outcomes(&self, whose: usize, model: &Model, kept: Option<&str>) -> Vec<(Model, Answer)> {
+        let op = [self.scenario.first, self.scenario.second][whose];
+        op.outcomes(model, &self.arguments[whose], self.scenario.is_cache(), kept)
     }
 
     /// Tells whether the second operation may meet a claim of the first process, which lives.
@@ -189,6 +204,10 @@ impl Checker {
         let apart = layout == KeyLayout::Apart && !first.is_of_several() && !second.is_of_several();
         if first.waits() || first == Op::Get {
             return false;
+        }
+        if self.scenario.is_cache() {
+            // An insertion passes over the victims that others hold.
+            return how != Interruption::Kill && self.first_may_hold_the_index();
         }
         let meets = layout.is_same()
             || second == Op::Purge
@@ -229,11 +248,17 @@ impl Checker {
         &self,
         third: &mut Writer,
         snapshot: &ArenaSnapshot<'_>,
+        at_first: &ArenaSnapshot<'_>,
     ) -> Result<(), String> {
         let first = &self.arguments[0];
         let own = first.keys(self.scenario.first);
         let is_own = |key: &String| match self.scenario.first {
             Op::Purge => snapshot.holds(key),
+            // It may hold the slot of any key, which it may have removed already.
+            Op::Evict | Op::EvictLru => {
+                let slot = at_first.slot_of(key);
+                own.contains(key) || slot.is_some_and(|number| snapshot.slot(number).is_claimed())
+            }
             _ => own.contains(key),
         };
         for key in self.keys.iter().filter(|key| !is_own(key)) {
@@ -420,7 +445,7 @@ fn unused_key(layout: KeyLayout) -> String {
 }
 
 /// Repeats an attempt while a dead owner still counts as living.
-fn retry<R: PartialEq>(mut attempt: impl FnMut() -> Result<R, Error>) -> Result<R, Error> {
+pub(super) fn retry<R: PartialEq>(mut attempt: impl FnMut() -> Result<R, Error>) -> Result<R, Error> {
     for _ in 0..MAX_ATTEMPTS {
         let answer = attempt();
         if answer != Err(Error::Again) {
@@ -481,7 +506,7 @@ fn describe(seen: &Seen) -> String {
     }
     let runs: Vec<String> = runs.iter().map(|(tag, count)| format!("{count} of {tag}")).collect();
     let text = format!(
-        "{} bytes [{}] hash {:x} type {} flags {:#x} labels {:#x} groups {:#x} ctime {} atime {} deadline {}",
+        "{} bytes [{}] hash {:x} type {} flags {:#x} labels {:#x} groups {:#x} ctime {} atime {} deadline {}{}",
         seen.value.len(),
         runs.join(", "),
         hash_key(&seen.value),
@@ -491,7 +516,8 @@ fn describe(seen: &Seen) -> String {
         seen.registered,
         seen.ctime,
         seen.atime,
-        if seen.expires { "set" } else { "none" }
+        if seen.expires { "set" } else { "none" },
+        if seen.pinned { " pinned" } else { "" }
     );
     match seen.vector.as_deref() {
         // Every operation writes equal parts.
@@ -518,6 +544,7 @@ mod tests {
             atime: 0,
             vector: None,
             expires: false,
+            pinned: false,
         };
         let contents = |seen: &Seen| Contents::from([(b"k".to_vec(), seen.clone())]);
         assert_eq!(difference(&contents(&seen), &contents(&seen)), "as expected");
@@ -537,6 +564,7 @@ mod tests {
             Seen { atime: 1, ..seen.clone() },
             Seen { vector: Some(vec![1.0]), ..seen.clone() },
             Seen { expires: true, ..seen.clone() },
+            Seen { pinned: true, ..seen.clone() },
         ] {
             assert_ne!(describe(&seen), describe(&other));
             let text = difference(&contents(&seen), &contents(&other));

@@ -16,6 +16,7 @@ macro_rules! fail_if {
 }
 
 mod answer;
+mod cache;
 mod checker;
 mod code_location;
 mod creation_run;

@@ -62,6 +62,12 @@ named_enum! {
         Transaction = "transaction",
         /// Would do most of that, if a key were there that is missing.
         RefusedTransaction = "refused-transaction",
+        /// Pins a key.
+        Pin = "pin",
+        /// Inserts a key into a full cache, which evicts by SIEVE.
+        Evict = "evict",
+        /// Inserts a key into a full cache, which evicts by sampled LRU.
+        EvictLru = "evict-lru",
     }
 }
 
@@ -81,6 +87,11 @@ impl Op {
         self.is_of_tandem() || self.is_transaction()
     }
 
+    /// Tells whether it inserts a key into a full cache.
+    pub(super) fn evicts(self) -> bool {
+        matches!(self, Self::Evict | Self::EvictLru)
+    }
+
     /// Tells whether it finds its key expired.
     pub(super) fn finds_expired(self) -> bool {
         matches!(self, Self::Reuse | Self::SweepExpired)
@@ -88,14 +99,15 @@ impl Op {
 
     /// Tells whether its key is missing before.
     pub(super) fn creates(self) -> bool {
-        matches!(self, Self::FirstSet | Self::FirstTandem)
+        matches!(self, Self::FirstSet | Self::FirstTandem) || self.evicts()
     }
 
     /// Tells whether it is tried beside few others: it claims as one of them does, and the rest is tried beside those.
     pub(super) fn has_few_partners(self) -> bool {
         self.finds_expired()
             || self.is_transaction()
-            || matches!(self, Self::SetIf | Self::UpdateBy | Self::Expire)
+            || self.evicts()
+            || matches!(self, Self::SetIf | Self::UpdateBy | Self::Expire | Self::Pin)
     }
 
     /// Tells whether it waits for another process.
@@ -167,7 +179,10 @@ impl Op {
     pub(super) fn on(self, arguments: &Arguments) -> Option<testkit::Op> {
         let (key, value) = (arguments.key.clone().into_bytes(), arguments.value.clone());
         Some(match self {
-            Self::FirstSet | Self::Update | Self::Rewrite => testkit::Op::Set(key, value),
+            Self::FirstSet | Self::Update | Self::Rewrite | Self::Evict | Self::EvictLru => {
+                testkit::Op::Set(key, value)
+            }
+            Self::Pin => testkit::Op::Pin(key, true),
             Self::Append => testkit::Op::Append(key, arguments.tail.clone()),
             Self::Integer => testkit::Op::Integer(key, IntegerOp::Inc(arguments.step)),
             Self::Unset => testkit::Op::Unset(key),

@@ -68,6 +68,11 @@ impl SweepPlan {
 
     /// Tells whether a quick sweep runs the scenario: it takes one scrub level and length of a pair, by pair and seed.
     fn is_sample(&self, scenario: &Scenario) -> bool {
+        let pair = (scenario.first as u64 * 100 + scenario.second as u64) * 10 + scenario.how as u64;
+        let mut rng = Rng::new(self.seed, pair);
+        if scenario.is_cache() {
+            return rng.below(3) == 0;
+        }
         if matches!(scenario.first, Op::Create | Op::Open)
             || scenario.first.has_few_partners()
             || scenario.second.has_few_partners()
@@ -76,8 +81,6 @@ impl SweepPlan {
         {
             return true;
         }
-        let pair = (scenario.first as u64 * 100 + scenario.second as u64) * 10 + scenario.how as u64;
-        let mut rng = Rng::new(self.seed, pair);
         let level = ScrubLevel::ALL[rng.below(3) as usize];
         let len = LENS[rng.index(LENS.len())];
         let every_other = rng.below(2) == 0;
@@ -96,6 +99,22 @@ impl SweepPlan {
                 scenarios.insert(scenario);
             }
         };
+        if first.evicts() || second.evicts() {
+            use Op::{Evict, EvictLru, Get, Pin, Unset, Update};
+            let other = if first.evicts() { second } else { first };
+            let is_tried = match (first, second) {
+                (EvictLru, _) | (_, EvictLru) => first == second || matches!(other, Update | Pin),
+                _ => matches!(other, Get | Update | Unset | Pin | Evict),
+            };
+            if is_tried {
+                add(KeyLayout::Same, ScrubLevel::HYBRID, LEN, false);
+            }
+            if first == second {
+                add(KeyLayout::Other, ScrubLevel::HYBRID, LEN, false);
+                add(KeyLayout::Same, ScrubLevel::from(Scrub::Full), LEN, false);
+            }
+            return;
+        }
         if first.has_few_partners() || second.has_few_partners() {
             use Op::{Expire, Get, Transaction, Unset, Update};
             let waits = first.waits() || second.waits();

@@ -155,7 +155,8 @@ impl Scenario {
             vector_dim: VECTOR_DIM as u32,
             max_writers: MAX_WRITERS,
         };
-        Config { geometry, scrub: self.scrub.level(), hash_seed: Some(HASH_SEED), ..Config::default() }
+        let (scrub, eviction) = (self.scrub.level(), self.eviction());
+        Config { geometry, scrub, eviction, hash_seed: Some(HASH_SEED), ..Config::default() }
     }
 
     /// Returns the number of slots of the store.
@@ -181,7 +182,14 @@ impl Scenario {
             // An operation that reads the clock is single-stepped, which takes milliseconds a point.
             Op::Poll | Op::Watch if self.second == Op::Update => 1,
             Op::Poll | Op::Watch => 7,
-            Op::Expire | Op::Reuse | Op::SweepExpired | Op::Transaction | Op::RefusedTransaction => {
+            // Each point of a cache ends with insertions.
+            _ if self.is_cache() => 29,
+            Op::Expire
+            | Op::Reuse
+            | Op::SweepExpired
+            | Op::Transaction
+            | Op::RefusedTransaction
+            | Op::Pin => {
                 if plain {
                     29
                 } else {
@@ -222,10 +230,12 @@ impl Scenario {
             label: 1 << tag,
         };
         let key = homed("k", 0);
-        let first = arguments(key.clone(), 1, numbers);
+        let new = homed("e", 0);
+        let first = arguments(if self.first.evicts() { new.clone() } else { key.clone() }, 1, numbers);
         let second = match (self.layout.is_same(), self.second) {
+            (true, op) if op.evicts() => arguments(new, 2, false),
             (true, _) => arguments(key, 2, numbers),
-            (false, Op::FirstSet | Op::FirstTandem) => arguments(self.other("n"), 2, false),
+            (false, op) if op.creates() => arguments(self.other("n"), 2, false),
             (false, _) => arguments(self.other("o"), 2, false),
         };
         [first, second]
@@ -238,6 +248,9 @@ impl Scenario {
 
     /// Tells whether a pair makes sense.
     pub(super) fn makes_sense(&self) -> bool {
+        if self.is_cache() {
+            return true;
+        }
         let same = self.layout.is_same();
         // A key can be created if it is missing, or if the first operation removes it.
         let creatable = matches!(self.first, Op::FirstSet | Op::FirstTandem | Op::Unset | Op::Untandem);
@@ -250,6 +263,9 @@ impl Scenario {
 
     /// Fills the store. Returns the model of its content.
     pub(super) fn populate(&self, writer: &mut Writer) -> Result<Model, Error> {
+        if self.is_cache() {
+            return self.fill_cache(writer);
+        }
         let [first, second] = self.arguments();
         let orders = |op: Op, arguments: &Arguments| {
             let mut keys = vec![arguments.key.clone()];

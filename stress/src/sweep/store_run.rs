@@ -11,7 +11,9 @@ use super::scenario::{Interruption, Scenario};
 use super::snapshot::ArenaSnapshot;
 use super::tracee::{Trace, TraceError, Tracee};
 use splinter::{Error, Store, Writer};
+use std::fs::File;
 use std::ops::Range;
+use std::os::fd::AsRawFd;
 use std::rc::Rc;
 
 /// How many freed blocks of a size glibc's allocator keeps for a thread (`glibc.malloc.tcache_count`).
@@ -22,6 +24,8 @@ pub(super) struct StoreRun<'b> {
     checker: Checker,
     channel: &'b Channel,
     store: Store,
+    // What is read: it shall not visit the keys of a cache.
+    reader: Store,
     // A writer beside the two processes.
     third: Writer,
     bytes: ArenaBytes,
@@ -51,10 +55,12 @@ impl<'b> StoreRun<'b> {
         let before = scenario.populate(&mut third).map_err(|e| words(&e))?;
         let bytes = ArenaBytes::of(store.fd(), store.arena_len()).map_err(|e| words(&e))?;
         let checker = Checker::new(scenario, before);
+        let reader = read_only(&store).map_err(|e| words(&e))?;
         let mut run = Self {
             checker,
             channel,
             store,
+            reader,
             third,
             bytes,
             template: Vec::new(),
@@ -188,7 +194,7 @@ impl<'b> StoreRun<'b> {
         watchers: Option<&mut Watchers>,
     ) -> Result<(), String> {
         let scenario = self.checker.scenario;
-        let contents = self.checker.read_all(&self.store)?;
+        let contents = self.checker.read_all(&self.reader)?;
         let states = self.checker.at_pause(&contents)?;
         let first = match scenario.how {
             Interruption::Kill => {
@@ -202,7 +208,7 @@ impl<'b> StoreRun<'b> {
         }
         let second = self.second.as_ref().and_then(SecondProcess::perform);
         let answer = second.ok_or_else(|| format!("{} did not end (7, 8)", scenario.second))?;
-        let contents = self.checker.read_all(&self.store)?;
+        let contents = self.checker.read_all(&self.reader)?;
         let (bytes, now) = (&self.bytes, &mut self.now);
         let is_claimed = || {
             bytes.copy_to(now);
@@ -225,8 +231,9 @@ impl<'b> StoreRun<'b> {
             (_, first) => {
                 if let Some(first) = first {
                     self.bytes.copy_to(&mut self.now);
-                    self.checker.beside_the_stopped(&mut self.third, &ArenaSnapshot(&self.now))?;
-                    let contents = self.checker.read_all(&self.store)?;
+                    let [now, at_first] = [&self.now, &self.template].map(|bytes| ArenaSnapshot(bytes));
+                    self.checker.beside_the_stopped(&mut self.third, &now, &at_first)?;
+                    let contents = self.checker.read_all(&self.reader)?;
                     self.checker.after_stop(&states, &contents)?;
                     first.kill();
                 }
@@ -266,8 +273,8 @@ impl<'b> StoreRun<'b> {
             Some(first) => {
                 first.run().map_err(|error| format!("{} did not end: {error:?} (8)", scenario.first))?;
                 let answer = self.channel.answer(0);
-                let contents = self.checker.read_all(&self.store)?;
-                let states = self.checker.after_first(states, &answer, &contents)?;
+                let contents = self.checker.read_all(&self.reader)?;
+                let states = self.checker.after_first(states, &answer, &contents, None)?;
                 if self.checker.ends_wait(0, &answer) {
                     check_woken(self)?;
                 }
@@ -300,8 +307,8 @@ impl<'b> StoreRun<'b> {
             return Err(format!("{} did not end after it continued: {error:?} (8)", scenario.first));
         }
         let own = self.channel.answer(0);
-        let contents = self.checker.read_all(&self.store)?;
-        let states = self.checker.after_first(states, &own, &contents)?;
+        let contents = self.checker.read_all(&self.reader)?;
+        let states = self.checker.after_first(states, &own, &contents, self.checker.kept(answer))?;
         self.bytes.copy_to(&mut self.now);
         if scenario.first == Op::Purge
             && !own.is_again()
@@ -349,6 +356,9 @@ impl<'b> StoreRun<'b> {
         }
         let keys = states[0].1.entries.len();
         self.checker.check_sound(&self.store, keys)?;
+        if self.checker.scenario.is_cache() {
+            return self.checker.check_evicting(&mut self.third, keys);
+        }
         self.checker.check_usable(&mut self.third, keys)?;
         self.checker.check_unchanged(&self.store, states)?;
         self.checker.check_sound(&self.store, keys)
@@ -360,17 +370,25 @@ impl<'b> StoreRun<'b> {
     }
 }
 
+/// Opens a store for reading only.
+fn read_only(store: &Store) -> Result<Store, String> {
+    let path = format!("/proc/self/fd/{}", store.fd().as_raw_fd());
+    let file = File::open(path).map_err(|error| format!("the store cannot be read: {error}"))?;
+    Store::from_fd(file.into()).map_err(|error| error.to_string())
+}
+
 impl Run for StoreRun<'_> {
     fn label(&self) -> String {
         let scenario = self.checker.scenario;
         format!(
-            "{} {} {} {} {} {} {:?}",
+            "{} {} {} {} {} {} {} {:?}",
             scenario.first,
             scenario.how == Interruption::Resume,
             scenario.scrub.level(),
             scenario.value_len,
             scenario.layout,
             scenario.heard,
+            scenario.eviction(),
             contents_of(&self.checker.before)
         )
     }

@@ -27,6 +27,8 @@ pub struct Seen {
     pub vector: Option<Vec<f32>>,
     /// Whether it has a deadline.
     pub expires: bool,
+    /// Whether it is pinned.
+    pub pinned: bool,
 }
 
 impl Seen {
@@ -51,6 +53,7 @@ impl Seen {
             atime: slot.atime,
             vector: slot.has_vector.then_some(vector),
             expires: store.ttl(key)?.is_some(),
+            pinned: slot.pinned,
         })
     }
 }
@@ -82,6 +85,7 @@ impl Entry {
             atime: 0,
             vector: None,
             expires: false,
+            pinned: false,
         };
         Self { seen, is_number: false, kept: Scrub::None, changes: 0, deadline: None }
     }
@@ -179,6 +183,7 @@ impl Model {
             Op::SetTypeOfInteger(key, kind) => self.set_type(key, *kind, number_in_slot).map(Reply::from),
             Op::Label(key, mask) => self.change(key, |entry| entry.seen.labels |= mask),
             Op::Unlabel(key, mask) => self.change(key, |entry| entry.seen.labels &= !mask),
+            Op::Pin(key, pinned) => self.change(key, |entry| entry.seen.pinned = *pinned),
             Op::SetSlotFlags(key, mask) => self.change(key, |entry| {
                 entry.seen.flags |= mask;
                 entry.seen.flags

@@ -52,6 +52,8 @@ pub enum Op {
     Label(Bytes, u64),
     /// Takes labels away.
     Unlabel(Bytes, u64),
+    /// Pins a key, or unpins it.
+    Pin(Bytes, bool),
     /// Sets flags of the slot.
     SetSlotFlags(Bytes, u16),
     /// Clears flags of the slot.
@@ -298,6 +300,8 @@ pub fn perform(op: &Op, writer: &mut Writer) -> Answer {
         Op::SetTypeOfInteger(key, kind) => writer.set_type_of_integer(key, *kind).map(Reply::from),
         Op::Label(key, mask) => writer.label(key, *mask).map(Reply::from),
         Op::Unlabel(key, mask) => writer.unlabel(key, *mask).map(Reply::from),
+        Op::Pin(key, true) => writer.pin(key).map(Reply::from),
+        Op::Pin(key, false) => writer.unpin(key).map(Reply::from),
         Op::SetSlotFlags(key, mask) => writer.set_slot_flags(key, *mask).map(Reply::from),
         Op::ClearSlotFlags(key, mask) => writer.clear_slot_flags(key, *mask).map(Reply::from),
         Op::SetCtime(key, time, by) => writer.set_ctime(key, *time, *by).map(Reply::from),
