@@ -110,6 +110,11 @@ fn transactions_happen_as_a_whole_or_not_at_all_as_written() {
 }
 
 #[test]
+fn caches_evict_and_keep_as_written() {
+    play_sections(include_str!("sessions/caches.txt"));
+}
+
+#[test]
 fn orders_and_bids_answer_as_written() {
     play_sections(include_str!("sessions/orders_and_bids.txt"));
 }
