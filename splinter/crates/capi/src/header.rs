@@ -5,7 +5,7 @@
 use crate::declarations::{Function, Shape};
 use crate::interface::SECTIONS;
 use crate::shapes::{
-    BID_SNAPSHOT, CONSTANTS, EMBED_DIM, EXPECTATIONS, HEADER_SNAPSHOT, OPERATIONS, OUTCOME, SLOT,
+    BID_SNAPSHOT, CONSTANTS, EMBED_DIM, EVICTIONS, EXPECTATIONS, HEADER_SNAPSHOT, OPERATIONS, OUTCOME, SLOT,
     SLOT_SNAPSHOT, SPLINTER_KEY_MAX, name_of_intent,
 };
 use splinter::Intent;
@@ -126,6 +126,8 @@ fn enumerations(out: &mut String) {
     enumeration(out, "The operations of splinter_integer_op.", operations, "splinter_integer_op_t");
     let expectations = EXPECTATIONS.map(|(name, _)| name).into_iter().zip(0..);
     enumeration(out, "What splinter_set_if and its kin expect of a key.", expectations, "splinter_expect_t");
+    let evictions = EVICTIONS.map(|(name, _)| name).into_iter().zip(0..);
+    enumeration(out, "Which key makes room for a new one in a full store.", evictions, "splinter_eviction_t");
     let intents = (0..).map_while(Intent::from_number).map(|one| (name_of_intent(one), one as u32));
     let note = "The use that a bidder intends for the store's memory.";
     enumeration(out, note, intents, "splinter_intent_t");
