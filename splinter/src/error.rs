@@ -45,6 +45,8 @@ pub enum Error {
     TooManyKeys,
     /// Signal groups are numbered from 0 to 63.
     NoSuchGroup,
+    /// A store has at most 56 lasting subscriptions, each of one group to one key.
+    TooManySubscriptions,
     /// The deadline passed before what was waited for.
     TimedOut,
     /// The writer was inherited across a fork; the child registers one of its own.
@@ -73,6 +75,9 @@ impl fmt::Display for Error {
             Self::BadOrders => f.write_str("a tandem has 1 to 255 orders"),
             Self::TooManyKeys => f.write_str("a transaction has at most 255 keys"),
             Self::NoSuchGroup => f.write_str("there is no such signal group; they are 0 to 63"),
+            Self::TooManySubscriptions => f.write_str(
+                "all 56 lasting subscriptions of the store are taken; end one that is not needed",
+            ),
             Self::TimedOut => f.write_str("the deadline passed"),
             Self::Forked => f.write_str("the writer belongs to the parent process; register another"),
             Self::Unregistered => f.write_str(

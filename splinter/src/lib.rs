@@ -42,7 +42,10 @@
 //! | store and read a vector | [`Writer::set_vector`], [`Store::vector`], all of them [`Store::vectors`] |
 //! | list keys | [`Store::keys`], with their values [`Store::scan`], [`Store::for_each_label`], [`Store::snapshot`] |
 //! | wait for one key | [`Store::poll`], [`Store::poll_after`] |
+//! | wait for a key that is missing, or goes and comes back | [`Store::wait_for`], [`Store::wait_for_after`] |
 //! | subscribe to many keys | [`Writer::register`], [`Store::watch`], [`Store::watch_all`], [`Watcher::wait`] |
+//! | watch keys by prefix; one key, present or missing | [`Store::watch_prefix`], [`Store::watch_key`] |
+//! | subscribe to a key before it is there, and after it was removed | [`Writer::register_lasting`] |
 //! | wait in an event loop | [`Watcher::pollable`] |
 //! | agree with other processes on advice about memory | [`Store::bids`] |
 //! | find and repair damage | [`Store::inspect`], [`Store::repair`] |
@@ -106,7 +109,7 @@ pub use crate::{
         cache::Eviction,
         integer::IntegerOp,
         key::{KEY_MAX, Key, hash_key, hash_key_seeded},
-        records::{GROUPS, LABELS},
+        records::{GROUPS, LABELS, LASTING},
     },
     error::{Error, StoreError},
 };

@@ -44,7 +44,7 @@ mod made {
     /// Every mistake: its name, the numbers of the invariants that it breaks (`docs/protocol.md`), and what it does.
     /// One line each, which `ci/mutants` reads as well.
     #[rustfmt::skip]
-    const MISTAKES: [(&str, &str, &str); 70] = [
+    const MISTAKES: [(&str, &str, &str); 72] = [
         ("read-unvalidated", "1", "a read returns its copy without a second look at the state"),
         ("validation-unfenced", "1", "a read's second look at the state is not ordered behind its copy"),
         ("claim-unfenced", "1", "writes under a claim are not ordered behind the claim"),
@@ -90,6 +90,7 @@ mod made {
         ("death-outdated", "5", "a claim is recovered from a living owner, because the one before it was dead"),
         ("commit-unnumbered", "2", "a reader takes the commit of another tandem for that of the claim it sees"),
         ("number-unsignalled", "14", "an integer operation looks for subscriptions only before its exchange"),
+        ("lasting-late", "14", "a lasting subscription looks for the key before it is in the table: a key that is inserted in between is not signalled"),
         ("tail-unscrubbed", "12", "nothing is zeroed behind a value"),
         ("retired-unscrubbed", "12", "level full leaves the retired copy"),
         ("removal-unscrubbed", "12", "nothing is zeroed when a key is removed"),
@@ -109,6 +110,7 @@ mod made {
         ("intent-unnoted", "7", "a writer does not note which slot it is about to claim"),
         ("tandem-one-by-one", "11", "readers ignore a tandem's commit: its orders become current one by one"),
         ("tandem-unchecked", "11", "a tandem is read as a number of single keys"),
+        ("few-unchecked", "11", "a consistent read of a few keys does not look at them again"),
         ("prepared-believed", "2", "a reader uses the prepared word of a tandem's claim after the claim has ended"),
         ("signal-early", "14", "a change is signalled before it is published"),
         ("sleepers-first", "14", "a writer looks for sleepers before it signals"),

@@ -188,7 +188,7 @@ impl Cache<'_> {
     /// Puts a hint for slot `number` at the end of the queue that is ahead at `turn`, if the slot's place is `old`.
     fn push(&self, turn: u64, number: u32, old: u64) {
         self.drop_useless(turn);
-        self.put(turn as usize & 1, number, old)
+        self.put(turn as usize & 1, number, old);
     }
 
     /// Puts a hint at the end of a queue, if the slot's place is `old`.

@@ -33,6 +33,8 @@ pub(crate) const FLAG_FULL: u64 = 1;
 pub(crate) const FLAG_HYBRID: u64 = 2;
 /// The header flag that is set while a thread may watch the whole store.
 pub(crate) const FLAG_WATCHED: u64 = 4;
+/// The header flag that is set with the first lasting subscription, and stays. Behind the 32 flags that callers can set.
+pub(crate) const FLAG_LASTING: u64 = 1 << 32;
 /// Where the user's sixteen flags begin in the header's flag word.
 pub(crate) const USER_FLAG_SHIFT: u32 = 16;
 
@@ -110,7 +112,8 @@ pub(crate) struct Header {
     /// For each label, the groups that are subscribed to keys with it, one bit a group.
     pub(crate) label_subscriptions: [Word; LABELS],
     pub(crate) bids: [Bid; BIDS],
-    bids_end: [Unused; if cfg!(loom) { 0 } else { 56 }],
+    /// Lasting subscriptions, one a word: see `signals::lasting`.
+    pub(crate) lasting: [Word; LASTING],
     pub(crate) hands: CacheHands,
     /// The groups that subscribe to keys and labels and, last, that of the whole store.
     pub(crate) groups: [Group; GROUPS + 1],
@@ -125,6 +128,8 @@ pub(crate) const WHOLE_STORE: usize = GROUPS;
 pub const LABELS: usize = if cfg!(loom) { 2 } else { 64 };
 /// Entries in the table of bids.
 pub(crate) const BIDS: usize = if cfg!(loom) { 3 } else { 32 };
+/// How many lasting subscriptions a store can have: of one group to one key each. The models make do with two.
+pub const LASTING: usize = if cfg!(loom) { 2 } else { 56 };
 /// Offset of the bids, in bytes.
 pub(crate) const BIDS_AT: u64 = 1536;
 /// Offset of the writer table, in bytes.
@@ -347,6 +352,7 @@ const _: () = {
     assert!(offset_of!(Header, bid_changes) == 768);
     assert!(offset_of!(Header, label_subscriptions) == 1024);
     assert!(offset_of!(Header, bids) == BIDS_AT as usize && size_of::<Bid>() == 64);
+    assert!(offset_of!(Header, lasting) == 3584);
     assert!(offset_of!(Header, groups) == 4096 && size_of::<Group>() == 64);
     assert!(WRITER_TABLE_AT == 8320);
     assert!(size_of::<WriterEntry>() == 128 && offset_of!(WriterEntry, committed) == 64);

@@ -268,7 +268,7 @@ impl<'a> Claimant<'a> {
             word.store(0, Relaxed);
         }
         match self.arena.add_entry(home, key.hash, claim.number) {
-            Ok(()) => Ok(claim),
+            Ok(()) => Ok(self.subscribe_new(claim, key.hash)),
             Err(error) => {
                 drop(bucket);
                 self.remove(claim, key.hash);

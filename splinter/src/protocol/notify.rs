@@ -6,10 +6,10 @@
 
 use super::{Claimant, claim::Claim};
 use crate::arena::key::KeyRef;
-use crate::arena::records::Slot;
+use crate::arena::records::{FLAG_LASTING, Slot};
 use crate::arena::version::Expect;
 use crate::error::Error;
-use crate::sync::Relaxed;
+use crate::sync::{Relaxed, SeqCst, fence};
 
 impl<'a> Claimant<'a> {
     /// Signals a change to all groups that the claim and the slot name, then releases the claim.
@@ -80,5 +80,42 @@ impl<'a> Claimant<'a> {
         drop(claim);
         self.compact_for(key);
         Ok(())
+    }
+
+    /// Subscribes `group` to `key`, and to every key that is inserted under that name.
+    ///
+    /// An insertion adds its entry to the index, and then looks into the table of lasting subscriptions. This adds to the
+    /// table, and then looks into the index. Each has a fence in between, so at least one sees the other.
+    pub(crate) fn subscribe_lasting(&mut self, key: &KeyRef<'_>, group: u8) -> Result<(), Error> {
+        mutant!("lasting-late", self.subscribe_if_there(key, group, true)?);
+        if !self.arena.add_lasting(key.hash, group) {
+            return Err(Error::TooManySubscriptions);
+        }
+        mutant!("lasting-late", return Ok(()));
+        self.subscribe_if_there(key, group, true)
+    }
+
+    /// Ends what [`Self::subscribe_lasting`] began, in the same order.
+    pub(crate) fn unsubscribe_lasting(&mut self, key: &KeyRef<'_>, group: u8) -> Result<(), Error> {
+        self.arena.remove_lasting(key.hash, group);
+        self.subscribe_if_there(key, group, false)
+    }
+
+    /// Changes the subscription of `group` to `key` if the key is there. A change of the table comes before.
+    fn subscribe_if_there(&mut self, key: &KeyRef<'_>, group: u8, on: bool) -> Result<(), Error> {
+        fence(SeqCst);
+        let subscribed = self.subscribe(key, 1 << group, on);
+        if subscribed == Err(Error::NotFound) { Ok(()) } else { subscribed }
+    }
+
+    /// Registers a new key, to which an entry of the index leads, with the groups that are subscribed to its name. The flag
+    /// and the table are loaded behind the fence that follows the entry.
+    pub(super) fn subscribe_new(&self, claim: Claim<'a>, hash: u64) -> Claim<'a> {
+        let (arena, number) = (&self.arena, claim.number);
+        if arena.header.flags.load(Relaxed) & FLAG_LASTING != 0 {
+            arena.metadata[number as usize].subscriptions.store(arena.lasting_groups(hash), Relaxed);
+            arena.update_notify_flags(number, claim.slot, true);
+        }
+        claim
     }
 }

@@ -49,20 +49,21 @@ impl Store {
     ) -> Result<(), Error> {
         assert!(results.len() >= keys.len() && bufs.len() >= keys.len() * stride);
         let arena = self.arena();
-        if let Some(few) = arena.look_at_few(keys.iter().map(|key| key.plain().key_ref(arena))) {
-            for ((place, read), result) in few.reads().enumerate().zip(&mut *results) {
-                *result = read.payload(arena).copy_to(&mut bufs[place * stride..][..stride]);
-            }
-            if arena.is_still(&few) {
-                few.reads().for_each(|read| arena.note_visit(read.number));
-                return Ok(());
-            }
-        }
-        arena.read_consistent(&resolved(arena, keys)?, |place, read| {
-            let out = &mut bufs[place * stride..][..stride];
-            results[place] = read.ok_or(Error::NotFound).and_then(|read| read.payload(arena).copy_to(out));
-            Ok(())
-        })
+        arena.read_all(
+            keys.iter().map(
+                #[inline(always)]
+                |key| key.plain().key_ref(arena),
+            ),
+            #[inline(always)]
+            |place, read| {
+                let out = &mut bufs[place * stride..][..stride];
+                results[place] = match read {
+                    Some(read) => read.payload(arena).copy_to(out),
+                    None => Err(Error::NotFound),
+                };
+                Ok(())
+            },
+        )
     }
 
     /// Calls `body` with the place of each key in `keys` and a view of its value at one moment, or none if the key was

@@ -7,6 +7,7 @@
 //! This layer knows bytes, as `arena` does. `protocol`, which calls it, decides what to signal and when; the layers
 //! above sleep and wake.
 
+mod lasting;
 mod ring;
 
 pub(crate) use self::ring::{Cursor, Peek};

@@ -1,5 +1,7 @@
 //! Waits for changes: of one key, of signal groups, or in an event loop.
 
+mod filter;
+mod missing;
 mod poll;
 mod pollable;
 mod retry;

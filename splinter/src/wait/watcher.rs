@@ -1,5 +1,6 @@
 //! Watches groups of keys or the whole store: sleeps until slots change, and returns the changes in order.
 
+use super::filter::Filter;
 use super::spin::{Backoff, CLAIM_SPIN, Spin};
 use crate::arena::key::Key;
 use crate::arena::prefetch;
@@ -19,8 +20,11 @@ use std::time::{Duration, Instant};
 pub struct Change {
     /// The number of the slot, which is also that of a [`Handle`](crate::Handle) on its key.
     pub slot: u32,
-    /// The key in that slot now; `None` if it was removed and no other key took the slot.
+    /// The key in that slot now; `None` if it was removed and no other key that is watched took the slot.
     pub key: Option<Key>,
+    /// The key that was in the slot before, if this removed it. Only watchers of a prefix or of one key know it, for keys
+    /// that they have seen.
+    pub removed: Option<Key>,
     /// The epoch of the slot's content now: that of this change or of a later one, which the watcher returns as well.
     /// Changes of labels, times, flags and deadlines leave it alone. If the slot is `held`, it may be the epoch before
     /// the change.
@@ -84,6 +88,8 @@ pub struct Watcher {
     /// Slots that a writer held during a resync, each with its epoch then. A change of theirs may come without a
     /// signal.
     held_slots: Vec<(u32, u64)>,
+    /// The keys of a watcher of the whole store, if it is not of all.
+    filter: Option<Box<Filter>>,
     spin: Duration,
 }
 
@@ -114,6 +120,51 @@ impl Store {
         self.check_writable()?;
         self.arena().begin_watch();
         Ok(Watcher::new(self, &[WHOLE_STORE]))
+    }
+
+    /// Watches the keys that begin with `prefix`, present or to come: their changes, insertions and removals. A change that
+    /// removes a key names it in [`Change::removed`].
+    ///
+    /// The watcher is one of the whole store, and looks at every change of any key. So it costs writers what
+    /// [`Self::watch_all`] does, and it lags behind the changes of all keys, not only of its own. The call takes time for
+    /// each key of the store. A key that came and went before the watcher looked may go unreported.
+    ///
+    /// ```
+    /// # let store = splinter::Store::anonymous(&splinter::Config::default())?;
+    /// let mut writer = store.writer()?;
+    /// let mut watcher = store.watch_prefix("user:")?;
+    /// writer.set("other", b"1")?;
+    /// writer.set("user:1", b"1")?;
+    /// assert_eq!(watcher.try_next()?.unwrap().key.unwrap().as_ref(), b"user:1");
+    /// writer.unset("user:1")?;
+    /// assert_eq!(watcher.try_next()?.unwrap().removed.unwrap().as_ref(), b"user:1");
+    /// assert_eq!(watcher.try_next()?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`StoreError::ReadOnly`]: a watcher must tell writers that it watches.
+    #[doc(alias("subscribe", "listen", "psubscribe"))]
+    pub fn watch_prefix(&self, prefix: impl AsRef<[u8]>) -> Result<Watcher, StoreError> {
+        self.watch_filtered(prefix.as_ref(), false)
+    }
+
+    /// Watches one key, whether or not it is there, as [`Self::watch_prefix`] watches several. To wait for it alone, use
+    /// [`Self::wait_for`].
+    ///
+    /// # Errors
+    /// As [`Self::watch_prefix`].
+    #[doc(alias("subscribe", "listen"))]
+    pub fn watch_key(&self, key: impl AsRef<[u8]>) -> Result<Watcher, StoreError> {
+        self.watch_filtered(key.as_ref(), true)
+    }
+
+    fn watch_filtered(&self, prefix: &[u8], is_name: bool) -> Result<Watcher, StoreError> {
+        let filter = Some(Box::new(Filter::new(prefix, is_name)));
+        let mut watcher = Watcher { filter, ..self.watch_all()? };
+        // Notes the keys that are there, so that their removal can be named.
+        watcher.resync(drop);
+        Ok(watcher)
     }
 
     /// Marks this moment for [`Self::watch_all_from_mark`], unless the store has a mark already. All processes share
@@ -204,7 +255,8 @@ impl Watcher {
         // A watcher of no group sleeps as well.
         let bits = groups.iter().fold(0, |bits, group| bits | wake_bit(*group)).max(1);
         let spin = tuning::spin();
-        Self { store: store.clone(), cursors, next_cursor: 0, bits, held_slots: Vec::new(), spin }
+        let held_slots = Vec::new();
+        Self { store: store.clone(), cursors, next_cursor: 0, bits, held_slots, filter: None, spin }
     }
 
     /// Sets how long a wait spins before it sleeps: zero to sleep at once, [`Duration::MAX`] to never sleep.
@@ -217,6 +269,25 @@ impl Watcher {
     /// # Errors
     /// [`Lagged`] when newer changes overwrote some that the watcher had not taken.
     pub fn try_next(&mut self) -> Result<Option<Change>, Lagged> {
+        // So many and no more: other keys may change all the while.
+        for _ in 0..self.store.arena().shape.ring_len {
+            let Some(change) = self.take_next()? else { return Ok(None) };
+            if let Some(change) = self.filtered(change) {
+                return Ok(Some(change));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns the change, if it is of a key that this watches.
+    fn filtered(&mut self, change: Change) -> Option<Change> {
+        let Some(filter) = &mut self.filter else { return Some(change) };
+        let [key, removed] = filter.note(change.slot, change.key);
+        (key.is_some() || removed.is_some()).then_some(Change { key, removed, ..change })
+    }
+
+    /// Takes the next change of any key.
+    fn take_next(&mut self) -> Result<Option<Change>, Lagged> {
         for _ in 0..self.cursors.len() {
             let cursor = &mut self.cursors[self.next_cursor];
             let peek = self.store.inner.arena.take(cursor);
@@ -276,6 +347,9 @@ impl Watcher {
         let groups = self.cursors.iter().filter(|cursor| cursor.group != WHOLE_STORE);
         let groups = groups.fold(0, |bits, cursor| bits | 1 << cursor.group);
         self.held_slots.clear();
+        if let Some(filter) = &mut self.filter {
+            filter.forget_keys();
+        }
         // If a writer does not see a new subscription or watch, this loop sees that it holds its slot.
         fence_after_exchange();
         for number in arena.marked(|word| word.touched.load(Relaxed)) {
@@ -288,7 +362,7 @@ impl Watcher {
                 self.held_slots.push((number, state.content_epoch()));
             }
             let change = self.change(number, None);
-            if change.key.is_some() {
+            if let Some(change) = self.filtered(change).filter(|change| change.key.is_some()) {
                 visit(change);
             }
         }
@@ -300,7 +374,7 @@ impl Watcher {
         let arena = self.store.arena();
         let group = group.filter(|group| *group != WHOLE_STORE).map(|group| group as u8);
         let Some(slot) = arena.slot(number) else {
-            return Change { slot: number, key: None, epoch: 0, held: false, group };
+            return Change { slot: number, key: None, removed: None, epoch: 0, held: false, group };
         };
         // Most callers read the value next. It is not known yet in which of the two buffers it is.
         for which in 0..2 {
@@ -313,7 +387,7 @@ impl Watcher {
             let key = arena.begin_any_read(number).map(|read| Key::read_from(read.slot));
             if is_free && read.validate() || !spin.spin_once() {
                 let (epoch, held) = (read.stable_epoch(), !is_free);
-                return Change { slot: number, key, epoch, held, group };
+                return Change { slot: number, key, removed: None, epoch, held, group };
             }
         }
     }

@@ -2,6 +2,7 @@
 
 mod conditional;
 mod expiry;
+mod lasting;
 mod pins;
 mod transaction;
 mod writer;

@@ -314,7 +314,8 @@ impl Writer {
     }
 
     /// Registers `key` with a signal group, numbered 0 to 63: every change of the key signals it. A key may
-    /// be registered with any number of groups, and is with none once it was removed.
+    /// be registered with any number of groups, and is with none once it was removed, but for those of
+    /// [`Self::register_lasting`].
     ///
     /// The key and its epoch stay as they are.
     ///
@@ -325,7 +326,8 @@ impl Writer {
         self.subscribe(key.plain(), group, true)
     }
 
-    /// Takes `key` out of a signal group. Its labels may still lead there.
+    /// Takes `key` out of a signal group, until it is removed and comes back if the group has a
+    /// [lasting subscription](Self::register_lasting). Its labels may still lead there.
     ///
     /// # Errors
     /// As [`Self::register`].

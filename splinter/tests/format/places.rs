@@ -33,7 +33,8 @@ const PARTS: &[Part] = &[
         "bid",
         &[(0, "version"), (8, "subject"), (16, "terms"), (24, "claimed_at"), (32, "duration"), (40, "zero")],
     ),
-    part(3584, 512, "after the bids", ZERO),
+    part(3584, 8, "lasting subscription", &[(0, "group and name")]),
+    part(4032, 64, "after the lasting subscriptions", ZERO),
     part(
         4096,
         64,

@@ -69,7 +69,7 @@ impl From<Error> for Failure {
             Error::NotFound => libc::ENOENT,
             Error::KeyTooLong => libc::ENAMETOOLONG,
             Error::ValueTooLong | Error::BufferTooSmall { .. } => libc::EMSGSIZE,
-            Error::Full | Error::TooManyKeys => libc::ENOSPC,
+            Error::Full | Error::TooManyKeys | Error::TooManySubscriptions => libc::ENOSPC,
             Error::WrongType => libc::EPROTOTYPE,
             Error::TimedOut => libc::ETIMEDOUT,
             Error::Forked => libc::EOPNOTSUPP,

@@ -1,6 +1,7 @@
 //! Keys with deadlines. Each thread has a time of its own: writers the one before a deadline, readers the one after it,
 //! or the other way round, as threads that were stopped between their looks at the clock.
 
+use super::consistent::Way;
 use super::*;
 use crate::arena::change::{Content, KeyChange};
 use std::sync::atomic::Ordering::SeqCst;
@@ -252,19 +253,22 @@ fn a_tandem_whose_deadline_passes_while_it_is_read_is_missing() {
     thread_local! {
         static NOW: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
     }
-    let seen = explore(|| {
-        let tiny = Size { slots: 2, max_writers: 4, ..Size::default() }.build(&[letter(1)]);
-        let set = tiny.claimant(2).set_with(&letter(0), &value(1), Expect::Any, Lifetime::Until(DEADLINE));
-        assert!(set.is_ok());
-        let mut arena = tiny.arena();
-        arena.clock = Clock { since_boot: || NOW.get(), distance: 0, base: None };
-        NOW.set(BEFORE);
-        arena.read_consistent(&[letter(0), letter(1)], |_, read| {
-            NOW.set(AFTER);
-            read.map(drop).ok_or(Error::NotFound)
-        })
-    });
-    assert_eq!(seen, HashSet::from([Err(Error::NotFound)]));
+    for way in Way::BOTH {
+        let seen = explore(move || {
+            let tiny = Size { slots: 2, max_writers: 4, ..Size::default() }.build(&[letter(1)]);
+            let set =
+                tiny.claimant(2).set_with(&letter(0), &value(1), Expect::Any, Lifetime::Until(DEADLINE));
+            assert!(set.is_ok());
+            let mut arena = tiny.arena();
+            arena.clock = Clock { since_boot: || NOW.get(), distance: 0, base: None };
+            NOW.set(BEFORE);
+            way.read(&arena, [letter(0), letter(1)], |_, read| {
+                NOW.set(AFTER);
+                read.map(drop).ok_or(Error::NotFound)
+            })
+        });
+        assert_eq!(seen, HashSet::from([Err(Error::NotFound)]), "{way:?}");
+    }
 }
 
 #[test]

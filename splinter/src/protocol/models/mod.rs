@@ -14,6 +14,7 @@ mod expiry;
 mod extents;
 mod index;
 mod integers;
+mod lasting;
 mod owners;
 mod pairs;
 mod polls;

@@ -1,5 +1,6 @@
 //! Tandems beside readers of all orders, beside writers of one of their keys, and beside each other.
 
+use super::consistent::Way;
 use super::*;
 use crate::arena::change::{Content, KeyChange};
 use crate::arena::records::EVERY_SLOT;
@@ -19,10 +20,10 @@ fn generation_one() -> Arc<Tiny> {
 }
 
 /// Reads both keys as one generation.
-pub(super) fn read(tiny: &Tiny) -> Result<[u8; 2], Error> {
+fn read(tiny: &Tiny, way: Way) -> Result<[u8; 2], Error> {
     let arena = tiny.arena();
     let mut bytes = [0; 2];
-    arena.read_consistent(&[letter(0), letter(1)], |order, read| {
+    way.read(&arena, [letter(0), letter(1)], |order, read| {
         let mut out = [0; 8];
         let len = read.ok_or(Error::NotFound)?.payload(&arena).copy_to(&mut out)?;
         bytes[order] = if out == [out[0]; 8] { out[0] } else { 0 };
@@ -39,20 +40,22 @@ fn each(tiny: &Tiny) -> [Option<u8>; 2] {
 
 #[test]
 fn a_tandem_read_never_mixes_generations() {
-    let seen = explore_within(1, || {
-        let tiny = generation_one();
-        let writer = tiny.writer(0, |writer| write(writer, 2).unwrap());
-        let reader = tiny.spawn(read);
-        writer.join().unwrap();
-        let read = reader.join().unwrap();
-        tiny.check_at_rest();
-        assert_eq!(each(&tiny), [Some(2); 2]);
-        read
-    });
-    let whole = HashSet::from([Ok([1, 1]), Ok([2, 2])]);
-    assert!(seen.is_superset(&whole), "{seen:?}");
-    let others = |read: &&_| **read != Err(Error::Again);
-    assert_eq!(seen.difference(&whole).find(others), None);
+    for way in Way::BOTH {
+        let seen = explore_within(1, move || {
+            let tiny = generation_one();
+            let writer = tiny.writer(0, |writer| write(writer, 2).unwrap());
+            let reader = tiny.spawn(move |tiny| read(tiny, way));
+            writer.join().unwrap();
+            let read = reader.join().unwrap();
+            tiny.check_at_rest();
+            assert_eq!(each(&tiny), [Some(2); 2]);
+            read
+        });
+        let whole = HashSet::from([Ok([1, 1]), Ok([2, 2])]);
+        assert!(seen.is_superset(&whole), "{way:?}: {seen:?}");
+        let others = |read: &&_| **read != Err(Error::Again);
+        assert_eq!(seen.difference(&whole).find(others), None, "{way:?}");
+    }
 }
 
 #[test]
@@ -60,7 +63,7 @@ fn a_tandem_read_beside_two_tandem_writes_never_mixes_generations() {
     let seen = explore_within(0, || {
         let tiny = generation_one();
         let writer = tiny.writer(0, |writer| [2, 3].map(|byte| write(writer, byte).unwrap()));
-        let reader = tiny.spawn(read);
+        let reader = tiny.spawn(|tiny| read(tiny, Way::Many));
         writer.join().unwrap();
         reader.join().unwrap()
     });
@@ -131,7 +134,7 @@ fn a_tandem_removal_is_seen_by_a_tandem_read_as_one() {
     let seen = explore_within(1, || {
         let tiny = generation_one();
         let writer = tiny.writer(0, |writer| writer.unset_tandem(&[letter(0), letter(1)]));
-        let reader = tiny.spawn(read);
+        let reader = tiny.spawn(|tiny| read(tiny, Way::Many));
         assert_eq!(writer.join().unwrap(), Ok(2));
         let read = reader.join().unwrap();
         tiny.check_at_rest();
@@ -143,41 +146,45 @@ fn a_tandem_removal_is_seen_by_a_tandem_read_as_one() {
 
 #[test]
 fn a_tandem_writer_that_dies_anywhere_leaves_one_generation_and_every_order_writable() {
-    let seen = explore_deaths(|stores| {
-        let tiny = generation_one();
-        let lived = tiny.die(0, stores, |writer| write(writer, 2)).is_some();
-        let recoverer = tiny.writer(1, |writer| writer.put(&letter(1), &[3; 8]));
-        let reader = tiny.spawn(read);
-        assert_eq!(recoverer.join().unwrap(), Ok(()));
-        let seen = reader.join().unwrap();
-        tiny.check_at_rest();
-        // The value of the other order that the dead writer had committed is current, or neither is.
-        let left = tiny.get(&letter(0)).unwrap()[0];
-        assert_eq!(tiny.get(&letter(1)).unwrap(), [3; 8]);
-        (lived, (left, seen))
-    });
-    for (left, read) in &seen {
-        let whole = [Ok([*left; 2]), Ok([*left, 3]), Err(Error::Again)];
-        assert!(whole.contains(read), "{left} {read:?}");
-    }
-    for left in [1, 2] {
-        assert!(seen.contains(&(left, Ok([left; 2]))) && seen.contains(&(left, Ok([left, 3]))));
+    for way in Way::BOTH {
+        let seen = explore_deaths(move |stores| {
+            let tiny = generation_one();
+            let lived = tiny.die(0, stores, |writer| write(writer, 2)).is_some();
+            let recoverer = tiny.writer(1, |writer| writer.put(&letter(1), &[3; 8]));
+            let reader = tiny.spawn(move |tiny| read(tiny, way));
+            assert_eq!(recoverer.join().unwrap(), Ok(()));
+            let seen = reader.join().unwrap();
+            tiny.check_at_rest();
+            // The value of the other order that the dead writer had committed is current, or neither is.
+            let left = tiny.get(&letter(0)).unwrap()[0];
+            assert_eq!(tiny.get(&letter(1)).unwrap(), [3; 8]);
+            (lived, (left, seen))
+        });
+        for (left, read) in &seen {
+            let whole = [Ok([*left; 2]), Ok([*left, 3]), Err(Error::Again)];
+            assert!(whole.contains(read), "{way:?}: {left} {read:?}");
+        }
+        for left in [1, 2] {
+            assert!(seen.contains(&(left, Ok([left; 2]))) && seen.contains(&(left, Ok([left, 3]))));
+        }
     }
 }
 
 #[test]
 fn a_tandem_writer_that_dies_beside_a_tandem_read_leaves_one_generation() {
-    let seen = explore_deaths(|stores| {
-        let tiny = generation_one();
-        let victim = tiny.spawn(move |tiny| tiny.die(0, stores, |writer| write(writer, 2)).is_some());
-        let reader = tiny.spawn(read);
-        let lived = victim.join().unwrap();
-        (lived, reader.join().unwrap())
-    });
-    let whole = HashSet::from([Ok([1, 1]), Ok([2, 2])]);
-    assert!(seen.is_superset(&whole), "{seen:?}");
-    let others = |read: &&_| **read != Err(Error::Again);
-    assert_eq!(seen.difference(&whole).find(others), None);
+    for way in Way::BOTH {
+        let seen = explore_deaths(move |stores| {
+            let tiny = generation_one();
+            let victim = tiny.spawn(move |tiny| tiny.die(0, stores, |writer| write(writer, 2)).is_some());
+            let reader = tiny.spawn(move |tiny| read(tiny, way));
+            let lived = victim.join().unwrap();
+            (lived, reader.join().unwrap())
+        });
+        let whole = HashSet::from([Ok([1, 1]), Ok([2, 2])]);
+        assert!(seen.is_superset(&whole), "{way:?}: {seen:?}");
+        let others = |read: &&_| **read != Err(Error::Again);
+        assert_eq!(seen.difference(&whole).find(others), None, "{way:?}");
+    }
 }
 
 #[test]
