@@ -112,7 +112,7 @@ extern "C" {
 #define SPL_FUSR7 64
 #define SPL_FUSR8 128
 
-/* The bit that splinter_set_as_system sets. */
+/* The bit that splinter_set_as_system sets. It is not what keeps the key in a cache: splinter_set_as_system pins it. */
 #define SPL_SLOT_SYSTEM 32768
 
 /* Types that splinter_set_named_type gives to keys. */
@@ -193,6 +193,12 @@ typedef enum {
     SPL_QUEUE_NEWEST = 0,
     SPL_QUEUE_OLDEST = 1
 } splinter_queue_start_t;
+/* Which key makes room for a new one in a full store. */
+typedef enum {
+    SPL_EVICT_EXPIRED = 0,
+    SPL_EVICT_SIEVE = 1,
+    SPL_EVICT_LRU = 2
+} splinter_eviction_t;
 
 /* The use that a bidder intends for the store's memory. */
 typedef enum {
@@ -376,11 +382,13 @@ typedef struct splinter_queue_snapshot splinter_queue_snapshot_t;
 /* These macros, which the program defines, select the functions that it calls. */
 #ifdef SPLINTER_PERSISTENT
 #define splinter_create splinter_create_path
+#define splinter_create_cache splinter_create_cache_path
 #define splinter_open splinter_open_path
 #define splinter_open_or_create splinter_open_or_create_path
 #define splinter_create_or_open splinter_create_or_open_path
 #define splinter_open_numa splinter_open_numa_path
 #define splinter_store_create splinter_store_create_path
+#define splinter_store_create_cache splinter_store_create_cache_path
 #define splinter_store_open splinter_store_open_path
 #define splinter_store_open_or_create splinter_store_open_or_create_path
 #define splinter_store_create_or_open splinter_store_create_or_open_path
@@ -397,6 +405,13 @@ typedef struct splinter_queue_snapshot splinter_queue_snapshot_t;
  * and in programs compiled with SPLINTER_PERSISTENT, it is a path.
  * Fails with EEXIST if the name exists, EINVAL for an invalid name or size, ENOSPC if there is too little memory. */
 int splinter_create(const char *name, size_t slots, size_t max_value_size);
+
+/* Creates a cache, and makes it the process's default store: a store that makes room for a new key by evicting one, once it
+ * is full. policy is SPL_EVICT_SIEVE, which keeps the keys that are used again, or SPL_EVICT_LRU, which keeps those that
+ * were used last; with SPL_EVICT_EXPIRED only keys go that have expired, as in a store of splinter_create. Pinned keys
+ * stay: see splinter_pin. Evicting a key signals its groups. Fails as splinter_create does, and with EINVAL for another
+ * policy. */
+int splinter_create_cache(const char *name, size_t slots, size_t max_value_size, int policy);
 
 /* Opens a store and makes it the process's default store. Closes the previous default store.
  * Fails with ENOENT if there is no store, EINVAL if the file is not a store. If the caller may only read the store, this
@@ -421,6 +436,9 @@ void splinter_close(void);
 /* Creates a store. Returns a handle, or NULL. */
 splinter_store_t *splinter_store_create(const char *name, size_t slots, size_t max_value_size);
 
+/* Creates a cache, as splinter_create_cache does. Returns a handle, or NULL. */
+splinter_store_t *splinter_store_create_cache(const char *name, size_t slots, size_t max_value_size, int policy);
+
 /* Opens a store. Returns a handle, or NULL. */
 splinter_store_t *splinter_store_open(const char *name);
 
@@ -442,6 +460,9 @@ void splinter_store_close(splinter_store_t *store);
 int splinter_create_path(const char *path, size_t slots, size_t max_value_size);
 
 /* Does the same as the function without _path, on a file. */
+int splinter_create_cache_path(const char *path, size_t slots, size_t max_value_size, int policy);
+
+/* Does the same as the function without _path, on a file. */
 int splinter_open_path(const char *path);
 
 /* Does the same as the function without _path, on a file. */
@@ -455,6 +476,9 @@ void *splinter_open_numa_path(const char *path, int node);
 
 /* Does the same as the function without _path, on a file. */
 splinter_store_t *splinter_store_create_path(const char *path, size_t slots, size_t max_value_size);
+
+/* Does the same as the function without _path, on a file. */
+splinter_store_t *splinter_store_create_cache_path(const char *path, size_t slots, size_t max_value_size, int policy);
 
 /* Does the same as the function without _path, on a file. */
 splinter_store_t *splinter_store_open_path(const char *path);
@@ -471,7 +495,8 @@ splinter_store_t *splinter_store_open_numa_path(const char *path, int node);
 /* Keys and values */
 
 /* Sets the value of a key, and creates the key if it is missing. Its type, labels and flags stay.
- * Fails with EAGAIN while another thread writes the key, EMSGSIZE if the value is too long, ENOSPC if the store is full. */
+ * Fails with EAGAIN while another thread writes the key, EMSGSIZE if the value is too long, ENOSPC if the store is full, or
+ * all keys of a cache are pinned. */
 int splinter_set(const char *key, const void *bytes, size_t len);
 int splinter_store_set(splinter_store_t *store, const char *key, const void *bytes, size_t len);
 
@@ -573,9 +598,22 @@ int splinter_set_slot_time(const char *key, unsigned short which, uint64_t epoch
 int splinter_store_set_slot_time(splinter_store_t *store, const char *key, unsigned short which, uint64_t epoch, size_t offset);
 
 /* Makes a key a scratchpad: sets its type to BINARY, extends its value with zeroes to the longest that the store allows,
- * and sets its flag SPL_SLOT_SYSTEM. After EAGAIN a part may be done; call again. */
+ * sets its flag SPL_SLOT_SYSTEM, and pins it. After EAGAIN a part may be done; call again. */
 int splinter_set_as_system(const char *key);
 int splinter_store_set_as_system(splinter_store_t *store, const char *key);
+
+/* Pins a key: no cache evicts it until it is unpinned or removed. Setting it anew leaves it pinned, and a deadline still
+ * holds. The epoch stays. */
+int splinter_pin(const char *key);
+int splinter_store_pin(splinter_store_t *store, const char *key);
+
+/* Lets a cache evict a key again. */
+int splinter_unpin(const char *key);
+int splinter_store_unpin(splinter_store_t *store, const char *key);
+
+/* Returns 1 if a key is pinned, otherwise 0. */
+int splinter_is_pinned(const char *key);
+int splinter_store_is_pinned(splinter_store_t *store, const char *key);
 
 /* Changes the number of a BIGUINT key by an operation, SPL_OP_*, with the uint64_t at mask as its operand, which NOT
  * ignores. Fails with EPROTOTYPE if the key has another type. */
@@ -669,6 +707,18 @@ int splinter_store_set_av(splinter_store_t *store, unsigned int mode);
 /* Returns 1 if the scrub level is full, otherwise 0. */
 int splinter_get_av(void);
 int splinter_store_get_av(splinter_store_t *store);
+
+/* Returns which key makes room for a new one in a full store: one of SPL_EVICT_*, as given to splinter_create_cache. */
+int splinter_get_eviction(void);
+int splinter_store_get_eviction(splinter_store_t *store);
+
+/* Returns how many keys the store has evicted. */
+uint64_t splinter_get_evicted_count(void);
+uint64_t splinter_store_get_evicted_count(splinter_store_t *store);
+
+/* Returns how many keys the store has removed because they had expired. */
+uint64_t splinter_get_expired_count(void);
+uint64_t splinter_store_get_expired_count(splinter_store_t *store);
 
 /* Zeroes every stale byte of the store, at any scrub level. */
 void splinter_purge(void);

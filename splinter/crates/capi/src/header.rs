@@ -5,8 +5,8 @@
 use crate::declarations::{Function, Shape};
 use crate::interface::SECTIONS;
 use crate::shapes::{
-    BID_SNAPSHOT, CONSTANTS, EMBED_DIM, EXPECTATIONS, HEADER_SNAPSHOT, OPERATIONS, OUTCOME, QUEUE_MESSAGE,
-    QUEUE_SNAPSHOT, SLOT, SLOT_SNAPSHOT, SPLINTER_KEY_MAX, STARTS, name_of_intent,
+    BID_SNAPSHOT, CONSTANTS, EMBED_DIM, EVICTIONS, EXPECTATIONS, HEADER_SNAPSHOT, OPERATIONS, OUTCOME,
+    QUEUE_MESSAGE, QUEUE_SNAPSHOT, SLOT, SLOT_SNAPSHOT, SPLINTER_KEY_MAX, STARTS, name_of_intent,
 };
 use splinter::Intent;
 use std::fmt::Write;
@@ -133,6 +133,8 @@ fn enumerations(out: &mut String) {
     enumeration(out, "What splinter_set_if and its kin expect of a key.", expectations, "splinter_expect_t");
     let starts = STARTS.map(|(name, _)| name).into_iter().zip(0..);
     enumeration(out, "Where a new group of a queue begins.", starts, "splinter_queue_start_t");
+    let evictions = EVICTIONS.map(|(name, _)| name).into_iter().zip(0..);
+    enumeration(out, "Which key makes room for a new one in a full store.", evictions, "splinter_eviction_t");
     let intents = (0..).map_while(Intent::from_number).map(|one| (name_of_intent(one), one as u32));
     let note = "The use that a bidder intends for the store's memory.";
     enumeration(out, note, intents, "splinter_intent_t");

@@ -10,8 +10,8 @@ use crate::shapes::{
 };
 use crate::slots::Visit;
 use crate::{
-    bids, bus, conditional, lifetimes, opening, queues, settings, signals, slots, transactions, values,
-    vectors,
+    bids, bus, caches, conditional, lifetimes, opening, queues, settings, signals, slots, transactions,
+    values, vectors,
 };
 use libc::{c_char, c_int, c_uint, c_ushort, c_void};
 
@@ -38,6 +38,12 @@ interface! { OPENING = "Opening and closing", uncancelled;
     /// and in programs compiled with SPLINTER_PERSISTENT, it is a path.
     /// Fails with EEXIST if the name exists, EINVAL for an invalid name or size, ENOSPC if there is too little memory.
     function splinter_create(name: Text<'_>, slots: usize, max_value_size: usize) -> c_int = opening::open(Create, Plain);
+    /// Creates a cache, and makes it the process's default store: a store that makes room for a new key by evicting one, once it
+    /// is full. policy is SPL_EVICT_SIEVE, which keeps the keys that are used again, or SPL_EVICT_LRU, which keeps those that
+    /// were used last; with SPL_EVICT_EXPIRED only keys go that have expired, as in a store of splinter_create. Pinned keys
+    /// stay: see splinter_pin. Evicting a key signals its groups. Fails as splinter_create does, and with EINVAL for another
+    /// policy.
+    function splinter_create_cache(name: Text<'_>, slots: usize, max_value_size: usize, policy: c_int) -> c_int = opening::create_cache(Plain);
     /// Opens a store and makes it the process's default store. Closes the previous default store.
     /// Fails with ENOENT if there is no store, EINVAL if the file is not a store. If the caller may only read the store, this
     /// function, like all that open one except those with _numa, opens it read-only: writing, bidding and arming the event
@@ -55,6 +61,8 @@ interface! { OPENING = "Opening and closing", uncancelled;
     function splinter_close() -> () = opening::close_default;
     /// Creates a store. Returns a handle, or NULL.
     function splinter_store_create(name: Text<'_>, slots: usize, max_value_size: usize) -> Handle = opening::open(Create, Plain);
+    /// Creates a cache, as splinter_create_cache does. Returns a handle, or NULL.
+    function splinter_store_create_cache(name: Text<'_>, slots: usize, max_value_size: usize, policy: c_int) -> Handle = opening::create_cache(Plain);
     /// Opens a store. Returns a handle, or NULL.
     function splinter_store_open(name: Text<'_>) -> Handle = opening::open_existing(Plain);
     /// Opens a store, or creates it if there is none. Returns a handle, or NULL.
@@ -71,6 +79,8 @@ interface! { PATHS = "The same by path, in either library", uncancelled;
     /// Does the same as the function without _path, on a file.
     function splinter_create_path(path: Text<'_>, slots: usize, max_value_size: usize) -> c_int = opening::open(Create, Path);
     /// Does the same as the function without _path, on a file.
+    function splinter_create_cache_path(path: Text<'_>, slots: usize, max_value_size: usize, policy: c_int) -> c_int = opening::create_cache(Path);
+    /// Does the same as the function without _path, on a file.
     function splinter_open_path(path: Text<'_>) -> c_int = opening::open_existing(Path);
     /// Does the same as the function without _path, on a file.
     function splinter_open_or_create_path(path: Text<'_>, slots: usize, max_value_size: usize) -> c_int = opening::open(OpenOrCreate, Path);
@@ -80,6 +90,8 @@ interface! { PATHS = "The same by path, in either library", uncancelled;
     function splinter_open_numa_path(path: Text<'_>, node: c_int) -> *mut c_void = opening::open_on_node(Path);
     /// Does the same as the function without _path, on a file.
     function splinter_store_create_path(path: Text<'_>, slots: usize, max_value_size: usize) -> Handle = opening::open(Create, Path);
+    /// Does the same as the function without _path, on a file.
+    function splinter_store_create_cache_path(path: Text<'_>, slots: usize, max_value_size: usize, policy: c_int) -> Handle = opening::create_cache(Path);
     /// Does the same as the function without _path, on a file.
     function splinter_store_open_path(path: Text<'_>) -> Handle = opening::open_existing(Path);
     /// Does the same as the function without _path, on a file.
@@ -92,7 +104,8 @@ interface! { PATHS = "The same by path, in either library", uncancelled;
 
 interface! { VALUES = "Keys and values";
     /// Sets the value of a key, and creates the key if it is missing. Its type, labels and flags stay.
-    /// Fails with EAGAIN while another thread writes the key, EMSGSIZE if the value is too long, ENOSPC if the store is full.
+    /// Fails with EAGAIN while another thread writes the key, EMSGSIZE if the value is too long, ENOSPC if the store is full, or
+    /// all keys of a cache are pinned.
     pair splinter_set, splinter_store_set(key: Text<'_>, bytes: In<'_, c_void>, len: usize) -> c_int = values::set;
     /// Copies the value of a key to a buffer of cap bytes, and its length to *len, which may be NULL. With a NULL buffer it
     /// only returns the length. Fails with ENOENT, and with EMSGSIZE if the buffer is too small; *len is then the size needed.
@@ -153,8 +166,15 @@ interface! { SLOTS = "Metadata of a key";
     /// Records a time of a key: epoch less offset, in any unit.
     pair splinter_set_slot_time, splinter_store_set_slot_time(key: Text<'_>, which: c_ushort, epoch: u64, offset: usize) -> c_int = slots::set_slot_time;
     /// Makes a key a scratchpad: sets its type to BINARY, extends its value with zeroes to the longest that the store allows,
-    /// and sets its flag SPL_SLOT_SYSTEM. After EAGAIN a part may be done; call again.
+    /// sets its flag SPL_SLOT_SYSTEM, and pins it. After EAGAIN a part may be done; call again.
     pair splinter_set_as_system, splinter_store_set_as_system(key: Text<'_>) -> c_int = slots::set_as_system;
+    /// Pins a key: no cache evicts it until it is unpinned or removed. Setting it anew leaves it pinned, and a deadline still
+    /// holds. The epoch stays.
+    pair splinter_pin, splinter_store_pin(key: Text<'_>) -> c_int = caches::pin;
+    /// Lets a cache evict a key again.
+    pair splinter_unpin, splinter_store_unpin(key: Text<'_>) -> c_int = caches::unpin;
+    /// Returns 1 if a key is pinned, otherwise 0.
+    pair splinter_is_pinned, splinter_store_is_pinned(key: Text<'_>) -> c_int = caches::is_pinned;
     /// Changes the number of a BIGUINT key by an operation, SPL_OP_*, with the uint64_t at mask as its operand, which NOT
     /// ignores. Fails with EPROTOTYPE if the key has another type.
     pair splinter_integer_op, splinter_store_integer_op(key: Text<'_>, op: c_int, mask: In<'_, c_void>) -> c_int = slots::integer_op;
@@ -210,6 +230,12 @@ interface! { SETTINGS = "The store as a whole";
     pair splinter_set_av, splinter_store_set_av(mode: c_uint) -> c_int = settings::set_av;
     /// Returns 1 if the scrub level is full, otherwise 0.
     pair splinter_get_av, splinter_store_get_av() -> c_int = settings::get_av;
+    /// Returns which key makes room for a new one in a full store: one of SPL_EVICT_*, as given to splinter_create_cache.
+    pair splinter_get_eviction, splinter_store_get_eviction() -> c_int = caches::eviction;
+    /// Returns how many keys the store has evicted.
+    pair splinter_get_evicted_count, splinter_store_get_evicted_count() -> u64 = caches::evicted_count;
+    /// Returns how many keys the store has removed because they had expired.
+    pair splinter_get_expired_count, splinter_store_get_expired_count() -> u64 = caches::expired_count;
     /// Zeroes every stale byte of the store, at any scrub level.
     pair splinter_purge, splinter_store_purge() -> () = settings::purge;
     /// Takes a snapshot of the store's header.

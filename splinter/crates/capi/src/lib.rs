@@ -28,6 +28,7 @@ mod args;
 mod bids;
 mod boundary;
 mod bus;
+mod caches;
 mod conditional;
 #[cfg(test)]
 mod declarations;

@@ -40,7 +40,8 @@ impl Names {
         if self.known.len() <= limit {
             return;
         }
-        let is_removed = |key: &&Key| store.value_len(key) == Err(Error::NotFound);
+        // Looking at a key's record is no use of it: a cache keeps no key longer for it.
+        let is_removed = |key: &&Key| matches!(store.snapshot(key), Err(Error::NotFound));
         let removed: Vec<_> = self.known.keys().filter(is_removed).copied().collect();
         let removed = removed.iter().filter_map(|key| self.known.remove(key)).collect();
         let earlier = std::mem::replace(&mut self.removed[0], removed);

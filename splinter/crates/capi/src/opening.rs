@@ -1,6 +1,7 @@
 //! Opening, creating and closing stores.
 
 use crate::args::{Handle, HeaderPtr, Text};
+use crate::caches::eviction_of;
 use crate::errno::Failure;
 use crate::handles::{self, Entry};
 use libc::{c_int, c_void};
@@ -90,28 +91,36 @@ pub(crate) fn open<R: Opened>(
     mode: OpenMode,
     naming: Naming,
 ) -> impl Fn(Text<'_>, usize, usize) -> Result<R, Failure> {
-    move |name, slots, len| open_store(mode, naming, name, slots, len)
+    move |name, slots, len| open_store(mode, naming, name, &config(slots, len))
+}
+
+/// Returns a function that creates a store which evicts keys in the way with a number.
+pub(crate) fn create_cache<R: Opened>(
+    naming: Naming,
+) -> impl Fn(Text<'_>, usize, usize, c_int) -> Result<R, Failure> {
+    move |name, slots, len, policy| {
+        let config = Config { eviction: eviction_of(policy)?, ..config(slots, len) };
+        open_store(OpenMode::Create, naming, name, &config)
+    }
 }
 
 /// Returns a function that opens a store with a name.
 pub(crate) fn open_existing<R: Opened>(naming: Naming) -> impl Fn(Text<'_>) -> Result<R, Failure> {
-    move |name| open_store(OpenMode::Open, naming, name, 0, 0)
+    move |name| open_store(OpenMode::Open, naming, name, &config(0, 0))
 }
 
 fn open_store<R: Opened>(
     mode: OpenMode,
     naming: Naming,
     name: Text<'_>,
-    slots: usize,
-    len: usize,
+    config: &Config,
 ) -> Result<R, Failure> {
     let location = location(name, naming)?;
-    let config = config(slots, len);
     let store = match mode {
-        OpenMode::Create => Store::create(&location, &config),
+        OpenMode::Create => Store::create(&location, config),
         OpenMode::Open => Store::open(&location),
-        OpenMode::OpenOrCreate => Store::open_or_create(&location, &config),
-        OpenMode::CreateOrOpen => Store::create_or_open(&location, &config),
+        OpenMode::OpenOrCreate => Store::open_or_create(&location, config),
+        OpenMode::CreateOrOpen => Store::create_or_open(&location, config),
     };
     let store = match store {
         // If the process may not write the file, or the file system is read-only, open the store for reading.

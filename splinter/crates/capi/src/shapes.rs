@@ -3,7 +3,7 @@
 
 #[cfg(test)]
 use splinter::Intent;
-use splinter::{Expect, IntegerOp, KEY_MAX, MAX_ORDERS, Type};
+use splinter::{Eviction, Expect, IntegerOp, KEY_MAX, MAX_ORDERS, Type};
 use splinter_queue::Start;
 
 /// Declares a structure with C's layout, and keeps its documentation for the header.
@@ -85,7 +85,7 @@ constants! {
     SPL_FUSR6: u16 = 1 << 5;
     SPL_FUSR7: u16 = 1 << 6;
     SPL_FUSR8: u16 = 1 << 7;
-    /// The bit that splinter_set_as_system sets.
+    /// The bit that splinter_set_as_system sets. It is not what keeps the key in a cache: splinter_set_as_system pins it.
     SPL_SLOT_SYSTEM: u16 = 1 << 15;
 
     /// Types that splinter_set_named_type gives to keys.
@@ -133,6 +133,13 @@ pub(crate) const EXPECTATIONS: [Expectation; 4] = [
 /// Where a new group of a queue begins, by the names in C, in the order of their numbers.
 pub(crate) const STARTS: [(&str, Start); 2] =
     [("SPL_QUEUE_NEWEST", Start::Newest), ("SPL_QUEUE_OLDEST", Start::Oldest)];
+
+/// The ways of eviction with their names in C, in the order of their numbers.
+pub(crate) const EVICTIONS: [(&str, Eviction); 3] = [
+    ("SPL_EVICT_EXPIRED", Eviction::Expired),
+    ("SPL_EVICT_SIEVE", Eviction::Sieve),
+    ("SPL_EVICT_LRU", Eviction::Lru),
+];
 
 /// Returns the name of an intent in C.
 #[cfg(test)]
@@ -343,6 +350,14 @@ mod tests {
         }
         for no_type in [0, 3, 512, u16::MAX] {
             assert_eq!(type_of_bit(no_type), None);
+        }
+    }
+
+    #[test]
+    fn each_way_of_eviction_has_the_name_that_it_has_in_c() {
+        assert_eq!(EVICTIONS.map(|(_, eviction)| eviction), Eviction::ALL);
+        for (name, eviction) in EVICTIONS {
+            assert_eq!(name, format!("SPL_EVICT_{eviction}").to_uppercase());
         }
     }
 

@@ -67,7 +67,9 @@ const MAX_ATTEMPTS: usize = 64;
 pub(crate) fn set_as_system(store: &Entry, key: Text<'_>) -> Result<c_int, Failure> {
     let longest = store.store.geometry().max_value_len as usize;
     change(store, key, |writer, key| {
-        // An integer becomes its bytes. Each step can be repeated: a caller that gets EAGAIN calls again.
+        // From now on no cache evicts it. Each step can be repeated: a caller that gets EAGAIN calls again.
+        writer.pin(key)?;
+        // An integer becomes its bytes.
         if writer.snapshot(key)?.kind != Type::Binary {
             writer.set_type(key, Type::Binary)?;
         }

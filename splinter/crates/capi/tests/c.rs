@@ -329,6 +329,15 @@ fn the_program_in_the_document_on_queues_prints_its_message() {
 }
 
 #[test]
+fn a_cache_evicts_keys_and_keeps_those_that_are_pinned() {
+    run_test("cache", Language::C, "", MEMORY, &[]);
+    run_test("cache", Language::Cpp, "HANDLE", MEMORY, &[]);
+    run_test("cache", Language::C, "SPLINTER_PERSISTENT", MEMORY, &[]);
+    run_test("cache", Language::C, "HANDLE SPLINTER_PERSISTENT", MEMORY, &[]);
+    run_test("cache", Language::C, "HANDLE", PERSISTENT, &[]);
+}
+
+#[test]
 fn threads_that_are_cancelled_or_use_a_store_in_their_destructors_end_well() {
     run_test("ends", Language::C, "", MEMORY, &[]);
 }

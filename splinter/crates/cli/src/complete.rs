@@ -204,7 +204,7 @@ mod tests {
     #[test]
     fn the_word_under_the_cursor_becomes_what_it_can_be() {
         let cases: [(&str, usize, &[&str]); 13] = [
-            ("un", 0, &["unset"]),
+            ("uns", 0, &["unset"]),
             ("  ret", 2, &["retrain"]),
             ("use ", 4, &["splinter_test"]),
             ("get test", 4, &["test_one", "test_two"]),

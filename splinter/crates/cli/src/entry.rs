@@ -1,5 +1,5 @@
-//! Entries: a key with its value, type, labels, groups, flags, times and vector. Converts entries to JSON and back, and
-//! writes them into a store. `export`, `import` and copies of stores use it. Knows no command.
+//! Entries: a key with its value, type, labels, groups, flags, times, vector and pin. Converts entries to JSON and back,
+//! and writes them into a store. `export`, `import` and copies of stores use it. Knows no command.
 
 use crate::output::json_bytes;
 use crate::retry::retry_busy;
@@ -14,6 +14,9 @@ pub(crate) enum Data {
     Bytes(Vec<u8>),
     Number(u64),
 }
+
+/// How often [`Entry::put`] begins, if the key goes each time before all of it is set.
+const ATTEMPTS: u32 = 100;
 
 /// A key and all its fields, without the epoch, which the store sets itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +38,8 @@ pub(crate) struct Entry {
     pub(crate) vector: Vec<f32>,
     /// For how long it stays, if it has a deadline.
     pub(crate) ttl: Option<Duration>,
+    /// Whether a cache keeps it.
+    pub(crate) pinned: bool,
 }
 
 impl From<Content> for Entry {
@@ -51,6 +56,7 @@ impl From<Content> for Entry {
             atime: slot.atime,
             vector,
             ttl: slot.ttl,
+            pinned: slot.pinned,
         }
     }
 }
@@ -84,6 +90,9 @@ impl Entry {
         }
         if let Some(ttl) = self.ttl {
             add("ttl_ms", json!(ttl.as_millis() as u64));
+        }
+        if self.pinned {
+            add("pinned", json!(true));
         }
         fields
     }
@@ -128,6 +137,10 @@ impl Entry {
                 None => None,
                 Some(_) => Some(Duration::from_millis(number(fields, "ttl_ms")?)),
             },
+            pinned: match fields.get("pinned") {
+                None => false,
+                Some(pinned) => pinned.as_bool().ok_or("pinned is neither true nor false")?,
+            },
         })
     }
 
@@ -135,6 +148,17 @@ impl Entry {
     /// states. Fails with [`Error::WrongType`] for bytes that encode no number, if they are to be a `BIGUINT` and the
     /// key is none yet. After an error of type, length or dimension the key is unchanged.
     pub(crate) fn put(&self, writer: &mut Writer) -> Result<(), Error> {
+        for _ in 0..ATTEMPTS {
+            match self.try_put(writer) {
+                // Between two steps, another process removed the key, or made a cache evict it.
+                Err(Error::NotFound) => {}
+                done => return done,
+            }
+        }
+        Err(Error::Again)
+    }
+
+    fn try_put(&self, writer: &mut Writer) -> Result<(), Error> {
         let dim = writer.geometry().vector_dim as usize;
         if !self.vector.is_empty() && self.vector.len() != dim {
             return Err(Error::WrongDimension);
@@ -144,7 +168,14 @@ impl Entry {
             Data::Number(number) => retry_busy(|| writer.set_u64(key, *number))?,
             Data::Bytes(value) => put_bytes(writer, key, self.kind, value)?,
         }
+        if self.pinned {
+            retry_busy(|| writer.pin(key))?;
+        }
         let now = retry_busy(|| writer.snapshot(key))?;
+        if now.kind != self.kind {
+            // The key went between two steps, and came back without its type.
+            return Err(Error::NotFound);
+        }
         let (more, less) = (self.labels & !now.labels, now.labels & !self.labels);
         if more != 0 {
             retry_busy(|| writer.label(key, more))?;
@@ -175,6 +206,9 @@ impl Entry {
         }
         if let Some(ttl) = self.ttl {
             retry_busy(|| writer.expire(key, ttl))?;
+        }
+        if now.pinned && !self.pinned {
+            retry_busy(|| writer.unpin(key))?;
         }
         Ok(())
     }
@@ -282,7 +316,8 @@ fn number<T: TryFrom<u64> + Default>(fields: &Map<String, Value>, name: &str) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use splinter::{Config, Geometry, Store};
+    use splinter::{Config, Eviction, Geometry, Store};
+    use splinter_testkit::wait::wait_until;
     use std::collections::BTreeSet;
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::thread;
@@ -291,8 +326,8 @@ mod tests {
         let (labels, groups, flags) = (1 << 63 | 1, 1 << 5, 0xffff);
         let vector = vec![0.1, -2.0];
         let (key, ctime, atime) = (b"k\xff".to_vec(), u64::MAX, 1);
-        let ttl = Some(Duration::from_millis(90_000));
-        Entry { key, value, kind, labels, groups, flags, ctime, atime, vector, ttl }
+        let (ttl, pinned) = (Some(Duration::from_millis(90_000)), true);
+        Entry { key, value, kind, labels, groups, flags, ctime, atime, vector, ttl, pinned }
     }
 
     fn all() -> Vec<Entry> {
@@ -312,6 +347,7 @@ mod tests {
             atime: 0,
             vector: vec![],
             ttl: None,
+            pinned: false,
             ..entry(bytes(b"plain"), Type::Void)
         });
         all
@@ -411,6 +447,43 @@ mod tests {
     }
 
     #[test]
+    fn entries_are_put_whole_into_a_cache_that_others_fill() {
+        let geometry = Geometry { slots: 32, max_value_len: 16, vector_dim: 2, max_writers: 2 };
+        let eviction = Eviction::Sieve;
+        let store = Store::anonymous(&Config { geometry, eviction, ..Config::default() }).unwrap();
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let filler = scope.spawn(|| {
+                let mut other = store.writer().unwrap();
+                let mut count = 0_u64;
+                while !is_over.load(Ordering::Relaxed) {
+                    // Refused if all that may go is held.
+                    let _ = other.set(format!("other {count}"), b"");
+                    count += 1;
+                }
+                count
+            });
+            let end = End(&is_over);
+            let mut writer = store.writer().unwrap();
+            let passing: Vec<Entry> = all().into_iter().filter(|entry| !is_odd(entry)).collect();
+            for number in 0..1_000 {
+                let key = format!("passes {number}").into_bytes();
+                let entry = Entry { key, pinned: false, ..passing[number % passing.len()].clone() };
+                entry.put(&mut writer).unwrap();
+                // Evicted, or whole.
+                assert!(held(&store, &entry.key).is_none_or(|held| held == entry), "{entry:?}");
+            }
+            let stays = entry(Data::Bytes(b"stays".to_vec()), Type::Json);
+            stays.put(&mut writer).unwrap();
+            let before = store.header().evicted;
+            wait_until("the cache to evict 1,000 keys", || store.header().evicted > before + 1_000);
+            assert_eq!(held(&store, &stays.key), Some(stays));
+            drop(end);
+            assert!(filler.join().unwrap() > 1_000);
+        });
+    }
+
+    #[test]
     fn an_entry_that_does_not_fit_changes_nothing() {
         let geometry = Geometry { slots: 4, max_value_len: 3, vector_dim: 3, max_writers: 1 };
         let store = Store::anonymous(&Config { geometry, ..Config::default() }).unwrap();
@@ -435,6 +508,7 @@ mod tests {
                 json!({ "key": "k", "value": "v", "labels": [64] }),
                 "labels is not a list of numbers from 0 to 63",
             ),
+            (json!({ "key": "k", "value": "v", "pinned": 1 }), "pinned is neither true nor false"),
             (json!({ "key": "k", "value": "v", "flags": 65536 }), "flags is not a number from 0 to 2^16 - 1"),
             (
                 json!({ "key": "k", "value": "v", "vector": ["1"] }),

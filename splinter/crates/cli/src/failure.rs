@@ -48,6 +48,7 @@ impl Failure {
             Error::NotFound => Self::new(format!("there is no key {key}")),
             Error::Again => Self::new(format!("{key} is busy: another writer holds it; try again")),
             Error::Changed { epoch } => Self::new(format!("{key} is not as expected: it has epoch {epoch}")),
+            Error::Full => Self::new(format!("{key}: {error}, and no key may go; unset or unpin one")),
             Error::NoSuchGroup => Self::usage(error.to_string()),
             Error::KeyEmpty | Error::KeyTooLong | Error::KeyHasNul => Self::usage(format!("{key}: {error}")),
             _ => Self::new(format!("{key}: {error}")),

@@ -75,6 +75,22 @@ impl Reading {
         Ok(Self::new(slot.epoch, slot.kind, bytes))
     }
 
+    /// As [`Self::of`], and counts as a use of the key: a cache keeps it longer. A command that follows all changes
+    /// of a store does not use its keys.
+    pub(crate) fn in_use(store: &Store, key: &[u8]) -> Result<Self, Error> {
+        let mut bytes = vec![0; 256];
+        loop {
+            match store.get_entry(key, &mut bytes) {
+                Ok(entry) => {
+                    bytes.truncate(entry.len);
+                    return Ok(Self::new(entry.version.epoch, entry.kind, bytes));
+                }
+                Err(Error::BufferTooSmall { needed }) => bytes.resize(needed, 0),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// Makes a reading from the epoch, the type and the stored bytes of a key.
     pub(crate) fn new(epoch: u64, kind: Type, bytes: Vec<u8>) -> Self {
         let number = <[u8; NUMBER_LEN]>::try_from(bytes.as_slice()).ok();

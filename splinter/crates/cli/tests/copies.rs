@@ -4,7 +4,7 @@ mod common;
 mod store_sandbox;
 
 use common::terminal::Terminal;
-use splinter::{Geometry, Location, Scrub, Store, Type};
+use splinter::{Config, Eviction, Geometry, Location, Scrub, Store, Type};
 use splinter_testkit::committed;
 use splinter_testkit::confined::with_tmpfs;
 use splinter_testkit::wait::wait_until;
@@ -26,6 +26,7 @@ fn fill(store: &Store) {
     writer.set_vector("vector", &[0.1, f32::MIN, 3.0]).unwrap();
     writer.expire("vector", Duration::from_secs(1_050)).unwrap();
     writer.set("labelled", b"l").unwrap();
+    writer.pin("labelled").unwrap();
     writer.label("labelled", 1 << 63 | 1).unwrap();
     writer.register("labelled", 17).unwrap();
     writer.set_slot_flags("labelled", 0x8001).unwrap();
@@ -56,7 +57,7 @@ fn picture(store: &Store) -> Vec<String> {
 
 fn settings(store: &Store) -> impl PartialEq + std::fmt::Debug {
     let routes: Vec<_> = (0..64).map(|label| store.label_groups(label)).collect();
-    (store.geometry(), store.flags().bits() & !ARMED, routes)
+    (store.geometry(), store.eviction(), store.flags().bits() & !ARMED, routes)
 }
 
 #[test]
@@ -78,6 +79,36 @@ fn a_saved_store_has_all_that_the_store_has_and_is_restored_to_it() {
     // Only the copy is left.
     let left = std::fs::read_dir(sandbox.path("")).unwrap().flatten();
     assert_eq!(left.filter(|entry| entry.file_type().unwrap().is_file()).count(), 1);
+}
+
+#[test]
+fn a_full_cache_is_saved_and_restored_without_an_eviction() {
+    for eviction in [Eviction::Sieve, Eviction::Lru] {
+        let sandbox = StoreSandbox::new();
+        let config = Config { geometry: small(), eviction, ..Config::default() };
+        let store = Store::create(&Location::shared(&*sandbox.name).unwrap(), &config).unwrap();
+        fill(&store);
+        let mut writer = store.writer().unwrap();
+        for number in 0..200 {
+            writer.set(format!("key{number}"), b"v").unwrap();
+        }
+        assert!(store.len() == 64 && store.header().evicted >= 136);
+        let again = format!("{}-again", sandbox.name);
+        let before = picture(&store);
+        assert_eq!(sandbox.good(&["save", "copy"]), "saved 64 keys to \"copy\"\n");
+        sandbox.good(&["restore", "copy", &again]);
+        let restored = Store::open(&Location::shared(&again).unwrap()).unwrap();
+        for copy in [open_file(&sandbox.path("copy")), restored] {
+            assert!(picture(&copy) == before && settings(&copy) == settings(&store));
+            assert!(copy.header().evicted == 0 && copy.inspect().unwrap().is_sound());
+            // It is a cache that works: it evicts, and keeps what is pinned.
+            let mut writer = copy.writer().unwrap();
+            (0..200).for_each(|number| writer.set(format!("new{number}"), b"w").unwrap());
+            assert_eq!((copy.header().evicted, copy.len()), (200, 64));
+            assert!(copy.snapshot("labelled").unwrap().pinned && copy.get_vec("labelled").unwrap() == b"l");
+        }
+        assert_eq!(picture(&store), before, "a save changes nothing");
+    }
 }
 
 #[test]
@@ -123,6 +154,7 @@ fn stores_of_older_formats_are_restored() {
         assert_eq!(good(run(&["--use", &new, "--raw", "get", "count"])), "18446744073709551613");
         let store = open_file(&sandbox.path(&new));
         assert!(store.inspect().unwrap().is_sound() && store.scrub() == Scrub::Hybrid);
+        assert_eq!(store.eviction(), Eviction::Expired);
         // Nothing is written over, unless asked.
         let exists = format!("splinterpctl: restore: \"{new}\" exists already; --force replaces it");
         assert_eq!(bad(1, run(&["restore", "old", &new])), exists);

@@ -59,7 +59,7 @@ fn commands_keys_and_options_are_completed_and_the_rest_is_hinted_at() {
     terminal.find("get \x1b[2mKEY\x1b[m");
     terminal.type_in("on\t\n");
     terminal.find("5:found\n");
-    terminal.type_in("un\t--re\tnothing\n");
+    terminal.type_in("uns\t--re\tnothing\n");
     terminal.find("unset: removed 0 keys\n");
     terminal.type_in("set \x1b[D");
     terminal.type_in("\x15nonsense\n");

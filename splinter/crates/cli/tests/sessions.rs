@@ -115,6 +115,11 @@ fn queues_hand_on_messages_as_written() {
 }
 
 #[test]
+fn caches_evict_and_keep_as_written() {
+    play_sections(include_str!("sessions/caches.txt"));
+}
+
+#[test]
 fn orders_and_bids_answer_as_written() {
     play_sections(include_str!("sessions/orders_and_bids.txt"));
 }

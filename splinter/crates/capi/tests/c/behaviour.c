@@ -381,6 +381,12 @@ static void closed(void)
     FAILS(CALL(set_named_type, "k", SPL_SLOT_TYPE_JSON), -2, EINVAL);
     FAILS(CALL(set_slot_time, "k", SPL_TIME_CTIME, 1, 0), -2, EINVAL);
     FAILS(CALL(set_as_system, "k"), -2, EINVAL);
+    FAILS(CALL(pin, "k"), -2, EINVAL);
+    FAILS(CALL(unpin, "k"), -2, EINVAL);
+    FAILS(CALL(is_pinned, "k"), -2, EINVAL);
+    FAILS(CALL0(get_eviction), -2, EINVAL);
+    SETS(CHECK(CALL0(get_evicted_count) == 0), EINVAL);
+    SETS(CHECK(CALL0(get_expired_count) == 0), EINVAL);
     FAILS(CALL(integer_op, "k", SPL_OP_NOT, NULL), -2, EINVAL);
     FAILS(CALL(integer_op_fetch, "k", SPL_OP_NOT, NULL, &word), -2, EINVAL);
     FAILS(CALL(set_label, "k", 1), -2, EINVAL);

@@ -17,7 +17,11 @@ full and none.
 
 Programs agree on what the sixteen flags mean. VALUE sets the flags whose bits
 it has, and -VALUE clears them; it is decimal or begins with 0x. Without VALUE,
-the command prints the setting.",
+the command prints the setting.
+
+eviction says which key makes room in a full store (see init), evicted how many
+keys a cache has evicted, and expired how many were removed because their
+deadline had passed.",
     args: &[Arg::optional("SETTING", Kind::Choice(SETTINGS)), Arg::optional("VALUE", Kind::Text)],
     options: &[],
     run,
@@ -98,6 +102,9 @@ fn show(session: &mut Session) -> Result<(), Failure> {
         ("parse_failures", json!(header.parse_failures), None),
         ("last_failure_epoch", json!(header.last_failure_epoch), None),
         ("takeovers", json!(header.recoveries), None),
+        ("eviction", json!(header.eviction.to_string()), None),
+        ("evicted", json!(header.evicted), None),
+        ("expired", json!(header.expired), None),
         ("read_only", json!(store.is_read_only()), None),
     ];
     session.print_fields(Some(("store", &name)), fields)

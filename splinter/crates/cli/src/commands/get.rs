@@ -21,6 +21,6 @@ is not UTF-8. The number in a BIGUINT key is printed in decimal digits.",
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let key = session.key(call.arguments[0]);
     let store = session.store()?;
-    let value = retry_key(&key, || Reading::of(store, &key))?;
+    let value = retry_key(&key, || Reading::in_use(store, &key))?;
     Ok(value.answer(session, &key)?)
 }

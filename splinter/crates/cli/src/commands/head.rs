@@ -37,6 +37,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         ("ctime", json!(slot.ctime), None),
         ("atime", json!(slot.atime), None),
         (vector, json!(slot.has_vector), None),
+        ("pinned", json!(slot.pinned), None),
     ];
     fields.extend(slot.ttl.map(|ttl| ("ttl_ms", json!(ttl.as_millis() as u64), None)));
     session.print_fields(Some(("key", &key)), fields)

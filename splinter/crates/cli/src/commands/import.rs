@@ -20,7 +20,8 @@ command sets a key that exists to the entry in FILE, with its labels, groups and
 vector; with --keep the key stays as it is. Keys have their whole names in FILE;
 under a prefix, the command imports only the keys that begin with it. It stops
 at the first error in FILE, also at the end of a FILE that was cut short. It has
-then set the keys before that.",
+then set the keys before that. The store in use keeps its sizes and its way of
+eviction: a cache that has too few slots evicts keys that are not pinned.",
     args: &[Arg::one("FILE", Kind::File)],
     options: &[Opt::flag("--keep", "leaves existing keys as they are").short('k')],
     run,

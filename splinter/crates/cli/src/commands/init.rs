@@ -4,7 +4,9 @@ use super::prelude::*;
 use crate::options::{self, not_one_of, number, text};
 use crate::output::{json_bytes, listed, shown};
 use crate::store_file;
-use splinter::{Config, Geometry, HugePages, Location, Placement, Reserve, Scrub, Store, StoreError};
+use splinter::{
+    Config, Eviction, Geometry, HugePages, Location, Placement, Reserve, Scrub, Store, StoreError,
+};
 
 pub(super) static COMMAND: Command = Command {
     name: "init",
@@ -18,7 +20,12 @@ once. A store of up to about 64 MiB takes all its memory at once, or is not
 created if there is too little. A larger one, and one of huge pages, takes its
 memory as it is used, unless --reserve is given. The command creates a store
 that is larger than its file system or the memory, and warns: once the room is
-used up, a write that needs more ends its program by SIGBUS.",
+used up, a write that needs more ends its program by SIGBUS.
+
+With --evict sieve or lru the store is a cache: a new key that finds it full
+takes the place of one that was not used lately. sieve keeps the keys that are
+used again, and lru those that were used last. Keys that pin names stay. By
+default only keys whose deadline has passed make room.",
     args: &[Arg::one("STORE", Kind::Store)],
     options: &[
         Opt::valued("--slots", "N", "how many keys it holds at most").short('s'),
@@ -34,6 +41,8 @@ used up, a write that needs more ends its program by SIGBUS.",
         Opt::valued("--mode", "OCTAL", "its permissions, as chmod takes them: 640"),
         Opt::valued("--scrub", "LEVEL", "none, hybrid or full: which stale bytes are zeroed")
             .kind(Kind::Choice(SCRUB)),
+        Opt::valued("--evict", "HOW", "expired, sieve or lru: which keys make room in a full store")
+            .kind(Kind::Choice(EVICTION)),
         Opt::flag("--reserve", "takes all memory at once, or fails if it is not there"),
     ],
     run,
@@ -42,6 +51,7 @@ used up, a write that needs more ends its program by SIGBUS.",
 const BACKINGS: &[&str] = &["shared", "file"];
 const HUGE: &[&str] = &["off", "advise", "collapse"];
 const SCRUB: &[&str] = &["none", "hybrid", "full"];
+const EVICTION: &[&str] = &["expired", "sieve", "lru"];
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let name = call.arguments[0];
@@ -68,11 +78,15 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
             format!("{slots} slots of {max_value_len} bytes, vectors of {vector_dim}, {max_writers} writers")
         }
     };
+    let cache = match config.eviction {
+        Eviction::Expired => String::new(),
+        way => format!("; it is a cache ({way})"),
+    };
     session.report(
-        [b"Creating '", &*listed(name), b"' with ", sizes.as_bytes(), b"."].concat(),
+        [b"Creating '", &*listed(name), b"' with ", sizes.as_bytes(), cache.as_bytes(), b"."].concat(),
         &json!({
             "store": json_bytes(name), "location": location.to_string(), "slots": slots,
-            "max_value_length": max_value_len, "vector_dim": vector_dim, "max_writers": max_writers,
+            "max_value_length": max_value_len, "vector_dim": vector_dim, "max_writers": max_writers, "eviction": config.eviction.to_string(),
         }),
     )
 }
@@ -97,11 +111,18 @@ fn config(call: &Call<'_>) -> Result<Config, Failure> {
         None => Scrub::default(),
         Some(level) => scrub("--scrub", level)?,
     };
+    let eviction = match call.value("--evict") {
+        None => Eviction::default(),
+        Some(way) => {
+            let parsed = text("--evict", way)?.parse();
+            parsed.map_err(|error| Failure::usage(format!("--evict: {error}")))?
+        }
+    };
     let placement = call.value("--node").map_or(Ok(Placement::default()), placement)?;
     let mode = call.value("--mode").map(mode).transpose()?;
     // A small store reserves its memory: an error now is better than a store that cannot be filled.
     let reserve = if call.has("--reserve") { Reserve::All } else { Reserve::Small };
-    Ok(Config { geometry, scrub, placement, huge_pages, reserve, mode, hash_seed: None })
+    Ok(Config { geometry, scrub, eviction, placement, huge_pages, reserve, mode, hash_seed: None })
 }
 
 pub(super) fn scrub(what: &str, level: &[u8]) -> Result<Scrub, Failure> {

@@ -29,6 +29,7 @@ mod math;
 mod numa;
 mod orders;
 mod persist;
+mod pin;
 mod poll;
 mod prelude;
 mod purge;
@@ -45,6 +46,7 @@ mod sweep;
 mod transaction;
 mod ttl;
 mod type_;
+mod unpin;
 mod unset;
 mod use_;
 mod uuid;
@@ -82,6 +84,7 @@ static COMMANDS: &[&Command] = &[
     &numa::COMMAND,
     &orders::COMMAND,
     &persist::COMMAND,
+    &pin::COMMAND,
     &poll::COMMAND,
     &purge::COMMAND,
     &queue::COMMAND,
@@ -97,6 +100,7 @@ static COMMANDS: &[&Command] = &[
     &transaction::COMMAND,
     &ttl::COMMAND,
     &type_::COMMAND,
+    &unpin::COMMAND,
     &unset::COMMAND,
     &use_::COMMAND,
     &uuid::COMMAND,

@@ -53,7 +53,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     if changed.is_none() {
         return Ok(());
     }
-    let value = retry_busy(|| Reading::of(&store, &key)).map_err(|error| match error {
+    let value = retry_busy(|| Reading::in_use(&store, &key)).map_err(|error| match error {
         Error::NotFound => removed(),
         error => Failure::key(&key, error),
     })?;

@@ -122,7 +122,7 @@ fn next(
             }
             None => until_present(session, store, key, end, store_check)?,
         };
-        match came.and_then(|came| if came { Reading::of(store, key).map(Some) } else { Ok(None) }) {
+        match came.and_then(|came| if came { Reading::in_use(store, key).map(Some) } else { Ok(None) }) {
             Ok(Some(message)) => {
                 let before = epoch.replace(message.epoch);
                 let missed = before.map_or(0, |before| between(before, message.epoch));

@@ -14,10 +14,10 @@ pub(super) static COMMAND: Command = Command {
     usage: &["FILE STORE [--force]"],
     summary: "Creates a store from a file that save, cp or dd made",
     details: "\
-FILE is a store in a file, and is only read. STORE gets its sizes, its keys and
-all their fields, and has its name once it is complete. With --force, it takes
-the place of a store of that name. Processes that have the old store open keep
-it, and must open the new one.
+FILE is a store in a file, and is only read. STORE gets its sizes, its way of
+eviction, its keys and all their fields, and has its name once it is complete.
+With --force, it takes the place of a store of that name. Processes that have
+the old store open keep it, and must open the new one.
 
 FILE may have file format 2 or 3, which this release does not open. So
 splinterctl restore /dev/shm/OLD NEW converts a store of an older release.

@@ -11,11 +11,12 @@ pub(super) static COMMAND: Command = Command {
     summary: "Copies the store into a file, while others use it",
     details: "\
 It copies each key as it was at one moment, with its value, type, labels,
-groups, flags, times and vector. The moments differ: a change during the copy
-may be in it or not. Epochs start again. FILE is a store like any other, for
-splinterpctl and for restore. It gets its name once it is complete and on the
-device. Until then it has no name, or a hidden one beside it if the file system
-has no unnamed files.",
+groups, flags, times and vector, and pinned if it is. The moments differ: a
+change during the copy may be in it or not. Epochs start again, and a cache
+forgets its order: all keys are as if they had just come. FILE is a store like
+any other, for splinterpctl and for restore. It gets its name once it is
+complete and on the device. Until then it has no name, or a hidden one beside
+it if the file system has no unnamed files.",
     args: &[Arg::one("FILE", Kind::File)],
     options: &[FORCE],
     run,

@@ -208,6 +208,7 @@ impl OldStore {
             atime: word(&record, 120),
             vector: vector.as_chunks().0.iter().map(|float| f32::from_le_bytes(*float)).collect(),
             ttl: None,
+            pinned: false,
         }))
     }
 

@@ -93,6 +93,7 @@ fn bytes(key: &str, value: &[u8], kind: Type) -> Entry {
         atime: 0,
         vector: vec![],
         ttl: None,
+        pinned: false,
     }
 }
 
