@@ -547,6 +547,12 @@ int splinter_store_poll(splinter_store_t *store, const char *key, uint64_t timeo
 int splinter_poll_after(const char *key, uint64_t epoch, uint64_t timeout_ms, uint64_t *new_epoch);
 int splinter_store_poll_after(splinter_store_t *store, const char *key, uint64_t epoch, uint64_t timeout_ms, uint64_t *new_epoch);
 
+/* Waits until a key exists with another epoch than the given one: 0 for any. It waits for a key that does not exist yet,
+ * and goes on if the key is removed. Puts the epoch in *new_epoch, which may be NULL. Fails with ETIMEDOUT. While the
+ * key is missing, each change of any key costs its writer a little more. */
+int splinter_wait_for(const char *key, uint64_t epoch, uint64_t timeout_ms, uint64_t *new_epoch);
+int splinter_store_wait_for(splinter_store_t *store, const char *key, uint64_t epoch, uint64_t timeout_ms, uint64_t *new_epoch);
+
 /* Returns the address of the value of a key, or NULL. The bytes are consistent while the epoch of the key is *epoch: the
  * caller compares the epoch after it has used the bytes. The address is valid until the store is closed. */
 const void *splinter_get_raw_ptr(const char *key, size_t *len, uint64_t *epoch);
@@ -920,6 +926,15 @@ int splinter_store_watch_register(splinter_store_t *store, const char *key, uint
 /* Stops changes of a key from signalling a group. */
 int splinter_watch_unregister(const char *key, uint8_t group);
 int splinter_store_watch_unregister(splinter_store_t *store, const char *key, uint8_t group);
+
+/* Makes changes of a key signal a group, whether or not the key exists, and so again after each removal. Fails with
+ * ENOSPC if the store has 56 of these already. After EAGAIN the same call completes it. */
+int splinter_watch_register_lasting(const char *key, uint8_t group);
+int splinter_store_watch_register_lasting(splinter_store_t *store, const char *key, uint8_t group);
+
+/* Stops changes of a key from signalling a group, also after it is removed and set again. */
+int splinter_watch_unregister_lasting(const char *key, uint8_t group);
+int splinter_store_watch_unregister_lasting(splinter_store_t *store, const char *key, uint8_t group);
 
 /* Makes changes of all keys that have a label in mask signal a group. */
 int splinter_watch_label_register(uint64_t mask, uint8_t group);

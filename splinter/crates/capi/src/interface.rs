@@ -134,6 +134,10 @@ interface! { VALUES = "Keys and values";
     /// Waits until the epoch of a key differs from the given one, which splinter_get_epoch or an earlier wait returned. So it
     /// misses no change in between. Puts the new epoch in *new_epoch, which may be NULL. Fails as splinter_poll does.
     pair splinter_poll_after, splinter_store_poll_after(key: Text<'_>, epoch: u64, timeout_ms: u64, new_epoch: Out<'_, u64>) -> c_int = values::poll_after;
+    /// Waits until a key exists with another epoch than the given one: 0 for any. It waits for a key that does not exist yet,
+    /// and goes on if the key is removed. Puts the epoch in *new_epoch, which may be NULL. Fails with ETIMEDOUT. While the
+    /// key is missing, each change of any key costs its writer a little more.
+    pair splinter_wait_for, splinter_store_wait_for(key: Text<'_>, epoch: u64, timeout_ms: u64, new_epoch: Out<'_, u64>) -> c_int = values::wait_for;
     /// Returns the address of the value of a key, or NULL. The bytes are consistent while the epoch of the key is *epoch: the
     /// caller compares the epoch after it has used the bytes. The address is valid until the store is closed.
     pair splinter_get_raw_ptr, splinter_store_get_raw_ptr(key: Text<'_>, len: Out<'_, usize>, epoch: Out<'_, u64>) -> *const c_void = values::raw_ptr;
@@ -380,6 +384,11 @@ interface! { SIGNALS = "Signals";
     pair splinter_watch_register, splinter_store_watch_register(key: Text<'_>, group: u8) -> c_int = signals::watch_register;
     /// Stops changes of a key from signalling a group.
     pair splinter_watch_unregister, splinter_store_watch_unregister(key: Text<'_>, group: u8) -> c_int = signals::watch_unregister;
+    /// Makes changes of a key signal a group, whether or not the key exists, and so again after each removal. Fails with
+    /// ENOSPC if the store has 56 of these already. After EAGAIN the same call completes it.
+    pair splinter_watch_register_lasting, splinter_store_watch_register_lasting(key: Text<'_>, group: u8) -> c_int = signals::watch_register_lasting;
+    /// Stops changes of a key from signalling a group, also after it is removed and set again.
+    pair splinter_watch_unregister_lasting, splinter_store_watch_unregister_lasting(key: Text<'_>, group: u8) -> c_int = signals::watch_unregister_lasting;
     /// Makes changes of all keys that have a label in mask signal a group.
     pair splinter_watch_label_register, splinter_store_watch_label_register(mask: u64, group: u8) -> c_int = signals::watch_label_register;
     /// Signals each group of the key for which splinter_get_slot filled the slot, once.

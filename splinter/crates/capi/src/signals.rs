@@ -15,6 +15,14 @@ pub(crate) fn watch_unregister(store: &Entry, key: Text<'_>, group: u8) -> Resul
     change_and_pulse(store, key, |writer, key| writer.unregister(key, group))
 }
 
+pub(crate) fn watch_register_lasting(store: &Entry, key: Text<'_>, group: u8) -> Result<c_int, Failure> {
+    change_and_pulse(store, key, |writer, key| writer.register_lasting(key, group))
+}
+
+pub(crate) fn watch_unregister_lasting(store: &Entry, key: Text<'_>, group: u8) -> Result<c_int, Failure> {
+    change_and_pulse(store, key, |writer, key| writer.unregister_lasting(key, group))
+}
+
 pub(crate) fn watch_label_register(store: &Entry, mask: u64, group: u8) -> Result<c_int, Failure> {
     store.store.register_labels(mask, group)?;
     Ok(0)

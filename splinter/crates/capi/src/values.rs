@@ -131,7 +131,7 @@ pub(crate) fn poll(store: &Entry, key: Text<'_>, timeout_ms: u64) -> Result<c_in
         Err(Error::Again) => return Ok(0),
         result => result?,
     };
-    match wait_for_change(store, key, epoch, end) {
+    match wait_until(store, end, |until| store.store.poll_after(key, epoch, until)) {
         // The key existed, so its removal is the change.
         Ok(_) => Ok(0),
         Err(failure) if failure == Error::NotFound.into() => Ok(0),
@@ -146,17 +146,34 @@ pub(crate) fn poll_after(
     timeout_ms: u64,
     new_epoch: Out<'_, u64>,
 ) -> Result<c_int, Failure> {
-    new_epoch.put(wait_for_change(store, key.key()?, epoch, deadline(timeout_ms))?);
+    let (key, end) = (key.key()?, deadline(timeout_ms));
+    new_epoch.put(wait_until(store, end, |until| store.store.poll_after(key, epoch, until))?);
     Ok(0)
 }
 
-/// Waits until a key has another epoch than `epoch`. Returns the new epoch.
-fn wait_for_change(store: &Entry, key: &[u8], epoch: u64, end: Option<Instant>) -> Result<u64, Failure> {
+pub(crate) fn wait_for(
+    store: &Entry,
+    key: Text<'_>,
+    epoch: u64,
+    timeout_ms: u64,
+    new_epoch: Out<'_, u64>,
+) -> Result<c_int, Failure> {
+    let (key, end) = (key.key()?, deadline(timeout_ms));
+    new_epoch.put(wait_until(store, end, |until| store.store.wait_for_after(key, epoch, until))?);
+    Ok(0)
+}
+
+/// Waits by `wait` until `end`, and looks at times whether the store was closed. Returns the new epoch.
+fn wait_until(
+    store: &Entry,
+    end: Option<Instant>,
+    wait: impl Fn(Option<Instant>) -> Result<u64, Error>,
+) -> Result<u64, Failure> {
     loop {
         let next_check = Instant::now() + MAX_SLEEP;
         let is_last = end.is_some_and(|end| end <= next_check);
         let until = if is_last { end } else { Some(next_check) };
-        match uncancelled(|| store.store.poll_after(key, epoch, until)) {
+        match uncancelled(|| wait(until)) {
             Err(Error::TimedOut) if store.is_closed() => return Err(Failure::CALLER),
             Err(Error::TimedOut) if !is_last => {}
             result => return Ok(result?),

@@ -20,7 +20,11 @@ pub(crate) const AFTER: Opt =
 /// The option `--timeout`: ends a command after some time.
 pub(crate) const TIMEOUT: Opt = Opt::valued("--timeout", "SPAN", "ends after this time, as in 500ms or 2m");
 
-/// Waits until the epoch of `key` is no longer `epoch`. Returns the new epoch, or none if Ctrl-C was pressed, or the
+/// The option `--missing`: waits for a key that is missing, too.
+pub(crate) const MISSING: Opt =
+    Opt::flag("--missing", "also waits for a key that is not there, or is removed");
+
+/// Waits until the epoch of `key` is no longer `epoch`; while the key is missing, too, if `is_awaited`. Returns the new epoch, or none if Ctrl-C was pressed, or the
 /// store's error: [`Error::NotFound`] or [`Error::TimedOut`]. Fails if the store was removed, or removed and created
 /// again.
 pub(crate) fn until_changed(
@@ -28,6 +32,7 @@ pub(crate) fn until_changed(
     store: &Store,
     key: &[u8],
     epoch: u64,
+    is_awaited: bool,
     deadline: Option<Instant>,
     store_check: &mut StoreCheck,
 ) -> Result<Result<Option<u64>, Error>, Failure> {
@@ -36,7 +41,12 @@ pub(crate) fn until_changed(
             return Ok(Ok(None));
         }
         store_check.run_if_due(store)?;
-        match store.poll_after(key, epoch, Some(next_check(session, deadline))) {
+        let next = Some(next_check(session, deadline));
+        let waited = match is_awaited {
+            true => store.wait_for_after(key, epoch, next),
+            false => store.poll_after(key, epoch, next),
+        };
+        match waited {
             Ok(now) => return Ok(Ok(Some(now))),
             Err(Error::TimedOut) if !is_over(deadline) => {}
             Err(Error::Again) => thread::sleep(BUSY_PAUSE),

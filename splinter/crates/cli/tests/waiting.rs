@@ -5,8 +5,8 @@ mod store_sandbox;
 
 use common::{wait_until_asleep, wait_until_reading};
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Write};
-use std::process::Stdio;
+use std::io::{BufRead, BufReader, Lines, Write};
+use std::process::{ChildStdout, Stdio};
 use store_sandbox::{Bounded, Running, StoreSandbox, bad, good, small};
 
 /// Starts `splinterctl` with words, and waits until it waits.
@@ -14,6 +14,11 @@ fn start(sandbox: &StoreSandbox, words: &str) -> Running {
     let mut running = Running::start(&mut sandbox.ctl(&words.split(' ').collect::<Vec<_>>()));
     wait_until_asleep(running.child().id());
     running
+}
+
+/// Takes the lines that a command prints, to wait for each.
+fn lines_of(running: &mut Running) -> Lines<BufReader<ChildStdout>> {
+    BufReader::new(running.child().stdout.take().unwrap()).lines()
 }
 
 #[test]
@@ -53,6 +58,77 @@ fn a_watch_of_all_keys_reports_those_under_its_prefix_without_control_characters
     writer.unset("yours").unwrap();
     writer.set("mine:a\x1b[2J\nb", b"2").unwrap();
     assert_eq!(good(watch.end()), "mine:a\\x1b[2J\\nb 1:2\n");
+}
+
+#[test]
+fn poll_and_watch_wait_for_a_key_that_is_missing_if_asked_to() {
+    let sandbox = StoreSandbox::new();
+    let mut writer = sandbox.store(small()).writer().unwrap();
+    assert_eq!(sandbox.bad(1, &["watch", "k"]), "splinterctl: watch: there is no key \"k\"");
+    let late = "poll: \"k\" did not change within 50ms";
+    assert_eq!(sandbox.bad(1, &["poll", "k", "50ms", "--missing"]), format!("splinterctl: {late}"));
+    let mut watch = start(&sandbox, "watch k --missing --count 2");
+    let mut lines = lines_of(&mut watch);
+    let poll = start(&sandbox, "poll k --missing");
+    writer.set("other", b"1").unwrap();
+    writer.set("k", b"one").unwrap();
+    assert_eq!(good(poll.end()), "3:one\n");
+    assert_eq!(lines.next().unwrap().unwrap(), "3:one");
+    writer.unset("k").unwrap();
+    writer.set("k", b"two").unwrap();
+    assert_eq!(lines.next().unwrap().unwrap(), "3:two");
+    assert_eq!(good(watch.end()), "");
+}
+
+#[test]
+fn a_watch_of_a_prefix_reports_its_keys_and_their_removal_alone() {
+    let sandbox = StoreSandbox::new();
+    let mut writer = sandbox.store(small()).writer().unwrap();
+    writer.set("user:1", b"1").unwrap();
+    let mut watch = start(&sandbox, "watch --prefix user: --count 2");
+    let mut lines = lines_of(&mut watch);
+    writer.set("other", b"1").unwrap();
+    writer.unset("user:1").unwrap();
+    assert_eq!(lines.next().unwrap().unwrap(), "user:1 was removed");
+    writer.set("user:2", b"2").unwrap();
+    assert_eq!(lines.next().unwrap().unwrap(), "user:2 1:2");
+    assert_eq!(good(watch.end()), "");
+    let after = sandbox.bad(2, &["watch", "--prefix", "user:", "--after", "2"]);
+    assert_eq!(after, "splinterctl: watch: --after needs a KEY");
+    let long = "x".repeat(64);
+    assert!(
+        sandbox
+            .bad(2, &["watch", "--prefix", &long])
+            .ends_with("the key is too long; a key has 1 to 63 bytes")
+    );
+}
+
+#[test]
+fn a_lasting_binding_is_made_before_its_key_and_outlives_it() {
+    let sandbox = StoreSandbox::new();
+    let store = sandbox.store(small());
+    let mut writer = store.writer().unwrap();
+    assert_eq!(sandbox.good(&["bind", "k", "7", "--lasting"]), "");
+    let watch = start(&sandbox, "watch --group 7 --count 1");
+    writer.set("k", b"one").unwrap();
+    assert_eq!(good(watch.end()), "k 3:one\n");
+    writer.unset("k").unwrap();
+    writer.set("k", b"two").unwrap();
+    assert_eq!(store.signal_count(7), Some(3));
+    assert_eq!(sandbox.good(&["bind", "k", "7", "--lasting", "--remove"]), "");
+    sandbox.good(&["bind", "k", "8", "--lasting"]);
+    sandbox.good(&["bind", "none", "8", "--lasting"]);
+    let cleared = sandbox.good(&["bind", "--lasting", "--remove", "8"]);
+    assert_eq!(cleared, "2 lasting bindings to group 8 ended\n");
+    assert_eq!([7, 8].map(|group| store.clear_lasting(group).unwrap()), [0, 0]);
+    for words in [&["bind", "8", "--lasting"][..], &["bind", "--lasting", "--label", "1", "8"]] {
+        sandbox.bad(2, words);
+    }
+    for number in 0..splinter::LASTING {
+        writer.register_lasting(format!("key {number}"), 1).unwrap();
+    }
+    let full = sandbox.bad(1, &["bind", "k", "7", "--lasting"]);
+    assert!(full.contains("all 56 lasting subscriptions of the store are taken"), "{full}");
 }
 
 #[test]

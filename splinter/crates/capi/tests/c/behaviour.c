@@ -162,6 +162,23 @@ static void polling(void)
     FAILS(CALL(poll, "none", UINT64_MAX), -1, ENOENT);
     FAILS(CALL(poll, NULL, 10), -2, EINVAL);
     CHECK(CALL(unset, "poll") == 1);
+
+    uint64_t epoch = 0, later = 0;
+    FAILS(CALL(wait_for, "to come", 0, 1, NULL), -1, ETIMEDOUT);
+    FAILS(CALL(watch_register_lasting, "to come", 64), -1, EINVAL);
+    CHECK(CALL(watch_register_lasting, "to come", 44) == 0);
+    set("to come", "x");
+    CHECK(CALL(wait_for, "to come", 0, 60000, &epoch) == 0 && epoch == CALL(get_epoch, "to come"));
+    FAILS(CALL(wait_for, "to come", epoch, 1, NULL), -1, ETIMEDOUT);
+    CHECK(CALL(unset, "to come") >= 0);
+    set("to come", "y");
+    CHECK(CALL(wait_for, "to come", epoch, 60000, &later) == 0 && later > epoch);
+    CHECK(CALL(get_signal_count, 44) == 2);
+    CHECK(CALL(watch_unregister_lasting, "to come", 44) == 0);
+    uint64_t count = CALL(get_signal_count, 44);
+    CHECK(CALL(unset, "to come") >= 0);
+    CHECK(CALL(watch_unregister_lasting, "to come", 44) == 0);
+    CHECK(CALL(get_signal_count, 44) == count);
 }
 
 static void integers(void)
@@ -365,6 +382,7 @@ static void closed(void)
     FAILS(CALL(list, keys, 1, &len), -2, EINVAL);
     FAILS(CALL(poll, "k", 1), -2, EINVAL);
     FAILS(CALL(poll_after, "k", 2, 1, &word), -2, EINVAL);
+    FAILS(CALL(wait_for, "k", 2, 1, &word), -2, EINVAL);
     SETS(CALL0(purge), EINVAL);
     SETS(CHECK(CALL(get_raw_ptr, "k", &len, &word) == NULL), EINVAL);
     SETS(CHECK(CALL(get_epoch, "k") == 0), EINVAL);
@@ -395,6 +413,8 @@ static void closed(void)
     FAILS(CALL(client_set_tandem, "k", &order, &one, 1), -2, EINVAL);
     SETS(CALL(client_unset_tandem, "k", 1), EINVAL);
     FAILS(CALL(watch_register, "k", 1), -2, EINVAL);
+    FAILS(CALL(watch_register_lasting, "k", 1), -2, EINVAL);
+    FAILS(CALL(watch_unregister_lasting, "k", 1), -2, EINVAL);
     FAILS(CALL(watch_unregister, "k", 1), -2, EINVAL);
     FAILS(CALL(watch_label_register, 1, 1), -2, EINVAL);
     FAILS(CALL(pulse_keygroup, "k"), -2, EINVAL);

@@ -6,12 +6,15 @@ use crate::output::json_mask;
 
 pub(super) static COMMAND: Command = Command {
     name: "bind",
-    usage: &["KEY GROUP", "MASK GROUP", "--label MASK GROUP"],
+    usage: &["KEY GROUP [--lasting]", "MASK GROUP", "--label MASK GROUP", "--lasting --remove GROUP"],
     summary: "Has changes of a key, or of all keys with a label, signalled to a group",
     details: "\
 GROUP is 0 to 63. A key or label may be bound to any number of groups; watch
 --group prints their changes. A key loses its own groups when it is removed;
-labels keep theirs until --remove. If a word is not a key, but a mask or the
+labels keep theirs until --remove. With --lasting, a key that is missing may be
+bound, and has the group again whenever it is set again; there is room for 56
+such bindings, and copies of the store have none. With --lasting, --remove ends
+that of a KEY, or all of a GROUP. If a word is not a key, but a mask or the
 name of a label (see label), it means labels. With --bloom it means labels even
 if a key has that name.",
     args: &[Arg::optional("KEY", Kind::Key), Arg::optional("GROUP", Kind::Group)],
@@ -19,6 +22,7 @@ if a key has that name.",
         Opt::valued("--label", "MASK", "binds the labels in MASK, of any key"),
         Opt::flag("--bloom", "takes the first word as MASK").short('b'),
         Opt::flag("--remove", "removes a binding"),
+        Opt::flag("--lasting", "binds a key whether it is there or not, and again after its removal"),
     ],
     run,
 };
@@ -26,6 +30,9 @@ if a key has that name.",
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let is_removed = call.has("--remove");
     let label = call.value("--label").map(|word| session.labels.mask("--label", word, &session.interrupt));
+    if call.has("--lasting") {
+        return bind_lasting(session, call);
+    }
     let (word, group, mask) = match (call.arguments.as_slice(), label.transpose()?) {
         ([group], Some(mask)) => (None, group, Some(mask)),
         ([word, group], None) => (Some(*word), group, labels_meant(session, call, word)?),
@@ -56,6 +63,33 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
                 false => writer.register(key, group),
             })
         }
+    }
+}
+
+/// Binds a key whether or not it is there, or removes such bindings.
+fn bind_lasting(session: &mut Session, call: &Call<'_>) -> Result<(), Failure> {
+    let is_removed = call.has("--remove");
+    if call.has("--label") || call.has("--bloom") {
+        return Err(Failure::usage("--lasting is for a KEY; labels keep their groups anyway"));
+    }
+    match (call.arguments.as_slice(), is_removed) {
+        ([word, group], _) => {
+            let group = options::group("GROUP", group)?;
+            let answer = json!({ "group": group, "bound": !is_removed, "lasting": true });
+            change_key(session, word, answer, |writer, key| match is_removed {
+                true => writer.unregister_lasting(key, group),
+                false => writer.register_lasting(key, group),
+            })
+        }
+        ([group], true) => {
+            let group = options::group("GROUP", group)?;
+            let ended = session.store()?.clear_lasting(group)?;
+            if session.format == Format::Default {
+                writeln!(session.out, "{ended} lasting bindings to group {group} ended")?;
+            }
+            session.answer(&json!({ "group": group, "ended": ended, "lasting": true }))
+        }
+        _ => Err(Failure::usage(format!("give a KEY and a GROUP; {}", call.usage()))),
     }
 }
 

@@ -7,21 +7,22 @@ use crate::retry::{retry_busy, retry_key};
 use crate::store_file::StoreCheck;
 use crate::time::{deadline, span};
 use crate::value::Reading;
-use crate::wait::{AFTER, until_changed};
-use splinter::Error;
+use crate::wait::{AFTER, MISSING, until_changed};
+use splinter::{Error, OptionalExt};
 use std::time::Duration;
 
 pub(super) static COMMAND: Command = Command {
     name: "poll",
-    usage: &["KEY [TIMEOUT] [--after EPOCH]"],
+    usage: &["KEY [TIMEOUT] [--after EPOCH] [--missing]"],
     summary: "Waits for the next change of a key, and prints its value",
     details: "\
 TIMEOUT is a time, as in 500ms or 2s; a number without a unit is milliseconds.
 Without TIMEOUT, it waits until there is a change. If nothing changes in time,
 or the key is removed, the exit code is 1. With --after, it also notices a
-change before it began to wait.",
+change before it began to wait. With --missing, it waits for a key that is not
+there until that is set, and goes on if the key is removed.",
     args: &[Arg::one("KEY", Kind::Key), Arg::optional("TIMEOUT", Kind::Text)],
-    options: &[AFTER],
+    options: &[AFTER, MISSING],
     run,
 };
 
@@ -38,9 +39,16 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let (timeout, said) = timeout.transpose()?.unzip();
     let deadline = deadline(timeout);
     let store = session.store()?.clone();
-    let epoch = retry_key(&key, || store.epoch(&key))?;
+    let is_awaited = call.has(MISSING.long);
+    let epoch = match is_awaited {
+        // No key has epoch 0.
+        true => retry_busy(|| store.epoch(&key).optional())
+            .map_err(|error| Failure::key(&key, error))?
+            .unwrap_or(0),
+        false => retry_key(&key, || store.epoch(&key))?,
+    };
     let epoch = call.number(AFTER.long)?.unwrap_or(epoch);
-    let changed = until_changed(session, &store, &key, epoch, deadline, &mut StoreCheck::new())?;
+    let changed = until_changed(session, &store, &key, epoch, is_awaited, deadline, &mut StoreCheck::new())?;
     let removed = || Failure::new(format!("{} was removed", shown(&key)));
     let changed = changed.map_err(|error| match error {
         Error::NotFound => removed(),

@@ -117,9 +117,8 @@ fn next(
 ) -> Result<Option<Reading>, Failure> {
     loop {
         let came = match *epoch {
-            Some(epoch) => {
-                until_changed(session, store, key, epoch, end, store_check)?.map(|epoch| epoch.is_some())
-            }
+            Some(epoch) => until_changed(session, store, key, epoch, false, end, store_check)?
+                .map(|epoch| epoch.is_some()),
             None => until_present(session, store, key, end, store_check)?,
         };
         match came.and_then(|came| if came { Reading::in_use(store, key).map(Some) } else { Ok(None) }) {

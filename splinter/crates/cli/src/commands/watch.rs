@@ -7,22 +7,28 @@ use crate::retry::retry_forever;
 use crate::store_file::StoreCheck;
 use crate::time::deadline;
 use crate::value::Reading;
-use crate::wait::{AFTER, SlotKeys, TIMEOUT, is_over, next_check, until_changed};
-use splinter::{Change, Error, Store, Watcher};
+use crate::wait::{AFTER, MISSING, SlotKeys, TIMEOUT, is_over, next_check, until_changed};
+use splinter::{Change, Error, Key, Store, Watcher};
 use std::time::Instant;
 
 pub(super) static COMMAND: Command = Command {
     name: "watch",
-    usage: &["KEY [--after EPOCH] [OPTION]...", "--group GROUP... [OPTION]...", "--all [OPTION]..."],
+    usage: &[
+        "KEY [--after EPOCH] [--missing] [OPTION]...",
+        "--group GROUP... [OPTION]...",
+        "--prefix PREFIX [OPTION]...",
+        "--all [OPTION]...",
+    ],
     summary: "Prints the value of a key, or of a group's keys, whenever it changes",
     details: "\
 It prints the new value after each change. If changes follow each other faster
 than it can print, it prints the last one. With --group, which may be given more
-than once, and with --all, the key comes before the value, and a removed key is
-reported. With --raw every value ends in a newline. With --after it also prints
-a change before the watch began. It waits for a key that is busy.
+than once, with --prefix and with --all, the key comes before the value, and a
+removed key is reported. With --raw every value ends in a newline. With --after
+it also prints a change before the watch began. It waits for a key that is busy.
 
-It goes on until Ctrl-C is pressed, or the key is removed. --oneshot ends it
+It goes on until Ctrl-C is pressed, or the key is removed. With --missing it
+waits for a key that is not there, and goes on when the key is removed. --oneshot ends it
 after the first change, --count after N changes, and --timeout after a time: the
 exit code is 1 if fewer changes came than --oneshot or --count asked for. If the
 store is removed, or removed and created again, the watch ends within two
@@ -35,6 +41,8 @@ seconds, with exit code 1.",
         Opt::valued("--group", "GROUP", "watches the keys and labels bound to GROUP, 0 to 63")
             .kind(Kind::Group),
         AFTER,
+        MISSING,
+        Opt::valued("--prefix", "PREFIX", "watches the keys that begin with PREFIX, also those to come"),
         Opt::flag("--all", "watches every key in the store"),
     ],
     run,
@@ -44,23 +52,31 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let groups = call.values("--group").map(|group| options::group("--group", group));
     let groups = groups.collect::<Result<Vec<u8>, _>>()?;
     let limits = Limits::of(call)?;
-    let is_after = call.has(AFTER.long);
-    match (call.get(0), groups.is_empty(), call.has("--all")) {
-        (Some(key), true, false) => {
+    let of_key = [AFTER.long, MISSING.long].into_iter().find(|option| call.has(option));
+    match (call.get(0), groups.is_empty(), call.value("--prefix"), call.has("--all"), of_key) {
+        (Some(key), true, None, false, _) => {
             let (key, after) = (session.key(key), call.number(AFTER.long)?);
             let store = session.store()?.clone();
-            watch_key(session, &store, &key, limits, after)
+            watch_key(session, &store, &key, limits, after, call.has(MISSING.long))
         }
-        (None, false, false) if !is_after => {
+        (None, false, None, false, None) => {
             let watcher = session.store()?.watch(&groups)?;
             watch_many(session, watcher, limits)
         }
-        (None, true, true) if !is_after => {
+        (None, true, Some(prefix), false, None) => {
+            let prefix = session.key(prefix);
+            if !prefix.is_empty() {
+                Key::new(&prefix).map_err(|error| Failure::key(&prefix, error))?;
+            }
+            let watcher = session.store()?.watch_prefix(prefix)?;
+            watch_many(session, watcher, limits)
+        }
+        (None, true, None, true, None) => {
             let watcher = session.store()?.watch_all()?;
             watch_many(session, watcher, limits)
         }
-        (None, ..) if is_after => Err(Failure::usage("--after needs a KEY")),
-        _ => Err(Failure::usage(format!("give one of KEY, --group and --all; {}", call.usage()))),
+        (None, .., Some(option)) => Err(Failure::usage(format!("{option} needs a KEY"))),
+        _ => Err(Failure::usage(format!("give one of KEY, --group, --prefix and --all; {}", call.usage()))),
     }
 }
 
@@ -107,8 +123,14 @@ fn watch_key(
     key: &[u8],
     mut limits: Limits,
     after: Option<u64>,
+    is_awaited: bool,
 ) -> Result<(), Failure> {
-    let now = retry_forever(|| Reading::of(store, key)).map_err(|error| Failure::key(key, error))?.epoch;
+    let now = match retry_forever(|| Reading::of(store, key)) {
+        Ok(value) => value.epoch,
+        // No key has epoch 0.
+        Err(Error::NotFound) if is_awaited => 0,
+        Err(error) => return Err(Failure::key(key, error)),
+    };
     let mut epoch = after.unwrap_or(now);
     let mut store_check = StoreCheck::new();
     let removed = |error| match error {
@@ -116,13 +138,17 @@ fn watch_key(
         error => Failure::key(key, error),
     };
     loop {
-        match until_changed(session, store, key, epoch, limits.deadline, &mut store_check)? {
+        match until_changed(session, store, key, epoch, is_awaited, limits.deadline, &mut store_check)? {
             Ok(Some(_)) => {}
             Ok(None) => return Ok(()),
             Err(Error::TimedOut) => return limits.time_is_up(),
             Err(error) => return Err(removed(error)),
         }
-        let value = retry_forever(|| Reading::of(store, key)).map_err(removed)?;
+        let value = match retry_forever(|| Reading::of(store, key)) {
+            // It comes back with another epoch, or not at all.
+            Err(Error::NotFound) if is_awaited => continue,
+            value => value.map_err(removed)?,
+        };
         epoch = value.epoch;
         write_change(session, key, false, &value)?;
         if limits.is_last() {
