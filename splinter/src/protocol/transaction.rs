@@ -116,8 +116,10 @@ impl<'a> Claimant<'a> {
         if !is_full || !is_cache || parts.len() > self.arena.slots.len() {
             return Err(refusal);
         }
-        let is_own = |slot: &Slot| parts.iter().any(|part| part.key.is_in(slot));
-        mutant!("own-evicted", let is_own = |_: &Slot| false);
+        let is_own = |slot: &Slot| {
+            mutant!("own-evicted", return false);
+            parts.iter().any(|part| part.key.is_in(slot))
+        };
         let is_new = |part: &Part<'_, 'a>| self.arena.locate(&part.key).is_none();
         let new = parts.iter().zip(changes).filter(|(part, change)| change.inserts() && is_new(part)).count();
         (refusal.free..new.max(refusal.free + 1))
