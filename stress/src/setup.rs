@@ -86,6 +86,7 @@ impl Setup {
             },
             mode: None,
             hash_seed: Some(workload.seed),
+            ..Config::default()
         };
         let store = Store::create(&location, &config).map_err(refused)?;
         // Where memfds are denied an anonymous store has got a name after all.

@@ -51,12 +51,13 @@ struct HistoryCheck {
     history: stress::HistoryRecord,
 }
 
-static KINDS: LazyLock<[(&str, Type); 17]> = LazyLock::new(|| {
+static KINDS: LazyLock<[(&str, Type); 18]> = LazyLock::new(|| {
     [
         ("run", Type::of::<stress::Record>()),
         ("history", Type::of::<HistoryCheck>()),
         ("matrix", Type::of::<stress::MatrixRecord>()),
         ("wake", Type::of::<stress::WakeRecord>()),
+        ("cache", Type::of::<stress::CacheRecord>()),
         ("kill", Type::of::<stress::KillRecord>()),
         ("hostile", Type::of::<stress::HostileRecord>()),
         ("sweep", Type::of::<stress::SweepRecord>()),
