@@ -73,18 +73,14 @@ impl Sieve {
     }
 
     fn evict(&mut self) -> u64 {
-        while std::mem::take(&mut self.keys[self.hand].1) {
-            self.hand = (self.hand + 1) % self.keys.len();
-        }
-        let (victim, _) = self.keys.remove(self.hand).unwrap();
-        self.come_round();
-        victim
-    }
-
-    /// Behind the newest key, the hand begins with the oldest again: before another key comes.
-    fn come_round(&mut self) {
-        if self.hand >= self.keys.len() {
-            self.hand = 0;
+        loop {
+            if self.hand >= self.keys.len() {
+                self.hand = 0;
+            }
+            if !std::mem::take(&mut self.keys[self.hand].1) {
+                return self.keys.remove(self.hand).unwrap().0;
+            }
+            self.hand += 1;
         }
     }
 
@@ -92,7 +88,6 @@ impl Sieve {
         let Some(place) = self.keys.iter().position(|(other, _)| *other == key) else { return };
         self.keys.remove(place);
         self.hand -= usize::from(place < self.hand);
-        self.come_round();
     }
 }
 

@@ -4,7 +4,7 @@
 //!
 //! SIEVE (Zhang et al., NSDI 2024) keeps the keys in the order in which they came, and moves a hand from the oldest to
 //! the newest. Two queues do that without a lock: the hand takes from the queue ahead of it and puts what stays into the
-//! one behind it. A new key goes to the end of the queue ahead. Where that is empty, the hand has passed the newest key,
+//! one behind it. A new key goes to the end of the queue ahead. Where that is empty, the hand has come to the newest key,
 //! and the queues change places.
 
 use super::Arena;
@@ -90,53 +90,8 @@ impl Cache<'_> {
         let Some(place) = self.places.get(number as usize) else { return self.enter_lru(number) };
         if place.load(Relaxed) == 0 {
             self.visits[number as usize].store(0);
-            self.come_round();
             self.push(self.hands.turns.load(Relaxed), number, 0);
         }
-    }
-
-    /// Has the queues change places if the hand has passed all keys: it goes on with the oldest of them, not with the new
-    /// one that is about to come.
-    fn come_round(&self) {
-        let turns = &self.hands.turns;
-        let turn = turns.load(Relaxed);
-        if self.has_passed_all(turn) && !self.is_empty(turn.wrapping_add(1)) {
-            // If this fails, another writer's hand has come there as well.
-            let _ = turns.compare_exchange(turn, turn.wrapping_add(1), Relaxed, Relaxed);
-        }
-    }
-
-    /// Tells whether no key is in the queue that is ahead at `turn`. Drops hints that are of no use from its front.
-    fn has_passed_all(&self, turn: u64) -> bool {
-        let which = turn as usize & 1;
-        let taken = &self.hands.taken[which];
-        loop {
-            let (at, end) = (taken.load(Relaxed), self.hands.put[which].load(Relaxed));
-            if at >= end {
-                return true;
-            }
-            let first = at.max(end.saturating_sub(self.queues[which].len() as u64));
-            if self.is_of_use(self.hint_at(which, first)) {
-                return false;
-            }
-            if taken.compare_exchange(at, first.wrapping_add(1), AcqRel, Relaxed).is_err() {
-                continue;
-            }
-            // As in `take_from`: now the hint shows if it came of use meanwhile.
-            fence_after_exchange();
-            let hint = self.hint_at(which, first);
-            if self.is_of_use(hint) {
-                self.push(turn, hint.number, hint.place);
-                return false;
-            }
-        }
-    }
-
-    /// Returns the hint at place `at` of a queue.
-    fn hint_at(&self, which: usize, at: u64) -> Hint {
-        let queue = self.queues[which];
-        let number = (queue[at as usize % queue.len()].load(Acquire) as u32).wrapping_sub(1);
-        Hint { number, place: place_of(which, at) }
     }
 
     /// Notes when the key came. Time goes on with the keys that come: a few marks for each time that all are replaced.
@@ -204,7 +159,8 @@ impl Cache<'_> {
             }
             // Whoever put this hint sees that it was taken, or this sees what that writer stored.
             fence_after_exchange();
-            return Some(self.hint_at(which, first));
+            let number = (queue[first as usize % queue.len()].load(Acquire) as u32).wrapping_sub(1);
+            return Some(Hint { number, place: place_of(which, first) });
         }
     }
 
