@@ -74,20 +74,17 @@ impl Sieve {
 
     fn evict(&mut self) -> u64 {
         loop {
-            if self.hand >= self.keys.len() {
+            let is_visited = std::mem::take(&mut self.keys[self.hand].1);
+            let victim = (!is_visited).then(|| self.keys.remove(self.hand).unwrap().0);
+            self.hand += usize::from(is_visited);
+            // Past the newest key it goes on with the oldest, also if a newer one comes before it moves again.
+            if self.hand == self.keys.len() {
                 self.hand = 0;
             }
-            if !std::mem::take(&mut self.keys[self.hand].1) {
-                return self.keys.remove(self.hand).unwrap().0;
+            if let Some(victim) = victim {
+                return victim;
             }
-            self.hand += 1;
         }
-    }
-
-    fn remove(&mut self, key: u64) {
-        let Some(place) = self.keys.iter().position(|(other, _)| *other == key) else { return };
-        self.keys.remove(place);
-        self.hand -= usize::from(place < self.hand);
     }
 }
 
@@ -128,23 +125,49 @@ fn sieve_evicts_as_the_paper_says_access_by_access() {
 }
 
 #[test]
-fn removed_keys_leave_sieve_its_order() {
-    let (store, mut writer) = cache(32, Eviction::Sieve);
-    let mut model = Sieve { slots: 32, ..Sieve::default() };
-    let mut draw = Draw(5);
-    for round in 0..valgrind::rounds(20_000) {
-        let key = draw.skewed(100);
-        if draw.below(100) == 0 {
-            model.remove(key);
-            let _ = writer.unset(name(key));
-            // It comes again as a new key, although its former hint is still there.
-            if draw.below(2) == 0 {
-                continue;
-            }
-        }
-        assert_eq!(access(&mut writer, key), model.access(key).0, "access {round}");
+fn the_hand_goes_on_with_the_oldest_key_after_the_newest() {
+    let (store, mut writer) = cache(3, Eviction::Sieve);
+    for key in ["a", "b", "c"] {
+        writer.set(key, b"value").unwrap();
     }
-    assert!(store.inspect().unwrap().is_sound());
+    assert!(store.contains("a").unwrap() && store.contains("b").unwrap());
+    // The hand passes both and evicts the newest.
+    writer.set("d", b"value").unwrap();
+    writer.set("e", b"value").unwrap();
+    let kept = ["a", "b", "c", "d", "e"].map(|key| store.contains(key).unwrap());
+    assert_eq!(kept, [false, true, false, true, true]);
+}
+
+#[test]
+fn a_key_that_comes_again_is_a_new_one() {
+    let (store, mut writer) = cache(3, Eviction::Sieve);
+    for key in ["a", "b", "c"] {
+        writer.set(key, b"value").unwrap();
+    }
+    writer.unset("a").unwrap();
+    writer.set("a", b"value").unwrap();
+    writer.set("d", b"value").unwrap();
+    let kept = ["a", "b", "c", "d"].map(|key| store.contains(key).unwrap());
+    assert_eq!(kept, [true, false, true, true]);
+}
+
+#[test]
+fn keys_that_come_and_go_all_the_while_do_not_wear_the_queues_out() {
+    let (store, mut writer) = cache(50, Eviction::Sieve);
+    for round in 0..valgrind::rounds(5000) {
+        writer.set(name(round % 40), b"value").unwrap();
+        if round % 3 != 0 {
+            let _ = writer.unset(name((round * 7) % 40));
+        }
+    }
+    // New keys that are visited have the hand come past all of them.
+    let all: Vec<_> = store.keys().collect();
+    for number in 100..300 {
+        writer.set(name(number), b"value").unwrap();
+        assert!(store.contains(name(number)).unwrap());
+    }
+    assert!(all.iter().all(|key| !store.contains(key.as_ref()).unwrap()));
+    assert_eq!(store.len(), 50);
 }
 
 #[test]
@@ -209,7 +232,7 @@ fn sets_and_numbers_are_visits_as_gets_are() {
             writer.set("set", b"value").unwrap();
             writer.integer("number", IntegerOp::Inc(1)).unwrap();
             store.get(handle, &mut [0; 64]).unwrap();
-            store.read_consistent(&["together", "set"], &mut [0; 128], 64, &mut [Ok(0), Ok(0)]).unwrap();
+            store.read_consistent(&["together", "handle"], &mut [0; 128], 64, &mut [Ok(0), Ok(0)]).unwrap();
             writer.set(name(number), b"value").unwrap();
         }
         for key in ["set", "number", "handle", "together"] {
@@ -280,6 +303,82 @@ fn a_transaction_evicts_other_keys_than_its_own_and_no_more_than_it_needs() {
         assert_eq!((store.len(), store.header().evicted), (20, 9));
         assert!(store.inspect().unwrap().is_sound());
     }
+}
+
+#[test]
+fn a_transaction_in_a_large_cache_evicts_no_more_than_it_needs() {
+    for eviction in [Eviction::Sieve, Eviction::Lru] {
+        let (store, mut writer) = cache(3000, eviction);
+        for number in 0..3000 {
+            writer.set(name(number), b"old").unwrap();
+        }
+        // Victims lie far apart.
+        for number in (0..3000).filter(|number| number % 7 != 0) {
+            assert!(store.contains(name(number)).unwrap());
+        }
+        for round in 1..=3 {
+            let names: Vec<String> = (0..255).map(|n| name(round * 10_000 + n)).collect();
+            writer.commit(&setting(&names)).unwrap();
+            assert_eq!((store.len(), store.header().evicted), (3000, round * 255), "{eviction}");
+        }
+    }
+}
+
+#[test]
+fn a_free_slot_is_found_before_a_pinned_store_is_full() {
+    let (store, mut writer) = cache(2000, Eviction::Sieve);
+    for number in 0..2000 {
+        writer.set(name(number), b"value").unwrap();
+        writer.pin(name(number)).unwrap();
+    }
+    assert_eq!(writer.set("one more", b"value"), Err(Error::Full));
+    let mut other = store.writer().unwrap();
+    other.unset(name(1900)).unwrap();
+    drop(other);
+    writer.set("one more", b"value").unwrap();
+    writer.pin("one more").unwrap();
+    assert_eq!(store.header().evicted, 0);
+    assert_eq!(writer.set("another", b"value"), Err(Error::Full));
+    // A deadline holds of pinned keys, too.
+    writer.set_lifetime(name(1500), Lifetime::Until(0)).unwrap();
+    writer.set("another", b"value").unwrap();
+}
+
+#[test]
+fn free_slots_elsewhere_are_found_before_many_keys_are_evicted() {
+    let (store, mut writer) = cache(20_000, Eviction::Sieve);
+    for number in 0..20_001 {
+        writer.set(name(number), b"value").unwrap();
+    }
+    let mut other = store.writer().unwrap();
+    for number in 10_000..20_000 {
+        let _ = other.unset(name(number));
+    }
+    for number in 0..9_000 {
+        writer.set(name(100_000 + number), b"value").unwrap();
+    }
+    let evicted = store.header().evicted;
+    assert!(evicted < 100, "{evicted} keys were evicted beside 10,000 free slots");
+}
+
+#[test]
+fn a_transaction_that_removes_a_missing_key_of_a_full_cache_holds_its_place() {
+    let (store, mut writer) = cache(3, Eviction::Sieve);
+    for number in 0..3 {
+        writer.set(name(number), b"value").unwrap();
+    }
+    let missing = name(9);
+    let mut transaction = Transaction::new();
+    transaction.key(&missing).unset();
+    writer.commit(&transaction).unwrap();
+    // It evicted one, so that nobody else could insert the key meanwhile. Where all are pinned, nobody can.
+    assert_eq!((store.len(), store.header().evicted), (2, 1));
+    writer.set("third", b"value").unwrap();
+    for key in store.keys() {
+        writer.pin(key.as_ref()).unwrap();
+    }
+    writer.commit(&transaction).unwrap();
+    assert_eq!((store.len(), store.header().evicted), (3, 1));
 }
 
 #[test]

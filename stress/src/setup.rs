@@ -13,7 +13,7 @@ use crate::target::{Miss, Writes, retry};
 use crate::threads::start_in;
 use crate::workload::{KeySets, Workload};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
-use splinter::{Config, Location, Placement, Reserve, Residency, Store, StoreError, Tuning};
+use splinter::{Config, Eviction, Location, Placement, Reserve, Residency, Store, StoreError, Tuning};
 use splinter_harness::error::RunError;
 use splinter_harness::interrupt;
 use splinter_harness::rng::Rng;
@@ -86,7 +86,7 @@ impl Setup {
             },
             mode: None,
             hash_seed: Some(workload.seed),
-            ..Config::default()
+            eviction: Eviction::Expired,
         };
         let store = Store::create(&location, &config).map_err(refused)?;
         // Where memfds are denied an anonymous store has got a name after all.

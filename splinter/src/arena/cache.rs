@@ -88,9 +88,30 @@ impl Cache<'_> {
     /// Enters a new key of slot `number`, unless it is entered. The caller holds the slot.
     pub(crate) fn enter(&self, number: u32) {
         let Some(place) = self.places.get(number as usize) else { return self.enter_lru(number) };
-        if place.load(Relaxed) == 0 {
-            self.visits[number as usize].store(0);
-            self.push(self.hands.turns.load(Relaxed), number, 0);
+        if place.load(Relaxed) != 0 {
+            return;
+        }
+        self.visits[number as usize].store(0);
+        let turn = self.hands.turns.load(Relaxed);
+        // The hand has come past the newest key, so it goes on with the oldest one, and not with this one.
+        if self.is_empty(turn) && !self.is_empty(turn.wrapping_add(1)) {
+            self.turn(turn);
+        }
+        self.push(self.hands.turns.load(Relaxed), number, 0);
+    }
+
+    /// Has the queues change places, unless they have since `turn`.
+    fn turn(&self, turn: u64) {
+        let _ = self.hands.turns.compare_exchange(turn, turn.wrapping_add(1), Relaxed, Relaxed);
+    }
+
+    /// Puts a hint for the key of slot `number` if it has none: a writer that took it may have died. If that lives, one of
+    /// both hints is of use.
+    pub(crate) fn mend(&self, number: u32) {
+        let Some(place) = self.places.get(number as usize).map(|place| place.load(Relaxed)) else { return };
+        let is_waiting = (place >> 1).wrapping_sub(1) >= self.hands.taken[place as usize & 1].load(Relaxed);
+        if place == 0 || !is_waiting {
+            self.push(self.hands.turns.load(Relaxed), number, place);
         }
     }
 
@@ -121,7 +142,7 @@ impl Cache<'_> {
                 Some(_) => {}
                 None if self.is_empty(turn.wrapping_add(1)) => return None,
                 // If this fails, another writer's hand has come there as well.
-                None => drop(turns.compare_exchange(turn, turn.wrapping_add(1), Relaxed, Relaxed)),
+                None => self.turn(turn),
             }
         }
         None
@@ -165,10 +186,14 @@ impl Cache<'_> {
     }
 
     /// Puts a hint for slot `number` at the end of the queue that is ahead at `turn`, if the slot's place is `old`.
-    fn push(&self, turn: u64, number: u32, mut old: u64) {
-        let which = turn as usize & 1;
-        let (queue, place) = (self.queues[which], &self.places[number as usize]);
+    fn push(&self, turn: u64, number: u32, old: u64) {
         self.drop_useless(turn);
+        self.put(turn as usize & 1, number, old)
+    }
+
+    /// Puts a hint at the end of a queue, if the slot's place is `old`.
+    fn put(&self, which: usize, number: u32, mut old: u64) {
+        let (queue, place) = (self.queues[which], &self.places[number as usize]);
         // Again only if other writers' hands came past in between.
         for _ in 0..8 {
             let at = self.hands.put[which].fetch_add(1, AcqRel);
@@ -197,11 +222,7 @@ impl Cache<'_> {
             }
             let Some(hint) = self.take_from(turn) else { return };
             if self.is_of_use(hint) {
-                let at = hands.put[which].fetch_add(1, AcqRel);
-                queue[at as usize % queue.len()].store(u64::from(hint.number) + 1, Release);
-                let place = &self.places[hint.number as usize];
-                // If this fails, the key was removed meanwhile.
-                let _ = place.compare_exchange(hint.place, place_of(which, at), AcqRel, Relaxed);
+                self.put(which, hint.number, hint.place);
             }
         }
     }

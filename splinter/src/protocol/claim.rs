@@ -301,8 +301,13 @@ impl<'a> Claimant<'a> {
     /// [`Error::Full`] when every slot holds a key or a new one of this very tandem; [`Error::Again`] when other
     /// writers hold one that may come free.
     fn find_free(&mut self) -> Result<Claim<'a>, Error> {
-        let (arena, bitmap) = (self.arena, self.arena.bitmap);
-        let (mut error, first, words) = (Error::Full, self.hint, self.words_to_search());
+        while let Some(number) = self.freed.pop() {
+            if let Some(claim) = self.claim_if_free(number, false) {
+                return Ok(claim);
+            }
+        }
+        let (arena, bitmap, mut error) = (self.arena, self.arena.bitmap, Error::Full);
+        let (first, words) = self.words_to_search();
         for recover_dead in [false, true] {
             for step in 0..words {
                 let index = (first + step) % bitmap.len();
@@ -311,7 +316,7 @@ impl<'a> Claimant<'a> {
                     let number = index as u32 * 64 + unused.trailing_zeros();
                     unused &= unused - 1;
                     if let Some(claim) = self.claim_if_free(number, recover_dead) {
-                        self.hint = index;
+                        (self.hint, self.search) = (index, index);
                         return Ok(claim);
                     }
                     let Some(slot) = arena.slot(number) else { continue };
@@ -323,19 +328,25 @@ impl<'a> Claimant<'a> {
                 }
             }
         }
-        self.hint = (first + words) % bitmap.len();
-        if let Some(cache) = arena.cache {
+        if let Some(cache) = arena.cache
+            && cache.hands.is_filled.load(Relaxed) == 0
+        {
             cache.hands.is_filled.store(1, Relaxed);
         }
         Err(error)
     }
 
-    /// Returns how many words of the map a search for a free slot looks at: all of them, or a few in a cache that was full
-    /// before, where eviction makes room. The next search looks at the next ones.
-    fn words_to_search(&self) -> usize {
+    /// Returns the first word of the map at which a search for a free slot looks, and how many it looks at: all of them, or
+    /// a few in a cache that was full before, where eviction makes room. The next search there looks at the next ones.
+    fn words_to_search(&mut self) -> (usize, usize) {
         let is_filled = |cache: Cache<'_>| cache.hands.is_filled.load(Relaxed) != 0;
         let words = self.arena.bitmap.len();
-        if self.arena.cache.is_some_and(is_filled) { words.min(FEW) } else { words }
+        if !self.arena.cache.is_some_and(is_filled) {
+            return (self.hint, words);
+        }
+        let first = self.search;
+        self.search = (first + FEW) % words;
+        (first, FEW.min(words))
     }
 
     /// Claims slot `number` if it holds no key and no living writer. Asks whether an owner lives only if
@@ -434,6 +445,7 @@ impl<'a> Claimant<'a> {
         self.set_used(claim.number, false);
         // The next new key finds this slot at once, and its lines in cache.
         self.hint = claim.number as usize / 64;
+        self.note_freed(claim.number);
         let vacant = claim.descriptor.vacant();
         if claim.descriptor.is_present() {
             arena.raise_epoch_floor(claim.state.released().epoch());

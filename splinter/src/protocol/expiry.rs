@@ -9,8 +9,10 @@ use crate::arena::version::{Expect, Lifetime, Version};
 use crate::error::Error;
 use crate::sync::Relaxed;
 
-/// At the slots of so many words of the map an insertion into a cache looks for a key whose deadline has passed.
-const NEAR: usize = 16;
+/// An insertion into a cache looks for a key whose deadline has passed at the slots of so many words of the map, and at
+/// so many deadlines.
+const NEAR_WORDS: usize = 16;
+const NEAR_LOOKS: u32 = 16;
 
 impl<'a> Claimant<'a> {
     /// Sets the value of `key` as [`Self::set`] does, and how long the key stays.
@@ -88,11 +90,11 @@ impl<'a> Claimant<'a> {
         Error::NotFound
     }
 
-    /// Removes `key` if its deadline has passed.
-    pub(super) fn remove_if_expired(&mut self, key: &KeyRef<'_>) {
+    /// Removes `key` if its deadline has passed. Returns whether it did.
+    pub(super) fn remove_if_expired(&mut self, key: &KeyRef<'_>) -> bool {
         // No key of the store ever had a deadline.
         if self.arena.header.time_seen.load(Relaxed) == 0 {
-            return;
+            return false;
         }
         let arena = self.arena;
         let number = arena.probe(key, |number, _, _| {
@@ -100,9 +102,11 @@ impl<'a> Claimant<'a> {
             let descriptor = arena.open(number, slot).descriptor;
             (key.is_in(slot) && arena.is_expired(number, descriptor)).then_some(number)
         });
-        if number.is_some_and(|number| self.remove_expired(number)) {
+        let is_removed = number.is_some_and(|number| self.remove_expired(number));
+        if is_removed {
             self.compact_deferred();
         }
+        is_removed
     }
 
     /// Removes up to `count` keys whose deadline has passed. Returns whether there was one.
@@ -112,8 +116,8 @@ impl<'a> Claimant<'a> {
         expiring.filter(|number| self.remove_expired(*number)).take(count).count() > 0
     }
 
-    /// Removes a key whose deadline has passed, if there is one among the slots at which the next sweep begins. Returns
-    /// whether it did. It looks at few slots, and the next call at the next ones.
+    /// Removes a key whose deadline has passed, if there is one among a few slots at which the next sweep begins. Returns
+    /// whether it did. The next call looks at the next ones.
     pub(super) fn remove_expired_near(&mut self) -> bool {
         let (arena, hand) = (self.arena, &self.arena.header.sweep_hand);
         // No key of the store ever had a deadline.
@@ -121,17 +125,23 @@ impl<'a> Claimant<'a> {
             return false;
         }
         let words = arena.bitmap.len();
-        let first = hand.load(Relaxed) as usize / 64 % words;
-        for index in (first..first + NEAR.min(words)).map(|index| index % words) {
-            let mut bits = arena.bitmap[index].expiring.load(Relaxed);
+        let first = hand.load(Relaxed) % (words as u64 * 64);
+        let (mut looks, mut mask) = (0, u64::MAX << (first % 64));
+        for index in (0..NEAR_WORDS.min(words)).map(|step| (first as usize / 64 + step) % words) {
+            let mut bits =
+                arena.bitmap[index].expiring.load(Relaxed) & std::mem::replace(&mut mask, u64::MAX);
             while bits != 0 {
-                if self.remove_expired(index as u32 * 64 + bits.trailing_zeros()) {
-                    return true;
+                let number = index as u32 * 64 + bits.trailing_zeros();
+                let is_removed = self.remove_expired(number);
+                looks += 1;
+                if is_removed || looks == NEAR_LOOKS {
+                    hand.store(u64::from(number) + 1, Relaxed);
+                    return is_removed;
                 }
                 bits &= bits - 1;
             }
         }
-        hand.store(((first + NEAR) % words * 64) as u64, Relaxed);
+        hand.store((first as usize / 64 + NEAR_WORDS) as u64 % words as u64 * 64, Relaxed);
         false
     }
 

@@ -36,6 +36,9 @@ use std::sync::Arc;
 pub(crate) use self::read::OptimisticRead;
 pub(crate) use self::transaction::{Part, Parts};
 
+/// How many freed slots a writer of a cache knows of: those of a transaction, all of whose keys are new.
+const MAX_FREED: usize = 256;
+
 /// What became of a claim that stood in the way.
 enum ClaimStatus {
     /// Its owner released it.
@@ -62,6 +65,10 @@ pub(crate) struct Claimant<'a> {
     /// Buckets that [`Self::compact_deferred`] looks after. The flag tells that the bucket has room, so that entries
     /// displaced past it may come back.
     to_compact: Vec<(usize, bool)>,
+    /// Slots of a cache that this writer has freed, for its next insertions: a few, so that it allocates nothing.
+    freed: Vec<u32>,
+    /// The word of the map at which the next search for a free slot of a full cache begins.
+    search: usize,
     /// What samples of keys are drawn by.
     random: u64,
 }
@@ -77,7 +84,20 @@ impl<'a> Claimant<'a> {
         // Removing a key allocates only in a store whose keys were chosen to collide.
         let to_compact = Vec::with_capacity(8);
         let random = (u64::from(writer_id) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let mut claimant = Self { arena, writer_id, record, os, hint, notified, wakes, to_compact, random };
+        let freed = Vec::with_capacity(if arena.cache.is_some() { MAX_FREED } else { 0 });
+        let mut claimant = Self {
+            arena,
+            writer_id,
+            record,
+            os,
+            hint,
+            notified,
+            wakes,
+            to_compact,
+            freed,
+            search: 0,
+            random,
+        };
         if !record.has_no_intents() {
             claimant.recover_writer();
         }

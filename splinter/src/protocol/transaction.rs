@@ -84,13 +84,26 @@ impl<'a> Claimant<'a> {
         for (place, change) in changes.iter().enumerate() {
             self.check_sizes(change).map_err(|error| Refusal::new(place, error))?;
         }
-        let mut rounds = 0..Self::ROUNDS;
-        loop {
-            match self.commit_once(parts, changes) {
-                Err(refusal) if rounds.next().is_some() => self.make_room_for(parts, changes, refusal)?,
-                result => return result,
+        let is_cache = self.arena.cache.is_some();
+        // Without a free slot nobody inserts a key that is missing, unless the store is a cache.
+        let mut may_be_missing = !is_cache;
+        for _ in 0..Self::ROUNDS {
+            let refusal = match self.commit_once(parts, changes, may_be_missing) {
+                Err(refusal) => refusal,
+                done => return done,
+            };
+            match self.make_room_for(parts, changes, refusal) {
+                Err(refusal) if !may_be_missing && is_unwanted(&changes[refusal.place], &refusal) => {
+                    may_be_missing = true;
+                }
+                result => result?,
             }
         }
+        // Other writers took the slots, each time.
+        self.commit_once(parts, changes, true).map_err(|refusal| match refusal.error {
+            Error::Full if is_cache => Refusal { error: Error::Again, ..refusal },
+            _ => refusal,
+        })
     }
 
     /// Frees slots for a transaction that was refused for want of them. None of its own keys goes.
@@ -103,28 +116,32 @@ impl<'a> Claimant<'a> {
         changes: &[KeyChange<'_>],
         refusal: Refusal,
     ) -> Result<(), Refusal> {
-        let (is_full, is_cache) = (refusal.error == Error::Full, self.arena.cache.is_some());
-        let is_freed = match refusal.error {
-            Error::Full if is_cache => false,
-            Error::Again if is_cache => self.remove_expired_near(),
-            Error::Full | Error::Again => self.remove_some_expired(parts.len()),
-            _ => false,
-        };
-        if is_freed {
-            return Ok(());
+        match (refusal.error, self.arena.cache) {
+            (Error::Full, Some(_)) if parts.len() <= self.arena.slots.len() => {
+                self.evict_for(parts, changes, refusal.free).map_err(|error| Refusal { error, ..refusal })
+            }
+            (Error::Again, Some(_)) if parts.iter().any(|part| self.remove_if_expired(&part.key)) => Ok(()),
+            (Error::Full | Error::Again, None) if self.remove_some_expired(parts.len()) => Ok(()),
+            _ => Err(refusal),
         }
-        if !is_full || !is_cache || parts.len() > self.arena.slots.len() {
-            return Err(refusal);
-        }
+    }
+
+    /// Evicts as many keys as these are new, less the slots that were `free`, and one at least.
+    fn evict_for(
+        &mut self,
+        parts: &Parts<'_, 'a>,
+        changes: &[KeyChange<'_>],
+        free: usize,
+    ) -> Result<(), Error> {
         let is_own = |slot: &Slot| {
             mutant!("own-evicted", return false);
             parts.iter().any(|part| part.key.is_in(slot))
         };
         let is_new = |part: &Part<'_, 'a>| self.arena.locate(&part.key).is_none();
         let new = parts.iter().zip(changes).filter(|(part, change)| change.inserts() && is_new(part)).count();
-        (refusal.free..new.max(refusal.free + 1))
-            .try_for_each(|_| self.make_room(Error::Full, &is_own))
-            .map_err(|error| Refusal { error, ..refusal })
+        let evicted = (free..new.max(free + 1)).try_for_each(|_| self.make_room(Error::Full, &is_own));
+        self.compact_deferred();
+        evicted
     }
 
     fn check_sizes(&self, change: &KeyChange<'_>) -> Result<(), Error> {
@@ -144,6 +161,7 @@ impl<'a> Claimant<'a> {
         &mut self,
         parts: &mut Parts<'_, 'a>,
         changes: &[KeyChange<'_>],
+        may_be_missing: bool,
     ) -> Result<Vec<Outcome>, Refusal> {
         for part in &*parts {
             self.remove_if_expired(&part.key);
@@ -151,7 +169,8 @@ impl<'a> Claimant<'a> {
         // Until the last claim is released, the next owner of this writer id has to look at every slot.
         self.record.slot_intent.store(EVERY_SLOT, Release);
         self.notified = Some(0);
-        let result = self.claim_all(parts, changes).map(|()| self.publish_all(parts, changes));
+        let result =
+            self.claim_all(parts, changes, may_be_missing).map(|()| self.publish_all(parts, changes));
         self.notified = None;
         self.arena.wake_groups(&mut self.wakes, &*self.os);
         self.record.clear_intents();
@@ -191,9 +210,14 @@ impl<'a> Claimant<'a> {
     }
 
     /// Claims the slots of all parts in one order for all transactions, so that those that overlap meet at the first key
-    /// they share. Inserts missing keys, also those that are to be removed, so that nobody else does before the commit. On
-    /// any failure releases all claims.
-    fn claim_all(&mut self, parts: &mut Parts<'_, 'a>, changes: &[KeyChange<'_>]) -> Result<(), Refusal> {
+    /// they share. Inserts missing keys, also those that are to be removed, so that nobody else does before the commit; if
+    /// no slot is free, these may be missing. On any failure releases all claims.
+    fn claim_all(
+        &mut self,
+        parts: &mut Parts<'_, 'a>,
+        changes: &[KeyChange<'_>],
+        may_be_missing: bool,
+    ) -> Result<(), Refusal> {
         let mut order = SmallVec::<[u64; 8]>::with_capacity(parts.len());
         for (place, (part, change)) in parts.iter().zip(changes).enumerate() {
             let slot = self.arena.find_fast(&part.key).unwrap_or(u32::MAX);
@@ -209,8 +233,8 @@ impl<'a> Claimant<'a> {
             match self.claim_part((next >> 32) as u32, part, change) {
                 Ok(()) => {}
                 Err(Error::NotFound) if change.allows_missing() => missing.push(place),
-                // A removal needs no room. Without a free slot nobody inserts the key either.
-                Err(Error::Full) if change.is_removal_of_any() => missing.push(place),
+                // A removal needs no room.
+                Err(Error::Full) if may_be_missing && change.is_removal_of_any() => missing.push(place),
                 Err(error) => {
                     failure = Some(Refusal::new(place, error));
                     break;
@@ -364,4 +388,9 @@ impl<'a> Claimant<'a> {
         arena.update_notify_flags(claim.number, slot, true);
         descriptor.with_labels_prepared(0)
     }
+}
+
+/// Whether a transaction was refused because there is no slot for a key that it removes.
+fn is_unwanted(change: &KeyChange<'_>, refusal: &Refusal) -> bool {
+    refusal.error == Error::Full && change.is_removal_of_any()
 }
