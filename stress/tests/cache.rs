@@ -155,6 +155,7 @@ fn a_comparison_that_cannot_be_made_is_refused_with_one_line() {
             ("--slots 0", "--slots"),
             ("--slots 99G", "--slots"),
             ("--len 0", "--len"),
+            ("--slots 16M --len 16M", "MiB are free"),
             ("--writers 0", "--writers"),
             ("--writers 5000", "--writers"),
             ("--rounds 0", "--rounds"),

@@ -101,7 +101,7 @@ impl References {
 #[derive(Debug)]
 pub(super) struct Evidence<'a> {
     plan: &'a CachePlan,
-    references: References,
+    references: &'a References,
     /// By subject, the replays of whole rounds.
     found: Vec<(Subject, Vec<Replay>)>,
     /// What the round that goes on has found.
@@ -114,7 +114,7 @@ pub(super) struct Evidence<'a> {
 
 impl<'a> Evidence<'a> {
     /// Begins with nothing but what the references say.
-    pub(super) fn new(plan: &'a CachePlan, references: References) -> Self {
+    pub(super) fn new(plan: &'a CachePlan, references: &'a References) -> Self {
         let found = Subject::of(plan).into_iter().map(|subject| (subject, Vec::new())).collect();
         let mut evidence = Self {
             plan,
@@ -126,8 +126,8 @@ impl<'a> Evidence<'a> {
             reasons: Vec::new(),
             interrupted: false,
         };
-        let References { ref sieve, lru, .. } = evidence.references;
-        for (name, hits) in [("SIEVE by its paper", sieve.count()), ("exact LRU", lru)] {
+        let References { sieve, lru, .. } = references;
+        for (name, hits) in [("SIEVE by its paper", sieve.count()), ("exact LRU", *lru)] {
             evidence.bound(name, hits);
         }
         evidence
@@ -306,7 +306,8 @@ mod tests {
         let plan = CachePlan { writers: 2, ..plan() };
         let mut replay = sound(&plan, 3e6);
         change(&mut replay);
-        let mut evidence = Evidence::new(&plan, References::of(&trace(&plan), plan.slots as usize));
+        let references = References::of(&trace(&plan), plan.slots as usize);
+        let mut evidence = Evidence::new(&plan, &references);
         evidence.add(at, replay);
         evidence.end_round();
         evidence.into_record(Environment::read())
@@ -385,7 +386,8 @@ mod tests {
     #[test]
     fn an_interrupted_comparison_is_inconclusive_and_keeps_whole_rounds() {
         let plan = CachePlan { trace: Pattern::Loop, ..plan() };
-        let mut evidence = Evidence::new(&plan, References::of(&trace(&plan), plan.slots as usize));
+        let references = References::of(&trace(&plan), plan.slots as usize);
+        let mut evidence = Evidence::new(&plan, &references);
         evidence.add(SIEVE, sound(&plan, 3e6));
         evidence.end_round();
         evidence.add(LRU, Replay { interrupted: true, ..sound(&plan, 1e6) });

@@ -33,20 +33,23 @@ use splinter_harness::sampler::{Schedule, Step, Stop, sample};
 use std::cell::RefCell;
 use trace::Trace;
 
-/// A plan, and the trace that it asks for.
+/// A plan, the trace that it asks for, and what the references make of it.
 #[derive(Debug)]
 pub(crate) struct Comparison<'a> {
     plan: &'a CachePlan,
     trace: Trace,
+    references: References,
 }
 
 impl<'a> Comparison<'a> {
-    /// Makes the trace, or reads it.
+    /// Makes the trace, or reads it, and replays it against the references.
     ///
     /// # Errors
     /// [`RunError::Usage`]: what cannot be replayed.
     pub(crate) fn new(plan: &'a CachePlan) -> Result<Self, RunError> {
-        Ok(Self { plan, trace: plan.make_trace()? })
+        let trace = plan.make_trace()?;
+        let references = References::of(&trace, plan.slots as usize);
+        Ok(Self { plan, trace, references })
     }
 
     /// Replays the trace against all caches, and returns the record.
@@ -56,10 +59,8 @@ impl<'a> Comparison<'a> {
     pub(crate) fn run(&self, progress: &mut dyn Progress) -> Result<CacheRecord, RunError> {
         let plan = self.plan;
         let mut environment = Environment::read();
-        progress.step("references");
-        let references = References::of(&self.trace, plan.slots as usize);
         let usage = Usage::now(&ProcessorUse::up_to(plan.writers as usize));
-        let evidence = RefCell::new(Evidence::new(plan, references));
+        let evidence = RefCell::new(Evidence::new(plan, &self.references));
         let subjects = Subject::of(plan);
         let schedule = Schedule { rounds: plan.rounds, seed: plan.seed, warm_up: false };
         let mut failure = None;

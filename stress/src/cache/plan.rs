@@ -3,6 +3,7 @@
 use super::pattern::Pattern;
 use super::trace::{MOST_KEYS, MOST_REQUESTS, Trace};
 use serde::{Deserialize, Serialize};
+use splinter_harness::environment::available_memory;
 use splinter_harness::error::RunError;
 use splinter_harness::text::parse_count;
 use std::path::PathBuf;
@@ -73,6 +74,21 @@ impl CachePlan {
         Ok(requests.min(MOST_REQUESTS))
     }
 
+    /// Checks that the memory is there for trace, references and caches.
+    fn fits(&self, requests: u64) -> Result<(), String> {
+        const MIB: u64 = 1 << 20;
+        // Each request's key and when it comes again; each key's name and places; values, and what is beside them.
+        let needed = 8 * requests + 32 * self.keys + self.slots * (2 * self.len + 512);
+        match available_memory() {
+            Some(free) if needed > free => Err(format!(
+                "this takes about {} MiB of memory, and {} MiB are free: lower --requests, --keys, --slots or --len",
+                needed / MIB,
+                free / MIB
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// Makes or reads the trace.
     ///
     /// # Errors
@@ -83,6 +99,7 @@ impl CachePlan {
             return Trace::load(path, self.requests);
         }
         let requests = self.requests().map_err(RunError::Usage)?;
+        self.fits(requests).map_err(RunError::Usage)?;
         // Both are within bounds that `validate` knows.
         Ok(Trace::by(self.trace, self.keys as u32, requests as usize, self.seed))
     }

@@ -14,7 +14,7 @@ pub(super) struct CacheArguments {
     output: OutputArguments,
 }
 
-/// Replays and prints. Ctrl-C ends it at once while it reads the trace: standard input may never come.
+/// Replays and prints. Ctrl-C ends it at once while it prepares: standard input may never come.
 pub(super) fn run(arguments: &CacheArguments) -> Outcome {
     let comparison = Comparison::new(&arguments.plan)?;
     let file = arguments.plan.trace_file.as_deref().filter(|path| *path != Path::new("-"));
