@@ -7,6 +7,7 @@
 //! acknowledged.
 
 mod aggregate;
+mod cache;
 mod child;
 mod choice;
 pub mod cli;
@@ -47,6 +48,7 @@ mod workload;
 #[cfg(test)]
 mod testing;
 
+pub use cache::{CacheInvariants, CachePlan, CacheRecord, CacheRow, Pattern as CachePattern};
 pub use choice::KeyChoice;
 pub use history::record::{HistoryRecord, Shown};
 pub use history::{ObjectKind as HistoryObject, OpKind as HistoryOp};

@@ -16,6 +16,11 @@ const COMMANDS: [(&str, &str, &[&str]); 9] = [
         &["producers", "consumers", "len", "capacity", "batch", "duration_ms", "messages", "kill_ms", "seed"],
     ),
     ("wake", "splinter-stress wake", &["cpu_a", "cpu_b", "seed", "rounds"]),
+    (
+        "cache",
+        "splinter-stress cache",
+        &["trace", "trace_file", "keys", "requests", "slots", "len", "writers", "rounds", "seed"],
+    ),
     ("micro", "splinter-perf micro", &["rounds", "seed"]),
     ("limits", "splinter-perf limits", &["rounds", "seed"]),
     ("reproduce", "splinter-perf reproduce", &["seed"]),
@@ -42,6 +47,8 @@ impl Record {
         for name in fields {
             let flag = match (*name, config.get(*name)?) {
                 (_, Value::Null) => continue,
+                // A file stands for both.
+                ("trace" | "keys", _) if config.get("trace_file").is_some_and(Value::is_string) => continue,
                 ("rounds", _) if is_quick && self.kind == "wake" => continue,
                 ("targets", list) => format!("target {}", quoted(&text(list).replace(", ", ","))),
                 (name, value) => match name.strip_suffix("_ms") {
@@ -122,6 +129,14 @@ mod tests {
         };
         let wake = json!({"rounds": 30, "quick": false, "cpu_a": null, "cpu_b": 1, "seed": 7});
         assert_eq!(of("wake", wake).unwrap(), "splinter-stress wake --cpu-b 1 --seed 7 --rounds 30");
+        let mut cache = json!({"trace": "zipf:0.99", "trace_file": null, "keys": 900, "requests": null, "slots": 50, "len": 64,
+            "writers": 1, "rounds": 3, "seed": 1});
+        let rest = "--slots 50 --len 64 --writers 1 --rounds 3 --seed 1";
+        let expected = format!("splinter-stress cache --trace zipf:0.99 --keys 900 {rest}");
+        assert_eq!(of("cache", cache.clone()).unwrap(), expected);
+        cache["trace_file"] = json!("a b");
+        let expected = format!("splinter-stress cache --trace-file 'a b' {rest}");
+        assert_eq!(of("cache", cache).unwrap(), expected);
         let hostile = json!({"workers": 3, "duration_ms": 500, "patience_ms": 100, "targets": ["header", "index"], "seed": 1});
         assert_eq!(
             of("hostile", hostile).unwrap(),

@@ -121,6 +121,10 @@ impl Record {
                 get("len"),
                 get("capacity")
             ),
+            "cache" => {
+                let trace = known("trace_file").or_else(|| known("trace")).map_or("?", String::as_str);
+                format!("{trace}, caches of {} keys, {} rounds", get("slots"), get("rounds"))
+            }
             "wake" | "micro" | "limits" => format!("{rows} rows, {} rounds", get("rounds")),
             "topology" => "a plan of a placement".to_owned(),
             "tune" => format!(

@@ -57,6 +57,7 @@ static KINDS: LazyLock<[(&str, Type); 18]> = LazyLock::new(|| {
         ("history", Type::of::<HistoryCheck>()),
         ("matrix", Type::of::<stress::MatrixRecord>()),
         ("wake", Type::of::<stress::WakeRecord>()),
+        ("cache", Type::of::<stress::CacheRecord>()),
         ("kill", Type::of::<stress::KillRecord>()),
         ("hostile", Type::of::<stress::HostileRecord>()),
         ("queue", Type::of::<stress::QueueRecord>()),

@@ -12,6 +12,7 @@ use crate::records::rows::Row;
 use crate::records::{Collection, File, Record};
 use crate::tune::Outcome;
 use crate::unit::Unit;
+use serde_json::Value;
 use splinter_harness::verdict::Verdict;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -128,9 +129,19 @@ fn of_other(record: &Record) -> String {
             format!("{rate} messages, wake p50 {}", ns(&["wake", "queue_ns", "p50"]))
         }
         "tune" => of_tuning(record),
+        "cache" => of_caches(record),
         "peers" => of_peers(record),
         _ => of_rows(record),
     }
+}
+
+/// Tells the hit ratios of the first cache and of the last, which is the optimum.
+fn of_caches(record: &Record) -> String {
+    let rows: Vec<Value> = record.list("rows");
+    let ratio =
+        |row: &Value| Some(format!("{} {:.1} %", row["name"].as_str()?, row["hit_ratio"].as_f64()? * 100.0));
+    let ratios: Vec<String> = [rows.first(), rows.last()].into_iter().flatten().filter_map(ratio).collect();
+    format!("hits: {}", ratios.join(", "))
 }
 
 /// Tells how many times others' goodput Splinter's is, under the last load.
@@ -189,7 +200,7 @@ fn of_rows(record: &Record) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     #[test]
     fn the_table_stands_between_the_marks_and_nothing_else_changes() {
@@ -235,6 +246,10 @@ mod tests {
         let peers = json!({"schema_version": 1, "kind": "peers", "cells": [{"load": "one gets", "entrants": [
             {"name": "splinter"}, {"name": "Redis", "ratio": {"of": "splinter", "median": 400.04, "low": 1.0, "high": 2.0}}]}]});
         assert_eq!(figures(peers), "one gets: 400.0 x Redis");
+        let cache = json!({"schema_version": 1, "kind": "cache", "rows": [
+            {"name": "store, sieve", "value_ns": 90.0, "hit_ratio": 0.4778}, {"name": "moka", "hit_ratio": 0.46},
+            {"name": "Belady's optimum", "value_ns": null, "hit_ratio": 0.6}]});
+        assert_eq!(figures(cache), "hits: store, sieve 47.8 %, Belady's optimum 60.0 %");
         let sweep = json!({"schema_version": 1, "kind": "sweep", "points": 70, "violations": 0});
         assert_eq!(figures(sweep), "70 points, 0 violations");
         let queue = json!({"schema_version": 1, "kind": "queue", "messages_per_s": 2.5e6, "wake": {"queue_ns": {"p50": 20000}}});

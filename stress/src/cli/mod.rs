@@ -2,6 +2,7 @@
 //! carries results only, JSON and nothing else with `--json`; everything else goes to stderr.
 
 mod arguments;
+mod cache;
 mod history;
 mod hostile;
 mod kill;
@@ -54,6 +55,9 @@ enum Verb {
     /// Measures how long a write takes to wake another process, beside futex, eventfd and cache line.
     #[command(after_help = EXIT_CODES, args_override_self = true)]
     Wake(wake::WakeArguments),
+    /// Replays a trace against caches: the store by SIEVE and LRU, moka, and what is possible at all.
+    #[command(after_help = EXIT_CODES, args_override_self = true)]
+    Cache(cache::CacheArguments),
     /// Checks whether a history that was saved is linearizable.
     #[command(after_help = EXIT_CODES, args_override_self = true)]
     History(history::HistoryArguments),
@@ -118,6 +122,7 @@ pub fn main() -> ExitCode {
         Verb::Run(arguments) => run_verb(&arguments),
         Verb::Matrix(arguments) => matrix::run(&arguments),
         Verb::Wake(arguments) => wake::run(&arguments),
+        Verb::Cache(arguments) => cache::run(&arguments),
         Verb::History(arguments) => history::run(&arguments),
         Verb::Kill(arguments) => kill::run(&arguments),
         Verb::Hostile(arguments) => hostile::run(&arguments),
