@@ -7,7 +7,7 @@ use serde_json::Value;
 use splinter_stress::Workload;
 
 /// Commands by kind of record, with the fields of the configuration that are their flags.
-const COMMANDS: [(&str, &str, &[&str]); 9] = [
+const COMMANDS: [(&str, &str, &[&str]); 10] = [
     ("kill", "splinter-stress kill", &["aimed", "kills", "max_value_len", "readers", "seed", "writers"]),
     ("hostile", "splinter-stress hostile", &["workers", "duration_ms", "patience_ms", "targets", "seed"]),
     (

@@ -51,7 +51,7 @@ struct HistoryCheck {
     history: stress::HistoryRecord,
 }
 
-static KINDS: LazyLock<[(&str, Type); 18]> = LazyLock::new(|| {
+static KINDS: LazyLock<[(&str, Type); 19]> = LazyLock::new(|| {
     [
         ("run", Type::of::<stress::Record>()),
         ("history", Type::of::<HistoryCheck>()),

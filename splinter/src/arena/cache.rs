@@ -69,14 +69,27 @@ impl Arena<'_> {
     /// only what changes, so that visits of one key share its cache line.
     #[inline(always)]
     pub(crate) fn note_visit(&self, number: u32) {
-        if let Some(visit) = self.visits.get(number as usize) {
-            self.mark_visit(visit);
+        if !self.visits.is_empty() {
+            self.mark_visit(number);
         }
     }
 
-    #[inline]
-    fn mark_visit(&self, visit: &Byte) {
+    /// Notes that slot `number` of a cache holds a key from now on, or holds none.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn note_presence(&self, number: u32, is_present: bool) {
+        match self.cache {
+            Some(cache) if is_present => cache.enter(number),
+            Some(cache) => cache.forget(number),
+            None => {}
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn mark_visit(&self, number: u32) {
         mutant!("visit-unmarked", return);
+        let Some(visit) = self.visits.get(number as usize) else { return };
         let mark = self.header.visit_mark.load(Relaxed) as u8;
         if visit.load() != mark {
             visit.store(mark);
@@ -131,11 +144,11 @@ impl Cache<'_> {
         }
     }
 
-    /// Takes the next hint from ahead of the hand.
-    pub(crate) fn take(&self) -> Option<Hint> {
+    /// Takes the next hint from ahead of the hand. Looks at no more hints than the `budget`, and takes them from that.
+    pub(crate) fn take(&self, budget: &mut usize) -> Option<Hint> {
         let turns = &self.hands.turns;
-        // At most all of both queues; more than that is damage.
-        for _ in 0..2 * HINTS_A_SLOT * self.places.len() {
+        while *budget > 0 {
+            *budget -= 1;
             let turn = turns.load(Relaxed);
             match self.take_from(turn) {
                 Some(hint) if self.is_of_use(hint) => return Some(hint),
@@ -171,6 +184,10 @@ impl Cache<'_> {
         loop {
             let (at, end) = (taken.load(Relaxed), self.hands.put[which].load(Relaxed));
             if at >= end {
+                if at > end {
+                    // Damage: the queue would be empty for ever.
+                    let _ = taken.compare_exchange(at, end, Relaxed, Relaxed);
+                }
                 return None;
             }
             // Older ones were overwritten.

@@ -305,12 +305,11 @@ impl Rebuild<'_, '_> {
         }
         if descriptor.is_present() {
             word.used.fetch_or(bit, Relaxed);
-            arena.cache.inspect(|cache| cache.enter(number));
         } else {
             word.used.fetch_and(!bit, Relaxed);
-            arena.cache.inspect(|cache| cache.forget(number));
             arena.metadata[number as usize].subscriptions.store(0, Relaxed);
         }
+        arena.note_presence(number, descriptor.is_present());
         // Sweeps clear a bit too many.
         if descriptor.expires() != 0 {
             word.expiring.fetch_or(bit, Relaxed);

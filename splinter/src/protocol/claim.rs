@@ -380,10 +380,8 @@ impl<'a> Claimant<'a> {
         } else {
             word.used.fetch_and(!bit, Relaxed)
         };
-        match self.arena.cache {
-            Some(cache) if used => cache.enter(number),
-            Some(cache) => cache.forget(number),
-            None => {}
+        if !self.arena.visits.is_empty() {
+            self.arena.note_presence(number, used);
         }
     }
 

@@ -5,7 +5,7 @@
 
 use super::claim::Claim;
 use super::{Claimant, MAX_FREED};
-use crate::arena::cache::{Cache, Eviction};
+use crate::arena::cache::{Cache, Eviction, HINTS_A_SLOT};
 use crate::arena::key::{Key, KeyRef};
 use crate::arena::records::Slot;
 use crate::arena::state::{Descriptor, NotifyFlags, State};
@@ -78,9 +78,9 @@ impl<'a> Claimant<'a> {
         if cache.hands.evicted.load(Relaxed).is_multiple_of(MEND_INTERVAL) {
             self.mend_hint(cache);
         }
-        // Once round clears all marks of visits. More than twice means that keys are visited as fast.
-        for _ in 0..2 * self.arena.slots.len() + 1 {
-            let Some(hint) = cache.take() else { break };
+        // Once round clears all marks of visits. More than twice means that keys are visited as fast, or damage.
+        let mut budget = 2 * HINTS_A_SLOT * self.arena.slots.len() + 2;
+        while let Some(hint) = cache.take(&mut budget) {
             let choice = self.choose(cache, hint.number);
             match choice.mark {
                 0 => match self.evict(cache, choice, is_kept) {
@@ -152,12 +152,9 @@ impl<'a> Claimant<'a> {
             let slot = &self.arena.slots[number as usize];
             let (word, bit) = self.arena.bit(number);
             let is_touched = word.touched.load(Relaxed) & bit != 0;
-            if is_touched {
-                self.recover_claim_if(number, Self::is_dead);
-                if State(slot.state_integer.first_acquire()).is_claimed() {
-                    error = Error::Again;
-                    continue;
-                }
+            if is_touched && self.is_busy(number, slot) {
+                error = Error::Again;
+                continue;
             }
             if !is_touched || !Descriptor(slot.descriptor.load(Relaxed)).is_present() {
                 if self.freed.contains(&number) {
@@ -174,6 +171,12 @@ impl<'a> Claimant<'a> {
             }
         }
         Err(error)
+    }
+
+    /// Whether another writer holds the slot. Recovers the claim of a dead one, and waits for none.
+    fn is_busy(&mut self, number: u32, slot: &Slot) -> bool {
+        self.recover_claim_if(number, Self::is_dead);
+        State(slot.state_integer.first_acquire()).is_claimed()
     }
 
     /// Notes that a slot is free, for the next insertion.
@@ -200,6 +203,9 @@ impl<'a> Claimant<'a> {
         is_kept: &dyn Fn(&Slot) -> bool,
     ) -> Result<(), Error> {
         let arena = self.arena;
+        if self.is_busy(choice.number, &arena.slots[choice.number as usize]) {
+            return Err(Error::Again);
+        }
         let check = |slot: &Slot| if stays(slot, is_kept) { Err(Error::Full) } else { Ok(()) };
         let claim = self.claim_if(choice.number, |_| true, |read| check(read.slot));
         let claim = claim.unwrap_or(Err(Error::NotFound))?;

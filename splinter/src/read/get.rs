@@ -61,12 +61,14 @@ impl Store {
         let Some(number) = arena.find_fast(key) else {
             return or_failed(Err(Error::NotFound), error);
         };
-        if let Some(read) = arena.begin_plain_read(number, key)
-            && let Ok(len) = arena.buffered(read.number, read.descriptor).copy_to(buf)
-            && read.validate()
-        {
+        if let Some(read) = arena.begin_plain_read(number, key) {
+            // Before the copy: what it needs is at hand now.
             arena.note_visit(number);
-            return len as u64;
+            if let Ok(len) = arena.buffered(read.number, read.descriptor).copy_to(buf)
+                && read.validate()
+            {
+                return len as u64;
+            }
         }
         self.get_slow(key, buf, error)
     }

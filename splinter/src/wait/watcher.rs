@@ -269,6 +269,9 @@ impl Watcher {
     /// # Errors
     /// [`Lagged`] when newer changes overwrote some that the watcher had not taken.
     pub fn try_next(&mut self) -> Result<Option<Change>, Lagged> {
+        if self.filter.is_none() {
+            return self.take_next();
+        }
         // So many and no more: other keys may change all the while.
         for _ in 0..self.store.arena().shape.ring_len {
             let Some(change) = self.take_next()? else { return Ok(None) };
