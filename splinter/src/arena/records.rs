@@ -35,6 +35,8 @@ pub(crate) const FLAG_HYBRID: u64 = 2;
 pub(crate) const FLAG_WATCHED: u64 = 4;
 /// The header flag that is set with the first lasting subscription, and stays. Behind the 32 flags that callers can set.
 pub(crate) const FLAG_LASTING: u64 = 1 << 32;
+/// The header flag of a cache: sets leave marks of their visits.
+pub(crate) const FLAG_CACHE: u64 = 1 << 33;
 /// Where the user's sixteen flags begin in the header's flag word.
 pub(crate) const USER_FLAG_SHIFT: u32 = 16;
 

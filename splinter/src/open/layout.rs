@@ -5,8 +5,8 @@ use super::store_time;
 use crate::arena::cache::{Cache, Eviction, HINTS_A_SLOT};
 use crate::arena::key::KeyHash;
 use crate::arena::records::{
-    BitmapWord, Bucket, Deadlines, FORMAT_VERSION, GROUPS, HASH_RAPID_V3_SEEDED, Header, HeaderGeometry,
-    MAGIC, Metadata, OWNERS_A_PAGE, Owners, READY, Slot, WRITER_TABLE_AT, WriterEntry,
+    BitmapWord, Bucket, Deadlines, FLAG_CACHE, FORMAT_VERSION, GROUPS, HASH_RAPID_V3_SEEDED, Header,
+    HeaderGeometry, MAGIC, Metadata, OWNERS_A_PAGE, Owners, READY, Slot, WRITER_TABLE_AT, WriterEntry,
 };
 use crate::arena::{Arena, Shape};
 use crate::error::StoreError;
@@ -170,7 +170,8 @@ impl Layout {
         header.hash_seed.store(self.hash_seed, Relaxed);
         header.eviction.store(self.eviction as u64, Relaxed);
         header.visit_mark.store((self.eviction != Eviction::Expired).into(), Relaxed);
-        header.flags.store(flags, Relaxed);
+        let cache_flag = if self.eviction == Eviction::Expired { 0 } else { FLAG_CACHE };
+        header.flags.store(flags | cache_flag, Relaxed);
         header.magic.store(MAGIC | FORMAT_VERSION << 32, Relaxed);
         header.state.store(READY, Release);
     }

@@ -4,7 +4,7 @@
 use super::{ClaimStatus, Claimant, OptimisticRead};
 use crate::arena::cache::Cache;
 use crate::arena::key::{Key, KeyRef};
-use crate::arena::records::{FLAG_FULL, FLAG_WATCHED, Slot};
+use crate::arena::records::{FLAG_CACHE, FLAG_FULL, FLAG_WATCHED, Slot};
 use crate::arena::state::{Descriptor, NotifyFlags, State};
 use crate::arena::version::{Expect, Version};
 use crate::error::Error;
@@ -392,15 +392,18 @@ impl<'a> Claimant<'a> {
         mutant!("signal-early", self.publish_event(&claim));
         // Release: a reader that sees this word sees the buffer that it names.
         claim.slot.descriptor.store(descriptor.0, Release);
-        if claim.descriptor.is_present() {
-            self.arena.note_visit(claim.number);
-        } else {
+        if !claim.descriptor.is_present() {
             self.set_used(claim.number, true);
         }
         let flags = self.arena.header.flags.load(Relaxed);
         mutant!("retired-unscrubbed", let flags = flags & !FLAG_FULL);
-        if flags & FLAG_FULL != 0 && self.arena.retires(claim.descriptor, descriptor) {
-            claim.state = self.wipe_stale(claim.number, claim.slot, claim.state, descriptor);
+        if flags & (FLAG_FULL | FLAG_CACHE) != 0 {
+            if claim.descriptor.is_present() {
+                self.arena.note_visit(claim.number);
+            }
+            if flags & FLAG_FULL != 0 && self.arena.retires(claim.descriptor, descriptor) {
+                claim.state = self.wipe_stale(claim.number, claim.slot, claim.state, descriptor);
+            }
         }
         self.record.count_write();
         let notify_flags = NotifyFlags(claim.slot.notify_flags.load(Relaxed));

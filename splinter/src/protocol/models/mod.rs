@@ -34,7 +34,8 @@ use crate::arena::change::KeyChange;
 use crate::arena::deadline::Clock;
 use crate::arena::key::{Key, KeyHash, KeyRef};
 use crate::arena::records::{
-    BitmapWord, Bucket, Deadlines, FLAG_FULL, FLAG_HYBRID, GROUPS, Header, Metadata, Slot, WriterEntry,
+    BitmapWord, Bucket, Deadlines, FLAG_CACHE, FLAG_FULL, FLAG_HYBRID, GROUPS, Header, Metadata, Slot,
+    WriterEntry,
 };
 use crate::arena::state::{Control, Descriptor, Entry, State};
 use crate::arena::version::{Expect, Lifetime, Outcome};
@@ -255,7 +256,8 @@ impl Size {
             Scrub::Hybrid => FLAG_HYBRID,
             Scrub::Full => FLAG_FULL,
         };
-        tiny.header.flags.store(flags, Relaxed);
+        let cache_flag = if self.eviction == Eviction::Expired { 0 } else { FLAG_CACHE };
+        tiny.header.flags.store(flags | cache_flag, Relaxed);
         tiny.header.eviction.store(self.eviction as u64, Relaxed);
         tiny.header.visit_mark.store(1, Relaxed);
         let mut claimant = tiny.claimant(self.max_writers as u32 - 1);
