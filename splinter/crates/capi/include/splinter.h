@@ -193,6 +193,7 @@ typedef enum {
     SPL_QUEUE_NEWEST = 0,
     SPL_QUEUE_OLDEST = 1
 } splinter_queue_start_t;
+
 /* Which key makes room for a new one in a full store. */
 typedef enum {
     SPL_EVICT_EXPIRED = 0,

@@ -28,11 +28,11 @@ removed key is reported. With --raw every value ends in a newline. With --after
 it also prints a change before the watch began. It waits for a key that is busy.
 
 It goes on until Ctrl-C is pressed, or the key is removed. With --missing it
-waits for a key that is not there, and goes on when the key is removed. --oneshot ends it
-after the first change, --count after N changes, and --timeout after a time: the
-exit code is 1 if fewer changes came than --oneshot or --count asked for. If the
-store is removed, or removed and created again, the watch ends within two
-seconds, with exit code 1.",
+waits for a key that is not there, and goes on when the key is removed.
+--oneshot ends it after the first change, --count after N changes, and --timeout
+after a time: the exit code is 1 if fewer changes came than --oneshot or --count
+asked for. If the store is removed, or removed and created again, the watch ends
+within two seconds, with exit code 1.",
     args: &[Arg::optional("KEY", Kind::Key)],
     options: &[
         Opt::flag("--oneshot", "ends after the first change"),
