@@ -6,6 +6,7 @@ use splinter::{
 use splinter_testkit::process::{Forked, alone};
 use splinter_testkit::signals::{drain, late};
 use splinter_testkit::{Folder, assert_sound, geometry, retry, store};
+use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 const GROUP: u8 = 40;
@@ -181,6 +182,25 @@ fn a_store_in_a_file_keeps_its_lasting_subscriptions_and_a_reader_sees_them() {
     store.writer().unwrap().set(KEY, b"1").unwrap();
     assert_eq!((count(&reader), reader.snapshot(KEY).unwrap().registered), (1, 1 << GROUP));
     assert_sound(&store, 1);
+}
+
+#[test]
+fn a_word_that_is_damaged_but_not_taken_is_free() {
+    let folder = Folder::new();
+    let path = folder.join("store");
+    let location = Location::file(&path);
+    let made = Store::create(&location, &Config { geometry: geometry(16, 64, 0, 2), ..Config::default() });
+    drop(made.unwrap());
+    // Every bit but that of a taken word.
+    let damage = [(!0x40_u64).to_le_bytes(); LASTING].concat();
+    std::fs::File::options().write(true).open(&path).unwrap().write_all_at(&damage, 3584).unwrap();
+    let store = Store::open(&location).unwrap();
+    let mut writer = store.writer().unwrap();
+    for number in 0..LASTING {
+        writer.register_lasting(format!("key {number}"), GROUP).unwrap();
+    }
+    assert_eq!(writer.register_lasting(KEY, GROUP), Err(Error::TooManySubscriptions));
+    assert_eq!(store.clear_lasting(GROUP).unwrap(), LASTING);
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 use splinter::{Error, Expect, Key, Lifetime, Location, Scrub, Store, StoreError, Watcher};
 use splinter_testkit::process::{Forked, alone, is_asleep, thread_id};
-use splinter_testkit::signals::{held, late, soon};
+use splinter_testkit::signals::{KEY, held, late, soon};
 use splinter_testkit::{Folder, config, geometry, retry, store, wait_until};
-use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -19,16 +19,17 @@ fn a_wait_for_a_missing_key_sleeps_until_the_key_is_set_and_no_longer() {
                     thread.store(thread_id(), Relaxed);
                     store.wait_for(&key, late())
                 });
+                let asleep = || {
+                    let thread = thread.load(Relaxed);
+                    thread != 0 && is_asleep(std::process::id() as i32, thread)
+                };
                 if round % 2 == 0 {
-                    let asleep = || {
-                        let thread = thread.load(Relaxed);
-                        thread != 0 && is_asleep(std::process::id() as i32, thread)
-                    };
                     wait_until("the waiter sleeps", asleep);
+                    // It is woken for this, and sleeps on.
+                    writer.set("other", b"1").unwrap();
+                    wait_until("the waiter sleeps again", || waiter.is_finished() || asleep());
+                    assert!(!waiter.is_finished());
                 }
-                // It is woken for this, and sleeps on.
-                writer.set("other", b"1").unwrap();
-                assert!(!waiter.is_finished());
                 writer.set(&key, b"1").unwrap();
                 waiter.join().unwrap()
             });
@@ -194,6 +195,121 @@ fn a_watcher_of_a_prefix_that_lagged_lists_its_keys_again() {
     assert_eq!(there, ["user:1"]);
     writer.unset("user:1").unwrap();
     assert_eq!(heard(&mut users), ["-user:1"]);
+}
+
+#[test]
+fn a_watcher_that_lagged_reports_no_removal_of_a_key_that_has_moved() {
+    let store = store(geometry(64, 64, 0, 2));
+    let mut writer = store.writer().unwrap();
+    writer.set("user:1", b"1").unwrap();
+    let mut users = store.watch_prefix("user:").unwrap();
+    let slot = store.resolve("user:1").unwrap().slot();
+    writer.unset("user:1").unwrap();
+    // Another key takes the slot.
+    let names = (0..64).map(|number| format!("other {number}"));
+    let taker = names.into_iter().find(|name| {
+        writer.set(name, b"1").unwrap();
+        store.resolve(name).unwrap().slot() == slot
+    });
+    let taker = taker.expect("the slot is taken");
+    writer.set("user:1", b"2").unwrap();
+    for _ in 0..100 {
+        writer.set(&taker, b"1").unwrap();
+    }
+    users.try_next().unwrap_err();
+    writer.set(&taker, b"2").unwrap();
+    assert!(heard(&mut users).is_empty(), "the key is there");
+    writer.set("user:1", b"3").unwrap();
+    assert_eq!(heard(&mut users), ["user:1"]);
+    writer.unset("user:1").unwrap();
+    assert_eq!(heard(&mut users), ["-user:1"]);
+}
+
+#[test]
+fn a_watcher_of_a_prefix_skips_the_changes_of_others_a_few_at_a_time() {
+    let store = store(geometry(1024, 64, 0, 2));
+    let mut writer = store.writer().unwrap();
+    let mut users = store.watch_prefix("user:").unwrap();
+    for _ in 0..100 {
+        writer.set("other", b"1").unwrap();
+    }
+    writer.set("user:1", b"1").unwrap();
+    assert_eq!(users.try_next(), Ok(None));
+    let change = users.wait(late()).unwrap().expect("a change");
+    assert_eq!(change.key.unwrap().as_ref(), b"user:1");
+    assert_eq!(users.wait(Some(Instant::now())), Ok(None));
+}
+
+#[test]
+fn a_watcher_of_a_name_that_no_key_can_have_returns_nothing() {
+    let store = store(geometry(16, 64, 0, 2));
+    let mut writer = store.writer().unwrap();
+    let long = "x".repeat(63);
+    writer.set(&long, b"1").unwrap();
+    for name in [String::new(), format!("{long}x"), format!("{long}\0")] {
+        let mut watcher = store.watch_key(&name).unwrap();
+        watcher.resync(|change| panic!("{change:?}"));
+        writer.set(&long, b"2").unwrap();
+        assert!(heard(&mut watcher).is_empty(), "{name:?}");
+    }
+    let mut watcher = store.watch_key(&long).unwrap();
+    let mut there = Vec::new();
+    watcher.resync(|change| there.extend(change.key));
+    assert_eq!(there, [Key::new(long.as_bytes()).unwrap()]);
+    writer.unset(&long).unwrap();
+    assert_eq!(heard(&mut watcher), [format!("-{long}")]);
+}
+
+#[test]
+fn a_key_that_changes_all_the_while_is_there_whenever_it_is_waited_for() {
+    let store = store(geometry(16, 64, 0, 4));
+    let mut writer = store.writer().unwrap();
+    writer.set("key", b"1").unwrap();
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut writer = store.writer().unwrap();
+                while !is_over.load(Relaxed) {
+                    retry(|| writer.set("key", b"2")).unwrap();
+                }
+            });
+        }
+        let waits = (0..300_000).map(|_| store.wait_for("key", Some(Instant::now())));
+        let failed = waits.filter(Result::is_err).count();
+        is_over.store(true, Relaxed);
+        assert_eq!(failed, 0);
+    });
+}
+
+#[test]
+fn a_watcher_of_other_keys_sleeps_while_a_writer_is_stopped() {
+    alone("a_watcher_of_other_keys_sleeps_while_a_writer_is_stopped", || {
+        let store = store(geometry(16, 1 << 18, 0, 4));
+        let mut writer = store.writer().unwrap();
+        // The stopped writer changes a key that is there, which is not the watched one.
+        writer.set(KEY, b"1").unwrap();
+        let child = held(&store);
+        for name in [false, true] {
+            let thread = AtomicI32::new(0);
+            let mut watcher = if name { store.watch_key("mis") } else { store.watch_prefix("mis") }.unwrap();
+            std::thread::scope(|scope| {
+                let waiter = scope.spawn(|| {
+                    thread.store(thread_id(), Relaxed);
+                    watcher.wait(late()).unwrap().expect("a change")
+                });
+                let asleep = || {
+                    let thread = thread.load(Relaxed);
+                    thread != 0 && is_asleep(std::process::id() as i32, thread)
+                };
+                wait_until("the watcher sleeps", asleep);
+                writer.set("mis", b"1").unwrap();
+                assert_eq!(waiter.join().unwrap().key.unwrap().as_ref(), b"mis");
+            });
+            writer.unset("mis").unwrap();
+        }
+        child.kill();
+    });
 }
 
 #[test]

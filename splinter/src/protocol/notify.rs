@@ -71,10 +71,18 @@ impl<'a> Claimant<'a> {
 
     /// Subscribes `groups` to changes of `key`, or unsubscribes them. Neither changes the key itself.
     pub(crate) fn subscribe(&mut self, key: &KeyRef<'_>, groups: u64, on: bool) -> Result<(), Error> {
+        self.change_subscriptions(key, |old| if on { old | groups } else { old & !groups })
+    }
+
+    /// Changes the groups that are subscribed to `key` by `change`, which runs under the slot's claim.
+    fn change_subscriptions(
+        &mut self,
+        key: &KeyRef<'_>,
+        change: impl FnOnce(u64) -> u64,
+    ) -> Result<(), Error> {
         let (arena, claim) = (self.arena, self.claim(key, Expect::Any)?);
         let subscription = &arena.metadata[claim.number as usize].subscriptions;
-        let old = subscription.load(Relaxed);
-        subscription.store(if on { old | groups } else { old & !groups }, Relaxed);
+        subscription.store(change(subscription.load(Relaxed)), Relaxed);
         arena.update_notify_flags(claim.number, claim.slot, true);
         arena.count_change(claim.number);
         drop(claim);
@@ -87,24 +95,28 @@ impl<'a> Claimant<'a> {
     /// An insertion adds its entry to the index, and then looks into the table of lasting subscriptions. This adds to the
     /// table, and then looks into the index. Each has a fence in between, so at least one sees the other.
     pub(crate) fn subscribe_lasting(&mut self, key: &KeyRef<'_>, group: u8) -> Result<(), Error> {
-        mutant!("lasting-late", self.subscribe_if_there(key, group, true)?);
+        mutant!("lasting-late", self.subscribe_as_listed(key, group)?);
         if !self.arena.add_lasting(key.hash, group) {
             return Err(Error::TooManySubscriptions);
         }
         mutant!("lasting-late", return Ok(()));
-        self.subscribe_if_there(key, group, true)
+        self.subscribe_as_listed(key, group)
     }
 
     /// Ends what [`Self::subscribe_lasting`] began, in the same order.
     pub(crate) fn unsubscribe_lasting(&mut self, key: &KeyRef<'_>, group: u8) -> Result<(), Error> {
         self.arena.remove_lasting(key.hash, group);
-        self.subscribe_if_there(key, group, false)
+        self.subscribe_as_listed(key, group)
     }
 
-    /// Changes the subscription of `group` to `key` if the key is there. A change of the table comes before.
-    fn subscribe_if_there(&mut self, key: &KeyRef<'_>, group: u8, on: bool) -> Result<(), Error> {
+    /// Subscribes `group` to `key`, or unsubscribes it, as the table says, if the key is there. A change of the table comes
+    /// before. Two opposite calls may change table and slot in different orders: whichever claims the slot last sees what
+    /// both did to the table.
+    fn subscribe_as_listed(&mut self, key: &KeyRef<'_>, group: u8) -> Result<(), Error> {
         fence(SeqCst);
-        let subscribed = self.subscribe(key, 1 << group, on);
+        let (arena, bit) = (self.arena, 1 << group);
+        let listed = |old| old & !bit | arena.lasting_groups(key.hash) & bit;
+        let subscribed = self.change_subscriptions(key, listed);
         if subscribed == Err(Error::NotFound) { Ok(()) } else { subscribed }
     }
 

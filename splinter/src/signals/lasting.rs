@@ -1,7 +1,8 @@
 //! Lasting subscriptions: groups that are subscribed to a name, whether or not a key has it. They are in a small table in
 //! the header. An insertion looks there for the groups of its new key, once an entry of the index leads to that.
 //!
-//! A word is the subscription of one group to one name. So one exchange makes it or ends it, and nobody dies halfway.
+//! A word is the subscription of one group to one name, so one exchange makes it or ends it. The slot of a key that is
+//! there follows. A caller that dies in between leaves the slot as it was, and the same call by any writer completes it.
 
 use crate::arena::Arena;
 use crate::arena::records::FLAG_LASTING;
@@ -31,8 +32,9 @@ impl Arena<'_> {
         let is_mine = |seen: u64| seen == mine;
         // Another caller with the same subscription may take the place first.
         let takes = |word: &Word| match word.load(Relaxed) {
-            0 => word.compare_exchange(0, mine, AcqRel, Relaxed).map_or_else(is_mine, |_| true),
-            seen => is_mine(seen),
+            seen if seen & TAKEN != 0 => is_mine(seen),
+            // 0, unless it is damaged.
+            seen => word.compare_exchange(seen, mine, AcqRel, Relaxed).map_or_else(is_mine, |_| true),
         };
         table.iter().any(|word| is_mine(word.load(Relaxed))) || table.iter().any(takes)
     }

@@ -18,6 +18,11 @@ impl Filter {
         Self { prefix: prefix.into(), is_name, keys: HashMap::new() }
     }
 
+    /// Returns the only key that is wanted, unless there are several or none.
+    pub(super) fn name(&self) -> Option<Key> {
+        self.is_name.then(|| Key::new(&self.prefix).ok())?
+    }
+
     fn is_wanted(&self, key: &Key) -> bool {
         let key = key.as_ref();
         key.starts_with(&self.prefix) && !(self.is_name && key.len() > self.prefix.len())

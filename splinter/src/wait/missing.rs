@@ -18,6 +18,8 @@ use std::time::Instant;
 enum Presence {
     /// The key, with the epoch of its content.
     There(u64),
+    /// The key, which writers changed all the while: look again.
+    Changing,
     /// A writer inserts or removes the key: look again in a moment.
     Moving,
     Missing,
@@ -26,10 +28,11 @@ enum Presence {
 impl Store {
     /// Waits until there is a key of this name, and returns its epoch. Returns at once if the key is there.
     ///
-    /// While the key is missing, the caller watches the whole store as [`Self::watch_all`] does: every change of any key
-    /// costs its writer a store into a shared cache line, and a system call if the caller sleeps. If that is too much,
-    /// give the key a [lasting subscription](crate::Writer::register_lasting), and watch its group. On a store opened for
-    /// reading only, the caller looks again every millisecond instead.
+    /// If the key is missing, the caller watches the whole store as [`Self::watch_all`] does: every change of any key costs
+    /// its writer a store into a shared cache line, and a system call if the caller sleeps. Writers stop counting when all
+    /// such waits and watchers are over, or have fallen behind. If that is too much, give the key a
+    /// [lasting subscription](crate::Writer::register_lasting), and watch its group. On a store opened for reading only, the
+    /// caller looks again every millisecond instead.
     ///
     /// ```
     /// use std::time::{Duration, Instant};
@@ -89,6 +92,7 @@ impl Store {
                     Ok(_) | Err(Error::NotFound) => {}
                     Err(error) => return Err(error),
                 },
+                Presence::Changing => {}
                 Presence::Moving | Presence::Missing if is_over => return Err(Error::TimedOut),
                 Presence::Moving => backoff.back_off(),
                 Presence::Missing => match &mut watcher {
@@ -108,15 +112,17 @@ impl Store {
 
 /// Looks for a key, also for one that a writer is about to insert.
 fn find(arena: &Arena<'_>, key: &KeyRef<'_>) -> Presence {
-    let found = arena.probe(key, |number, _, _| {
+    match arena.read(key, |read| Ok(read.stable_epoch())) {
+        Ok(epoch) => return Presence::There(epoch),
+        Err(Error::Again) => return Presence::Changing,
+        Err(_) => {}
+    }
+    let moving = arena.probe(key, |number, _, _| {
         let slot = arena.slot(number)?;
         // Before the key is looked for: a claim that ends in between has published the key or freed the slot.
         let is_claimed = State(slot.state_integer.first_acquire()).is_claimed();
-        match arena.begin_read(number, key) {
-            Some(read) if read.validate() => Some(Presence::There(read.stable_epoch())),
-            Some(_) => Some(Presence::Moving),
-            None => (is_claimed && key.is_in(slot)).then_some(Presence::Moving),
-        }
+        let is_there = arena.begin_read(number, key).is_some();
+        (is_there || is_claimed && key.is_in(slot)).then_some(Presence::Moving)
     });
-    found.unwrap_or(Presence::Missing)
+    moving.unwrap_or(Presence::Missing)
 }

@@ -3,9 +3,9 @@
 use super::filter::Filter;
 use super::spin::{Backoff, CLAIM_SPIN, Spin};
 use crate::arena::key::Key;
-use crate::arena::prefetch;
 use crate::arena::records::{GROUPS, Slot, WHOLE_STORE};
 use crate::arena::state::State;
+use crate::arena::{Arena, prefetch};
 use crate::error::StoreError;
 use crate::open::Store;
 use crate::signals::{Cursor, Peek, group_bit, wake_bit};
@@ -13,6 +13,9 @@ use crate::sync::{Relaxed, Word, fence_after_exchange, load_acquire};
 use crate::tuning;
 use std::fmt;
 use std::time::{Duration, Instant};
+
+/// How many changes of other keys a watcher with a filter skips at a time: each may wait for the end of a claim.
+const SKIPS: usize = 64;
 
 /// A change of one slot, as a watcher returns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +26,8 @@ pub struct Change {
     /// The key in that slot now; `None` if it was removed and no other key that is watched took the slot.
     pub key: Option<Key>,
     /// The key that was in the slot before, if this removed it. Only watchers of a prefix or of one key know it, for keys
-    /// that they have seen.
+    /// that they have seen. After [`Lagged`] they know none but those that change later, until [`Watcher::resync`] has run.
+    /// A key that was removed during the lag is never named.
     pub removed: Option<Key>,
     /// The epoch of the slot's content now: that of this change or of a later one, which the watcher returns as well.
     /// Changes of labels, times, flags and deadlines leave it alone. If the slot is `held`, it may be the epoch before
@@ -127,7 +131,9 @@ impl Store {
     ///
     /// The watcher is one of the whole store, and looks at every change of any key. So it costs writers what
     /// [`Self::watch_all`] does, and it lags behind the changes of all keys, not only of its own. The call takes time for
-    /// each key of the store. A key that came and went before the watcher looked may go unreported.
+    /// each key of the store, and the watcher keeps a copy of each key that matches. A key that came and went before the
+    /// watcher looked may go unreported. After [`Lagged`], removals are named again once [`Watcher::resync`] has run; keys
+    /// that were removed during the lag are never named.
     ///
     /// ```
     /// # let store = splinter::Store::anonymous(&splinter::Config::default())?;
@@ -149,8 +155,9 @@ impl Store {
         self.watch_filtered(prefix.as_ref(), false)
     }
 
-    /// Watches one key, whether or not it is there, as [`Self::watch_prefix`] watches several. To wait for it alone, use
-    /// [`Self::wait_for`].
+    /// Watches one key, whether or not it is there, as [`Self::watch_prefix`] watches several. The call looks for that key
+    /// only. To wait for it alone, use [`Self::wait_for`]. There is no key of a name that is empty, too long or has a zero
+    /// byte, so a watcher of such a name returns nothing: check it by [`Key::new`].
     ///
     /// # Errors
     /// As [`Self::watch_prefix`].
@@ -249,6 +256,21 @@ impl Store {
     }
 }
 
+/// Returns the slots to which the index leads for a key, also one that a writer is about to insert.
+fn candidates(arena: &Arena<'_>, key: &Key) -> Vec<u32> {
+    let mut numbers = Vec::new();
+    if let Ok(key) = arena.key(key.as_ref()) {
+        arena.probe(&key, |number, _, _| {
+            numbers.push(number);
+            None::<()>
+        });
+    }
+    // A search that started over finds some twice.
+    numbers.sort_unstable();
+    numbers.dedup();
+    numbers
+}
+
 impl Watcher {
     fn new(store: &Store, groups: &[usize]) -> Self {
         let cursors = groups.iter().map(|group| store.arena().cursor(*group)).collect();
@@ -264,7 +286,8 @@ impl Watcher {
         self.spin = spin;
     }
 
-    /// Takes the next change, if there is one.
+    /// Takes the next change, if there is one. A watcher of a prefix or of one key also returns `None` after 64 changes of
+    /// other keys: [`Self::wait`] goes on.
     ///
     /// # Errors
     /// [`Lagged`] when newer changes overwrote some that the watcher had not taken.
@@ -272,8 +295,7 @@ impl Watcher {
         if self.filter.is_none() {
             return self.take_next();
         }
-        // So many and no more: other keys may change all the while.
-        for _ in 0..self.store.arena().shape.ring_len {
+        for _ in 0..SKIPS {
             let Some(change) = self.take_next()? else { return Ok(None) };
             if let Some(change) = self.filtered(change) {
                 return Ok(Some(change));
@@ -350,25 +372,35 @@ impl Watcher {
         let groups = self.cursors.iter().filter(|cursor| cursor.group != WHOLE_STORE);
         let groups = groups.fold(0, |bits, cursor| bits | 1 << cursor.group);
         self.held_slots.clear();
-        if let Some(filter) = &mut self.filter {
+        let name = self.filter.as_mut().and_then(|filter| {
             filter.forget_keys();
-        }
+            filter.name()
+        });
         // If a writer does not see a new subscription or watch, this loop sees that it holds its slot.
         fence_after_exchange();
-        for number in arena.marked(|word| word.touched.load(Relaxed)) {
-            let Some(slot) = arena.slot(number) else { continue };
-            if arena.groups_of(number, slot) & groups == 0 && !self.watches_all() {
-                continue;
+        let mut look = |number| {
+            let Some(slot) = arena.slot(number) else { return };
+            if arena.groups_of(number, slot) & groups != 0 || self.watches_all() {
+                self.look_at(number, slot).into_iter().for_each(&mut visit);
             }
-            let state = State(slot.state_integer.first_acquire());
-            if state.is_claimed() {
-                self.held_slots.push((number, state.content_epoch()));
-            }
-            let change = self.change(number, None);
-            if let Some(change) = self.filtered(change).filter(|change| change.key.is_some()) {
-                visit(change);
-            }
+        };
+        match name {
+            Some(name) => candidates(&arena, &name).into_iter().for_each(&mut look),
+            None => arena.marked(|word| word.touched.load(Relaxed)).for_each(&mut look),
         }
+    }
+
+    /// Returns what a watched slot holds now, if it is a key that this watches, and notes the slot if a writer holds it.
+    fn look_at(&mut self, number: u32, slot: &Slot) -> Option<Change> {
+        let state = State(slot.state_integer.first_acquire());
+        let change = self.change(number, None);
+        let (is_free, filtered) = (change.key.is_none(), self.filtered(change));
+        // The claim may be that of a watched key's change, removal or insertion. One that replaces the key that is there
+        // now looks afterwards whether the store is watched.
+        if state.is_claimed() && (is_free || filtered.is_some()) {
+            self.held_slots.push((number, state.content_epoch()));
+        }
+        filtered.filter(|change| change.key.is_some())
     }
 
     /// Reads a slot as it is now. When a watcher gets a change, its writer may not have released the slot yet. This
@@ -441,6 +473,10 @@ impl Watcher {
 
     /// Makes writers signal changes of the whole store again, if this watches it and they stopped.
     fn restart(&mut self, missed: u64) -> Lagged {
+        // Keys may have moved to other slots unseen.
+        if let Some(filter) = &mut self.filter {
+            filter.forget_keys();
+        }
         if self.watches_all() && !self.store.is_read_only() {
             self.cursors[0] = self.store.arena().begin_watch();
         }

@@ -26,6 +26,8 @@ impl Writer {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
+    /// A second call for the same key and group changes nothing, and completes the first if its caller died.
+    ///
     /// # Errors
     /// [`Error::TooManySubscriptions`], [`Error::NoSuchGroup`], and those of a key that cannot be one. After
     /// [`Error::Again`] the store may have the subscription already, and the same call completes it.
@@ -39,7 +41,8 @@ impl Writer {
     /// Takes `key` out of a signal group, and the group's lasting subscription to it. Does nothing if there is neither.
     ///
     /// # Errors
-    /// [`Error::NoSuchGroup`], [`Error::Again`], and those of a key that cannot be one.
+    /// [`Error::NoSuchGroup`], and those of a key that cannot be one. After [`Error::Again`] the lasting subscription has
+    /// ended, but the key that is there is still registered: the same call completes it.
     pub fn unregister_lasting(&mut self, key: impl AsRef<[u8]>, group: u8) -> Result<(), Error> {
         group_bit(group).ok_or(Error::NoSuchGroup)?;
         let key = self.claimant.arena.key(key.as_ref())?;

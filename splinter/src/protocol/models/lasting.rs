@@ -59,6 +59,10 @@ fn subscribe(writer: &mut Claimant<'_>) -> Result<(), Error> {
     writer.subscribe_lasting(&letter(0), 0)
 }
 
+fn unsubscribe(writer: &mut Claimant<'_>) -> Result<(), Error> {
+    writer.unsubscribe_lasting(&letter(0), 0)
+}
+
 /// Makes a watcher subscribe to "a" while `change` sets it. It reads the key, or gets a signal.
 fn check_subscribing(preemptions: usize, change: Change) {
     let seen = explore_within(preemptions, move || {
@@ -121,9 +125,7 @@ fn once_a_lasting_subscription_has_ended_no_insertion_brings_it_back() {
     let seen = explore(|| {
         let tiny = TWO.build(&[]);
         tiny.persist(1, subscribe);
-        let ender = tiny.spawn(|tiny| {
-            tiny.persist(1, |writer: &mut Claimant<'_>| writer.unsubscribe_lasting(&letter(0), 0))
-        });
+        let ender = tiny.spawn(|tiny| tiny.persist(1, unsubscribe));
         let writer = tiny.spawn(|tiny| tiny.persist(0, set));
         writer.join().unwrap();
         ender.join().unwrap();
@@ -133,6 +135,23 @@ fn once_a_lasting_subscription_has_ended_no_insertion_brings_it_back() {
         tiny.persist(2, set);
         assert_eq!((tiny.signals(), tiny.subscriptions()), (signals, vec![0, 0]));
         signals
+    });
+    assert_eq!(seen, HashSet::from([0, 1]));
+}
+
+#[test]
+fn of_a_caller_that_subscribes_and_one_that_ends_it_the_slot_goes_by_the_table() {
+    let seen = explore_within(1, || {
+        let tiny = TWO.build(&[letter(0)]);
+        let subscriber = tiny.spawn(|tiny| tiny.persist(1, subscribe));
+        let ender = tiny.spawn(|tiny| tiny.persist(2, unsubscribe));
+        subscriber.join().unwrap();
+        ender.join().unwrap();
+        let groups = tiny.arena().lasting_groups(letter(0).hash);
+        assert_eq!(tiny.subscriptions().iter().sum::<u64>(), groups);
+        tiny.persist(0, set);
+        assert_eq!(tiny.signals(), groups);
+        groups
     });
     assert_eq!(seen, HashSet::from([0, 1]));
 }
