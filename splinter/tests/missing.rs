@@ -353,6 +353,8 @@ fn a_stopped_writer_of_another_key_holds_up_no_wait_for_a_missing_one() {
     alone("a_stopped_writer_of_another_key_holds_up_no_wait_for_a_missing_one", || {
         let store = store(geometry(16, 1 << 18, 0, 4));
         let mut writer = store.writer().unwrap();
+        // The stopped writer holds that key alone, not a bucket, as it would inserting it.
+        writer.set(KEY, b"1").unwrap();
         let child = held(&store);
         std::thread::scope(|scope| {
             let waiter = scope.spawn(|| store.wait_for("missing", late()));
