@@ -46,7 +46,7 @@ struct Producers {
     lent: usize,
 }
 
-/// A consumer that its group was not left by.
+/// A consumer that has not left its group.
 struct OpenConsumer {
     /// None once the consumer has left, and in the child of a fork, if another thread was using it.
     consumer: ForkMutex<Option<Consumer>>,
@@ -282,7 +282,9 @@ pub(crate) fn snapshot(queue: Handle, snapshot: Out<'_, QueueSnapshot>) -> Resul
         Ok(QueueSnapshot {
             capacity: queue.capacity(),
             max_len: queue.max_message_len() as u64,
-            timeout_ms: queue.timeout().map_or(u64::MAX, |timeout| timeout.as_millis() as u64),
+            timeout_ms: queue
+                .timeout()
+                .map_or(u64::MAX, |timeout| timeout.as_nanos().div_ceil(1_000_000) as u64),
             sent: queue.sent()?,
             groups: queue.groups()?.len() as u64,
         })

@@ -24,9 +24,9 @@ pub(crate) const TIMEOUT: Opt = Opt::valued("--timeout", "SPAN", "ends after thi
 pub(crate) const MISSING: Opt =
     Opt::flag("--missing", "also waits for a key that is not there, or is removed");
 
-/// Waits until the epoch of `key` is no longer `epoch`; while the key is missing, too, if `is_awaited`. Returns the new epoch, or none if Ctrl-C was pressed, or the
-/// store's error: [`Error::NotFound`] or [`Error::TimedOut`]. Fails if the store was removed, or removed and created
-/// again.
+/// Waits until the epoch of `key` is no longer `epoch`; while the key is missing, too, if `is_awaited`. Returns the new
+/// epoch, or none if Ctrl-C was pressed, or the store's error: [`Error::NotFound`] or [`Error::TimedOut`]. Fails if the
+/// store was removed, or removed and created again.
 pub(crate) fn until_changed(
     session: &Session,
     store: &Store,

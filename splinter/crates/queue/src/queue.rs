@@ -6,7 +6,7 @@ use crate::error::QueueError;
 use crate::group::{DELIVERY_BYTES, GROUP_BYTES, Group, NEVER};
 use crate::liveness::random;
 use crate::record::{HEADER, Record, Seen, State, entry_key, group_key, word};
-use splinter::{Error, Expect, Handle, Key, Store, Transaction, Writer};
+use splinter::{Error, Eviction, Expect, Handle, Key, Store, Transaction, Writer};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,6 +75,7 @@ impl Queue {
     /// [`QueueError::BadConfig`], [`QueueError::BadName`], [`QueueError::TooManyGroups`], [`QueueError::Writer`],
     /// [`QueueError::Store`].
     pub fn create(store: &Store, name: &str, config: &QueueConfig) -> Result<Self, QueueError> {
+        check_store(store)?;
         let record = Record {
             state: State::Building,
             capacity: config.capacity,
@@ -116,6 +117,7 @@ impl Queue {
     /// [`QueueError::NoQueue`], [`QueueError::NotAQueue`], [`QueueError::Version`], [`QueueError::Damaged`] if an entry
     /// is missing, [`QueueError::Writer`], [`QueueError::Store`].
     pub fn open(store: &Store, name: &str) -> Result<Self, QueueError> {
+        check_store(store)?;
         let resolve = |entry| {
             let key = entry_key(name, entry)?;
             splinter::retry(PATIENCE, || store.resolve(key))
@@ -412,6 +414,14 @@ impl Record {
 }
 
 /// Refuses what no queue can be.
+/// Refuses a cache.
+fn check_store(store: &Store) -> Result<(), QueueError> {
+    if store.eviction() == Eviction::Expired {
+        return Ok(());
+    }
+    Err(QueueError::BadConfig("a cache would evict a queue's messages; create the store without eviction"))
+}
+
 fn check(store: &Store, name: &str, record: &Record) -> Result<(), QueueError> {
     let geometry = store.geometry();
     if !record.capacity.is_power_of_two() || record.capacity > 1 << 31 {

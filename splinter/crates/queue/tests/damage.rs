@@ -3,7 +3,7 @@
 mod common;
 
 use self::common::{GROUP, message, small, space};
-use splinter::{Config, Error, Geometry, Scrub, Store, Writer};
+use splinter::{Config, Error, Eviction, Geometry, Scrub, Store, Writer};
 use splinter_queue::{Queue, QueueConfig, QueueError, Start};
 use splinter_testkit::{Rng, config, geometry};
 use std::time::{Duration, Instant};
@@ -183,6 +183,21 @@ fn whatever_lies_under_the_keys_no_call_panics_or_hangs() {
         drop(consumer);
         let _ = Queue::remove(&store, "q");
     }
+}
+
+#[test]
+fn a_cache_is_refused_since_it_would_evict_messages() {
+    let config = Config { eviction: Eviction::Sieve, ..config(geometry(100, 200, 0, 4), Scrub::None) };
+    let store = Store::anonymous(&config).unwrap();
+    let refusals = [
+        Queue::create(&store, "q", &small(4)).map(drop),
+        Queue::open(&store, "q").map(drop),
+        Queue::open_or_create(&store, "q", &small(4)).map(drop),
+    ];
+    for refusal in refusals {
+        assert!(matches!(refusal, Err(QueueError::BadConfig(why)) if why.contains("evict")));
+    }
+    assert!(store.is_empty());
 }
 
 #[test]

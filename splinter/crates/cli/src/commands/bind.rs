@@ -2,7 +2,7 @@
 
 use super::prelude::*;
 use crate::options;
-use crate::output::json_mask;
+use crate::output::{counted, json_mask};
 
 pub(super) static COMMAND: Command = Command {
     name: "bind",
@@ -85,7 +85,7 @@ fn bind_lasting(session: &mut Session, call: &Call<'_>) -> Result<(), Failure> {
             let group = options::group("GROUP", group)?;
             let ended = session.store()?.clear_lasting(group)?;
             if session.format == Format::Default {
-                writeln!(session.out, "{ended} lasting bindings to group {group} ended")?;
+                writeln!(session.out, "{} to group {group} ended", counted(ended as u64, "lasting binding"))?;
             }
             session.answer(&json!({ "group": group, "ended": ended, "lasting": true }))
         }

@@ -86,7 +86,8 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         [b"Creating '", &*listed(name), b"' with ", sizes.as_bytes(), cache.as_bytes(), b"."].concat(),
         &json!({
             "store": json_bytes(name), "location": location.to_string(), "slots": slots,
-            "max_value_length": max_value_len, "vector_dim": vector_dim, "max_writers": max_writers, "eviction": config.eviction.to_string(),
+            "max_value_length": max_value_len, "vector_dim": vector_dim, "max_writers": max_writers,
+            "eviction": config.eviction.to_string(),
         }),
     )
 }

@@ -47,23 +47,24 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
             .unwrap_or(0),
         false => retry_key(&key, || store.epoch(&key))?,
     };
-    let epoch = call.number(AFTER.long)?.unwrap_or(epoch);
-    let changed = until_changed(session, &store, &key, epoch, is_awaited, deadline, &mut StoreCheck::new())?;
+    let mut epoch = call.number(AFTER.long)?.unwrap_or(epoch);
     let removed = || Failure::new(format!("{} was removed", shown(&key)));
-    let changed = changed.map_err(|error| match error {
+    let failed = |error| match error {
         Error::NotFound => removed(),
         Error::TimedOut => {
-            let said = said.unwrap_or_default();
+            let said = said.clone().unwrap_or_default();
             Failure::new(format!("{} did not change within {said}", shown(&key)))
         }
         error => Failure::key(&key, error),
-    })?;
-    if changed.is_none() {
-        return Ok(());
+    };
+    let mut check = StoreCheck::new();
+    loop {
+        let changed = until_changed(session, &store, &key, epoch, is_awaited, deadline, &mut check)?;
+        let Some(now) = changed.map_err(&failed)? else { return Ok(()) };
+        match retry_busy(|| Reading::in_use(&store, &key)) {
+            // It was removed since, and is waited for again.
+            Err(Error::NotFound) if is_awaited => epoch = now,
+            value => return Ok(value.map_err(&failed)?.answer(session, &key)?),
+        }
     }
-    let value = retry_busy(|| Reading::in_use(&store, &key)).map_err(|error| match error {
-        Error::NotFound => removed(),
-        error => Failure::key(&key, error),
-    })?;
-    Ok(value.answer(session, &key)?)
 }

@@ -26,21 +26,22 @@ pub(super) static COMMAND: Command = Command {
         "show NAME",
         "remove NAME",
     ],
-    summary: "Sends and receives messages by a queue, each of which one consumer handles",
+    summary: "Sends messages to a queue and receives them, each once in a group",
     details: "\
 A queue is under the key NAME, and takes as many slots of the store as it holds
 messages, and one more for itself and each group. Every group gets every
-message, and hands it to one of its consumers. create makes the group
-\"default\", or those of --group. group add makes another, for the messages that
-come from then on, or with --oldest also for those that are still there.
+message, and hands it to one of its consumers. A cache can hold no queue: it
+would evict messages. create makes the group \"default\", or those of --group.
+group add makes another, for the messages that come from then on, or with
+--oldest also for those that are still there.
 
 send fails if the queue is full, which it is while a group has not acknowledged
 its oldest message: with --wait it waits for room first. --lines sends each line
 of standard input as a message.
 
 recv prints a message, and acknowledges it once it was written to standard
-output. If that fails, or the process ends before, another consumer gets the
-message: it may be printed twice, and is never lost. --no-ack gives it back
+output. If that fails, or the process ends before that, another consumer gets
+the message: it may be printed twice, and is never lost. --no-ack gives it back
 after printing it. --count prints N messages, --all those that are there, and
 --follow goes on until it is ended. Without a message recv fails, unless --all
 was given; with --wait it waits that long for each. A process holds one message
@@ -227,7 +228,7 @@ fn show(session: &mut Session, name: &str) -> Result<(), Failure> {
         ("max_len", json!(queue.max_message_len()), None),
         (
             "timeout_ms",
-            json!(timeout.map(|time| time.as_millis() as u64)),
+            json!(timeout.map(|time| time.as_nanos().div_ceil(1_000_000) as u64)),
             timeout.is_none().then(|| "none".into()),
         ),
         ("sent", json!(sent), None),
@@ -353,6 +354,7 @@ enum Amount {
 impl Amount {
     fn of(call: &Call<'_>) -> Result<Self, Failure> {
         let amount = match (call.number("--count")?, call.has("--all"), call.has("--follow")) {
+            (Some(0), ..) => return Err(Failure::usage("0 messages are none; give 1 or more")),
             (count, false, false) => Self::Count(count.unwrap_or(1)),
             (None, true, false) => Self::All,
             (None, false, true) => Self::Endless,

@@ -175,6 +175,8 @@ fn watch_many(session: &mut Session, mut watcher: Watcher, mut limits: Limits) -
             Err(lagged) => {
                 let missed = lagged.missed;
                 session.warn(&format!("watch: {missed} changes came too fast; all keys follow"));
+                // Keys may have moved to other slots.
+                slot_keys = SlotKeys::default();
                 watcher.resync(|change| changes.push(change));
             }
         }
