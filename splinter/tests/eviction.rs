@@ -382,6 +382,46 @@ fn a_transaction_that_removes_a_missing_key_of_a_full_cache_holds_its_place() {
 }
 
 #[test]
+fn a_transaction_that_sets_one_key_and_removes_a_missing_one_takes_the_only_slot_that_may_go() {
+    let (store, mut writer) = cache(3, Eviction::Sieve);
+    for key in ["own", "may go", "pinned"] {
+        writer.set(key, b"old").unwrap();
+    }
+    writer.pin("pinned").unwrap();
+    let mut transaction = Transaction::new();
+    transaction.key("own").set(b"new");
+    transaction.key("new").set(b"new");
+    transaction.key("missing").unset();
+    writer.commit(&transaction).unwrap();
+    let kept = ["own", "new", "pinned", "may go"].map(|key| store.contains(key).unwrap());
+    assert_eq!(kept, [true, true, true, false]);
+}
+
+#[test]
+fn a_store_with_one_key_that_may_go_is_full_for_none_of_many_writers() {
+    for eviction in [Eviction::Sieve, Eviction::Lru] {
+        let (store, mut writer) = cache(64, eviction);
+        for number in 0..62 {
+            writer.set(name(number), b"value").unwrap();
+            writer.pin(name(number)).unwrap();
+        }
+        thread::scope(|scope| {
+            for thread in 0..3 {
+                let store = &store;
+                scope.spawn(move || {
+                    let mut writer = store.writer().unwrap();
+                    for round in 0..valgrind::rounds(2000) {
+                        let key = format!("{thread} {round}");
+                        retry(Duration::from_secs(60), || writer.set(&key, b"value")).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(store.len(), 64);
+    }
+}
+
+#[test]
 fn a_transaction_that_cannot_have_room_evicts_nothing() {
     let (store, mut writer) = cache(4, Eviction::Sieve);
     for number in 0..4 {

@@ -74,6 +74,17 @@ impl Arena<'_> {
         }
     }
 
+    /// Touches the memory of what a cache notes of slot `number`, because a writer that recovers a claim on it changes
+    /// that, and readers do.
+    pub(crate) fn touch_hints(&self, number: u32) {
+        let Some(cache) = self.cache else { return };
+        let visit = &cache.visits[number as usize];
+        visit.store(visit.load());
+        if let Some(place) = cache.places.get(number as usize) {
+            place.fetch_or(0, Relaxed);
+        }
+    }
+
     /// Notes that slot `number` of a cache holds a key from now on, or holds none.
     #[cold]
     #[inline(never)]

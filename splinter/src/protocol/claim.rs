@@ -298,7 +298,7 @@ impl<'a> Claimant<'a> {
     /// no other.
     ///
     /// # Errors
-    /// [`Error::Full`] when every slot holds a key or a new one of this very tandem; [`Error::Again`] when other
+    /// [`Error::Full`] when every slot that it looks at holds a key or a new one of this very tandem; [`Error::Again`] when other
     /// writers hold one that may come free.
     fn find_free(&mut self) -> Result<Claim<'a>, Error> {
         while let Some(number) = self.freed.pop() {
@@ -366,6 +366,7 @@ impl<'a> Claimant<'a> {
         if word.touched.load(Relaxed) & bit == 0 {
             // Touches the memory of the subscription, because a writer that recovers the claim reads it.
             self.arena.metadata[number as usize].subscriptions.load(Relaxed);
+            self.arena.touch_hints(number);
             word.touched.fetch_or(bit, Relaxed);
         }
         self.win(number, slot, state, self.arena.header.epoch_floor.load(Relaxed))
@@ -374,15 +375,20 @@ impl<'a> Claimant<'a> {
     /// Sets or clears the slot's used bit. [`Self::claim_free`] finds every slot whose bit is clear, also the
     /// claim of a writer that died before it set a new key's bit, or after it cleared a removed key's.
     pub(super) fn set_used(&self, number: u32, used: bool) {
+        self.mark_used(number, used);
+        if !self.arena.visits.is_empty() {
+            self.arena.note_presence(number, used);
+        }
+    }
+
+    /// Sets or clears the slot's used bit alone.
+    fn mark_used(&self, number: u32, used: bool) {
         let (word, bit) = self.arena.bit(number);
         if used {
             word.used.fetch_or(bit, Relaxed)
         } else {
             word.used.fetch_and(!bit, Relaxed)
         };
-        if !self.arena.visits.is_empty() {
-            self.arena.note_presence(number, used);
-        }
     }
 
     /// Publishes `descriptor` as the slot's new content and releases the claim.
@@ -503,7 +509,11 @@ impl<'a> Claimant<'a> {
         let quiet = std::mem::take(&mut self.wakes.quiet);
         self.publish_event(&claim);
         self.wakes.quiet = quiet;
-        self.set_used(number, descriptor.is_present());
+        // A key gets no hint here, which might take memory. An eviction mends that.
+        match descriptor.is_present() {
+            true => self.mark_used(number, true),
+            false => self.set_used(number, false),
+        }
         // A key is complete before an entry leads to it, and is wiped after the last entry is freed. So no entry
         // belongs to a half-written key, and its hash may be any.
         let hash = arena.hash.of(Key::read_from(slot).as_ref());

@@ -146,9 +146,13 @@ impl<'a> Claimant<'a> {
     /// Frees any slot whose key may go, or finds one that is free: what the others have missed, because a key has no hint,
     /// or free slots lie elsewhere.
     fn evict_any(&mut self, cache: &Cache<'a>, is_kept: &dyn Fn(&Slot) -> bool) -> Result<(), Error> {
-        let mut error = Error::Full;
-        for _ in 0..self.arena.slots.len() {
-            let number = self.next_slot(cache);
+        let (mut error, slots) = (Error::Full, self.arena.slots.len() as u32);
+        // Other writers get some of the numbers that come next. So once more over all, before the answer is that all stay.
+        for number in (0..slots).map(|_| None).chain((0..slots).map(Some)) {
+            if number == Some(0) && error == Error::Again {
+                break;
+            }
+            let number = number.unwrap_or_else(|| self.next_slot(cache));
             let slot = &self.arena.slots[number as usize];
             let (word, bit) = self.arena.bit(number);
             let is_touched = word.touched.load(Relaxed) & bit != 0;

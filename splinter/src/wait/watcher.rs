@@ -23,7 +23,8 @@ const SKIPS: usize = 64;
 pub struct Change {
     /// The number of the slot, which is also that of a [`Handle`](crate::Handle) on its key.
     pub slot: u32,
-    /// The key in that slot now; `None` if it was removed and no other key that is watched took the slot.
+    /// The key in that slot now; `None` if it was removed and no other key took the slot, or none that the watcher of a
+    /// prefix or of one key watches.
     pub key: Option<Key>,
     /// The key that was in the slot before, if this removed it. Only watchers of a prefix or of one key know it, for keys
     /// that they have seen. After [`Lagged`] they know none but those that change later, until [`Watcher::resync`] has run.
