@@ -14,8 +14,7 @@ use crate::placement::Affinity;
 use crate::shared_state::{Cell, Counts, Phase};
 use crate::target::Miss;
 use splinter_harness::counters;
-use std::sync::atomic::Ordering::SeqCst;
-use std::sync::atomic::fence;
+use splinter_harness::cycles::cycles_after_stores;
 
 /// Attempts between two looks at the stop flag.
 const BATCH: u32 = 256;
@@ -129,11 +128,11 @@ impl<'a, P: Pace> Recorder<'a, P> {
         let result = if due | self.event_log.is_some() {
             let start = splinter::cycles_fenced();
             let result = call();
-            if self.event_log.is_some() {
-                // What it stored has left this processor before it counts as done.
-                fence(SeqCst);
-            }
-            let end = splinter::cycles_fenced();
+            // What it stored has left this processor before it counts as done.
+            let end = match self.event_log {
+                Some(_) => cycles_after_stores(),
+                None => splinter::cycles_fenced(),
+            };
             self.times = (start, end);
             if due && result.is_ok() {
                 // Counters of two processors may be a few cycles apart.
