@@ -6,6 +6,7 @@ use splinter::{
 };
 use splinter_testkit::{Folder, valgrind};
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -276,6 +277,41 @@ fn keys_whose_deadline_has_passed_go_first() {
     writer.set("one more", b"value").unwrap();
     let header = store.header();
     assert_eq!((header.evicted, header.expired, store.len()), (0, 1, 100));
+}
+
+#[test]
+fn no_key_is_evicted_from_the_moment_that_it_is_pinned() {
+    for eviction in [Eviction::Sieve, Eviction::Lru] {
+        let (store, mut writer) = cache(3, eviction);
+        let is_done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut inserter = store.writer().unwrap();
+                for number in 0.. {
+                    if is_done.load(Relaxed) {
+                        break;
+                    }
+                    let _ = inserter.set(name(number), b"passes");
+                }
+            });
+            let mut again = |change: &mut dyn FnMut(&mut Writer) -> Result<(), Error>| {
+                retry(Duration::from_secs(60), || change(&mut writer))
+            };
+            let mut lost = 0;
+            for _ in 0..valgrind::rounds(50_000) {
+                match again(&mut |writer| writer.pin("key")) {
+                    Ok(()) => {
+                        // To look is no visit, which would keep the key.
+                        lost += u64::from(store.snapshot("key") == Err(Error::NotFound));
+                        let _ = again(&mut |writer| writer.unpin("key"));
+                    }
+                    Err(_) => drop(again(&mut |writer| writer.set("key", b"value"))),
+                }
+            }
+            is_done.store(true, Relaxed);
+            assert_eq!(lost, 0, "pinned keys were evicted by {eviction}");
+        });
+    }
 }
 
 #[test]
