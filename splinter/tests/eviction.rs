@@ -257,7 +257,7 @@ fn pinned_keys_stay_and_a_store_of_them_alone_is_full() {
         writer.unpin(name(2)).unwrap();
         writer.set("one more", b"value").unwrap();
         assert_eq!(store.contains(name(2)), Ok(false));
-        // Whoever takes a pinned key's slot is not pinned.
+        // The next key in the slot of a pinned one is not pinned.
         writer.unset(name(0)).unwrap();
         writer.set("another", b"value").unwrap();
         assert!(!store.snapshot("another").unwrap().pinned);

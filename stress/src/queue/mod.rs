@@ -234,7 +234,7 @@ impl<'p> Run<'p> {
         if process.is_done || process.child.ended().is_some() {
             return Ok(());
         }
-        // Before it dies: whoever gets its messages finds the death counted.
+        // Before it dies: the consumer that gets its messages finds the death counted.
         if matches!(process.role, Role::Consumer(_)) {
             self.state.deaths().fetch_add(1, AcqRel);
         }
