@@ -119,6 +119,15 @@ install_packages() {
     } 9<"$root/ci/common.sh" >&2
 }
 
+# Installs a part of the toolchain by rustup unless a command finds it there: add_component NAME COMMAND...
+# Looks and installs one job after the other: rustup fails beside another, and half a part looks like a whole one.
+add_component() {
+    {
+        flock 9
+        "${@:2}" >/dev/null 2>&1 || { command -v rustup >/dev/null && rustup component add "$1"; }
+    } 9<"$root/ci/common.sh" >&2
+}
+
 # Installs a command from the Debian packages that have it, or skips the job: want_command COMMAND PACKAGE...
 want_command() {
     command -v "$1" >/dev/null && return
@@ -162,8 +171,7 @@ need_component() {
     local component subcommand
     for component in "$@"; do
         subcommand=${component/rustfmt/fmt}
-        cargo "$subcommand" --version >/dev/null 2>&1 && continue
-        command -v rustup >/dev/null && rustup component add "$component" >&2 || true
+        add_component "$component" cargo "$subcommand" --version || true
         cargo "$subcommand" --version >/dev/null 2>&1 || die "cargo $subcommand is missing; install $component"
     done
 }
@@ -180,7 +188,7 @@ need_sanitizers() {
     [ "$(uname -sm)" = "Linux x86_64" ] || skip "the sanitizers are set up for x86-64 Linux only"
     local source
     source=$(rustc --print sysroot)/lib/rustlib/src/rust/library
-    [ -d "$source" ] || { command -v rustup >/dev/null && rustup component add rust-src >&2; } || true
+    add_component rust-src test -d "$source" || true
     build_std=
     [ ! -d "$source" ] || build_std=-Zbuild-std
 }

@@ -10,6 +10,7 @@
 //! - [`doctor`]: whether the machine is fit for measuring.
 //! - [`gate`]: whether one build of the store is worse than another.
 //! - [`reproduce`]: the published figures, tried here.
+//! - [`search`]: what a vector search finds, and what it costs.
 //! - [`tune`]: the settings that suit a machine and a load best.
 
 pub mod caches;
@@ -26,6 +27,7 @@ pub mod pinning;
 pub mod records;
 mod report;
 pub mod reproduce;
+pub mod search;
 pub mod tune;
 pub mod unit;
 pub mod workers;

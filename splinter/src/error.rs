@@ -39,6 +39,8 @@ pub enum Error {
     WrongType,
     /// The vector's length is not the store's dimension, or the store holds no vectors.
     WrongDimension,
+    /// A component of the vector that is searched for is infinite or no number.
+    NotFinite,
     /// A tandem has 1 to 255 orders.
     BadOrders,
     /// A transaction has at most 255 keys.
@@ -72,6 +74,7 @@ impl fmt::Display for Error {
             Self::Full => f.write_str("the store is full"),
             Self::WrongType => f.write_str("the slot's type or text does not fit the operation"),
             Self::WrongDimension => f.write_str("the vector does not have the store's dimension"),
+            Self::NotFinite => f.write_str("a component of the vector is infinite or no number"),
             Self::BadOrders => f.write_str("a tandem has 1 to 255 orders"),
             Self::TooManyKeys => f.write_str("a transaction has at most 255 keys"),
             Self::NoSuchGroup => f.write_str("there is no such signal group; they are 0 to 63"),

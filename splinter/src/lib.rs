@@ -5,8 +5,9 @@
 //! bytes, a value up to the store's maximum. A key also has a type, a vector of floats, labels, times and flags, and an
 //! epoch that grows with every change of its value, vector or type.
 //!
-//! Readers store nothing and take no lock. A writer holds a key only while it changes it: others get
-//! [`Error::Again`] for that key meanwhile, which [`retry`] handles. If a writer dies, the next one recovers the key.
+//! Readers take no lock and store nothing, except in a cache: there a read stores the byte that marks the key as visited,
+//! if it changes. A writer holds a key only while it changes it: others get [`Error::Again`] for that key meanwhile, which
+//! [`retry`] handles. If a writer dies, the next one recovers the key.
 //!
 //! ```
 //! use splinter::{Config, IntegerOp, Store};
@@ -40,6 +41,7 @@
 //! | change several keys at once | [`Writer::commit`] of a [`Transaction`]; of one family [`Writer::set_tandem`] |
 //! | read several keys as of one moment | [`Store::read_consistent`]; of one family [`Store::tandem`] |
 //! | store and read a vector | [`Writer::set_vector`], [`Store::vector`], all of them [`Store::vectors`] |
+//! | find the keys with the nearest vectors | [`Store::search`], nearest to a key's [`Store::nearest_to`], of two keys [`Store::similarity`] |
 //! | list keys | [`Store::keys`], with their values [`Store::scan`], [`Store::for_each_label`], [`Store::snapshot`] |
 //! | wait for one key | [`Store::poll`], [`Store::poll_after`] |
 //! | wait for a key that is missing, or goes and comes back | [`Store::wait_for`], [`Store::wait_for_after`] |
@@ -76,10 +78,14 @@ mod protocol;
 #[cfg(not(loom))]
 mod read;
 #[cfg(not(loom))]
+mod search;
+#[cfg(not(loom))]
 mod settings;
 #[cfg_attr(loom, allow(dead_code))]
 mod signals;
-#[cfg(not(loom))]
+#[cfg_attr(loom, allow(dead_code, unused_imports))]
+mod sketch;
+#[cfg_attr(loom, allow(dead_code))]
 mod wait;
 #[cfg(not(loom))]
 mod write;
@@ -98,6 +104,7 @@ pub use crate::{
     },
     open::{Draft, Flags, Store},
     read::{AsKey, Entry, Handle, Page, Scanned, VectorView, View},
+    search::{Candidate, Hit, Search},
     settings::{Config, Geometry, OpenOptions, Profile, Reserve, Type, UnknownName},
     tuning::Tuning,
     wait::{Change, Lagged, OptionalExt, PollableWatcher, WatchError, Watcher, retry},
@@ -112,6 +119,7 @@ pub use crate::{
         records::{GROUPS, LABELS, LASTING},
     },
     error::{Error, StoreError},
+    sketch::Metric,
 };
 
 /// Returns a number that no forked child shares with its parent, for libraries that build on this one.

@@ -44,7 +44,7 @@ mod made {
     /// Every mistake: its name, the numbers of the invariants that it breaks (`docs/protocol.md`), and what it does.
     /// One line each, which `ci/mutants` reads as well.
     #[rustfmt::skip]
-    const MISTAKES: [(&str, &str, &str); 72] = [
+    const MISTAKES: [(&str, &str, &str); 81] = [
         ("read-unvalidated", "1", "a read returns its copy without a second look at the state"),
         ("validation-unfenced", "1", "a read's second look at the state is not ordered behind its copy"),
         ("claim-unfenced", "1", "writes under a claim are not ordered behind the claim"),
@@ -82,6 +82,12 @@ mod made {
         ("eviction-outdated", "22", "a key is evicted although it was set or pinned since it was chosen"),
         ("pin-ignored", "22", "a pinned key is evicted"),
         ("own-evicted", "22", "a transaction evicts its own keys"),
+        ("sketch-unwritten", "23", "a vector is published without its sketch"),
+        ("sketch-kept", "23", "the sketch of a vector that went stays"),
+        ("sketch-untouched", "23", "a transaction commits a vector whose sketch may have no memory"),
+        ("sketch-unrecovered", "23", "the recovery of a claim leaves the sketch as it was"),
+        ("hit-unvalidated", "24", "a search returns what it read of a key without a second look at the state"),
+        ("filter-unrepeated", "24", "a search takes it from its scan that a key passes the filter, and does not check that as it reads the vector"),
         ("recovery-floorless", "6", "the recovery of a removal does not raise the epoch floor"),
         ("number-uncommitted", "10", "a number that is set under a claim is current before the rest of the change"),
         ("number-unwiped", "10", "a read that began before a number and its vector were replaced takes the new number with the old vector"),
@@ -91,6 +97,9 @@ mod made {
         ("commit-unnumbered", "2", "a reader takes the commit of another tandem for that of the claim it sees"),
         ("number-unsignalled", "14", "an integer operation looks for subscriptions only before its exchange"),
         ("lasting-late", "14", "a lasting subscription looks for the key before it is in the table: a key that is inserted in between is not signalled"),
+        ("arrival-overlooked", "14", "a wait for a missing key does not see that a writer inserts it: it sleeps, and is not signalled"),
+        ("claim-unlisted", "14", "a watcher that lists its keys does not note which slots writers hold: their changes may go unsignalled"),
+        ("return-overlooked", "14", "a watcher of a prefix calls a key removed that has come back in another slot"),
         ("tail-unscrubbed", "12", "nothing is zeroed behind a value"),
         ("retired-unscrubbed", "12", "level full leaves the retired copy"),
         ("removal-unscrubbed", "12", "nothing is zeroed when a key is removed"),

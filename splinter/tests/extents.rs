@@ -2,7 +2,7 @@
 //! page that was never used. So it takes no memory, and does not die where there is none. Invariants 7 and 12.
 
 use nix::sys::resource::{UsageWho, getrusage};
-use splinter::{Error, Location, Scrub, Store, Writer};
+use splinter::{Error, Location, Scrub, Store, Transaction, Writer};
 use splinter_testkit::faults::{Filler, Mounts};
 use splinter_testkit::process::{Forked, alone};
 use splinter_testkit::raw::Raw;
@@ -51,6 +51,22 @@ fn die(store: &Store, steps: u64, change: fn(&mut Writer)) -> bool {
         }
     }
     false
+}
+
+#[test]
+fn a_search_takes_no_memory_for_keys_without_vectors() {
+    let store = Store::anonymous(&config(geometry(20_000, 8, 256, 2), Scrub::None)).unwrap();
+    let mut writer = store.writer().unwrap();
+    for number in 0..20_000 {
+        writer.set(number.to_string(), b"8 bytes.").unwrap();
+    }
+    writer.set_vector("700", &[1.0; 256]).unwrap();
+    let before = taken(&store);
+    for is_exact in [false, true] {
+        let hits = store.search(&[1.0; 256]).unwrap().depth(10).exact(is_exact).run().unwrap();
+        assert_eq!(hits.iter().map(|hit| hit.key.to_string()).collect::<Vec<_>>(), ["700"]);
+    }
+    assert_eq!(taken(&store), before);
 }
 
 /// Sets a key that is missing to eight bytes.
@@ -174,12 +190,17 @@ fn leave(mounts: &Mounts, pages: u64) -> Filler {
 #[test]
 fn a_writer_that_died_for_want_of_room_is_recovered_without_memory() {
     type Change = fn(&mut Writer) -> Result<(), Error>;
-    let changes: [(&str, Change); 5] = [
+    let changes: [(&str, Change); 6] = [
         ("insert", |writer| writer.set("new", &[3; 200_000])),
         ("set", |writer| writer.set("long", &[3; 200_000])),
         ("append", |writer| writer.append("short", &[3; 200_000]).map(drop)),
         ("tandem", |writer| writer.set_tandem("long", &[&[3; 200_000], &[3; 200_000]])),
         ("vector", |writer| writer.set_vector("short", &[3.0; 50_000])),
+        ("transaction", |writer| {
+            let mut transaction = Transaction::new();
+            transaction.key("short").set_vector(&[3.0; 50_000]);
+            writer.commit(&transaction).map(drop).map_err(|refusal| refusal.error)
+        }),
     ];
     alone("a_writer_that_died_for_want_of_room_is_recovered_without_memory", || {
         let Some(mounts) = Mounts::try_new() else { return };

@@ -2,7 +2,7 @@
 //! and never for a panic, a hang or a crash. Invariant 16. Each test that runs on such bytes has a
 //! process of its own, whose alarm turns a hang into a failure.
 
-use splinter::{Error, IntegerOp, Location, Scrub, Store, StoreError, Type, Watcher};
+use splinter::{Error, IntegerOp, Location, Metric, Scrub, Store, StoreError, Type, Watcher};
 use splinter_testkit::process::alone;
 use splinter_testkit::{Folder, Named, Rng, config, geometry, wait_until};
 use std::fs::{File, OpenOptions};
@@ -50,6 +50,7 @@ fn exercise(store: &Store, seed: u64, rounds: u64) {
         let _ = store.view(&key).map(|view| (view.bytes().count(), view.copy_to(&mut buf)));
         let _ = store.resolve(&key).map(|handle| store.get(handle, &mut buf));
         store.get_many(&[key.as_str(), "key0"], &mut buf, 100, &mut [Ok(0), Ok(0)]);
+        search(store, &key, &vector, word);
         listen(store, &mut watchers, &key, word);
         if let Some(writer) = &mut writer {
             let body = &buf[..word as usize % 101];
@@ -83,6 +84,20 @@ fn exercise(store: &Store, seed: u64, rounds: u64) {
             store.for_each_label(word & 1, |_, _| ());
         }
     }
+}
+
+/// Searches, by sketches and by vectors.
+fn search(store: &Store, key: &str, vector: &[f32], word: u64) {
+    let metric = Metric::ALL[word as usize % 3];
+    let searches = [store.search(vector), store.search(&[1.0, -2.0, 0.5]), store.nearest_to(key)];
+    for (turn, search) in searches.into_iter().flatten().enumerate() {
+        let search = search.metric(metric).k(2).depth(2).threads(1 + turn % 2).group_orders(word & 1 == 0);
+        let search = if word & 2 == 0 { search } else { search.labels_all(word & 64).prefix("key") };
+        let search = if word & 4 == 0 { search } else { search.rescore(|found| found.value.len() as f64) };
+        let hits = search.exact(word & 24 == 0).run().unwrap_or_default();
+        assert!(hits.len() <= 2, "{hits:?}");
+    }
+    let _ = store.similarity(key, "key1", metric);
 }
 
 /// Watches, waits and arranges, never for long. A wait ends even if others write garbage.

@@ -1,5 +1,6 @@
 //! Waiting for keys that are missing, or go and come back, and watching keys by prefix. Invariants 6 and 14.
 
+use nix::sys::signal::{Signal, raise};
 use splinter::{Error, Expect, Key, Lifetime, Location, Scrub, Store, StoreError, Watcher};
 use splinter_testkit::process::{Forked, alone, is_asleep, thread_id};
 use splinter_testkit::signals::{KEY, held, late, soon};
@@ -366,5 +367,41 @@ fn a_stopped_writer_of_another_key_holds_up_no_wait_for_a_missing_one() {
             assert_eq!(change.key.unwrap().as_ref(), b"missing");
         });
         child.kill();
+    });
+}
+
+#[test]
+fn a_wait_ends_at_its_deadline_while_a_stopped_writer_inserts_or_changes_the_key() {
+    alone("a_wait_ends_at_its_deadline_while_a_stopped_writer_inserts_or_changes_the_key", || {
+        let store = store(geometry(16, 64, 0, 4));
+        let mut writer = store.writer().unwrap();
+        for is_there in [false, true] {
+            if is_there {
+                writer.set("key", b"1").unwrap();
+            }
+            let before = store.epoch("key").ok();
+            let mut child = Forked::new(|| {
+                let mut writer = store.writer().unwrap();
+                let stop = |_: Option<&[u8]>, _: &mut Vec<u8>| {
+                    raise(Signal::SIGSTOP).unwrap();
+                    Ok::<(), Error>(())
+                };
+                writer.update("key", stop).unwrap();
+            });
+            assert!(child.pause(), "it holds the key");
+            assert_eq!(writer.set("key", b"2"), Err(Error::Again));
+            let begun = Instant::now();
+            let timed_out = Err(Error::TimedOut);
+            match before {
+                None => assert_eq!(store.wait_for("key", soon()), timed_out),
+                Some(epoch) => {
+                    assert_eq!(store.wait_for("key", soon()), Ok(epoch));
+                    assert_eq!(store.wait_for_after("key", epoch, soon()), timed_out);
+                }
+            }
+            assert!(begun.elapsed() < Duration::from_secs(30));
+            child.kill();
+            retry(|| writer.unset("key")).unwrap_or_default();
+        }
     });
 }

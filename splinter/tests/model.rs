@@ -1,7 +1,7 @@
 //! Random sequences of operations against a map that does the same: every answer and every value must
 //! agree, at every scrub level, in stores so small that all keys meet in the index.
 
-use splinter::{IntegerOp, Scrub, Store, Type};
+use splinter::{Config, Eviction, IntegerOp, Scrub, Store, Type};
 use splinter_testkit::valgrind::rounds;
 use splinter_testkit::{
     Entry, Guess, Model, Named, Op, Rng, assert_every_slot_usable, config, geometry, perform,
@@ -100,23 +100,34 @@ fn epochs(model: &Model, store: &Store) -> BTreeMap<Vec<u8>, (u64, u64)> {
     model.entries.iter().take(12).map(of).collect()
 }
 
-fn run(slots: u64, keys: u64, rounds: u32, seed: u64) {
+fn run(slots: u64, keys: u64, eviction: Eviction, rounds: u32, seed: u64) {
     let name = Named::new();
     let mut rng = Rng(seed);
     let geometry = geometry(slots, MAX as u64, DIM as u32, 2);
-    let mut store = Store::create(&name.0, &config(geometry, Scrub::None)).unwrap();
+    let config = Config { eviction, ..config(geometry, Scrub::None) };
+    let mut store = Store::create(&name.0, &config).unwrap();
+    let is_cache = eviction != Eviction::Expired;
     let mut model = Model::new(geometry, Scrub::None);
     let mut writer = store.writer().unwrap();
     let mut last = 0;
     for round in 0..rounds {
         let [key, other] = [(); 2].map(|()| format!("k{}", rng.below(keys)).into_bytes());
-        let mut ops = vec![draw(&mut rng, &key, &other)];
+        let mut ops = match draw(&mut rng, &key, &other) {
+            // The later of two insertions may evict the key of the earlier.
+            Op::SetMany(pairs) if is_cache => pairs.into_iter().map(|pair| Op::SetMany(vec![pair])).collect(),
+            op => vec![op],
+        };
+        if is_cache && rng.below(10) == 0 {
+            ops.push(Op::Pin(key.clone(), rng.below(3) != 0));
+        }
         if rng.below(20) == 0 {
             ops.push(draw_of_store(&mut rng));
         }
         for op in ops {
             let before = epochs(&model, &store);
-            assert_eq!(perform(&op, &mut writer), model.apply(&op), "{op:?}");
+            let answer = perform(&op, &mut writer);
+            model.note_evictions(&store, &op, &answer);
+            assert_eq!(answer, model.apply(&op), "{op:?}");
             let after = epochs(&model, &store);
             for (key, (changes, epoch)) in &before {
                 // Not for a key that went and came again.
@@ -141,7 +152,11 @@ fn run(slots: u64, keys: u64, rounds: u32, seed: u64) {
     }
     model.assert_store(&store);
     drop(writer);
-    assert_every_slot_usable(&store, "fresh");
+    if is_cache {
+        assert!(store.header().evicted > 0);
+    } else {
+        assert_every_slot_usable(&store, "fresh");
+    }
 }
 
 #[test]
@@ -149,7 +164,7 @@ fn random_operations_agree_with_a_map_in_tiny_stores() {
     // Invariants 1, 2, 9 and 13: one to three buckets, more keys than slots.
     for (slots, keys) in [(1, 2), (2, 4), (4, 6), (5, 9), (8, 8), (11, 14)] {
         for seed in 0..2 {
-            run(slots, keys, rounds(3_000) as u32, seed << 8 | slots);
+            run(slots, keys, Eviction::Expired, rounds(3_000) as u32, seed << 8 | slots);
         }
     }
 }
@@ -157,6 +172,17 @@ fn random_operations_agree_with_a_map_in_tiny_stores() {
 #[test]
 fn random_operations_agree_with_a_map_in_small_stores() {
     for (slots, keys) in [(40, 60), (100, 90), (300, 1000)] {
-        run(slots, keys, rounds(5_000) as u32, slots);
+        run(slots, keys, Eviction::Expired, rounds(5_000) as u32, slots);
+    }
+}
+
+#[test]
+fn random_operations_agree_with_a_map_that_loses_what_a_cache_evicts() {
+    // Invariant 22.
+    for eviction in [Eviction::Sieve, Eviction::Lru] {
+        for (slots, keys) in [(1, 3), (3, 6), (8, 14), (70, 120)] {
+            // Also under Valgrind as many as fill the cache, and more.
+            run(slots, keys, eviction, rounds(1_500).max(8 * slots) as u32, slots);
+        }
     }
 }

@@ -2,9 +2,10 @@
 
 use splinter::{Error, IntegerOp, Scrub, Store, Writer};
 use splinter_testkit::kills::{holds_a_claim, stop_when};
-use splinter_testkit::process::{Forked, alone, spin};
+use splinter_testkit::process::{Forked, alone, shared_words, spin};
 use splinter_testkit::trace::Traced;
-use splinter_testkit::{assert_sound, geometry, retry, sequence, store, value, wait_until};
+use splinter_testkit::{assert_sound, config, geometry, retry, sequence, store, value, wait_until};
+use std::sync::atomic::Ordering::Relaxed;
 
 const LEN: usize = 1 << 18;
 
@@ -301,5 +302,32 @@ fn a_view_from_before_a_dead_writers_change_is_right_or_said_to_be_no_good() {
             assert!(!view.validate() || shown == b"old", "a view shows {shown:?}");
         }
         assert!(!view.validate());
+    });
+}
+
+#[test]
+fn a_child_that_dies_while_it_gives_its_writer_id_back_costs_nobody_the_id() {
+    // A child shares its parent's lock, so only the kernel's mark tells that it died. The kernel marks no id between its
+    // removal from the list and that of its owner, which is to be short.
+    const DEATHS: u64 = 40;
+    alone("a_child_that_dies_while_it_gives_its_writer_id_back_costs_nobody_the_id", || {
+        let done = &shared_words(1)[0];
+        let run = |most: u64| {
+            done.store(0, Relaxed);
+            let store = Store::anonymous(&config(geometry(4, 8, 0, 1), Scrub::None)).unwrap();
+            let mut child = Traced::new(|| {
+                let writer = store.writer().unwrap();
+                Traced::mark();
+                drop(writer);
+                done.store(1, Relaxed);
+            });
+            child.run_to_mark();
+            let steps = (0..most).take_while(|_| done.load(Relaxed) == 0 && child.step()).count() as u64;
+            child.kill();
+            (steps, store.writer().is_err())
+        };
+        let (steps, _) = run(u64::MAX);
+        let lost = (0..DEATHS).filter(|death| run(steps * death / DEATHS).1).count();
+        assert!(lost <= DEATHS as usize / 8, "{lost} of {DEATHS} deaths in {steps} instructions");
     });
 }

@@ -284,6 +284,7 @@ impl Evidence<'_> {
             stuck_claims: inspection.stuck_claims + inspection.live_claims,
             unreachable_keys: inspection.unreachable_keys,
             leaked_slots: inspection.leaked_slots + inspection.dangling_entries,
+            wrong_sketches: inspection.wrong_sketches,
             unexpected_errors: faults.unexpected_errors,
             lost_workers: self.reports.iter().filter(|report| report.is_err()).count() as u64,
             miscounted_operations,

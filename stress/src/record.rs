@@ -155,6 +155,9 @@ pub struct Invariants {
     pub unreachable_keys: u64,
     /// Slots or index entries neither used nor free.
     pub leaked_slots: u64,
+    /// Sketches that are not those of their vectors.
+    #[serde(default)]
+    pub wrong_sketches: u64,
     /// Errors that no sound store returns here.
     pub unexpected_errors: u64,
     /// Workers without a report.
@@ -169,7 +172,7 @@ pub struct Invariants {
 impl Invariants {
     /// Returns all of them with their names.
     #[must_use]
-    pub fn named(&self) -> [(&'static str, u64); 15] {
+    pub fn named(&self) -> [(&'static str, u64); 16] {
         [
             ("torn reads", self.torn_reads),
             ("stale leaks", self.stale_leaks),
@@ -182,6 +185,7 @@ impl Invariants {
             ("stuck claims", self.stuck_claims),
             ("unreachable keys", self.unreachable_keys),
             ("leaked slots", self.leaked_slots),
+            ("wrong sketches", self.wrong_sketches),
             ("unexpected errors", self.unexpected_errors),
             ("lost workers", self.lost_workers),
             ("miscounted operations", self.miscounted_operations),
@@ -277,6 +281,9 @@ pub struct StoreFacts {
     /// Recovered claims of dead writers.
     #[serde(alias = "takeovers")]
     pub recoveries: u64,
+    /// Keys that a cache evicted.
+    #[serde(default)]
+    pub evicted: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tuning: Option<TuningFacts>,
 }

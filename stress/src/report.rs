@@ -298,11 +298,25 @@ fn placement(record: &Record) -> String {
 
 /// Lists what the kernel's counters say of one operation.
 fn events(record: &Record) -> String {
-    let shown = NAMES.map(|name| {
-        let count = record.per_operation.get(name).map_or("unknown".to_owned(), f64::to_string);
-        format!("{} {count}", name.replace('_', " "))
+    let (known, unknown): (Vec<_>, Vec<_>) =
+        NAMES.into_iter().partition(|name| record.per_operation.contains_key(*name));
+    let words = |name: &str| name.replace('_', " ");
+    let shown = known.iter().map(|name| match (words(name), record.per_operation[*name]) {
+        (name, count) if count >= 10.0 => format!("{name} {count:.0}"),
+        (name, count) => format!("{name} {count:.3}"),
     });
-    format!("per operation: {}", shown.join(", "))
+    let mut text = match known.is_empty() {
+        true => "none".to_owned(),
+        false => format!("per operation: {}", shown.collect::<Vec<_>>().join(", ")),
+    };
+    if !unknown.is_empty() {
+        let _ = write!(
+            text,
+            "; not counted here: {}",
+            unknown.into_iter().map(words).collect::<Vec<_>>().join(", ")
+        );
+    }
+    text
 }
 
 fn store(record: &Record) -> String {
@@ -314,6 +328,9 @@ fn store(record: &Record) -> String {
         record.config.backing,
         grouped(store.keys_at_end)
     );
+    if record.config.evicts() {
+        let _ = write!(text, ", {} evicted ({})", grouped(store.evicted), record.config.evict);
+    }
     for note in &store.notes {
         let _ = write!(text, "; {note}");
     }

@@ -13,7 +13,7 @@ use crate::target::{Miss, Writes, retry};
 use crate::threads::start_in;
 use crate::workload::{KeySets, Workload};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
-use splinter::{Config, Eviction, Location, Placement, Reserve, Residency, Store, StoreError, Tuning};
+use splinter::{Config, Location, Placement, Reserve, Residency, Store, StoreError, Tuning};
 use splinter_harness::error::RunError;
 use splinter_harness::interrupt;
 use splinter_harness::rng::Rng;
@@ -86,7 +86,8 @@ impl Setup {
             },
             mode: None,
             hash_seed: Some(workload.seed),
-            eviction: Eviction::Expired,
+            eviction: workload.evict,
+            sketches: true,
         };
         let store = Store::create(&location, &config).map_err(refused)?;
         // Where memfds are denied an anonymous store has got a name after all.
@@ -173,6 +174,7 @@ impl Setup {
             keys_at_end: self.store.len(),
             live_claims_at_end: 0,
             recoveries: self.store.header().recoveries,
+            evicted: self.store.header().evicted,
             tuning: Some(Tuning::current().into()),
         }
     }

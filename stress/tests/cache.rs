@@ -6,6 +6,7 @@ mod common;
 use common::{passes, program, refuses, stress};
 use serde_json::Value;
 use splinter_testkit::{Folder, refused};
+use std::fs::File;
 use std::io::Write as _;
 use std::process::Stdio;
 
@@ -133,6 +134,14 @@ fn a_file_that_is_no_trace_is_refused_with_the_number_of_the_line() {
     }
     let line = "cache --trace-file /nowhere/at/all";
     refused(&stress(line), line, &["/nowhere/at/all", "No such file"]);
+    // Refused before the lines are read, of which the second is no key.
+    let line = format!("cache --trace-file {} --slots 16M --len 16M", folder.put("large", "a\n\n"));
+    refused(&stress(&line), &line, &["MiB are free", "--slots"]);
+    // Its size is enough to refuse it.
+    let path = folder.put("huge", "");
+    File::options().write(true).open(&path).unwrap().set_len(1 << 36).unwrap();
+    let line = format!("cache --trace-file {path}");
+    refused(&stress(&line), &line, &["more than 268435456 lines", "--requests"]);
     // Its standard input is empty.
     refused(&stress("cache --trace-file -"), "cache --trace-file -", &["standard input", "no line"]);
     let path = folder.put("kept", "a\n");

@@ -38,7 +38,7 @@ use std::path::PathBuf;
 pub(super) struct Options {
     #[command(flatten)]
     rounds: Rounds,
-    /// Measure the rows with ten million keys: they take 4 GiB of memory and some seconds to prepare [default: auto,
+    /// Measure the rows with ten million keys: they take 9 GiB of memory and some seconds to prepare [default: auto,
     /// or off with --quick]
     #[arg(long, value_name = "WHEN", value_enum)]
     keys_10m: Option<TenMillion>,

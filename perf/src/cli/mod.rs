@@ -9,6 +9,7 @@ mod micro;
 mod peers;
 mod report;
 mod reproduce;
+mod search;
 mod tune;
 
 pub use peers::{ENTRANTS, LOADS, PeersOptions};
@@ -57,6 +58,8 @@ enum Verb {
     #[command(after_help = EXIT_CODES)]
     Reproduce(reproduce::Options),
     #[command(after_help = EXIT_CODES)]
+    Search(Box<search::Options>),
+    #[command(after_help = EXIT_CODES)]
     Tune(Box<tune::Options>),
     #[command(flatten)]
     Documentation(Documentation),
@@ -77,6 +80,7 @@ impl Verb {
             Self::Micro(options) => micro::run(options),
             Self::Peers(options) => peers::run(options),
             Self::Reproduce(options) => reproduce::run(options),
+            Self::Search(options) => search::run(options),
             Self::Tune(options) => tune::run(options),
             Self::Documentation(verb) => print(&verb.text(&Cli::command())?).map(|()| ExitCode::SUCCESS),
             Self::Compare(options) => compare::run(options),
@@ -117,12 +121,22 @@ impl Rounds {
     fn method(&self) -> Result<Method, String> {
         let index = processor(self.processor)?;
         Ok(Method {
-            rounds: self.rounds.unwrap_or(if self.quick { 5 } else { 31 }),
+            rounds: self.rounds(),
             seed: self.seed,
-            sample_ms: if self.quick { Method::QUICK_SAMPLE_MS } else { 15.0 },
+            sample_ms: self.sample_ms(),
             tuning: Tuning::current().into(),
             pinned_to: pinning::pin(index),
         })
+    }
+
+    /// Returns how many rounds are asked for.
+    fn rounds(&self) -> u32 {
+        self.rounds.unwrap_or(if self.quick { 5 } else { 31 })
+    }
+
+    /// Returns the length of a sample in milliseconds.
+    fn sample_ms(&self) -> f64 {
+        if self.quick { Method::QUICK_SAMPLE_MS } else { 15.0 }
     }
 
     /// Says whether a row is asked for.

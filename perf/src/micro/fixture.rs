@@ -1,7 +1,7 @@
 //! The data that measured operations work on: keys, values and stores filled with them. Shared by the rows of `micro`
 //! and the criterion benches, so that both measure the same thing.
 
-use splinter::{Config, Geometry, Store, Writer};
+use splinter::{Config, Eviction, Geometry, Store, Writer};
 use splinter_harness::rng::Rng;
 use std::fmt::Display;
 use std::hint::black_box;
@@ -95,8 +95,20 @@ pub fn consume(value: &[u8]) -> u64 {
 /// # Errors
 /// The store's error, in one line.
 pub fn store(slots: u64, value_len: usize) -> Result<Store, String> {
+    evicting(slots, value_len, Eviction::default())
+}
+
+/// Creates a store as [`store`] does that evicts by SIEVE.
+///
+/// # Errors
+/// The store's error, in one line.
+pub fn cache(slots: u64, value_len: usize) -> Result<Store, String> {
+    evicting(slots, value_len, Eviction::Sieve)
+}
+
+fn evicting(slots: u64, value_len: usize, eviction: Eviction) -> Result<Store, String> {
     let geometry = Geometry { slots, max_value_len: value_len as u64, vector_dim: 0, ..Geometry::default() };
-    Store::anonymous(&Config { geometry, hash_seed: Some(0), ..Config::default() }).map_err(say)
+    Store::anonymous(&Config { geometry, eviction, hash_seed: Some(0), ..Config::default() }).map_err(say)
 }
 
 /// Takes a writer of a store.

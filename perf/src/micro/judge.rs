@@ -5,7 +5,7 @@ use crate::limits::Limit;
 use splinter_harness::counters::PerOperation;
 use splinter_harness::environment::{Environment, settle};
 use splinter_harness::sampler::Series;
-use splinter_harness::stats::paired::{Judgement, Paired};
+use splinter_harness::stats::paired::Judgement;
 use splinter_harness::stats::{Middle, Summary};
 use splinter_harness::verdict::Verdict;
 
@@ -72,7 +72,10 @@ impl Row {
             self::limit(&claim.goal.against, sample).ok()
         });
         let values = own.into_iter().flat_map(|own| own.samples.iter().copied());
-        let ratio_quartiles = Paired::of(values, limits).middle().filter(|_| limit.is_ok());
+        // A difference may be less than nothing in some rounds.
+        let ratios = values.zip(limits).filter_map(|(value, limit)| Some(value? / limit?));
+        let ratio_quartiles =
+            Summary::of(ratios.filter(|ratio| ratio.is_finite())).map(Middle::from).filter(|_| limit.is_ok());
         let too_fast = value
             .zip(dearest_limit(&claim, |name| find(name)?.bound()))
             .filter(|(value, limit)| claim.goal.bound.is_beyond_limit(value.median / limit))
@@ -196,6 +199,13 @@ mod tests {
             Some(Middle { q1: 2.0, median: 2.0, q3: 2.0 }),
             "a machine that slows down moves both alike"
         );
+    }
+
+    #[test]
+    fn quartiles_have_the_rounds_in_which_a_difference_is_negative_or_nothing() {
+        let row = Row::judge(get(Goal::figure(Bound::AtMost, 2.0)), &[Series::of("get", [-2.0, 0.0, 1.0])]);
+        let middle = Middle { q1: -0.5, median: 0.0, q3: 0.25 };
+        assert_eq!((row.ratio, row.ratio_quartiles, row.met), (Some(0.0), Some(middle), Some(true)));
     }
 
     #[test]

@@ -24,7 +24,18 @@ impl Keyed {
     /// # Errors
     /// The store's error, in one line.
     pub fn new(value_len: usize, seed: u64) -> Result<Self, String> {
-        let store = fixture::store(SLOTS, value_len)?;
+        Self::in_store(fixture::store(SLOTS, value_len)?, value_len, seed)
+    }
+
+    /// Fills a cache with values of `value_len` bytes as [`Self::new`] does a store. It stays half full.
+    ///
+    /// # Errors
+    /// The store's error, in one line.
+    pub fn in_cache(value_len: usize, seed: u64) -> Result<Self, String> {
+        Self::in_store(fixture::cache(SLOTS, value_len)?, value_len, seed)
+    }
+
+    fn in_store(store: Store, value_len: usize, seed: u64) -> Result<Self, String> {
         let mut writer = fixture::writer(&store)?;
         let value = fixture::value(value_len);
         fixture::fill(&mut writer, &Key::shuffled('k', KEYS, !seed), &value)?;
@@ -143,8 +154,8 @@ mod tests {
 
     #[test]
     fn every_lap_succeeds_on_every_key() {
-        for value_len in [64, 1024] {
-            let mut keyed = Keyed::new(value_len, 1).unwrap();
+        let filled = [Keyed::new(64, 1), Keyed::new(1024, 1), Keyed::in_cache(64, 1)];
+        for mut keyed in filled.map(Result::unwrap) {
             keyed.get().unwrap();
             keyed.set().unwrap();
             keyed.get().unwrap();

@@ -1,6 +1,7 @@
 //! The operations of a store, each held against the limit of the machine that binds it.
 
 pub mod big;
+pub mod cache;
 pub mod chain;
 pub mod create;
 pub mod crowd;

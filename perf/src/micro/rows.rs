@@ -2,8 +2,10 @@
 //! the one place that states a target.
 
 use super::big::{self, Big};
+use super::cache::{self, Full};
 use super::create::{self, create};
 use super::crowd::Crowd;
+use super::fixture::say;
 use super::goal::{Claim, Goal};
 use super::integer::{Counter, CounterCrowd};
 use super::keyed::Keyed;
@@ -95,11 +97,13 @@ impl Entry {
 pub fn all(scope: Scope) -> Vec<Entry> {
     let mut rows = keyed(scope);
     rows.extend(combined(scope));
+    rows.push(cached(scope));
     rows.extend(misses(scope));
     rows.extend(integers(scope));
     rows.extend(crowds(scope));
     if scope.ten_million != TenMillion::Off {
         rows.extend(ten_million(scope));
+        rows.push(eviction(scope));
     }
     rows.extend(creation());
     rows
@@ -153,6 +157,19 @@ fn combined(scope: Scope) -> Vec<Entry> {
         row("transaction of 16, a key", Keyed::OPS, 1.6, set, Keyed::transact::<16>),
         row("read_consistent of 2", Keyed::OPS / 2, 2.5, get, Keyed::get_pairs),
     ]
+}
+
+/// What it adds to a get that the store is a cache.
+fn cached(scope: Scope) -> Entry {
+    let goal = Goal::figure(Bound::AtMost, 2.0);
+    Entry::new(ns("get 64 B of a cache, added", goal), move || {
+        let mut stores = [Keyed::in_cache(64, scope.seed)?, Keyed::new(64, scope.seed)?];
+        Ok(move || {
+            let time = |keyed: &mut Keyed| ns_per_op(scope.budget / 2, Keyed::OPS, || keyed.get());
+            let [of_cache, of_store] = stores.each_mut().map(time);
+            Ok(of_cache.map_err(say)? - of_store.map_err(say)?)
+        })
+    })
 }
 
 fn misses(scope: Scope) -> Vec<Entry> {
@@ -234,12 +251,27 @@ fn ten_million(scope: Scope) -> Vec<Entry> {
 }
 
 fn prepare_ten_million(scope: Scope) -> Result<Rc<RefCell<Big>>, Unable> {
-    let (needed, available) = (Big::bytes(big::KEYS)?, available_memory().unwrap_or(0));
+    check_memory(scope, Big::bytes(big::KEYS)?)?;
+    Ok(Rc::new(RefCell::new(Big::new(big::KEYS, scope.seed)?)))
+}
+
+fn eviction(scope: Scope) -> Entry {
+    let goal = Goal::figure(Bound::AtMost, 200.0);
+    Entry::new(ns("eviction, 10 M slots", goal), move || {
+        check_memory(scope, Full::bytes(cache::SLOTS)?)?;
+        let mut full = Full::new(cache::SLOTS, scope.seed)?;
+        Ok(move || full.eviction_ns(scope.budget))
+    })
+}
+
+/// Skips a row that needs most of the memory that is free, unless it is asked for.
+fn check_memory(scope: Scope, needed: u64) -> Result<(), Unable> {
+    let available = available_memory().unwrap_or(0);
     if scope.ten_million == TenMillion::Auto && needed > available / 3 * 2 {
         let (needed, available) = (needed >> 20, available >> 20);
         return Err(Unable::Skipped(format!("needs {needed} MiB of memory, {available} MiB are free")));
     }
-    Ok(Rc::new(RefCell::new(Big::new(big::KEYS, scope.seed)?)))
+    Ok(())
 }
 
 fn creation() -> Vec<Entry> {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use splinter_stress::Workload;
 
 /// Commands by kind of record, with the fields of the configuration that are their flags.
-const COMMANDS: [(&str, &str, &[&str]); 10] = [
+const COMMANDS: [(&str, &str, &[&str]); 11] = [
     ("kill", "splinter-stress kill", &["aimed", "kills", "max_value_len", "readers", "seed", "writers"]),
     ("hostile", "splinter-stress hostile", &["workers", "duration_ms", "patience_ms", "targets", "seed"]),
     (
@@ -25,6 +25,11 @@ const COMMANDS: [(&str, &str, &[&str]); 10] = [
     ("limits", "splinter-perf limits", &["rounds", "seed"]),
     ("reproduce", "splinter-perf reproduce", &["seed"]),
     ("peers", "splinter-perf peers", &["rounds", "keys", "value_len", "seed"]),
+    (
+        "search",
+        "splinter-perf search",
+        &["keys", "dim", "family", "vectors", "queries", "searches", "rounds", "seed"],
+    ),
     ("tune", "splinter-perf tune", &["objective", "p99", "least_scrub", "candidates", "rounds", "seed"]),
 ];
 
@@ -151,6 +156,12 @@ mod tests {
              --kill 5ms --seed 1"
         );
         assert_eq!(of("novel", json!({"seed": 1})), None);
+        let search = json!({"keys": 100_000, "dim": 768, "family": "clustered,uniform", "vectors": null, "queries": 200,
+            "searches": 5000, "rounds": 31, "seed": 1, "quick": false});
+        assert_eq!(
+            of("search", search).unwrap(),
+            "splinter-perf search --keys 100000 --dim 768 --family clustered,uniform --queries 200 --searches 5000 --rounds 31 --seed 1"
+        );
         let limits = json!({"rounds": 5, "seed": 1, "sample_ms": 4.0});
         assert_eq!(of("limits", limits).unwrap(), "splinter-perf limits --rounds 5 --seed 1 --quick");
         let workload = serde_json::to_value(Workload { writers: 2, ..Workload::default() }).unwrap();

@@ -125,7 +125,7 @@ impl Record {
                 let trace = known("trace_file").or_else(|| known("trace")).map_or("?", String::as_str);
                 format!("{trace}, caches of {} keys, {} rounds", get("slots"), get("rounds"))
             }
-            "wake" | "micro" | "limits" => format!("{rows} rows, {} rounds", get("rounds")),
+            "wake" | "micro" | "limits" | "search" => format!("{rows} rows, {} rounds", get("rounds")),
             "topology" => "a plan of a placement".to_owned(),
             "tune" => format!(
                 "{} of {} writers, {} readers, {} B, {}, {}",

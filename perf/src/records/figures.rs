@@ -22,7 +22,8 @@ impl Figure {
     /// Tells whether more of it is better.
     #[must_use]
     pub fn more_is_better(&self) -> bool {
-        matches!(self.unit, Unit::PerSecond | Unit::BytesPerSecond)
+        // The one share that is not of failures.
+        matches!(self.unit, Unit::PerSecond | Unit::BytesPerSecond) || self.subject.starts_with("recall@")
     }
 }
 

@@ -6,6 +6,7 @@
 
 use super::peers;
 use crate::micro::record::{LimitsRecord, MicroRecord};
+use crate::search::record::SearchRecord;
 use crate::{compare, gate, reproduce, tune};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -51,7 +52,7 @@ struct HistoryCheck {
     history: stress::HistoryRecord,
 }
 
-static KINDS: LazyLock<[(&str, Type); 19]> = LazyLock::new(|| {
+static KINDS: LazyLock<[(&str, Type); 20]> = LazyLock::new(|| {
     [
         ("run", Type::of::<stress::Record>()),
         ("history", Type::of::<HistoryCheck>()),
@@ -71,6 +72,7 @@ static KINDS: LazyLock<[(&str, Type); 19]> = LazyLock::new(|| {
         ("gate", Type::of::<gate::record::Record>()),
         ("gate-baseline", Type::of::<gate::baseline::Baseline>()),
         ("compare", Type::of::<compare::Comparison>()),
+        ("search", Type::of::<SearchRecord>()),
         ("peers", Type::of::<peers::Comparison>()),
     ]
 });

@@ -1,7 +1,7 @@
 //! The parts of a case of operations: plain data that arbitrary bytes decode to.
 
 use arbitrary::{Arbitrary, Result, Unstructured};
-use splinter::{BidTerms, Geometry, IntegerOp, Intent, Lifetime, Scrub, Type};
+use splinter::{BidTerms, Eviction, Geometry, IntegerOp, Intent, Lifetime, Scrub, Type};
 use splinter_testkit::{Content, Guess, Op, Part};
 use std::time::Duration;
 
@@ -34,8 +34,8 @@ pub struct Shape {
     vector_dim: u8,
     max_writers: u8,
     level: u8,
-    /// Whether it has a name in shared memory; otherwise it is anonymous.
-    named: u8,
+    /// Whether it has a name in shared memory, otherwise it is anonymous; and what it evicts.
+    kind: u8,
 }
 
 impl Shape {
@@ -54,7 +54,16 @@ impl Shape {
 
     /// A name takes the file system, which is slow: one in eight has one.
     pub fn is_named(&self) -> bool {
-        self.named.is_multiple_of(8)
+        self.kind.is_multiple_of(8)
+    }
+
+    /// Half of the stores are caches.
+    pub fn eviction(&self) -> Eviction {
+        match self.kind / 8 % 4 {
+            0 | 1 => Eviction::Expired,
+            2 => Eviction::Sieve,
+            _ => Eviction::Lru,
+        }
     }
 }
 
@@ -176,6 +185,7 @@ pub enum Action {
     Sweep,
     Commit([Change; 2]),
     CommitMany([Change; 5]),
+    Pin(bool),
 }
 
 impl Action {
@@ -232,6 +242,7 @@ impl Action {
             Self::Sweep => Op::Sweep,
             Self::Commit(changes) => commit(&changes, geometry),
             Self::CommitMany(changes) => commit(&changes, geometry),
+            Self::Pin(pinned) => Op::Pin(key, pinned),
             _ => return None,
         })
     }

@@ -3,16 +3,22 @@
 
 use crate::case::KeyName;
 use arbitrary::Arbitrary;
-use splinter::{BidTerms, Config, Geometry, Scrub, Store, StoreError};
+use splinter::{BidTerms, Config, Eviction, Geometry, Scrub, Store, StoreError};
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::sync::OnceLock;
 
-/// The stores that are scribbled over: one of a bucket only, and one of several map words.
-const GEOMETRIES: [Geometry; 2] = [
-    Geometry { slots: 4, max_value_len: 100, vector_dim: 3, max_writers: 2 },
-    Geometry { slots: 70, max_value_len: 20, vector_dim: 0, max_writers: 3 },
+/// One of a bucket only, and one of several map words.
+const SMALL: Geometry = Geometry { slots: 4, max_value_len: 100, vector_dim: 3, max_writers: 2 };
+const LARGE: Geometry = Geometry { slots: 70, max_value_len: 20, vector_dim: 0, max_writers: 3 };
+
+/// The stores that are scribbled over.
+const STORES: [(Geometry, Eviction); 4] = [
+    (SMALL, Eviction::Expired),
+    (LARGE, Eviction::Expired),
+    (SMALL, Eviction::Sieve),
+    (LARGE, Eviction::Lru),
 ];
 
 /// The bytes of a store, and where the parts of it begin.
@@ -24,12 +30,14 @@ pub struct Specimen {
 /// Returns one of the specimens, which are made once.
 pub fn specimen(which: u8) -> &'static Specimen {
     static SPECIMENS: OnceLock<Vec<Specimen>> = OnceLock::new();
-    let all = SPECIMENS.get_or_init(|| GEOMETRIES.iter().map(make).collect());
+    let all = SPECIMENS
+        .get_or_init(|| STORES.iter().map(|(geometry, eviction)| make(geometry, *eviction)).collect());
     &all[usize::from(which) % all.len()]
 }
 
-fn make(geometry: &Geometry) -> Specimen {
-    let config = Config { geometry: *geometry, scrub: Scrub::Full, hash_seed: Some(0), ..Config::default() };
+fn make(geometry: &Geometry, eviction: Eviction) -> Specimen {
+    let config =
+        Config { geometry: *geometry, scrub: Scrub::Full, eviction, hash_seed: Some(0), ..Config::default() };
     let store = Store::anonymous(&config).expect("a store");
     store.register_labels(3, 5).expect("a group");
     let mut writer = store.writer().expect("a writer id");
@@ -45,6 +53,7 @@ fn make(geometry: &Geometry) -> Specimen {
     writer.label(key(2), 1).expect("a label");
     writer.register(key(3), 9).expect("a group");
     writer.unset(key(2)).expect("a key");
+    writer.pin(key(1)).expect("a key");
     let _watcher = store.watch_all().expect("a watcher");
     writer.set(key(3), b"heard").expect("a key");
     store.bids().claim(7, BidTerms::default()).expect("a bid");
@@ -60,6 +69,13 @@ fn make(geometry: &Geometry) -> Specimen {
     edges.extend(recorded.into_iter().filter(|at| *at < bytes.len()));
     // The records of the first slots: all that a reader goes by is in them.
     edges.extend((1..6).map(|slot| word(120) as usize + slot % 4 * 128));
+    if eviction != Eviction::Expired {
+        // The hands of a cache; the marks of visits, and behind them the places and the queues.
+        let visits_at = (word(152) + geometry.slots * word(160)).next_multiple_of(4096) as usize;
+        let places_at = visits_at + (geometry.slots as usize).next_multiple_of(64);
+        edges.extend([4032, visits_at, places_at, places_at + geometry.slots as usize * 8]);
+        edges.retain(|at| *at < bytes.len());
+    }
     Specimen { bytes, edges }
 }
 

@@ -1,6 +1,7 @@
 //! Runs a case: each step is done to a store and to the map, and every answer, every value that can be read, every
 //! byte that a scrub level promises zero, and every signal has to agree.
 
+mod evicted;
 mod expired;
 mod look;
 
@@ -8,7 +9,7 @@ use crate::bids::Bids;
 use crate::case::{Action, Case, Step};
 use crate::listeners::Listener;
 use expired::Expired;
-use splinter::{Config, Error, Handle, Location, OpenOptions, Scrub, Store, StoreError, Writer};
+use splinter::{Config, Error, Eviction, Handle, Location, OpenOptions, Scrub, Store, StoreError, Writer};
 use splinter_testkit::model::names;
 use splinter_testkit::op::{agree, is_done, perform_without_writer};
 use splinter_testkit::raw::Raw;
@@ -62,7 +63,8 @@ type Concerned = Vec<(u64, Vec<u8>)>;
 impl Run {
     fn new(case: &Case) -> Self {
         let (geometry, scrub) = (case.shape.geometry(), case.shape.scrub());
-        let config = Config { geometry, scrub, hash_seed: Some(0), ..Config::default() };
+        let eviction = case.shape.eviction();
+        let config = Config { geometry, scrub, eviction, hash_seed: Some(0), ..Config::default() };
         let name = case.shape.is_named().then(Named::new);
         let location = name.as_ref().map_or(&Location::Anonymous, |name| &name.0);
         let store = Store::create(location, &config).expect("a new store");
@@ -105,7 +107,7 @@ impl Run {
 
     /// Performs an operation, and compares its answer and its changes with the model.
     fn change(&mut self, writer: usize, key: &[u8], op: &Op) {
-        let (writer, model) = (&mut self.writers[writer], &mut self.model);
+        let (writer, model) = (&mut self.writers[writer], &self.model);
         let keys = match op {
             Op::SetTandem(base, values) => names(base, values.len()).unwrap_or_default(),
             Op::UnsetTandem(base, orders) => names(base, *orders).unwrap_or_default(),
@@ -132,13 +134,15 @@ impl Run {
             }),
             op => perform(op, writer),
         };
-        let right = model.apply(op);
+        let evicted = self.note_evictions(op, &answer);
+        let right = self.model.apply(op);
         assert!(agree(&answer, &right), "{op:?}: the store answers {answer:?}, and the model {right:?}");
         let done = is_done(&answer);
-        let removed = self.note_removals(&keys, is_short || *op == Op::Sweep);
+        let removed = evicted + self.note_removals(&keys, is_short || *op == Op::Sweep);
         match op {
-            Op::Register(..) | Op::Unregister(..) => {
+            Op::Register(..) | Op::Unregister(..) | Op::Pin(..) => {
                 self.check_epochs();
+                self.compare(key);
                 assert_eq!(self.store.header().epoch, self.store_epoch, "no change of the key");
             }
             Op::Pulse(_) => {
@@ -163,7 +167,7 @@ impl Run {
                 let gives_back = match op {
                     Op::Commit(parts) => !done || parts.iter().any(|part| part.guess == Guess::Absent),
                     Op::SetTandem(..) | Op::Update(..) => !done,
-                    _ => false,
+                    _ => !done && evicted > 0,
                 };
                 if gives_back || is_tandem && removed > 0 {
                     // Slots that it took and gave back may hold bytes that no level promised to wipe.
@@ -271,9 +275,10 @@ impl Run {
 
     fn set_many(&mut self, writer: usize, pairs: &[(Vec<u8>, Vec<u8>)]) {
         let names: BTreeSet<_> = pairs.iter().map(|(key, _)| key).collect();
-        let at_once = (names.len() == pairs.len()).then_some(pairs);
+        let is_cache = self.store.eviction() != Eviction::Expired;
+        let at_once = (names.len() == pairs.len() && !is_cache).then_some(pairs);
         // One by one, so that every change has its own epoch and its own signals to agree with. And at once, over what is there
-        // then, if it is as many keys.
+        // then, if it is as many keys, and none of them evicts another.
         for pairs in pairs.chunks(1).chain(at_once) {
             let groups = |(key, _): &(Vec<u8>, _)| (self.model.groups(key), key.clone());
             let concerned: Concerned = pairs.iter().map(groups).collect();
@@ -281,6 +286,7 @@ impl Run {
             let taken = self.model.entries.len() + self.expired.len() + keys.len();
             let op = Op::SetMany(pairs.to_vec());
             let answer = perform(&op, &mut self.writers[writer]);
+            self.note_evictions(&op, &answer);
             assert_eq!(answer, self.model.apply(&op), "the store's answer to {op:?}, and the model's");
             self.note_removals(&keys, taken as u64 > self.model.geometry.slots);
             let Ok(Reply::Each(results)) = answer else { unreachable!("each key has a result") };

@@ -1,6 +1,6 @@
 //! What a cache knows about its keys: which were visited lately, and in which order they came. An insertion into a full
-//! cache evicts by it. All of it is hints: `protocol` evicts a key only under the claim of its slot, so a wrong hint
-//! costs a better victim, and no key that must stay.
+//! cache evicts by it. All of it is hints: `protocol` evicts a key only under the claim of its slot, so a wrong hint makes
+//! it evict a worse victim, but never a key that must stay.
 //!
 //! SIEVE (Zhang et al., NSDI 2024) keeps the keys in the order in which they came, and moves a hand from the oldest to
 //! the newest. Two queues do that without a lock: the hand takes from the queue ahead of it and puts what stays into the
@@ -37,7 +37,7 @@ pub enum Eviction {
     Lru,
 }
 
-/// A queue of hints has two entries for each slot: at least half of a full one's lead nowhere.
+/// A queue of hints has two entries for each slot. So at least half of the hints in a full queue are of no use.
 pub(crate) const HINTS_A_SLOT: usize = 2;
 /// For how many marks of time the least recently visited keys are told apart.
 const MARKS: u64 = 32;
@@ -51,7 +51,7 @@ pub(crate) struct Cache<'a> {
     pub(crate) mark: &'a Word,
     /// For each slot, the mark of its key's last visit. SIEVE's hand clears it.
     pub(crate) visits: &'a [Byte],
-    /// For each slot, where its key's hint is; 0: nowhere.
+    /// For each slot, where in the queues its key's hint is; 0: nowhere.
     pub(crate) places: &'a [Word],
     /// Slot numbers, plus one. An entry is the slot's hint if the slot's place says so.
     pub(crate) queues: [&'a [Word]; 2],
@@ -74,14 +74,16 @@ impl Arena<'_> {
         }
     }
 
-    /// Touches the memory of what a cache notes of slot `number`, because a writer that recovers a claim on it changes
-    /// that, and readers do.
+    /// Touches the memory in which a cache keeps the visit and the hint of slot `number`: readers of the key and a writer
+    /// that recovers a claim on it write there, and must find memory.
     pub(crate) fn touch_hints(&self, number: u32) {
         let Some(cache) = self.cache else { return };
         let visit = &cache.visits[number as usize];
         visit.store(visit.load());
         if let Some(place) = cache.places.get(number as usize) {
-            place.fetch_or(0, Relaxed);
+            // An exchange, since others may change it meanwhile; the compiler may leave out an addition of nothing.
+            let old = place.load(Relaxed);
+            let _ = place.compare_exchange(old, old, Relaxed, Relaxed);
         }
     }
 
@@ -129,8 +131,8 @@ impl Cache<'_> {
         let _ = self.hands.turns.compare_exchange(turn, turn.wrapping_add(1), Relaxed, Relaxed);
     }
 
-    /// Puts a hint for the key of slot `number` if it has none: a writer that took it may have died. If that lives, one of
-    /// both hints is of use.
+    /// Puts a hint for the key of slot `number` if it has none: a writer that took it may have died. If that writer lives
+    /// and puts it back, the key has two hints, of which one is of use.
     pub(crate) fn mend(&self, number: u32) {
         let Some(place) = self.places.get(number as usize).map(|place| place.load(Relaxed)) else { return };
         let is_waiting = (place >> 1).wrapping_sub(1) >= self.hands.taken[place as usize & 1].load(Relaxed);
@@ -165,7 +167,7 @@ impl Cache<'_> {
                 Some(hint) if self.is_of_use(hint) => return Some(hint),
                 Some(_) => {}
                 None if self.is_empty(turn.wrapping_add(1)) => return None,
-                // If this fails, another writer's hand has come there as well.
+                // If this fails, another writer has come to the end of this queue as well, and changed the queues.
                 None => self.turn(turn),
             }
         }
@@ -206,7 +208,7 @@ impl Cache<'_> {
             if taken.compare_exchange(at, first.wrapping_add(1), AcqRel, Relaxed).is_err() {
                 continue;
             }
-            // Whoever put this hint sees that it was taken, or this sees what that writer stored.
+            // Either the writer that put this hint sees that it was taken, or this thread sees what that writer stored.
             fence_after_exchange();
             let number = (queue[first as usize % queue.len()].load(Acquire) as u32).wrapping_sub(1);
             return Some(Hint { number, place: place_of(which, first) });
@@ -222,7 +224,7 @@ impl Cache<'_> {
     /// Puts a hint at the end of a queue, if the slot's place is `old`.
     fn put(&self, which: usize, number: u32, mut old: u64) {
         let (queue, place) = (self.queues[which], &self.places[number as usize]);
-        // Again only if other writers' hands came past in between.
+        // Again only if other writers took this hint before the slot's place said that it counts.
         for _ in 0..8 {
             let at = self.hands.put[which].fetch_add(1, AcqRel);
             queue[at as usize % queue.len()].store(u64::from(number) + 1, Release);
@@ -238,8 +240,8 @@ impl Cache<'_> {
         }
     }
 
-    /// Drops hints from the front of a queue that is nearly full, because keys were removed. Puts back those that are of
-    /// use, four at a time: before the queue is full, the hand of this has come to those that are not.
+    /// Drops hints of removed keys from the front of a queue that is nearly full. Looks at four for each hint that is put,
+    /// and puts those of use at the end, so useless ones go faster than new hints come.
     fn drop_useless(&self, turn: u64) {
         let which = turn as usize & 1;
         let (queue, hands) = (self.queues[which], self.hands);

@@ -59,9 +59,15 @@ impl KeyChange<'_> {
         !matches!(self.content, Content::Keep) || self.vector.is_some()
     }
 
+    /// Whether it changes neither vector nor labels, and the key stays until it is removed if its value is set.
+    #[inline(always)]
+    pub(crate) const fn is_of_value_alone(&self) -> bool {
+        self.vector.is_none() && self.labels[0] | self.labels[1] == 0 && self.lifetime.is_none()
+    }
+
     /// Whether it changes nothing.
     pub(crate) const fn is_check(&self) -> bool {
-        !self.is_of_content() && self.labels[0] | self.labels[1] == 0 && self.lifetime.is_none()
+        matches!(self.content, Content::Keep) && self.is_of_value_alone()
     }
 
     pub(crate) fn lifetime_asked(&self) -> Lifetime {

@@ -103,7 +103,7 @@ impl<'a> Arena<'a> {
 
     /// Returns how far from its home an entry can lie.
     pub(crate) fn farthest(&self) -> u64 {
-        (self.buckets.len() as u64 - 1).min(Control::DISTANCE_MAX)
+        self.index().farthest()
     }
 
     /// Whether some entry is free nearer to `home` than `limit`.

@@ -151,7 +151,7 @@ impl Arena<'_> {
 
     /// Zeroes those of a buffer's `bytes` that have memory. The others read as zero, and writing them would take
     /// memory.
-    fn zero_used(&self, buffer: &[Word], bytes: Range<usize>, os: &dyn Os) {
+    pub(super) fn zero_used(&self, buffer: &[Word], bytes: Range<usize>, os: &dyn Os) {
         if bytes.is_empty() {
             return;
         }

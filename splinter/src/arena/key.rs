@@ -165,26 +165,13 @@ impl<'k> KeyRef<'k> {
     pub(crate) fn is_in(&self, slot: &Slot) -> bool {
         let [first, second] = [0, 1].map(|index| slot.key[index].load(Relaxed));
         let difference = (first ^ self.first) | (second ^ self.second);
-        difference == 0 && (self.bytes.len() < 16 || self.rest_is_in(slot))
-    }
-
-    /// Whether the words behind the second read as this key, up to the one that ends it.
-    #[inline(never)]
-    fn rest_is_in(&self, slot: &Slot) -> bool {
-        let words = 2..self.bytes.len() / 8 + 1;
-        words.into_iter().all(|index| slot.key[index].load(Relaxed) == self.word(index))
-    }
-
-    /// Returns one of the key's eight words.
-    fn word(&self, index: usize) -> u64 {
-        let rest = self.bytes.get(index * 8..).unwrap_or_default();
-        if rest.len() >= 8 { word_at(rest, 0) } else { short_word(rest) }
+        difference == 0 && (self.bytes.len() < 16 || rest_is_in(self.bytes, slot))
     }
 
     /// Writes the key into a slot that the caller has claimed.
     pub(crate) fn write_to(&self, slot: &Slot) {
         for (index, word) in slot.key.iter().enumerate() {
-            word.store(self.word(index), Relaxed);
+            word.store(word_of(self.bytes, index), Relaxed);
         }
     }
 }
@@ -210,6 +197,20 @@ impl Resolved {
         let bytes = &self.key.bytes[..(self.len as usize).min(KEY_MAX)];
         KeyRef { first: word(0), second: word(1), hash: 0, bytes, slot: Some(self.number) }
     }
+}
+
+/// Whether a slot's words behind the second read as this key, up to the one that ends it. It takes no reference to the
+/// key, which then stays in registers.
+#[inline(never)]
+fn rest_is_in(key: &[u8], slot: &Slot) -> bool {
+    let words = 2..key.len() / 8 + 1;
+    words.into_iter().all(|index| slot.key[index].load(Relaxed) == word_of(key, index))
+}
+
+/// Returns one of a key's eight words.
+fn word_of(key: &[u8], index: usize) -> u64 {
+    let rest = key.get(index * 8..).unwrap_or_default();
+    if rest.len() >= 8 { word_at(rest, 0) } else { short_word(rest) }
 }
 
 /// Returns the first two words of a key, or why the bytes cannot be one.

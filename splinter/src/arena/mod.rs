@@ -20,6 +20,7 @@ pub(crate) mod payload;
 pub(crate) mod records;
 mod scrub;
 mod search;
+pub(crate) mod sketches;
 pub(crate) mod state;
 pub(crate) mod version;
 
@@ -31,6 +32,7 @@ use self::records::{
     BitmapWord, Bucket, Deadlines, FLAG_FULL, FLAG_HYBRID, FLAG_WATCHED, Header, Metadata, OWNERS_A_PAGE,
     Owners, Slot, WriterEntry,
 };
+use self::sketches::Sketches;
 use self::state::{Descriptor, NotifyFlags};
 use crate::error::Error;
 use crate::sync::{Byte, Relaxed, Release, Word};
@@ -101,6 +103,8 @@ pub(crate) struct Arena<'a> {
     pub(crate) visits: &'a [Byte],
     /// What insertions evict by, if the store is a cache.
     pub(crate) cache: Option<Cache<'a>>,
+    /// The sketches of the vectors, if the store has them.
+    pub(crate) sketches: Option<Sketches<'a>>,
 }
 
 impl<'a> Arena<'a> {
@@ -145,10 +149,32 @@ impl<'a> Arena<'a> {
     /// Borrows one of a slot's two value buffers. `which` is clamped to one bit.
     #[inline(always)]
     pub(crate) fn value(&self, slot: u32, which: u64) -> &'a [Word] {
-        let shape = &self.shape;
-        let at =
-            shape.values_at + slot as usize * shape.value_stride + (which & 1) as usize * shape.value_words;
-        &self.words[at..at + shape.value_words]
+        self.value_from(self.value_at(slot), which)
+    }
+
+    /// Returns the word at which a slot's value buffers begin.
+    #[inline(always)]
+    pub(crate) fn value_at(&self, slot: u32) -> usize {
+        self.shape.values_at + slot as usize * self.shape.value_stride
+    }
+
+    /// Borrows one of the two value buffers that begin at this word.
+    #[inline(always)]
+    pub(crate) fn value_from(&self, first: usize, which: u64) -> &'a [Word] {
+        let words = self.shape.value_words;
+        let at = first + (which & 1) as usize * words;
+        &self.words[at..at + words]
+    }
+
+    /// Prefetches the beginning of both of a slot's value buffers. The descriptor says which is current, and it comes with
+    /// the slot's line: so both lines are on their way together. Returns the word at which the buffers begin.
+    #[inline(always)]
+    pub(crate) fn prefetch_value(&self, slot: u32) -> usize {
+        let at = self.value_at(slot);
+        let first = self.words.as_ptr().wrapping_add(at);
+        prefetch_at::<false, _>(first);
+        prefetch_at::<false, _>(first.wrapping_add(self.shape.value_words));
+        at
     }
 
     /// Borrows one of a slot's two vector buffers.
@@ -173,19 +199,19 @@ impl<'a> Arena<'a> {
     /// Computes a hash's home bucket; the number of buckets is a power of two.
     #[inline(always)]
     pub(crate) fn home(&self, hash: u64) -> usize {
-        hash as usize & (self.buckets.len() - 1)
+        self.index().home(hash)
     }
 
     /// Borrows the bucket `distance` after `home`, once round at most.
     #[inline(always)]
     pub(crate) fn bucket(&self, home: usize, distance: u64) -> &'a Bucket {
-        &self.buckets[self.place(home, distance)]
+        self.index().bucket(home, distance)
     }
 
     /// Returns the index of the bucket `distance` after `home`, once round at most.
     #[inline(always)]
     pub(crate) fn place(&self, home: usize, distance: u64) -> usize {
-        (home + distance as usize) & (self.buckets.len() - 1)
+        self.index().place(home, distance)
     }
 
     /// Borrows the word of the map that holds slot `number`'s bit, and returns the bit.
@@ -246,16 +272,26 @@ impl<'a> Arena<'a> {
 }
 
 /// Prefetches the cache line at `address`, to be read or, if `WRITE`, written.
+///
+/// For writing by assembly: the compiler makes a prefetch for reading of `_MM_HINT_ET0`, unless it builds for processors
+/// that all have PREFETCHW. Those of x86-64 that have not take it for no operation.
 #[inline(always)]
 pub(crate) fn prefetch<const WRITE: bool, T>(address: &T) {
+    prefetch_at::<WRITE, T>(address);
+}
+
+/// Prefetches the cache line at `address`, which may be any.
+#[inline(always)]
+fn prefetch_at<const WRITE: bool, T>(address: *const T) {
     #[cfg(all(target_arch = "x86_64", not(any(loom, splinter_sanitize))))]
     {
-        use std::arch::x86_64::{_MM_HINT_ET0, _MM_HINT_T0, _mm_prefetch};
-        let address = std::ptr::from_ref(address).cast();
+        use std::arch::asm;
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        let address: *const i8 = address.cast();
         #[allow(unsafe_code, reason = "a prefetch has no effect that can be observed")]
         if WRITE {
-            // SAFETY: any address may be asked for, and this one is borrowed.
-            unsafe { _mm_prefetch::<_MM_HINT_ET0>(address) };
+            // SAFETY: any address may be asked for: a prefetch reads nothing that could fault.
+            unsafe { asm!("prefetchw [{}]", in(reg) address, options(nostack, preserves_flags, readonly)) };
         } else {
             // SAFETY: as above.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(address) };

@@ -63,7 +63,13 @@ impl<'a> Arena<'a> {
     /// Borrows the value that `descriptor` says slot `number` has in a buffer.
     #[inline(always)]
     pub(crate) fn buffered(&self, number: u32, descriptor: Descriptor) -> Payload<'a> {
-        let words = self.value(number, descriptor.current());
+        self.buffered_from(self.value_at(number), descriptor)
+    }
+
+    /// Borrows the value that `descriptor` says a slot has, whose buffers begin at this word.
+    #[inline(always)]
+    pub(crate) fn buffered_from(&self, first: usize, descriptor: Descriptor) -> Payload<'a> {
+        let words = self.value_from(first, descriptor.current());
         // Clamped to the longest value, whatever a hostile process wrote; a buffer may be longer.
         Payload::Bytes(words, (descriptor.len() as usize).min(self.shape.max_value_len as usize))
     }

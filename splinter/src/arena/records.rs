@@ -84,7 +84,11 @@ pub(crate) struct Header {
     pub(crate) time_base: Pair,
     /// The mark that a visit of a key leaves in a cache: read by every read there.
     pub(crate) visit_mark: Word,
-    times_line: [Unused; 5],
+    /// The version of the sketches of vectors; 0: there are none.
+    pub(crate) sketches: Word,
+    /// The seed of the rotation that sketches are made with; read once by each process that opens the store.
+    pub(crate) rotation_seed: Word,
+    times_line: [Unused; 3],
     /// Scrub level and the user's flags: read by every write.
     pub(crate) flags: Word,
     flags_line: [Unused; 15],
@@ -267,7 +271,8 @@ pub(crate) struct BitmapWord {
     /// Set before the slot's key gets a deadline. Cleared under the slot's claim after its descriptor names
     /// none.
     pub(crate) expiring: Word,
-    rest: Unused,
+    /// Set before the slot gets its first sketch, and never cleared. All other sketches have never been written.
+    pub(crate) sketched: Word,
 }
 
 /// The deadlines of a slot: the descriptor says which word is current. The other may be anything.
@@ -344,6 +349,7 @@ const _: () = {
     assert!(offset_of!(Header, geometry) == 16);
     assert!(offset_of!(Header, hash_seed) == 176);
     assert!(offset_of!(Header, eviction) == 184 && offset_of!(Header, visit_mark) == 208);
+    assert!(offset_of!(Header, sketches) == 216 && offset_of!(Header, rotation_seed) == 224);
     assert!(offset_of!(Header, hands) == 4032 && size_of::<CacheHands>() == 64);
     assert!(offset_of!(Header, time_base) == 192);
     assert!(offset_of!(Header, time_seen) == 896 && offset_of!(Header, expired) == 912);

@@ -3,10 +3,21 @@
 
 use super::Arena;
 use super::key::KeyRef;
+use super::records::Bucket;
 use super::state::{Control, Entry};
 use crate::sync::{Acquire, fence, load_acquire};
 
-impl Arena<'_> {
+/// The buckets alone. A search borrows no more of an arena, so that its visitor may change the rest.
+#[derive(Clone, Copy)]
+pub(crate) struct Index<'a>(&'a [Bucket]);
+
+impl<'a> Arena<'a> {
+    /// Borrows the buckets.
+    #[inline(always)]
+    pub(crate) fn index(&self) -> Index<'a> {
+        Index(self.buckets)
+    }
+
     /// Finds the slot that most likely holds `key`: the lookup fast path. Returns none if no slot does. If the slot
     /// does not hold the key, and only then, call [`Self::probe`].
     ///
@@ -28,6 +39,62 @@ impl Arena<'_> {
         }
     }
 
+    /// Visits slots as [`Index::probe`] does.
+    #[inline]
+    pub(crate) fn probe<T>(
+        &self,
+        key: &KeyRef<'_>,
+        visit: impl FnMut(u32, u64, usize) -> Option<T>,
+    ) -> Option<T> {
+        self.index().probe(key, visit)
+    }
+
+    /// Returns the control word of `home`.
+    pub(crate) fn control(&self, home: usize) -> Control {
+        self.index().control(home)
+    }
+
+    /// Returns none. The fence makes the caller see everything that was done before the key was removed: the exchange
+    /// that frees an entry, and the addition that lowers a maximum distance, are releases.
+    #[inline(always)]
+    fn none_found<T>() -> Option<T> {
+        fence(Acquire);
+        None
+    }
+}
+
+impl<'a> Index<'a> {
+    /// How often a search that finds nothing starts over because a writer moved entries of the home.
+    const SEARCHES: usize = if cfg!(loom) { 3 } else { 1 << 10 };
+
+    /// Computes a hash's home bucket; the number of buckets is a power of two.
+    #[inline(always)]
+    pub(crate) fn home(self, hash: u64) -> usize {
+        hash as usize & (self.0.len() - 1)
+    }
+
+    /// Returns the index of the bucket `distance` after `home`, once round at most.
+    #[inline(always)]
+    pub(crate) fn place(self, home: usize, distance: u64) -> usize {
+        (home + distance as usize) & (self.0.len() - 1)
+    }
+
+    /// Borrows the bucket `distance` after `home`, once round at most.
+    #[inline(always)]
+    pub(crate) fn bucket(self, home: usize, distance: u64) -> &'a Bucket {
+        &self.0[self.place(home, distance)]
+    }
+
+    /// Returns how far from its home an entry can lie.
+    pub(crate) fn farthest(self) -> u64 {
+        (self.0.len() as u64 - 1).min(Control::DISTANCE_MAX)
+    }
+
+    /// Returns the control word of `home`.
+    fn control(self, home: usize) -> Control {
+        Control(load_acquire(&self.bucket(home, 0).control))
+    }
+
     /// Visits the slots that may hold `key`, with the place of the entry that leads there, until `visit` returns
     /// something: the lookup slow path. Probes from the home bucket as far as its maximum distance, though not more
     /// than once round.
@@ -37,7 +104,7 @@ impl Arena<'_> {
     /// home's version has changed, and the search starts over.
     #[cold]
     pub(crate) fn probe<T>(
-        &self,
+        self,
         key: &KeyRef<'_>,
         mut visit: impl FnMut(u32, u64, usize) -> Option<T>,
     ) -> Option<T> {
@@ -65,22 +132,6 @@ impl Arena<'_> {
                 break;
             }
         }
-        Self::none_found()
-    }
-
-    /// How often a search that finds nothing starts over because a writer moved entries of the home.
-    const SEARCHES: usize = if cfg!(loom) { 3 } else { 1 << 10 };
-
-    /// Returns the control word of `home`.
-    pub(crate) fn control(&self, home: usize) -> Control {
-        Control(load_acquire(&self.bucket(home, 0).control))
-    }
-
-    /// Returns none. The fence makes the caller see everything that was done before the key was removed: the exchange
-    /// that frees an entry, and the addition that lowers a maximum distance, are releases.
-    #[inline(always)]
-    fn none_found<T>() -> Option<T> {
-        fence(Acquire);
-        None
+        Arena::none_found()
     }
 }

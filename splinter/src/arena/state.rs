@@ -265,16 +265,16 @@ impl Descriptor {
     /// Whether the slot holds a key that stays until it is removed.
     #[inline(always)]
     pub(crate) const fn is_lasting(self) -> bool {
-        // Shifted, the mask fits into an instruction.
-        const MASK: u64 = Descriptor(0).with_present(1).with_expires(1).0 >> 49;
-        self.0 >> 49 & MASK == Descriptor(0).with_present(1).0 >> 49
+        // The upper sixteen bits alone: the mask fits into an instruction.
+        const MASK: u16 = (Descriptor(0).with_present(1).with_expires(1).0 >> 48) as u16;
+        (self.0 >> 48) as u16 & MASK == (Descriptor(0).with_present(1).0 >> 48) as u16
     }
 
     /// Whether the slot holds such a key, and its value is in a buffer.
     #[inline(always)]
     pub(crate) const fn is_lasting_in_buffer(self) -> bool {
-        const MASK: u64 = Descriptor(0).with_present(1).with_integer(1).with_expires(1).0 >> 49;
-        self.0 >> 49 & MASK == Descriptor(0).with_present(1).0 >> 49
+        const MASK: u16 = (Descriptor(0).with_present(1).with_integer(1).with_expires(1).0 >> 48) as u16;
+        (self.0 >> 48) as u16 & MASK == (Descriptor(0).with_present(1).0 >> 48) as u16
     }
 
     /// Returns the descriptor of a slot whose value is its number word.
@@ -292,6 +292,11 @@ impl Descriptor {
     /// Returns the descriptor of a slot that holds no key. It keeps only which vector buffers may be stale.
     pub(crate) const fn vacant(self) -> Self {
         Self(0).with_vector_stale(self.vector_stale())
+    }
+
+    /// Returns the vector buffer that holds the slot's vector, if it has one.
+    pub(crate) fn vector(self) -> Option<u64> {
+        (self.has_vector() != 0).then_some(self.vector_current())
     }
 
     /// Whether vector buffer `which` holds the slot's vector.

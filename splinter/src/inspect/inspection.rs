@@ -1,10 +1,11 @@
 //! Inspection: walks through a whole arena and counts damage. It stores nothing, and is exact on a store that no writer
 //! changes meanwhile.
 
-use crate::arena::copy::{count_non_zero, zero};
+use crate::arena::copy::{copy_vector_out, count_non_zero, zero};
 use crate::arena::key::Key;
 use crate::arena::os::Os;
 use crate::arena::records::Slot;
+use crate::arena::sketches::SketchBuffer;
 use crate::arena::state::{Control, Descriptor, Entry, NotifyFlags, State};
 use crate::arena::{Arena, HYBRID_LINE, Scrub};
 use crate::error::StoreError;
@@ -34,6 +35,8 @@ pub struct Inspection {
     pub dangling_entries: u64,
     /// Slots whose notify flags do not match their subscriptions and labels, or that have subscriptions and no key.
     pub wrong_notify_flags: u64,
+    /// Slots whose sketch is not that of their vector, so that searches may miss it.
+    pub wrong_sketches: u64,
     /// Non-zero bytes where the current scrub level promises zeroes.
     pub stale_bytes: u64,
     /// Slots that have such bytes.
@@ -61,6 +64,7 @@ impl Store {
         let used = self.inner.os.used(0..self.arena_len() as usize);
         let mut found = Inspection::default();
         let mut slots_of = HashMap::new();
+        let mut buffer = SketchBuffer::new(arena);
         let claim = |found: &mut Inspection, writer_id| {
             let alive = self.inner.os.death_of(writer_id).is_none();
             *if alive { &mut found.live_claims } else { &mut found.stuck_claims } += 1;
@@ -81,6 +85,8 @@ impl Store {
                 let stale = arena.stale_bytes(number, descriptor, &used);
                 found.stale_bytes += stale;
                 found.stale_slots += u64::from(stale > 0);
+                found.wrong_sketches +=
+                    u64::from(arena.has_wrong_sketch(number, descriptor, &mut buffer, &used));
             }
             if descriptor.is_present() {
                 let key = Key::read_from(slot);
@@ -133,6 +139,41 @@ impl Arena<'_> {
         notify_flags != expected.with_pinned(is_pinned)
             || subscriptions != 0 && !descriptor.is_present()
             || !is_covered
+    }
+
+    /// Tells whether the slot's sketch is not that of its vector, or not zero although it has none. Reads only the `used`
+    /// parts of the arena.
+    pub(crate) fn has_wrong_sketch(
+        &self,
+        number: u32,
+        descriptor: Descriptor,
+        buffer: &mut SketchBuffer,
+        used: &[Range<usize>],
+    ) -> bool {
+        let Some(sketches) = &self.sketches else { return false };
+        let copy = |words: &[Word], vector: &mut [f32]| {
+            for part in self.parts_of(words, 0, used) {
+                let (from, to) = (part.start / 4, (part.end / 4).min(vector.len()));
+                copy_vector_out(&words[part.start / 8..], vector.get_mut(from..to).unwrap_or_default());
+            }
+        };
+        let made = self.make_sketch(sketches, number, descriptor, buffer, copy);
+        let (record, mut seen) = (sketches.of(number), 0);
+        let (word, bit) = self.bit(number);
+        if made[0] != 0 && word.sketched.load(Relaxed) & bit == 0 {
+            return true;
+        }
+        let is_zero = |words: &[u64]| words.iter().all(|word| *word == 0);
+        for part in self.parts_of(record, 0, used) {
+            let (from, to) = (part.start / 8, part.end / 8);
+            let is_same =
+                record[from..to].iter().zip(&made[from..to]).all(|(word, made)| word.load(Relaxed) == *made);
+            if !is_same || !is_zero(&made[seen..from]) {
+                return true;
+            }
+            seen = to;
+        }
+        !is_zero(&made[seen..])
     }
 
     /// Counts the slot's non-zero bytes where the current scrub level promises zeroes, in the `used` parts of the
@@ -190,7 +231,7 @@ impl Arena<'_> {
     }
 
     /// Lists the `used` parts of a buffer from byte `from` on, in bytes of the buffer.
-    fn parts_of(
+    pub(super) fn parts_of(
         &self,
         buffer: &[Word],
         from: usize,

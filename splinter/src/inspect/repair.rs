@@ -6,6 +6,7 @@ use crate::arena::Arena;
 use crate::arena::key::Key;
 use crate::arena::os::Os;
 use crate::arena::records::Slot;
+use crate::arena::sketches::SketchBuffer;
 use crate::arena::state::{Control, Descriptor, Entry, State};
 use crate::error::StoreError;
 use crate::inspect::Inspection;
@@ -48,7 +49,7 @@ impl Store {
     ///
     /// - Of several slots with one key, the one that readers find stays.
     /// - Slots whose bytes cannot be a key are freed.
-    /// - The index, the map of used slots and the notify flags are rebuilt.
+    /// - The index, the map of used slots, the notify flags and the sketches are rebuilt.
     /// - Stale bytes are zeroed. Values stay as they are.
     ///
     /// ```
@@ -131,9 +132,12 @@ impl Rebuild<'_, '_> {
         let lost: Vec<Key> = self.touched().filter_map(|number| self.lost_key(number)).collect();
         let mut given_up = self.keep_one_slot_a_key();
         self.rebuild_index();
+        let mut buffer = SketchBuffer::new(&self.arena);
         for number in self.touched() {
             self.rebuild_marks(number, used);
+            self.rebuild_sketch(number, used, &mut buffer);
         }
+        self.clear_unused_sketches(used);
         // Another slot may hold the key.
         let arena = self.arena;
         let is_gone = |key: &Key| arena.key(key.as_ref()).is_ok_and(|key| arena.locate(&key).is_none());
@@ -287,6 +291,28 @@ impl Rebuild<'_, '_> {
                 let control =
                     seen.claimed(self.claimant.writer_id).with_max_distance(max_distance).released();
                 bucket.control.store(control.0, Release);
+            }
+        }
+    }
+
+    /// Makes the sketch of a slot that of its vector.
+    fn rebuild_sketch(&self, number: u32, used: &[Range<usize>], buffer: &mut SketchBuffer) {
+        let Some((_, _, descriptor)) = open(&self.arena, number) else { return };
+        if self.arena.has_wrong_sketch(number, descriptor, buffer, used) {
+            self.arena.write_sketch(number, descriptor, buffer);
+        }
+    }
+
+    /// Zeroes the sketches of slots that were never used: no writer does when it comes to use them.
+    fn clear_unused_sketches(&self, used: &[Range<usize>]) {
+        let Some(sketches) = &self.arena.sketches else { return };
+        for part in self.arena.parts_of(sketches.records, 0, used) {
+            for at in part.start / 8..part.end / 8 {
+                let ((word, bit), sketch) =
+                    (self.arena.bit((at / sketches.record_len) as u32), &sketches.records[at]);
+                if word.touched.load(Relaxed) & bit == 0 && sketch.load(Relaxed) != 0 {
+                    sketch.store(0, Relaxed);
+                }
             }
         }
     }

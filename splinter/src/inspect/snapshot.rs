@@ -49,6 +49,8 @@ pub struct HeaderSnapshot {
     pub evicted: u64,
     /// How many keys were removed because their deadline had passed.
     pub expired: u64,
+    /// Whether it has sketches of its vectors, which searches go by.
+    pub sketches: bool,
 }
 
 /// A copy of a slot's record of its key.
@@ -118,6 +120,7 @@ impl Store {
             eviction: self.eviction(),
             evicted: header.hands.evicted.load(Relaxed),
             expired: header.expired.load(Relaxed),
+            sketches: self.has_sketches(),
         }
     }
 

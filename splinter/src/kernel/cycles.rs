@@ -26,10 +26,14 @@ pub fn cycles() -> u64 {
 }
 
 /// Reads the cycle counter between two fences: after all earlier loads of the program, and before anything later
-/// starts.
+/// starts, where LFENCE waits for all instructions.
 ///
 /// Measurements of a few nanoseconds need this at both ends. The processor may execute [`cycles`] early, while it still
 /// waits for earlier loads (Intel SDM, RDTSC; AMD APM, volume 3, RDTSC).
+///
+/// LFENCE waits so on Intel processors, and on those of AMD if the kernel has told them to, which `/proc/cpuinfo` shows as
+/// `lfence_rdtsc`. In a guest without that flag it may order loads alone: the counter may then be read before earlier
+/// loads end, or after later instructions start. On all processors stores may become visible after the counter is read.
 ///
 /// ```
 /// let before = splinter::cycles_fenced();

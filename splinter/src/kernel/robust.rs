@@ -185,8 +185,10 @@ pub(crate) fn relink(
     threads.this_thread()?;
     // Unlink first: a thread that still had the entry would mark the word when it ends. By then a thread with the same
     // id in another PID namespace may own the word.
-    threads.unlink(link);
-    let Some(moved) = threads.link_word(pages, index, exchange)? else { return Ok(false) };
+    let unlinked = threads.unlink(link);
+    let moved = threads.link_word(pages, index, exchange);
+    threads.retire(link, unlinked);
+    let Some(moved) = moved? else { return Ok(false) };
     *link = moved;
     Ok(true)
 }
@@ -198,9 +200,11 @@ pub(crate) fn unlink(link: &RobustLink, exchange: impl FnOnce()) {
     }
     let mut threads = threads();
     // Unlink first: once the id is out of the word, another process may take it, whose thread has the same id in its
-    // PID namespace. The end of this thread must not mark that word.
-    threads.unlink(link);
+    // PID namespace. The end of this thread must not mark that word. A process that is killed between the two leaves an
+    // id that nobody marks, so nothing else happens there.
+    let unlinked = threads.unlink(link);
     exchange();
+    threads.retire(link, unlinked);
 }
 
 impl Threads {
@@ -268,11 +272,18 @@ impl Threads {
         });
     }
 
-    /// Removes an entry from the list of the thread that has it.
-    fn unlink(&mut self, link: &RobustLink) {
-        let Some(thread) = self.by_serial.get_mut(&link.serial) else { return };
-        let Some(mut pages) = thread.unlink(link.entry) else { return };
-        if link.serial != thread_serial() {
+    /// Removes an entry from the list of the thread that has it. The entry's pages are to be passed to [`Self::retire`].
+    fn unlink(&mut self, link: &RobustLink) -> Option<WordPages> {
+        self.by_serial.get_mut(&link.serial)?.unlink(link.entry)
+    }
+
+    /// Unmaps the pages of an entry that was unlinked. Those of another thread's entry are kept as long as the kernel may
+    /// be there.
+    fn retire(&mut self, link: &RobustLink, unlinked: Option<WordPages>) {
+        let Some(mut pages) = unlinked else { return };
+        if link.serial != thread_serial()
+            && let Some(thread) = self.by_serial.get_mut(&link.serial)
+        {
             pages.release_shared();
             thread.retired.push(pages);
         }
@@ -346,7 +357,8 @@ impl Thread {
     /// Removes an entry. Its own word stays, because the kernel may be there: from there it goes on to the next entry.
     fn unlink(&mut self, entry: Entry) -> Option<WordPages> {
         let at = self.links.iter().position(|link| link.entry == entry)?;
-        let next = match self.links.get(at + 1) {
+        let removed = self.links.remove(at);
+        let next = match self.links.get(at) {
             Some(link) => link.entry.addr().get(),
             None => ptr::from_ref(&self.back.entry).addr(),
         };
@@ -356,7 +368,7 @@ impl Thread {
             None => &self.front.entry,
         };
         before.store(next, Ordering::Release);
-        Some(self.links.remove(at).pages)
+        Some(removed.pages)
     }
 
     fn has_ended(&self) -> bool {

@@ -6,6 +6,7 @@ use super::store::{Inner, Store};
 use crate::error::StoreError;
 use crate::kernel::{self, HugePages, IfTaken, Location, Mapping, NewFile, UnlinkedFile};
 use crate::settings::{Config, Reserve};
+use crate::sketch;
 use std::io;
 use std::path::Path;
 
@@ -148,7 +149,9 @@ fn create_hidden(
     config: &Config,
     if_taken: IfTaken,
 ) -> Result<(Store, UnlinkedFile), StoreError> {
-    let layout = Layout::new(config.geometry, hash_seed(config)?, config.eviction)?;
+    let seed = hash_seed(config)?;
+    let rotation_seed = config.sketches.then(|| rotation_seed(seed));
+    let layout = Layout::new(config.geometry, seed, config.eviction, rotation_seed)?;
     let hugetlb = config.huge_pages == HugePages::Hugetlb;
     let len = if hugetlb {
         layout.arena_len.next_multiple_of(kernel::HUGE_PAGE_BYTES as u64)
@@ -174,8 +177,8 @@ fn create_hidden(
         let unknown = io::ErrorKind::Unsupported.into();
         return Err(StoreError::os("reserve the memory of", location.to_string(), unknown));
     }
-    let hash = layout.key_hash();
-    let arena = Inner::arena(&layout, &mapping, &hash, kernel::is_volatile(new_file.fd()));
+    let seeded = layout.seeded();
+    let arena = Inner::arena(&layout, &mapping, &seeded, kernel::is_volatile(new_file.fd()));
     layout.write(arena.header, scrub_flags(config.scrub));
     let huge = kernel::huge::apply(&mapping, new_file.fd(), config.huge_pages);
     let (backing, unlinked) = new_file.hidden()?;
@@ -196,4 +199,9 @@ fn hash_seed(config: &Config) -> Result<u64, StoreError> {
         let source = io::Error::new(io::ErrorKind::InvalidInput, why);
         StoreError::os("use", format!("{SEED_VARIABLE}={}", text.display()), source)
     })
+}
+
+/// Makes the seed of the sketches' rotation of the hash's seed, so that stores of one seed are alike.
+fn rotation_seed(hash_seed: u64) -> u64 {
+    sketch::mix(hash_seed.wrapping_add(0x9e37_79b9_7f4a_7c15))
 }

@@ -1,7 +1,7 @@
 //! What the protocol asks of the operating system, answered by the kernel.
 
+use super::layout::Seeded;
 use crate::arena::Arena;
-use crate::arena::key::KeyHash;
 use crate::arena::os::Os;
 use crate::arena::owner::{Owner, Ownership};
 use crate::arena::records::Slot;
@@ -15,7 +15,7 @@ pub(crate) struct KernelOs {
     pub(crate) arena: Arena<'static>,
     pub(crate) allocated: AllocatedRanges,
     /// Borrowed by the arena, like the mapping of `allocated`.
-    pub(crate) _hash: Arc<KeyHash>,
+    pub(crate) _seeded: Arc<Seeded>,
 }
 
 impl Os for KernelOs {

@@ -8,10 +8,12 @@ use crate::arena::records::{
     BitmapWord, Bucket, Deadlines, FLAG_CACHE, FORMAT_VERSION, GROUPS, HASH_RAPID_V3_SEEDED, Header,
     HeaderGeometry, MAGIC, Metadata, OWNERS_A_PAGE, Owners, READY, Slot, WRITER_TABLE_AT, WriterEntry,
 };
+use crate::arena::sketches::Sketches;
 use crate::arena::{Arena, Shape};
 use crate::error::StoreError;
 use crate::kernel::Mapping;
 use crate::settings::Geometry;
+use crate::sketch::{self, Rotation};
 use crate::sync::{Acquire, Byte, Relaxed, Release, Word};
 use std::ops::Range;
 use std::sync::Arc;
@@ -41,8 +43,21 @@ pub(crate) struct Layout {
     visits_at: u64,
     places_at: u64,
     queues_at: u64,
+    /// Behind these, the sketches of the vectors; none if the stride is 0.
+    sketches_at: u64,
+    sketch_stride: u64,
+    /// Of the rotation that sketches are made with; 0 in a store without sketches.
+    rotation_seed: u64,
 }
 
+/// What a process makes of the seeds in a header, once. The arena borrows it.
+pub(crate) struct Seeded {
+    hash: KeyHash,
+    rotation: Option<Rotation>,
+}
+
+/// The version of the sketches that this library reads and writes. A header with 0 has none.
+const SKETCH_VERSION: u64 = 1;
 /// At most four slots a bucket of seven entries: the index is at most four sevenths full when the store is.
 const SLOTS_PER_BUCKET: u64 = 4;
 /// The size of a slot's record.
@@ -59,7 +74,14 @@ const ARENA_MAX: u64 = 1 << 47;
 impl Layout {
     /// Plans an arena, or says which bound the geometry breaks. Nothing that can be asked for
     /// overflows: the bounds keep every product below 2^64.
-    pub(crate) fn new(geometry: Geometry, hash_seed: u64, eviction: Eviction) -> Result<Self, StoreError> {
+    ///
+    /// A store with vectors has sketches of them if there is a `rotation_seed`.
+    pub(crate) fn new(
+        geometry: Geometry,
+        hash_seed: u64,
+        eviction: Eviction,
+        rotation_seed: Option<u64>,
+    ) -> Result<Self, StoreError> {
         let Geometry { slots, max_value_len, vector_dim, max_writers } = geometry;
         let within = |name: &str, value: u64, low: u64, high: u64| {
             if (low..=high).contains(&value) {
@@ -95,16 +117,19 @@ impl Layout {
             .and_then(|end| end.checked_next_multiple_of(PAGE))
             .filter(|end| *end <= ARENA_MAX);
         let (visits, hints) = (visits_len(eviction, slots), hints_len(eviction, slots));
-        // Nothing here overflows: there are fewer slots than 2^32.
+        let rotation_seed = rotation_seed.filter(|_| vector_dim > 0);
+        let sketch_stride = rotation_seed.map_or(0, |_| sketch::record_len(vector_dim) as u64 * 8);
+        // Nothing here overflows: there are fewer slots than 2^32, and a sketch is shorter than its vector buffers.
         let arena_end = visits_at.map(|visits_at| {
             let places_at = visits_at + visits.next_multiple_of(LINE);
             let queues_at = places_at + hints * 8;
-            let end = queues_at + 2 * HINTS_A_SLOT as u64 * hints * 8;
-            (visits_at, places_at, queues_at, end.next_multiple_of(PAGE))
+            let queues_end = queues_at + 2 * HINTS_A_SLOT as u64 * hints * 8;
+            let sketches_at = queues_end.next_multiple_of(PAGE);
+            let end = sketches_at + slots * sketch_stride;
+            ([visits_at, places_at, queues_at, sketches_at], end.next_multiple_of(PAGE))
         });
-        let arena_end = arena_end.filter(|(.., len)| *len <= ARENA_MAX);
-        let (Some(vectors_at), Some((visits_at, places_at, queues_at, arena_len))) = (vectors_at, arena_end)
-        else {
+        let arena_end = arena_end.filter(|(_, len)| *len <= ARENA_MAX);
+        let (Some(vectors_at), Some((behind, arena_len))) = (vectors_at, arena_end) else {
             let why = format!(
                 "{slots} slots of {max_value_len} bytes and {vector_dim} components need more than \
                  {} TiB",
@@ -112,6 +137,7 @@ impl Layout {
             );
             return Err(StoreError::BadGeometry(why));
         };
+        let [visits_at, places_at, queues_at, sketches_at] = behind;
         Ok(Self {
             geometry,
             hash_seed,
@@ -133,7 +159,15 @@ impl Layout {
             visits_at,
             places_at,
             queues_at,
+            sketches_at,
+            sketch_stride,
+            rotation_seed: rotation_seed.unwrap_or_default(),
         })
+    }
+
+    /// Whether the store has sketches of its vectors.
+    pub(crate) fn has_sketches(&self) -> bool {
+        self.sketch_stride > 0
     }
 
     /// The header's words of geometry, with what this plan has in each.
@@ -169,6 +203,8 @@ impl Layout {
         }
         header.hash_seed.store(self.hash_seed, Relaxed);
         header.eviction.store(self.eviction as u64, Relaxed);
+        header.sketches.store(if self.has_sketches() { SKETCH_VERSION } else { 0 }, Relaxed);
+        header.rotation_seed.store(self.rotation_seed, Relaxed);
         header.visit_mark.store((self.eviction != Eviction::Expired).into(), Relaxed);
         let cache_flag = if self.eviction == Eviction::Expired { 0 } else { FLAG_CACHE };
         header.flags.store(flags | cache_flag, Relaxed);
@@ -215,9 +251,17 @@ impl Layout {
         let eviction = recorded_eviction(header).ok_or_else(|| {
             refuse("its header names an unknown way of eviction; open it with a newer release, or take a copy that is whole".into())
         })?;
-        let layout = Self::new(geometry, hash_seed, eviction).map_err(|error| refuse(error.to_string()))?;
+        let sketches = header.sketches.load(Relaxed);
+        if sketches > SKETCH_VERSION {
+            let what = "its header names an unknown version of sketches; open it with a newer release, or take a \
+                        copy that is whole";
+            return Err(refuse(what.into()));
+        }
+        let rotation_seed = (sketches != 0).then(|| header.rotation_seed.load(Relaxed));
+        let layout = Self::new(geometry, hash_seed, eviction, rotation_seed)
+            .map_err(|error| refuse(error.to_string()))?;
         let differs = |(word, value): &(&Word, u64)| word.load(Relaxed) != *value;
-        if layout.fields(recorded).iter().any(differs) {
+        if layout.fields(recorded).iter().any(differs) || layout.has_sketches() != (sketches != 0) {
             return Err(refuse("its header contradicts itself; take a copy that is whole".into()));
         }
         if layout.arena_len > len {
@@ -245,15 +289,15 @@ impl Layout {
         }
     }
 
-    /// Borrows the arena in `mapping`, whose keys are placed by `hash`, for as long as both live.
+    /// Borrows the arena in `mapping`, and what was `seeded` by its header, for as long as both live.
     ///
     /// # Safety
-    /// The mapping outlives every use of what is returned, and is not shorter than this plan's arena. So does the hash.
+    /// The mapping outlives every use of what is returned, and is not shorter than this plan's arena. So does `seeded`.
     #[allow(unsafe_code, reason = "the one place where mapped bytes become records")]
     pub(crate) unsafe fn arena(
         &self,
         mapping: &Mapping,
-        hash: &Arc<KeyHash>,
+        seeded: &Arc<Seeded>,
         is_volatile: bool,
     ) -> Arena<'static> {
         let base = mapping.base();
@@ -284,7 +328,7 @@ impl Layout {
         // SAFETY: see above.
         let slots = unsafe { slice::<Slot>(at(self.slots_at), self.geometry.slots) };
         // SAFETY: the caller keeps it alive, and it does not move.
-        let hash = unsafe { &*Arc::as_ptr(hash) };
+        let seeded = unsafe { &*Arc::as_ptr(seeded) };
         let shape = self.shape();
         // SAFETY: see above.
         let visits =
@@ -306,6 +350,13 @@ impl Layout {
             places,
             queues,
         });
+        let sketch_words = self.geometry.slots * self.sketch_stride / 8;
+        // SAFETY: see above.
+        let sketches = unsafe { slice::<Word>(at(self.sketches_at), sketch_words) };
+        let sketches = seeded.rotation.as_ref().map(|rotation| {
+            let record_len = (self.sketch_stride / 8) as usize;
+            Sketches::new(sketches, record_len, rotation)
+        });
         let clock = store_time::clock(header, mapping.is_writable(), is_volatile);
         Arena {
             header,
@@ -319,16 +370,19 @@ impl Layout {
             rings,
             words,
             shape,
-            hash,
+            hash: &seeded.hash,
             clock,
             visits: if mapping.is_writable() { visits } else { &[] },
             cache,
+            sketches,
         }
     }
 
-    /// Returns the hash by which the store places its keys.
-    pub(crate) fn key_hash(&self) -> Arc<KeyHash> {
-        Arc::new(KeyHash::new(self.hash_seed))
+    /// Returns the hash by which the store places its keys, and the rotation of its sketches.
+    pub(crate) fn seeded(&self) -> Arc<Seeded> {
+        let rotation = || Rotation::new(self.rotation_seed, self.geometry.vector_dim);
+        let rotation = self.has_sketches().then(rotation);
+        Arc::new(Seeded { hash: KeyHash::new(self.hash_seed), rotation })
     }
 
     /// Returns how many bytes the header, the writer ids and their owners take.

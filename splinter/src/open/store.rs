@@ -1,11 +1,10 @@
 //! An open store: opening one, and what concerns it as a whole.
 
 use super::kernel_os::KernelOs;
-use super::layout::Layout;
+use super::layout::{Layout, Seeded};
 use super::timer::RecoveryTimer;
 use crate::arena::Arena;
 use crate::arena::cache::Eviction;
-use crate::arena::key::KeyHash;
 use crate::arena::records::{BIDS_AT, Bid, Header, WRITER_TABLE_AT};
 use crate::error::StoreError;
 use crate::kernel::{
@@ -133,14 +132,14 @@ impl Store {
     }
 
     pub(super) fn assemble(backing: Backing, mapping: Mapping, layout: Layout, note: Option<String>) -> Self {
-        let hash = layout.key_hash();
-        let arena = Inner::arena(&layout, &mapping, &hash, backing.is_volatile());
+        let seeded = layout.seeded();
+        let arena = Inner::arena(&layout, &mapping, &seeded, backing.is_volatile());
         let profile = profile::from_environment().map(str::to_owned);
         let notes = backing.note.iter().cloned().chain(note).chain(profile).collect();
         let presence = SetOnce::new();
         let (mapping, backing) = (Arc::new(mapping), Arc::new(backing));
         let allocated = AllocatedRanges::new(Arc::clone(&mapping), Arc::clone(&backing));
-        let os = Arc::new(KernelOs { arena, allocated, _hash: hash });
+        let os = Arc::new(KernelOs { arena, allocated, _seeded: seeded });
         let inner = Inner {
             arena,
             mapping,
@@ -199,6 +198,11 @@ impl Store {
     /// Returns which key makes room for a new one when no slot is free.
     pub fn eviction(&self) -> Eviction {
         self.inner.layout.eviction
+    }
+
+    /// Tells whether the store has sketches of its vectors, which searches go by: see [`Config::sketches`](crate::Config::sketches).
+    pub fn has_sketches(&self) -> bool {
+        self.inner.layout.has_sketches()
     }
 
     /// Hashes `key` as this store does to place it: with its seed, so that another store has another hash.
@@ -337,11 +341,11 @@ impl Inner {
     pub(super) fn arena(
         layout: &Layout,
         mapping: &Mapping,
-        hash: &Arc<KeyHash>,
+        seeded: &Arc<Seeded>,
         is_volatile: bool,
     ) -> Arena<'static> {
-        // SAFETY: the caller either drops the arena at once or stores it beside the mapping and the hash, whose
-        // addresses do not change; the plan was checked against the mapping's length.
-        unsafe { layout.arena(mapping, hash, is_volatile) }
+        // SAFETY: the caller either drops the arena at once or stores it beside the mapping and what was
+        // seeded, whose addresses do not change; the plan was checked against the mapping's length.
+        unsafe { layout.arena(mapping, seeded, is_volatile) }
     }
 }

@@ -56,6 +56,9 @@ fn clock_of<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Config, Error, Expect, Lifetime, Store};
+    use std::process::Command;
+    use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
     /// Returns what store time is ahead of `since_boot` in a header that was last used in `boot`.
     fn reopen(recorded: (u64, u64), seen: u64, boot: u64, since_boot: fn() -> u64) -> (u64, (u64, u64)) {
@@ -104,5 +107,48 @@ mod tests {
             let writer = clock_of(&base, &seen, true, writer_boot, || 40);
             assert_eq!((writer.now(), reader.now()), (1_000, 1_010), "{reader_boot} {writer_boot}");
         }
+    }
+
+    /// Suspends the machine until its battery-backed clock has gone on by so many seconds.
+    fn suspend(seconds: u64) {
+        let alarm = "/sys/class/rtc/rtc0/wakealarm";
+        let now = std::fs::read_to_string("/sys/class/rtc/rtc0/since_epoch")
+            .expect("a clock that wakes the machine");
+        let now: u64 = now.trim().parse().expect("seconds");
+        std::fs::write(alarm, (now + seconds).to_string()).expect("an alarm");
+        std::fs::write("/sys/power/state", "mem").expect("a machine that can be suspended");
+    }
+
+    #[test]
+    #[ignore = "suspends the machine and sets its clock; ci/numa runs it in a guest"]
+    fn deadlines_pass_while_the_machine_is_suspended_whatever_its_wall_clock_says() {
+        const SHORT: Duration = Duration::from_secs(10);
+        const LONG: Duration = Duration::from_secs(3600);
+        let store = Store::anonymous(&Config::default()).unwrap();
+        let mut writer = store.writer().unwrap();
+        let (awake, begun) = (Instant::now(), store.time());
+        writer.set_with("short", b"1", Expect::Any, Lifetime::For(SHORT)).unwrap();
+        writer.set_with("long", b"1", Expect::Any, Lifetime::For(LONG)).unwrap();
+        // Forward by a day, then back by ten years.
+        for date in [86_400, -315_000_000] {
+            let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
+            let set = Command::new("date").args(["-s", &format!("@{}", wall + date)]).status();
+            assert!(set.unwrap().success());
+            let left = LONG - store.ttl("long").unwrap().unwrap();
+            assert!(store.contains("short").unwrap() && left < SHORT, "{left:?}");
+        }
+        suspend(15);
+        let awake = awake.elapsed();
+        assert_eq!(store.ttl("short"), Err(Error::NotFound));
+        let left = store.ttl("long").unwrap().unwrap();
+        let passed = Duration::from_nanos(store.time() - begun);
+        assert!(left <= LONG - SHORT && LONG - left <= passed, "{left:?} after {passed:?}");
+        let slept = passed.saturating_sub(awake);
+        assert!(
+            awake < SHORT,
+            "the guest was so slow that the deadline passed while it was awake: {awake:?}"
+        );
+        println!("awake for {awake:?}, suspended for {slept:?}");
+        assert!(slept >= Duration::from_secs(3), "it was not suspended: {slept:?}");
     }
 }

@@ -2,6 +2,7 @@
 //! dead writer held; it publishes a new descriptor and releases the slot.
 
 use super::{ClaimStatus, Claimant, OptimisticRead};
+use crate::arena::Arena;
 use crate::arena::cache::Cache;
 use crate::arena::key::{Key, KeyRef};
 use crate::arena::records::{FLAG_CACHE, FLAG_FULL, FLAG_WATCHED, Slot};
@@ -107,14 +108,14 @@ impl<'a> Claimant<'a> {
 
     /// Claims the slot of `key`, which must be present and as the caller expects it.
     pub(super) fn claim(&mut self, key: &KeyRef<'_>, expect: Expect) -> Result<Claim<'a>, Error> {
-        self.claim_checked(key, |read| expect.check(read.stable_epoch()))
+        self.claim_checked(key, |_, read| expect.check(read.stable_epoch()))
     }
 
     /// Claims the slot of `key` if `check` allows what it holds. The content is what `check` saw.
     pub(super) fn claim_checked(
         &mut self,
         key: &KeyRef<'_>,
-        check: impl Fn(&OptimisticRead<'a>) -> Result<(), Error>,
+        check: impl Fn(&Arena<'a>, &OptimisticRead<'a>) -> Result<(), Error>,
     ) -> Result<Claim<'a>, Error> {
         if let Some(claim) = self.claim_likeliest(key, &check) {
             return Ok(claim);
@@ -131,7 +132,7 @@ impl<'a> Claimant<'a> {
     fn claim_likeliest(
         &self,
         key: &KeyRef<'_>,
-        check: impl Fn(&OptimisticRead<'a>) -> Result<(), Error>,
+        check: impl Fn(&Arena<'a>, &OptimisticRead<'a>) -> Result<(), Error>,
     ) -> Option<Claim<'a>> {
         let number = self.arena.find_fast(key)?;
         let slot = self.arena.slot(number)?;
@@ -139,7 +140,7 @@ impl<'a> Claimant<'a> {
         if read.state.is_claimed() || !read.descriptor.is_lasting() || !key.is_in(slot) {
             return None;
         }
-        check(&read).ok()?;
+        check(&self.arena, &read).ok()?;
         let claim = self.win(number, slot, read.state, 0)?;
         if claim.descriptor.is_lasting() { Some(claim) } else { None }
     }
@@ -151,20 +152,21 @@ impl<'a> Claimant<'a> {
     fn claim_unexpired(
         &mut self,
         key: &KeyRef<'_>,
-        check: impl Fn(&OptimisticRead<'a>) -> Result<(), Error>,
+        check: impl Fn(&Arena<'a>, &OptimisticRead<'a>) -> Result<(), Error>,
     ) -> Result<Claim<'a>, Error> {
-        let (arena, unchecked) = (self.arena, Cell::new(false));
+        let unchecked = Cell::new(false);
         let wanted = |slot: &Slot| key.is_in(slot);
         // A key that has expired is missing, whatever else the caller would not allow of it.
-        let check = |read: &OptimisticRead<'a>| {
+        let check = |arena: &Arena<'a>, read: &OptimisticRead<'a>| {
             unchecked.set(arena.is_expired(read.number, read.descriptor));
-            if unchecked.get() { Ok(()) } else { check(read) }
+            if unchecked.get() { Ok(()) } else { check(arena, read) }
         };
         for _ in 0..Self::ROUNDS {
-            let found = arena.probe(key, |number, _, _| self.claim_if(number, wanted, check));
+            let index = self.arena.index();
+            let found = index.probe(key, |number, _, _| self.claim_if(number, wanted, check));
             let claim = found.unwrap_or(Err(Error::NotFound))?;
             // The deadline may have been moved since the check, which leaves the state as it was. It stays now.
-            if arena.is_expired(claim.number, claim.descriptor) {
+            if self.arena.is_expired(claim.number, claim.descriptor) {
                 return Err(self.remove_claimed(claim));
             }
             mutant!("check-skipped", unchecked.set(false));
@@ -182,7 +184,7 @@ impl<'a> Claimant<'a> {
 
     /// Does what [`Self::claim_or_insert`] does, after [`Self::claim_fast`] did not.
     pub(super) fn search_or_insert(&mut self, key: &KeyRef<'_>, expect: Expect) -> Result<Claim<'a>, Error> {
-        match self.claim_unexpired(key, |read| expect.check(read.stable_epoch())) {
+        match self.claim_unexpired(key, |_, read| expect.check(read.stable_epoch())) {
             Err(Error::NotFound) if key.slot.is_none() && expect.allows_absent() => self.insert(key, expect),
             result => result,
         }
@@ -193,7 +195,7 @@ impl<'a> Claimant<'a> {
         &mut self,
         number: u32,
         wanted: impl Fn(&Slot) -> bool,
-        check: impl Fn(&OptimisticRead<'a>) -> Result<(), Error>,
+        check: impl Fn(&Arena<'a>, &OptimisticRead<'a>) -> Result<(), Error>,
     ) -> Option<Result<Claim<'a>, Error>> {
         let slot = self.arena.slot(number)?;
         for _ in 0..Self::ROUNDS {
@@ -211,7 +213,7 @@ impl<'a> Claimant<'a> {
             if !read.descriptor.is_present() {
                 return None;
             }
-            if let Err(error) = check(&read)
+            if let Err(error) = check(&self.arena, &read)
                 && read.validate()
             {
                 return Some(Err(error));
@@ -258,7 +260,7 @@ impl<'a> Claimant<'a> {
         let bucket = self.claim_bucket(home)?;
         self.to_compact.push((home, false));
         // Nobody else inserts this key now, but another writer may have before this one claimed the bucket.
-        match self.claim_unexpired(key, |read| expect.check(read.stable_epoch())) {
+        match self.claim_unexpired(key, |_, read| expect.check(read.stable_epoch())) {
             Err(Error::NotFound) => {}
             result => return result,
         }
@@ -306,7 +308,7 @@ impl<'a> Claimant<'a> {
                 return Ok(claim);
             }
         }
-        let (arena, bitmap, mut error) = (self.arena, self.arena.bitmap, Error::Full);
+        let (bitmap, mut error) = (self.arena.bitmap, Error::Full);
         let (first, words) = self.words_to_search();
         for recover_dead in [false, true] {
             for step in 0..words {
@@ -319,7 +321,7 @@ impl<'a> Claimant<'a> {
                         (self.hint, self.search) = (index, index);
                         return Ok(claim);
                     }
-                    let Some(slot) = arena.slot(number) else { continue };
+                    let Some(slot) = self.arena.slot(number) else { continue };
                     let state = State(slot.state_integer.first_acquire());
                     let vacant = !Descriptor(slot.descriptor.load(Relaxed)).is_present();
                     // It is free by now, or may be soon: its owner may release it without a key.
@@ -328,7 +330,7 @@ impl<'a> Claimant<'a> {
                 }
             }
         }
-        if let Some(cache) = arena.cache
+        if let Some(cache) = self.arena.cache
             && cache.hands.is_filled.load(Relaxed) == 0
         {
             cache.hands.is_filled.store(1, Relaxed);
@@ -396,31 +398,62 @@ impl<'a> Claimant<'a> {
     pub(super) fn publish(&mut self, mut claim: Claim<'a>, descriptor: Descriptor) -> Version {
         mutant!("publish-relaxed", claim.slot.descriptor.store(descriptor.0, Relaxed));
         mutant!("signal-early", self.publish_event(&claim));
+        if claim.descriptor.has_vector() | descriptor.has_vector() != 0 {
+            self.renew_sketch(claim.number, claim.descriptor, descriptor);
+        }
         // Release: a reader that sees this word sees the buffer that it names.
         claim.slot.descriptor.store(descriptor.0, Release);
-        if !claim.descriptor.is_present() {
-            self.set_used(claim.number, true);
-        }
-        let flags = self.arena.header.flags.load(Relaxed);
-        mutant!("retired-unscrubbed", let flags = flags & !FLAG_FULL);
-        if flags & (FLAG_FULL | FLAG_CACHE) != 0 {
-            if claim.descriptor.is_present() {
-                self.arena.note_visit(claim.number);
-            }
-            if flags & FLAG_FULL != 0 && self.arena.retires(claim.descriptor, descriptor) {
-                claim.state = self.wipe_stale(claim.number, claim.slot, claim.state, descriptor);
-            }
-        }
         self.record.count_write();
+        let flags = self.arena.header.flags.load(Relaxed);
         let notify_flags = NotifyFlags(claim.slot.notify_flags.load(Relaxed));
-        let watched = flags & FLAG_WATCHED != 0 || claim.groups != 0 || notify_flags.is_subscribed();
-        let version = Version::of(claim.number, claim.state);
-        if watched || claim.state.is_polled() {
+        let is_heard = notify_flags.is_subscribed() | (claim.groups != 0) | claim.state.is_polled();
+        let is_plain = flags & (FLAG_FULL | FLAG_CACHE | FLAG_WATCHED) == 0;
+        if is_heard | !is_plain | !claim.descriptor.is_present() {
+            if flags & (FLAG_FULL | FLAG_CACHE) != 0 || !claim.descriptor.is_present() {
+                let Claim { number, slot, state, descriptor: old, .. } = claim;
+                claim.state = self.settle_content(number, slot, state, [old, descriptor]);
+            }
+            let version = Version::of(claim.number, claim.state);
             self.release_and_notify(claim);
-        } else {
-            claim.finish();
+            return version;
         }
+        let version = Version::of(claim.number, claim.state);
+        claim.finish();
         version
+    }
+
+    /// Does what a published change of the content needs in the rare cases: marks a new key's slot as used, notes a visit,
+    /// wipes what the change has retired. Returns the claim's state then. Nothing is passed by address, so that claims
+    /// stay in registers.
+    #[cold]
+    #[inline(never)]
+    fn settle_content(&self, number: u32, slot: &Slot, state: State, [old, new]: [Descriptor; 2]) -> State {
+        let flags = self.arena.header.flags.load(Relaxed);
+        if !old.is_present() {
+            self.set_used(number, true);
+        } else if flags & FLAG_CACHE != 0 {
+            self.arena.note_visit(number);
+        }
+        mutant!("retired-unscrubbed", let flags = flags & !FLAG_FULL);
+        if flags & FLAG_FULL == 0 || !self.arena.retires(old, new) {
+            return state;
+        }
+        // Once no reader can still accept what is not needed.
+        let state = begin_wiping(slot, state);
+        let wiped = self.arena.wipe(number, slot, new);
+        slot.descriptor.store(wiped.0, Release);
+        state
+    }
+
+    /// Writes the sketch of a claimed slot anew if `new` names another vector than `old`.
+    #[cold]
+    #[inline(never)]
+    fn renew_sketch(&mut self, number: u32, old: Descriptor, new: Descriptor) {
+        mutant!("sketch-unwritten", let old = if new.vector().is_some() { new } else { old });
+        mutant!("sketch-kept", let old = if new.vector().is_none() { new } else { old });
+        if old.vector() != new.vector() {
+            self.arena.write_sketch(number, new, &mut self.sketch_buffer);
+        }
     }
 
     /// Publishes a change of what is about the content, such as labels and flags, with the descriptor that goes with
@@ -435,31 +468,23 @@ impl<'a> Claimant<'a> {
         self.wake_groups();
     }
 
-    /// Zeroes everything that `descriptor` does not need, once no reader can still accept it. Returns the claim's state
-    /// then. Nothing is passed by address, so that claims stay in registers.
-    #[cold]
-    fn wipe_stale(&self, number: u32, slot: &Slot, state: State, descriptor: Descriptor) -> State {
-        let state = begin_wiping(slot, state);
-        let wiped = self.arena.wipe(number, slot, descriptor);
-        slot.descriptor.store(wiped.0, Release);
-        state
-    }
-
     /// Removes the key of a claimed slot: makes the slot vacant, frees the entries that lead to it, and scrubs its
     /// bytes. [`Self::compact_deferred`] does the remaining work in the index once no claim is held.
     pub(super) fn remove(&mut self, mut claim: Claim<'a>, hash: u64) -> Version {
-        let arena = self.arena;
         self.set_used(claim.number, false);
         // The next new key finds this slot at once, and its lines in cache.
         self.hint = claim.number as usize / 64;
         self.note_freed(claim.number);
         let vacant = claim.descriptor.vacant();
         if claim.descriptor.is_present() {
-            arena.raise_epoch_floor(claim.state.released().epoch());
+            self.arena.raise_epoch_floor(claim.state.released().epoch());
+        }
+        if claim.descriptor.has_vector() != 0 {
+            self.renew_sketch(claim.number, claim.descriptor, vacant);
         }
         claim.slot.descriptor.store(vacant.0, Release);
         // Only from now on there is no deadline.
-        arena.clear_expiring(claim.number);
+        self.arena.clear_expiring(claim.number);
         if claim.descriptor.is_present() {
             self.record.count_write();
             // While the slot still knows its groups, so that a writer that recovers the claim can do it as well.
@@ -467,8 +492,8 @@ impl<'a> Claimant<'a> {
         }
         self.unindex(hash, claim.number, false);
         claim.state = begin_wiping(claim.slot, claim.state);
-        claim.slot.descriptor.store(arena.wipe_freed(claim.number, claim.slot, vacant).0, Release);
-        arena.update_notify_flags(claim.number, claim.slot, false);
+        claim.slot.descriptor.store(self.arena.wipe_freed(claim.number, claim.slot, vacant).0, Release);
+        self.arena.update_notify_flags(claim.number, claim.slot, false);
         mutant!("epoch-restarted", claim.state = State(0).claimed(self.writer_id, false));
         let version = Version::of(claim.number, claim.state);
         self.release(claim);
@@ -522,6 +547,7 @@ impl<'a> Claimant<'a> {
             self.unindex(hash, number, descriptor.is_present());
         }
         let wiped = arena.wipe_recovered(number, slot, descriptor, &*self.os);
+        arena.recover_sketch(number, descriptor, &mut self.sketch_buffer, &*self.os);
         slot.descriptor.store(wiped.0, Release);
         arena.header.recoveries.fetch_add(1, Relaxed);
         arena.update_notify_flags(number, slot, descriptor.is_present());

@@ -53,7 +53,8 @@ impl<'a> Arena<'a> {
         keys: impl ExactSizeIterator<Item = Result<KeyRef<'k>, Error>> + Clone,
         mut body: impl FnMut(usize, Option<&OptimisticRead<'a>>) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        if let Some(few) = self.look_at_few(keys.clone()) {
+        let mut few = Few { reads: [None; FEW], count: keys.len() };
+        if self.look_at_few(keys.clone(), &mut few).is_some() {
             let copied = few.reads().enumerate().try_for_each(|(place, read)| body(place, Some(read)));
             if self.is_still(&few) {
                 few.reads().for_each(|read| self.note_visit(read.number));
@@ -68,12 +69,12 @@ impl<'a> Arena<'a> {
     fn look_at_few<'k>(
         &self,
         keys: impl ExactSizeIterator<Item = Result<KeyRef<'k>, Error>>,
-    ) -> Option<Few<'a>> {
-        let mut few = Few { reads: [None; FEW], count: keys.len() };
+        few: &mut Few<'a>,
+    ) -> Option<()> {
         for (place, key) in keys.enumerate() {
             *few.reads.get_mut(place)? = Some(self.look_fast(&key.ok()?)?);
         }
-        Some(few)
+        Some(())
     }
 
     /// Whether a second look finds what the first one did, and everything copied since is of that moment.
@@ -112,7 +113,9 @@ impl<'a> Arena<'a> {
     /// Looks for the key in its likeliest slot. Returns none if that does not hold it, or the key has a deadline.
     #[inline(always)]
     fn look_fast(&self, key: &KeyRef<'_>) -> Option<OptimisticRead<'a>> {
-        let read = self.begin_read(self.find_fast(key)?, key)?;
+        let number = self.find_fast(key)?;
+        self.prefetch_value(number);
+        let read = self.begin_read(number, key)?;
         read.descriptor.is_lasting().then_some(read)
     }
 

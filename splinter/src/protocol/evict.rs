@@ -211,7 +211,7 @@ impl<'a> Claimant<'a> {
             return Err(Error::Again);
         }
         let check = |slot: &Slot| if stays(slot, is_kept) { Err(Error::Full) } else { Ok(()) };
-        let claim = self.claim_if(choice.number, |_| true, |read| check(read.slot));
+        let claim = self.claim_if(choice.number, |_| true, |_, read| check(read.slot));
         let claim = claim.unwrap_or(Err(Error::NotFound))?;
         if arena.is_expired(claim.number, claim.descriptor) {
             self.remove_claimed(claim);

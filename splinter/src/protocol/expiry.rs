@@ -3,6 +3,7 @@
 
 use super::Claimant;
 use super::claim::Claim;
+use crate::arena::Arena;
 use crate::arena::key::{Key, KeyRef};
 use crate::arena::state::Descriptor;
 use crate::arena::version::{Expect, Lifetime, Version};
@@ -66,13 +67,12 @@ impl<'a> Claimant<'a> {
 
     /// Removes the key of slot `number` if its deadline has passed. Returns whether it did.
     pub(super) fn remove_expired(&mut self, number: u32) -> bool {
-        let arena = self.arena;
-        let expired = |descriptor| arena.is_expired(number, descriptor);
-        let check = |descriptor| if expired(descriptor) { Ok(()) } else { Err(Error::Again) };
-        let claim = self.claim_if(number, |_| true, |read| check(read.descriptor));
+        let expired = |arena: &Arena<'a>, descriptor| arena.is_expired(number, descriptor);
+        let check = |is_expired: bool| if is_expired { Ok(()) } else { Err(Error::Again) };
+        let claim = self.claim_if(number, |_| true, |arena, read| check(expired(arena, read.descriptor)));
         let Some(Ok(claim)) = claim else { return false };
         // Its deadline may have been moved before it was claimed.
-        expired(claim.descriptor) && self.remove_claimed(claim) == Error::NotFound
+        expired(&self.arena, claim.descriptor) && self.remove_claimed(claim) == Error::NotFound
     }
 
     /// Removes the key of a claimed slot, whose deadline has passed. Returns the error for the caller that wanted it.
@@ -173,7 +173,7 @@ impl<'a> Claimant<'a> {
         if self.arena.open(number, slot).descriptor.expires() != 0 {
             return;
         }
-        let claim = self.claim_if(number, |_| true, |_| Ok(())).and_then(Result::ok);
+        let claim = self.claim_if(number, |_| true, |_, _| Ok(())).and_then(Result::ok);
         if let Some(claim) = claim.or_else(|| self.claim_if_free(number, false))
             && claim.descriptor.expires() == 0
         {

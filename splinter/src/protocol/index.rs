@@ -89,7 +89,7 @@ impl<'a> Claimant<'a> {
     /// moved the entry.
     pub(super) fn unindex(&mut self, hash: u64, number: u32, kept: bool) {
         mutant!("entry-kept", return);
-        let (arena, home, to_compact) = (self.arena, self.arena.home(hash), &mut self.to_compact);
+        let (arena, home, to_compact) = (&self.arena, self.arena.home(hash), &mut self.to_compact);
         let mut nearest = None;
         arena.probe(&KeyRef::hashed(hash), |found, distance, index| {
             let word = &arena.bucket(home, distance).entries[index];
@@ -112,11 +112,12 @@ impl<'a> Claimant<'a> {
         if self.notified.is_some() || self.to_compact.is_empty() {
             return;
         }
-        let (arena, mut budget) = (self.arena, BUDGET);
+        let mut budget = BUDGET;
         while let Some((bucket, is_room)) = self.to_compact.pop() {
-            if arena.can_overflow() && arena.control(bucket).has(Control::MARKS) {
+            if self.arena.can_overflow() && self.arena.control(bucket).has(Control::MARKS) {
                 self.compact(bucket, &mut budget);
             }
+            let arena = self.arena;
             while is_room && arena.visit_displaced(bucket, |home| self.compact(home, &mut budget)) {}
         }
     }
@@ -152,11 +153,11 @@ impl<'a> Claimant<'a> {
         {
             *budget -= 1;
             mutant!("gap-unfilled", break);
-            let mut claim = self.claim_if(entry.slot(), |_| true, |_| Ok(()));
+            let mut claim = self.claim_if(entry.slot(), |_| true, |_, _| Ok(()));
             if let Some(Err(_)) = claim {
                 // The slot's owner looks for this mark after its release, or has released it by now.
                 arena.mark_home(home, Control::AWAITED);
-                claim = self.claim_if(entry.slot(), |_| true, |_| Ok(()));
+                claim = self.claim_if(entry.slot(), |_| true, |_, _| Ok(()));
             }
             match claim {
                 Some(Ok(_)) if arena.move_entry(home, entry).is_some() => {

@@ -17,7 +17,7 @@ impl<'a> Claimant<'a> {
     pub(crate) fn integer(&mut self, key: &KeyRef<'_>, op: IntegerOp) -> Result<u64, Error> {
         match self.integer_fast(key, op) {
             Some(new) => Ok(new),
-            None => self.change_integer(key, false, |old| op.apply(old)),
+            None => self.change_integer(*key, false, |old| op.apply(old)),
         }
     }
 
@@ -70,12 +70,13 @@ impl<'a> Claimant<'a> {
     #[inline(never)]
     fn change_integer(
         &mut self,
-        key: &KeyRef<'_>,
+        key: KeyRef<'_>,
         lasting: bool,
         change: impl Fn(u64) -> u64,
     ) -> Result<u64, Error> {
-        let arena = self.arena;
-        let changed = arena.probe(key, |number, _, _| self.change_integer_in(number, key, lasting, &change));
+        let index = self.arena.index();
+        let changed =
+            index.probe(&key, |number, _, _| self.change_integer_in(number, &key, lasting, &change));
         self.compact_deferred();
         changed.unwrap_or(Err(Error::NotFound))
     }
@@ -139,13 +140,12 @@ impl<'a> Claimant<'a> {
         lifetime: Lifetime,
         change: impl Fn(u64) -> u64,
     ) -> Result<u64, Error> {
-        let arena = self.arena;
-        let claim = self.claim_checked(key, |read| {
-            let number = read.payload(&arena).integer(integer_in_slot);
+        let claim = self.claim_checked(key, |arena, read| {
+            let number = read.payload(arena).integer(integer_in_slot);
             let fits = number.is_some() && read.descriptor.kind() == KIND_BIGUINT;
             if fits { Ok(()) } else { Err(Error::WrongType) }
         })?;
-        let payload = arena.payload(claim.number, claim.slot, claim.descriptor);
+        let payload = self.arena.payload(claim.number, claim.slot, claim.descriptor);
         let new = change(payload.integer(integer_in_slot).unwrap_or_default());
         self.publish_integer(claim, new, lifetime);
         Ok(new)
@@ -171,7 +171,7 @@ impl<'a> Claimant<'a> {
 
     /// Sets the number of `key`, which becomes a `BIGUINT` slot and is created if missing.
     pub(crate) fn set_integer(&mut self, key: &KeyRef<'_>, value: u64) -> Result<(), Error> {
-        match self.change_integer(key, true, |_| value) {
+        match self.change_integer(*key, true, |_| value) {
             Err(Error::NotFound | Error::WrongType) => self.set_integer_if(key, value, Expect::Any).map(drop),
             result => result.map(drop),
         }
@@ -222,22 +222,21 @@ impl<'a> Claimant<'a> {
         parse: Parse,
         expect: Expect,
     ) -> Result<Version, Error> {
-        let arena = self.arena;
         // What is a number already stays that number.
         let parse_of = |descriptor: Descriptor| if descriptor.is_number() { integer_in_slot } else { parse };
-        let claim = self.claim_checked(key, |read| {
+        let claim = self.claim_checked(key, |arena, read| {
             expect.check(read.stable_epoch())?;
-            let number = read.payload(&arena).integer(parse_of(read.descriptor));
+            let number = read.payload(arena).integer(parse_of(read.descriptor));
             if kind != KIND_BIGUINT || number.is_some() { Ok(()) } else { Err(Error::WrongType) }
         })?;
         let mut descriptor = claim.descriptor;
         if kind == KIND_BIGUINT {
-            let payload = arena.payload(claim.number, claim.slot, descriptor);
+            let payload = self.arena.payload(claim.number, claim.slot, descriptor);
             let number = payload.integer(parse_of(descriptor)).unwrap_or_default();
             claim.slot.state_integer.store_second(number);
-            descriptor = arena.holding_integer(claim.slot, claim.descriptor);
+            descriptor = self.arena.holding_integer(claim.slot, claim.descriptor);
         } else if descriptor.is_number() {
-            let payload = arena.payload(claim.number, claim.slot, descriptor);
+            let payload = self.arena.payload(claim.number, claim.slot, descriptor);
             let value = payload.integer(integer_in_slot).unwrap_or_default();
             let (digits, bytes) = (value.to_string(), value.to_le_bytes());
             let bytes = if is_text { digits.as_bytes() } else { &bytes };

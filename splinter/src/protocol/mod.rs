@@ -1,9 +1,10 @@
 //! The lock-free protocol over a borrowed arena. It makes no system call, and a read or write of one key allocates
 //! nothing.
 //!
-//! Each slot is a sequence lock over two value buffers (double buffering), so readers store nothing and see the old
-//! value until a writer publishes. Writers claim a slot by one exchange of its state word. Other writers finish or undo
-//! the claim of a writer that died, as with a robust futex. Tandems commit by two-phase commit.
+//! Each slot is a sequence lock over two value buffers (double buffering), so readers see the old value until a writer
+//! publishes. They store nothing, except in a cache the byte that marks a visit, if it changes. Writers claim a slot by one
+//! exchange of its state word. Other writers finish or undo the claim of a writer that died, as with a robust futex.
+//! Tandems commit by two-phase commit.
 //!
 //! The protocol knows nothing of files, mappings or processes. It asks [`Os`] whether a writer lives, and to wake
 //! sleepers. `arena` has the meaning of the words. Every atomic comes from `sync`, so that `models` runs this very code
@@ -27,6 +28,7 @@ mod write;
 use crate::arena::Arena;
 use crate::arena::os::Os;
 use crate::arena::records::{EVERY_SLOT, Slot, WriterEntry};
+use crate::arena::sketches::SketchBuffer;
 use crate::arena::state::State;
 use crate::signals::Wakes;
 use crate::sync::{Acquire, Relaxed, Release, Word, spin_loop};
@@ -71,6 +73,7 @@ pub(crate) struct Claimant<'a> {
     search: usize,
     /// What samples of keys are drawn by.
     random: u64,
+    sketch_buffer: SketchBuffer,
 }
 
 impl<'a> Claimant<'a> {
@@ -85,6 +88,7 @@ impl<'a> Claimant<'a> {
         let to_compact = Vec::with_capacity(8);
         let random = (u64::from(writer_id) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let freed = Vec::with_capacity(if arena.cache.is_some() { MAX_FREED } else { 0 });
+        let sketch_buffer = SketchBuffer::new(&arena);
         let mut claimant = Self {
             arena,
             writer_id,
@@ -97,6 +101,7 @@ impl<'a> Claimant<'a> {
             freed,
             search: 0,
             random,
+            sketch_buffer,
         };
         if !record.has_no_intents() {
             claimant.recover_writer();

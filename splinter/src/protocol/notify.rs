@@ -22,6 +22,7 @@ impl<'a> Claimant<'a> {
     }
 
     /// Releases the claim, and wakes the sleepers that it concerns.
+    #[inline]
     pub(super) fn release(&mut self, mut claim: Claim<'a>) {
         let (slot, polled) = (claim.slot, claim.state.is_polled());
         if polled {
@@ -44,6 +45,7 @@ impl<'a> Claimant<'a> {
 
     /// Signals a change of the slot to the claim's groups and to the slot's. For a tandem, skips the groups that it has
     /// signalled.
+    #[inline]
     pub(super) fn publish_event(&mut self, claim: &Claim<'a>) {
         let mut groups = claim.groups | self.arena.groups_of(claim.number, claim.slot);
         if let (Some(notified), true) = (&mut self.notified, claim.state.is_tandem()) {

@@ -1,5 +1,5 @@
 //! Optimistic reads, the readers' side of the sequence lock: load the state, copy the bytes, then validate that they
-//! are one published value. Readers store nothing.
+//! are one published value. Readers store nothing, except in a cache the byte that marks a visit, if it changes.
 
 use crate::arena::Arena;
 use crate::arena::key::KeyRef;

@@ -14,7 +14,7 @@ impl Claimant<'_> {
         for number in self.arena.marked(|word| word.touched.load(Relaxed)) {
             // Everything in a vacant slot was retired before this claim, like the buffer that is not current.
             let vacant = self.claim_if_free(number, true).map(Ok);
-            let claim = vacant.or_else(|| self.claim_if(number, |_| true, |_| Ok(())));
+            let claim = vacant.or_else(|| self.claim_if(number, |_| true, |_, _| Ok(())));
             // Another writer may have removed its key between the two.
             match claim.or_else(|| self.claim_if_free(number, true).map(Ok)) {
                 Some(Ok(claim)) => {

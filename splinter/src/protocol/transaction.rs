@@ -11,6 +11,7 @@ use super::claim::Claim;
 use crate::arena::change::{Content, KeyChange};
 use crate::arena::integer::integer_in_slot;
 use crate::arena::key::KeyRef;
+use crate::arena::prefetch;
 use crate::arena::records::{EVERY_SLOT, Slot};
 use crate::arena::state::{Descriptor, KIND_BIGUINT};
 use crate::arena::version::{Outcome, Version};
@@ -71,14 +72,14 @@ impl<'a> Claimant<'a> {
         keys: &[KeyRef<'_>],
         changes: &[KeyChange<'_>],
     ) -> Result<Vec<Outcome>, Error> {
-        let mut parts = keys.iter().copied().map(Part::of).collect();
+        let mut parts: Parts<'_, 'a> = keys.iter().copied().map(Part::of).collect();
         self.commit(&mut parts, changes).map_err(|refusal| refusal.error)
     }
 
     /// Makes the change of each part, all at once or none. The keys are different ones.
     pub(crate) fn commit(
         &mut self,
-        parts: &mut Parts<'_, 'a>,
+        parts: &mut [Part<'_, 'a>],
         changes: &[KeyChange<'_>],
     ) -> Result<Vec<Outcome>, Refusal> {
         for (place, change) in changes.iter().enumerate() {
@@ -112,7 +113,7 @@ impl<'a> Claimant<'a> {
     /// The refusal, if that is no remedy for it.
     fn make_room_for(
         &mut self,
-        parts: &Parts<'_, 'a>,
+        parts: &[Part<'_, 'a>],
         changes: &[KeyChange<'_>],
         refusal: Refusal,
     ) -> Result<(), Refusal> {
@@ -129,7 +130,7 @@ impl<'a> Claimant<'a> {
     /// Evicts as many keys as these are new, less the slots that were `free`, and one at least.
     fn evict_for(
         &mut self,
-        parts: &Parts<'_, 'a>,
+        parts: &[Part<'_, 'a>],
         changes: &[KeyChange<'_>],
         free: usize,
     ) -> Result<(), Error> {
@@ -162,12 +163,14 @@ impl<'a> Claimant<'a> {
     /// Claims the slots, prepares their new content, commits and publishes it.
     fn commit_once(
         &mut self,
-        parts: &mut Parts<'_, 'a>,
+        parts: &mut [Part<'_, 'a>],
         changes: &[KeyChange<'_>],
         may_be_missing: bool,
     ) -> Result<Vec<Outcome>, Refusal> {
-        for part in &*parts {
-            self.remove_if_expired(&part.key);
+        if self.arena.header.time_seen.load(Relaxed) != 0 {
+            for part in &*parts {
+                self.remove_if_expired(&part.key);
+            }
         }
         // Until the last claim is released, the next owner of this writer id has to look at every slot.
         self.record.slot_intent.store(EVERY_SLOT, Release);
@@ -177,12 +180,14 @@ impl<'a> Claimant<'a> {
         self.notified = None;
         self.arena.wake_groups(&mut self.wakes, &*self.os);
         self.record.clear_intents();
-        self.compact_deferred();
+        if !self.to_compact.is_empty() {
+            self.compact_deferred();
+        }
         result
     }
 
     /// Commits and publishes the changes of the parts whose slots are claimed.
-    fn publish_all(&mut self, parts: &mut Parts<'_, 'a>, changes: &[KeyChange<'_>]) -> Vec<Outcome> {
+    fn publish_all(&mut self, parts: &mut [Part<'_, 'a>], changes: &[KeyChange<'_>]) -> Vec<Outcome> {
         let mut is_change = false;
         for (part, change) in parts.iter_mut().zip(changes) {
             let Some(claim) = &mut part.claim else { continue };
@@ -217,17 +222,20 @@ impl<'a> Claimant<'a> {
     /// no slot is free, these may be missing. On any failure releases all claims.
     fn claim_all(
         &mut self,
-        parts: &mut Parts<'_, 'a>,
+        parts: &mut [Part<'_, 'a>],
         changes: &[KeyChange<'_>],
         may_be_missing: bool,
     ) -> Result<(), Refusal> {
-        let mut order = SmallVec::<[u64; 8]>::with_capacity(parts.len());
-        for (place, (part, change)) in parts.iter().zip(changes).enumerate() {
+        let places = parts.iter().zip(changes).enumerate().map(|(place, (part, change))| {
             let slot = self.arena.find_fast(&part.key).unwrap_or(u32::MAX);
+            // All slots' lines come while the first keys are claimed.
+            self.arena.slot(slot).into_iter().for_each(prefetch::<true, _>);
             // What is to be removed and is missing takes no slot that another key of the transaction needs.
             let is_last = u64::from(change.is_removal_of_any());
-            order.push(u64::from(slot) << 32 | is_last << 31 | part.key.hash >> 41 << 8 | place as u64);
-        }
+            u64::from(slot) << 32 | is_last << 31 | part.key.hash >> 41 << 8 | place as u64
+        });
+        let mut order = SmallVec::<[u64; 16]>::new();
+        order.extend(places);
         order.sort_unstable();
         let (mut missing, mut failure) = (vec![], None);
         for &next in &order {
@@ -247,7 +255,7 @@ impl<'a> Claimant<'a> {
         let moved = || self.find_moved(parts, &missing);
         let failure = failure.or_else(|| moved().map(|place| Refusal::new(place, Error::Again)));
         let Some(mut refusal) = failure else { return Ok(()) };
-        for part in parts {
+        for part in &mut *parts {
             if let Some(claim) = part.claim.take() {
                 refusal.free += usize::from(!claim.descriptor.is_present());
                 self.release_unused(claim, &part.key);
@@ -257,7 +265,7 @@ impl<'a> Claimant<'a> {
     }
 
     /// Returns the place of a key that has come or gone while other keys were claimed.
-    fn find_moved(&self, parts: &Parts<'_, 'a>, missing: &[usize]) -> Option<usize> {
+    fn find_moved(&self, parts: &[Part<'_, 'a>], missing: &[usize]) -> Option<usize> {
         let arena = &self.arena;
         // It came with another transaction, and these claims were too late to come before that.
         let come = missing.iter().copied().find(|place| arena.locate(&parts[*place].key).is_some());
@@ -310,6 +318,12 @@ impl<'a> Claimant<'a> {
     /// Writes what a change makes where nobody reads it yet. Returns the descriptor that makes it current.
     fn prepare(&self, claim: &mut Claim<'a>, number: Option<u64>, change: &KeyChange<'_>) -> Descriptor {
         let arena = &self.arena;
+        if let Content::Bytes(value) = change.content
+            && change.is_of_value_alone()
+            && claim.descriptor.is_lasting()
+        {
+            return self.write_value::<false>(claim, value);
+        }
         if matches!(change.content, Content::Remove)
             || !claim.descriptor.is_present() && !change.is_of_content()
         {
@@ -321,6 +335,7 @@ impl<'a> Claimant<'a> {
         let vector = change.vector.map(|vector| {
             let with_vector = arena.write_vector(claim.number, claim.slot, claim.descriptor, vector);
             claim.descriptor = claim.descriptor.with_vector_stale(with_vector.vector_stale());
+            arena.touch_sketch(claim.number);
             with_vector
         });
         // A number word has no second buffer, so numbers become bytes. An integer operation makes a number of them again.
@@ -353,6 +368,9 @@ impl<'a> Claimant<'a> {
         change: &KeyChange<'_>,
     ) -> Option<Version> {
         let descriptor = Descriptor(claim.slot.prepared.load(Relaxed));
+        if descriptor.is_lasting() && change.is_of_content() && descriptor.labels_prepared() == 0 {
+            return Some(self.publish(claim, descriptor));
+        }
         if !descriptor.is_present() {
             let was_present = claim.descriptor.is_present();
             let version = self.remove(claim, key.hash_by(self.arena.hash));

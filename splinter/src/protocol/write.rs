@@ -13,11 +13,12 @@ use crate::sync::Relaxed;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 impl<'a> Claimant<'a> {
-    /// Sets the value of `key`. Inserts a missing key, unless it is a handle's.
+    /// Sets the value of `key`. Inserts a missing key, unless it is a handle's. What is called in the rare cases takes the
+    /// key by value, so that it stays in registers otherwise.
     #[inline(always)]
     pub(crate) fn set(&mut self, key: &KeyRef<'_>, value: &[u8], expect: Expect) -> Result<Version, Error> {
         self.check_len(value.len())?;
-        let Some(claim) = self.claim_fast(key, expect) else { return self.set_slow(key, value, expect) };
+        let Some(claim) = self.claim_fast(key, expect) else { return self.set_slow(*key, value, expect) };
         if !self.arena.is_covered(claim.slot, 1 - claim.descriptor.current(), value.len()) {
             return Ok(self.set_claimed(claim, value));
         }
@@ -27,9 +28,9 @@ impl<'a> Claimant<'a> {
 
     #[cold]
     #[inline(never)]
-    fn set_slow(&mut self, key: &KeyRef<'_>, value: &[u8], expect: Expect) -> Result<Version, Error> {
-        let version = self.search_or_insert(key, expect).map(|claim| self.set_claimed(claim, value));
-        self.compact_for(key);
+    fn set_slow(&mut self, key: KeyRef<'_>, value: &[u8], expect: Expect) -> Result<Version, Error> {
+        let version = self.search_or_insert(&key, expect).map(|claim| self.set_claimed(claim, value));
+        self.compact_for(&key);
         version
     }
 
@@ -66,20 +67,20 @@ impl<'a> Claimant<'a> {
     ///
     /// Writes only the new bytes, behind the current ones. No reader copies them before the new length is published.
     pub(crate) fn append(&mut self, key: &KeyRef<'_>, tail: &[u8], expect: Expect) -> Versioned<usize> {
-        let (arena, max) = (self.arena, self.arena.shape.max_value_len as usize);
-        let claim = self.claim_checked(key, |read| {
+        let max = self.arena.shape.max_value_len as usize;
+        let claim = self.claim_checked(key, |arena, read| {
             expect.check(read.stable_epoch())?;
-            match read.payload(&arena) {
+            match read.payload(arena) {
                 _ if read.descriptor.is_number() => Err(Error::WrongType),
                 Payload::Integer(_) => Err(Error::WrongType),
                 Payload::Bytes(_, len) if tail.len() + len > max => Err(Error::ValueTooLong),
                 Payload::Bytes(..) => Ok(()),
             }
         })?;
-        let old = arena.len_of(claim.descriptor);
+        let old = self.arena.len_of(claim.descriptor);
         let len = old + tail.len();
         mutant!("append-unwritten", let tail = &tail[..0]);
-        arena.append(claim.number, claim.slot, claim.descriptor.current(), old, tail);
+        self.arena.append(claim.number, claim.slot, claim.descriptor.current(), old, tail);
         let descriptor = claim.descriptor.with_len(len as u64).with_has_vector(0);
         let version = self.publish(claim, descriptor);
         self.compact_for(key);
@@ -116,12 +117,12 @@ impl<'a> Claimant<'a> {
         key: &KeyRef<'_>,
         change: impl FnOnce(&Slot, Descriptor) -> Descriptor,
     ) -> Result<Descriptor, Error> {
-        let (arena, mut claim) = (self.arena, self.claim(key, Expect::Any)?);
+        let mut claim = self.claim(key, Expect::Any)?;
         // The groups of labels that are dropped learn of it, even if this writer dies.
-        claim.groups = arena.groups_of(claim.number, claim.slot);
+        claim.groups = self.arena.groups_of(claim.number, claim.slot);
         claim.slot.prepared.store(claim.groups, Relaxed);
         let descriptor = change(claim.slot, claim.descriptor);
-        arena.update_notify_flags(claim.number, claim.slot, true);
+        self.arena.update_notify_flags(claim.number, claim.slot, true);
         self.publish_unchanged(claim, descriptor);
         self.compact_for(key);
         Ok(descriptor)
@@ -154,12 +155,18 @@ impl<'a> Claimant<'a> {
     pub(crate) fn update<R, E: From<Error>>(
         &mut self,
         key: &KeyRef<'_>,
-        [old, new]: [&mut Vec<u8>; 2],
+        [old, new]: &mut [Vec<u8>; 2],
         change: impl FnOnce(Option<&[u8]>, &mut Vec<u8>) -> Result<R, E>,
         lifetime: Lifetime,
         is_owner: impl Fn() -> bool,
     ) -> Result<(R, Version), E> {
-        let claim = self.claim_or_insert(key, Expect::Any).inspect_err(|_| self.compact_for(key))?;
+        // No slot has the number u32::MAX.
+        let number = self.arena.find_fast(key).unwrap_or(u32::MAX);
+        self.arena.prefetch_value(number);
+        let claim = match self.claim_at(number, key, Expect::Any) {
+            Some(claim) => claim,
+            None => self.search_or_insert(key, Expect::Any).inspect_err(|_| self.compact_for(key))?,
+        };
         let payload = self.arena.payload(claim.number, claim.slot, claim.descriptor);
         old.resize(payload.len(), 0);
         let is_present = claim.descriptor.is_present() && payload.copy_to(old).is_ok();

@@ -1,11 +1,12 @@
-//! Reading keys: everything here works on a read-only mapping and stores nothing shared.
+//! Reading keys: everything here works on a read-only mapping. Nothing shared is stored, except in a cache the byte that
+//! marks a visit, if it changes and the mapping is writable.
 
 #![allow(
     clippy::needless_pass_by_value,
     reason = "a key is given as to the standard library's functions: by reference or not"
 )]
 
-use super::batch::Batch;
+use super::batch::{Batch, fetch_records, fetch_values};
 use super::handle::sealed::Plain;
 use super::handle::{AsKey, Handle};
 use super::view::View;
@@ -61,23 +62,24 @@ impl Store {
         let Some(number) = arena.find_fast(key) else {
             return or_failed(Err(Error::NotFound), error);
         };
+        let buffers = arena.prefetch_value(number);
         if let Some(read) = arena.begin_plain_read(number, key) {
             // Before the copy: what it needs is at hand now.
             arena.note_visit(number);
-            if let Ok(len) = arena.buffered(read.number, read.descriptor).copy_to(buf)
+            if let Ok(len) = arena.buffered_from(buffers, read.descriptor).copy_to(buf)
                 && read.validate()
             {
                 return len as u64;
             }
         }
-        self.get_slow(key, buf, error)
+        self.get_slow(*key, buf, error)
     }
 
     #[cold]
     #[inline(never)]
-    fn get_slow(&self, key: &KeyRef<'_>, buf: &mut [u8], error: &mut Error) -> u64 {
+    fn get_slow(&self, key: KeyRef<'_>, buf: &mut [u8], error: &mut Error) -> u64 {
         let arena = self.arena();
-        or_failed(arena.read(key, |read| read.payload(arena).copy_to(buf)), error)
+        or_failed(arena.read(&key, |read| read.payload(arena).copy_to(buf)), error)
     }
 
     /// Returns the length of the value of `key` in bytes.
@@ -220,13 +222,35 @@ impl Store {
         for (first, keys) in (0..).step_by(depth).zip(keys.chunks(depth)) {
             let keys = keys.iter().map(|key| key.plain().key_ref(arena));
             let batch = Batch::new(keys, |place, error| results[first + place] = Err(error));
-            batch.fetch::<false>(arena);
+            batch.fetch::<false>(arena, |_| 0);
             for (place, key) in batch.keys() {
                 let at = (first + place) * stride;
                 let out = &mut bufs[at..at + stride];
                 results[first + place] = arena.read(key, |read| read.payload(arena).copy_to(out));
             }
         }
+    }
+
+    /// Asks the processor for the records of keys, for gets that follow: changes nothing, and may do nothing. It pays
+    /// where other processors have changed the keys, or memory is slow. Once the records have come, after some hundred
+    /// nanoseconds, [`Self::prefetch_values`] asks for the values.
+    ///
+    /// ```
+    /// # let store = splinter::Store::anonymous(&splinter::Config::default())?;
+    /// store.writer()?.set("a", b"1")?;
+    /// let keys = [store.resolve("a")?];
+    /// store.prefetch_records(&keys);
+    /// store.prefetch_values(&keys);
+    /// assert_eq!(store.get_vec(keys[0])?, b"1");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn prefetch_records(&self, keys: &[Handle]) {
+        fetch_records(self.arena(), keys);
+    }
+
+    /// Asks the processor for the values of keys, up to 256 bytes of each; see [`Self::prefetch_records`].
+    pub fn prefetch_values(&self, keys: &[Handle]) {
+        fetch_values(self.arena(), keys);
     }
 
     /// Finds the slot of `key`, for reads and writes that skip the search.

@@ -10,7 +10,8 @@ mod scan;
 mod vectors;
 mod view;
 
-pub(crate) use self::{batch::Batch, handle::sealed::Plain};
+pub(crate) use self::batch::{Batch, fetch_for_sets};
+pub(crate) use self::handle::sealed::Plain;
 pub use self::{
     entry::Entry,
     handle::{AsKey, Handle},

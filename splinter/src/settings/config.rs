@@ -32,7 +32,7 @@ impl Default for Geometry {
 }
 
 /// How a store is created.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// The sizes.
     pub geometry: Geometry,
@@ -52,6 +52,28 @@ pub struct Config {
     /// The seed of the hash that places keys. The default is the environment's `SPLINTER_HASH_SEED`, or a random one, so
     /// that nobody can choose keys that slow others down. Set it to make two stores alike, byte for byte.
     pub hash_seed: Option<u64>,
+    /// Whether the store keeps a sketch of each vector, by which searches find the nearest ones; the default. Without
+    /// sketches a search looks at every vector. A sketch takes a bit for each component and eight bytes more. Fixed when
+    /// the store is created.
+    pub sketches: bool,
+}
+
+impl Default for Config {
+    /// A store of the [default geometry](Geometry::default) with sketches, the default of each other option, and no mode or
+    /// seed of its own.
+    fn default() -> Self {
+        Self {
+            geometry: Geometry::default(),
+            scrub: Scrub::default(),
+            eviction: Eviction::default(),
+            placement: Placement::default(),
+            huge_pages: HugePages::default(),
+            reserve: Reserve::default(),
+            mode: None,
+            hash_seed: None,
+            sketches: true,
+        }
+    }
 }
 
 /// How much of a store's memory is reserved at creation. That of header and writer table always is.
@@ -237,7 +259,11 @@ impl fmt::Display for UnknownName {
 
 impl std::error::Error for UnknownName {}
 
-fn by_name<T: Copy + fmt::Display>(all: &[T], name: &str, known: &'static str) -> Result<T, UnknownName> {
+pub(crate) fn by_name<T: Copy + fmt::Display>(
+    all: &[T],
+    name: &str,
+    known: &'static str,
+) -> Result<T, UnknownName> {
     let found = all.iter().find(|one| one.to_string().eq_ignore_ascii_case(name));
     found.copied().ok_or_else(|| UnknownName { name: name.to_owned(), known })
 }

@@ -5,6 +5,7 @@ pub(crate) mod profile;
 #[doc(hidden)]
 pub mod units;
 
+pub(crate) use self::config::by_name;
 pub use self::{
     config::{Config, Geometry, OpenOptions, Reserve, Type, UnknownName},
     profile::Profile,

@@ -4,26 +4,13 @@
 //! each change. An insertion adds its entry to the index before it looks whether the store is watched: it signals, or the
 //! caller finds that entry.
 
-use crate::arena::Arena;
+use super::presence::{Presence, Waiter, find, wait};
 use crate::arena::key::KeyRef;
-use crate::arena::state::State;
 use crate::error::Error;
 use crate::open::Store;
-use crate::sync::fence_after_exchange;
 use crate::wait::Watcher;
 use crate::wait::spin::Backoff;
 use std::time::Instant;
-
-/// What a look for a key found.
-enum Presence {
-    /// The key, with the epoch of its content.
-    There(u64),
-    /// The key, which writers changed all the while: look again.
-    Changing,
-    /// A writer inserts or removes the key: look again in a moment.
-    Moving,
-    Missing,
-}
 
 impl Store {
     /// Waits until there is a key of this name, and returns its epoch. Returns at once if the key is there.
@@ -81,48 +68,49 @@ impl Store {
         deadline: Option<Instant>,
     ) -> Result<u64, Error> {
         let key_ref = self.arena().key(key)?;
-        let mut backoff = Backoff::new(self, deadline);
-        let mut watcher: Option<Watcher> = None;
-        loop {
-            // Before the look: the last one begins after the deadline.
-            let is_over = backoff.is_past_deadline();
-            match find(self.arena(), &key_ref) {
-                Presence::There(now) if Some(now) != epoch => return Ok(now),
-                Presence::There(now) => match self.poll_after(key, now, deadline) {
-                    Ok(_) | Err(Error::NotFound) => {}
-                    Err(error) => return Err(error),
-                },
-                Presence::Changing => {}
-                Presence::Moving | Presence::Missing if is_over => return Err(Error::TimedOut),
-                Presence::Moving => backoff.back_off(),
-                Presence::Missing => match &mut watcher {
-                    // A watcher that lagged begins anew. Whatever it says, the key may be there.
-                    Some(watcher) => {
-                        let _ = watcher.wait(deadline);
-                    }
-                    None if self.is_read_only() => backoff.back_off(),
-                    None => watcher = self.watch_all().ok(),
-                },
-            }
-            // Before the next look, if a watch has begun.
-            fence_after_exchange();
-        }
+        let backoff = Backoff::new(self, deadline);
+        wait(&mut Missing { store: self, key, key_ref, deadline, backoff, watcher: None }, epoch)
     }
 }
 
-/// Looks for a key, also for one that a writer is about to insert.
-fn find(arena: &Arena<'_>, key: &KeyRef<'_>) -> Presence {
-    match arena.read(key, |read| Ok(read.stable_epoch())) {
-        Ok(epoch) => return Presence::There(epoch),
-        Err(Error::Again) => return Presence::Changing,
-        Err(_) => {}
+/// A wait for a key that may be missing.
+struct Missing<'s> {
+    store: &'s Store,
+    key: &'s [u8],
+    key_ref: KeyRef<'s>,
+    deadline: Option<Instant>,
+    backoff: Backoff<'s>,
+    watcher: Option<Watcher>,
+}
+
+impl Waiter for Missing<'_> {
+    fn is_over(&self) -> bool {
+        self.backoff.is_past_deadline()
     }
-    let moving = arena.probe(key, |number, _, _| {
-        let slot = arena.slot(number)?;
-        // Before the key is looked for: a claim that ends in between has published the key or freed the slot.
-        let is_claimed = State(slot.state_integer.first_acquire()).is_claimed();
-        let is_there = arena.begin_read(number, key).is_some();
-        (is_there || is_claimed && key.is_in(slot)).then_some(Presence::Moving)
-    });
-    moving.unwrap_or(Presence::Missing)
+
+    fn look(&mut self) -> Presence {
+        find(self.store.arena(), &self.key_ref)
+    }
+
+    fn wait_for_change(&mut self, epoch: u64) -> Result<(), Error> {
+        match self.store.poll_after(self.key, epoch, self.deadline) {
+            Ok(_) | Err(Error::NotFound) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn wait_for_any_change(&mut self) {
+        match &mut self.watcher {
+            // A watcher that lagged begins anew. Whatever it says, the key may be there.
+            Some(watcher) => {
+                let _ = watcher.wait(self.deadline);
+            }
+            None if self.store.is_read_only() => self.backoff.back_off(),
+            None => self.watcher = self.store.watch_all().ok(),
+        }
+    }
+
+    fn back_off(&mut self) {
+        self.backoff.back_off();
+    }
 }

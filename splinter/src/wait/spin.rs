@@ -54,6 +54,12 @@ impl Spin {
     }
 }
 
+/// Returns what spins for as long as a claim lasts, nearly always, when called again and again.
+pub(crate) fn claim_spin() -> impl FnMut() -> bool {
+    let mut spin = Spin::new(CLAIM_SPIN, None);
+    move || spin.spin_once()
+}
+
 /// Sleeps until a deadline, but never so long that a writer's death goes unnoticed.
 pub(crate) struct Backoff<'s> {
     store: &'s Store,

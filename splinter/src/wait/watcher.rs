@@ -1,45 +1,19 @@
 //! Watches groups of keys or the whole store: sleeps until slots change, and returns the changes in order.
 
+use super::changes::{Change, Known};
 use super::filter::Filter;
-use super::spin::{Backoff, CLAIM_SPIN, Spin};
-use crate::arena::key::Key;
-use crate::arena::records::{GROUPS, Slot, WHOLE_STORE};
-use crate::arena::state::State;
-use crate::arena::{Arena, prefetch};
+use super::spin::{Backoff, Spin, claim_spin};
+use crate::arena::records::{GROUPS, WHOLE_STORE};
 use crate::error::StoreError;
 use crate::open::Store;
 use crate::signals::{Cursor, Peek, group_bit, wake_bit};
-use crate::sync::{Relaxed, Word, fence_after_exchange, load_acquire};
+use crate::sync::{Relaxed, Word, load_acquire};
 use crate::tuning;
 use std::fmt;
 use std::time::{Duration, Instant};
 
 /// How many changes of other keys a watcher with a filter skips at a time: each may wait for the end of a claim.
 const SKIPS: usize = 64;
-
-/// A change of one slot, as a watcher returns it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Change {
-    /// The number of the slot, which is also that of a [`Handle`](crate::Handle) on its key.
-    pub slot: u32,
-    /// The key in that slot now; `None` if it was removed and no other key took the slot, or none that the watcher of a
-    /// prefix or of one key watches.
-    pub key: Option<Key>,
-    /// The key that was in the slot before, if this removed it. Only watchers of a prefix or of one key know it, for keys
-    /// that they have seen. After [`Lagged`] they know none but those that change later, until [`Watcher::resync`] has run.
-    /// A key that was removed during the lag is never named.
-    pub removed: Option<Key>,
-    /// The epoch of the slot's content now: that of this change or of a later one, which the watcher returns as well.
-    /// Changes of labels, times, flags and deadlines leave it alone. If the slot is `held`, it may be the epoch before
-    /// the change.
-    pub epoch: u64,
-    /// Whether a writer holds the slot: the writer of this change, if it was interrupted before it released the slot,
-    /// or the next one. Even so, a read finds this change or a later one.
-    pub held: bool,
-    /// The group that was signalled; `None` when the whole store is watched.
-    pub group: Option<u8>,
-}
 
 /// A watcher fell so far behind that newer changes overwrote some that it had not taken. It goes on with the changes
 /// after that. [`Watcher::resync`] lists the present state.
@@ -90,11 +64,8 @@ pub struct Watcher {
     next_cursor: usize,
     /// The wake bits of the groups.
     pub(crate) bits: u32,
-    /// Slots that a writer held during a resync, each with its epoch then. A change of theirs may come without a
-    /// signal.
-    held_slots: Vec<(u32, u64)>,
-    /// The keys of a watcher of the whole store, if it is not of all.
-    filter: Option<Box<Filter>>,
+    /// The slots that a writer held during a resync, and the keys of a watcher of the whole store, if it is not of all.
+    known: Known,
     spin: Duration,
 }
 
@@ -158,7 +129,7 @@ impl Store {
 
     /// Watches one key, whether or not it is there, as [`Self::watch_prefix`] watches several. The call looks for that key
     /// only. To wait for it alone, use [`Self::wait_for`]. There is no key of a name that is empty, too long or has a zero
-    /// byte, so a watcher of such a name returns nothing: check it by [`Key::new`].
+    /// byte, so a watcher of such a name returns nothing: check it by [`Key::new`](crate::Key::new).
     ///
     /// # Errors
     /// As [`Self::watch_prefix`].
@@ -168,8 +139,8 @@ impl Store {
     }
 
     fn watch_filtered(&self, prefix: &[u8], is_name: bool) -> Result<Watcher, StoreError> {
-        let filter = Some(Box::new(Filter::new(prefix, is_name)));
-        let mut watcher = Watcher { filter, ..self.watch_all()? };
+        let known = Known::with_filter(Filter::new(prefix, is_name));
+        let mut watcher = Watcher { known, ..self.watch_all()? };
         // Notes the keys that are there, so that their removal can be named.
         watcher.resync(drop);
         Ok(watcher)
@@ -257,29 +228,13 @@ impl Store {
     }
 }
 
-/// Returns the slots to which the index leads for a key, also one that a writer is about to insert.
-fn candidates(arena: &Arena<'_>, key: &Key) -> Vec<u32> {
-    let mut numbers = Vec::new();
-    if let Ok(key) = arena.key(key.as_ref()) {
-        arena.probe(&key, |number, _, _| {
-            numbers.push(number);
-            None::<()>
-        });
-    }
-    // A search that started over finds some twice.
-    numbers.sort_unstable();
-    numbers.dedup();
-    numbers
-}
-
 impl Watcher {
     fn new(store: &Store, groups: &[usize]) -> Self {
         let cursors = groups.iter().map(|group| store.arena().cursor(*group)).collect();
         // A watcher of no group sleeps as well.
         let bits = groups.iter().fold(0, |bits, group| bits | wake_bit(*group)).max(1);
         let spin = tuning::spin();
-        let held_slots = Vec::new();
-        Self { store: store.clone(), cursors, next_cursor: 0, bits, held_slots, filter: None, spin }
+        Self { store: store.clone(), cursors, next_cursor: 0, bits, known: Known::default(), spin }
     }
 
     /// Sets how long a wait spins before it sleeps: zero to sleep at once, [`Duration::MAX`] to never sleep.
@@ -293,23 +248,16 @@ impl Watcher {
     /// # Errors
     /// [`Lagged`] when newer changes overwrote some that the watcher had not taken.
     pub fn try_next(&mut self) -> Result<Option<Change>, Lagged> {
-        if self.filter.is_none() {
+        if !self.known.has_filter() {
             return self.take_next();
         }
         for _ in 0..SKIPS {
             let Some(change) = self.take_next()? else { return Ok(None) };
-            if let Some(change) = self.filtered(change) {
+            if let Some(change) = self.known.filtered(change) {
                 return Ok(Some(change));
             }
         }
         Ok(None)
-    }
-
-    /// Returns the change, if it is of a key that this watches.
-    fn filtered(&mut self, change: Change) -> Option<Change> {
-        let Some(filter) = &mut self.filter else { return Some(change) };
-        let [key, removed] = filter.note(change.slot, change.key);
-        (key.is_some() || removed.is_some()).then_some(Change { key, removed, ..change })
     }
 
     /// Takes the next change of any key.
@@ -322,7 +270,7 @@ impl Watcher {
             match peek {
                 Peek::Changed(slot) => {
                     self.extend_watch(position);
-                    return Ok(Some(self.change(slot, Some(group))));
+                    return Ok(Some(Change::read(self.store.arena(), slot, Some(group), claim_spin())));
                 }
                 Peek::Lagged(missed) => return Err(self.restart(missed)),
                 Peek::Nothing => {}
@@ -331,7 +279,7 @@ impl Watcher {
         if self.is_expired() {
             return Err(self.restart(1));
         }
-        Ok(self.next_held())
+        Ok(self.known.next_held(self.store.arena(), claim_spin()))
     }
 
     /// Waits for the next change. Returns `None` if `deadline` passed first. Without a deadline it waits for ever.
@@ -350,7 +298,7 @@ impl Watcher {
         let store = self.store.clone();
         let mut backoff = Backoff::new(&store, deadline);
         loop {
-            if store.is_read_only() || !self.held_slots.is_empty() {
+            if store.is_read_only() || self.known.has_held() {
                 backoff.back_off();
             } else {
                 let wake_word = store.arena().take_tickets(&self.cursors);
@@ -368,64 +316,11 @@ impl Watcher {
 
     /// Passes every watched key to `visit`, as it is now. Call it after [`Lagged`], or at first: the watcher gets every
     /// later change as a change.
-    pub fn resync(&mut self, mut visit: impl FnMut(Change)) {
-        let arena = self.store.inner.arena;
-        let groups = self.cursors.iter().filter(|cursor| cursor.group != WHOLE_STORE);
-        let groups = groups.fold(0, |bits, cursor| bits | 1 << cursor.group);
-        self.held_slots.clear();
-        let name = self.filter.as_mut().and_then(|filter| {
-            filter.forget_keys();
-            filter.name()
-        });
-        // If a writer does not see a new subscription or watch, this loop sees that it holds its slot.
-        fence_after_exchange();
-        let mut look = |number| {
-            let Some(slot) = arena.slot(number) else { return };
-            if arena.groups_of(number, slot) & groups != 0 || self.watches_all() {
-                self.look_at(number, slot).into_iter().for_each(&mut visit);
-            }
-        };
-        match name {
-            Some(name) => candidates(&arena, &name).into_iter().for_each(&mut look),
-            None => arena.marked(|word| word.touched.load(Relaxed)).for_each(&mut look),
-        }
-    }
-
-    /// Returns what a watched slot holds now, if it is a key that this watches, and notes the slot if a writer holds it.
-    fn look_at(&mut self, number: u32, slot: &Slot) -> Option<Change> {
-        let state = State(slot.state_integer.first_acquire());
-        let change = self.change(number, None);
-        let (is_free, filtered) = (change.key.is_none(), self.filtered(change));
-        // The claim may be that of a watched key's change, removal or insertion. One that replaces the key that is there
-        // now looks afterwards whether the store is watched.
-        if state.is_claimed() && (is_free || filtered.is_some()) {
-            self.held_slots.push((number, state.content_epoch()));
-        }
-        filtered.filter(|change| change.key.is_some())
-    }
-
-    /// Reads a slot as it is now. When a watcher gets a change, its writer may not have released the slot yet. This
-    /// waits for the release, within bounds, because only then the slot has the epoch of the change.
-    fn change(&self, number: u32, group: Option<usize>) -> Change {
-        let arena = self.store.arena();
-        let group = group.filter(|group| *group != WHOLE_STORE).map(|group| group as u8);
-        let Some(slot) = arena.slot(number) else {
-            return Change { slot: number, key: None, removed: None, epoch: 0, held: false, group };
-        };
-        // Most callers read the value next. It is not known yet in which of the two buffers it is.
-        for which in 0..2 {
-            prefetch::<false, _>(&arena.value(number, which)[0]);
-        }
-        let mut spin = Spin::new(CLAIM_SPIN, None);
-        loop {
-            let is_free = !State(slot.state_integer.first_acquire()).is_claimed();
-            let read = arena.open(number, slot);
-            let key = arena.begin_any_read(number).map(|read| Key::read_from(read.slot));
-            if is_free && read.validate() || !spin.spin_once() {
-                let (epoch, held) = (read.stable_epoch(), !is_free);
-                return Change { slot: number, key, removed: None, epoch, held, group };
-            }
-        }
+    pub fn resync(&mut self, visit: impl FnMut(Change)) {
+        let groups =
+            self.cursors.iter().fold(0, |bits, cursor| bits | 1_u64.unbounded_shl(cursor.group as u32));
+        let groups = (!self.watches_all()).then_some(groups);
+        self.known.resync(self.store.arena(), groups, claim_spin, visit);
     }
 
     /// Spins until a ring may have a change. Returns `false` if the spin ends first.
@@ -440,7 +335,7 @@ impl Watcher {
             }
             if spin.is_check_due() {
                 self.store.recover_dead_writers();
-                if !self.has_nothing() || !self.held_slots.is_empty() {
+                if !self.has_nothing() || self.known.has_held() {
                     return true;
                 }
             }
@@ -475,26 +370,11 @@ impl Watcher {
     /// Makes writers signal changes of the whole store again, if this watches it and they stopped.
     fn restart(&mut self, missed: u64) -> Lagged {
         // Keys may have moved to other slots unseen.
-        if let Some(filter) = &mut self.filter {
-            filter.forget_keys();
-        }
+        self.known.forget_keys();
         if self.watches_all() && !self.store.is_read_only() {
             self.cursors[0] = self.store.arena().begin_watch();
         }
         Lagged { missed }
-    }
-
-    /// Returns a slot that a writer held during a resync, and that has changed since.
-    fn next_held(&mut self) -> Option<Change> {
-        let arena = self.store.inner.arena;
-        let ended = |(number, epoch): &(u32, u64)| {
-            let state = |slot: &Slot| State(slot.state_integer.first_acquire());
-            let ended = |state: State| !state.is_claimed() || state.moved_from(*epoch).is_some();
-            arena.slot(*number).is_none_or(|slot| ended(state(slot)))
-        };
-        let place = self.held_slots.iter().position(ended)?;
-        let (number, _) = self.held_slots.swap_remove(place);
-        Some(self.change(number, None))
     }
 }
 

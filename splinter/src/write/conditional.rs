@@ -139,12 +139,9 @@ impl Writer {
         change: impl FnOnce(Option<&[u8]>, &mut Vec<u8>) -> Result<R, E>,
     ) -> Result<R, E> {
         let key = key.plain().key_ref(&self.claimant.arena)?;
-        let [mut old, mut new] = std::mem::take(&mut self.values);
-        let made = self.claimant().map(drop).map_err(E::from).and_then(|()| {
-            let Self { claimant, registration, .. } = self;
-            claimant.update(&key, [&mut old, &mut new], change, lifetime, || !registration.is_inherited())
-        });
-        self.values = [old, new];
+        self.claimant()?;
+        let Self { claimant, registration, values, .. } = self;
+        let made = claimant.update(&key, values, change, lifetime, || !registration.is_inherited());
         made.map(|(made, _)| made)
     }
 

@@ -41,6 +41,8 @@ pub struct Transaction<'d> {
 
 /// Transactions of up to so many keys need no memory of their own.
 const FEW: usize = 4;
+/// For so many more keys it takes memory at once.
+const MORE: usize = 28;
 
 /// A transaction was refused for one of its keys, and changed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,8 +83,9 @@ fn some_bytes(key: &[u8]) -> u64 {
 impl<'d> Transaction<'d> {
     /// Returns a transaction without keys.
     #[must_use]
+    #[inline]
     pub fn new() -> Self {
-        Self::default()
+        Self { keys: SmallVec::new(), changes: SmallVec::new() }
     }
 
     /// Returns the part for `key`, which is added if the transaction has none.
@@ -91,6 +94,10 @@ impl<'d> Transaction<'d> {
         let some = some_bytes(key);
         let is_same = |named: &(u64, &[u8])| named.0 == some && named.1 == key;
         let place = self.keys.iter().position(is_same).unwrap_or_else(|| {
+            if self.keys.len() == FEW {
+                self.keys.reserve(MORE);
+                self.changes.reserve(MORE);
+            }
             self.keys.push((some, key));
             self.changes.push(KeyChange::default());
             self.keys.len() - 1
@@ -191,7 +198,8 @@ impl Writer {
             return Err(refused(MAX_ORDERS, Error::TooManyKeys));
         }
         let claimant = self.claimant().map_err(|error| refused(0, error))?;
-        let mut parts = Parts::with_capacity(transaction.len());
+        let mut parts = Parts::new();
+        parts.reserve(transaction.len());
         for (place, (_, key)) in transaction.keys.iter().enumerate() {
             parts.push(Part::of(claimant.arena.key(key).map_err(|error| refused(place, error))?));
         }

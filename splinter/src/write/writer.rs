@@ -13,7 +13,7 @@ use crate::arena::version::Expect;
 use crate::error::{Error, StoreError};
 use crate::open::{Rebind, Registration, Store};
 use crate::protocol::Claimant;
-use crate::read::{AsKey, Batch, Plain};
+use crate::read::{AsKey, Batch, Handle, Plain, fetch_for_sets};
 use crate::settings::Type;
 use crate::signals::group_bit;
 use crate::sync::{Relaxed, Word};
@@ -188,12 +188,28 @@ impl Writer {
             let batch = Batch::new(keys, |place, error| {
                 results[first + place] = Err(error);
             });
-            batch.fetch::<true>(&claimant.arena);
+            batch.fetch::<true>(&claimant.arena, |place| pairs[place].1.as_ref().len());
             for (place, key) in batch.keys() {
                 let value = pairs[*place].1.as_ref();
                 results[first + place] = claimant.set(key, value, Expect::Any).map(drop);
             }
         }
+    }
+
+    /// Asks the processor for the cache lines that sets of the keys to values of `len` bytes change, so that sets which
+    /// follow do not wait for them: up to 256 bytes of each value. Changes nothing, and may do nothing.
+    ///
+    /// ```
+    /// # let store = splinter::Store::anonymous(&splinter::Config::default())?;
+    /// # let mut writer = store.writer()?;
+    /// writer.set("a", b"1")?;
+    /// let keys = [store.resolve("a")?];
+    /// writer.prefetch_for_sets(&keys, 5);
+    /// writer.set(keys[0], b"value")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn prefetch_for_sets(&self, keys: &[Handle], len: usize) {
+        fetch_for_sets(&self.claimant.arena, keys, len);
     }
 
     /// Appends `tail` to the value of `key`. Returns the new length. Readers see all of it or none.

@@ -14,9 +14,9 @@ pub fn cycle_ns((cycles, time): (u64, Instant)) -> f64 {
 
 /// Reads the time-stamp counter once all processors can see what this thread has stored.
 ///
-/// By `mfence` on x86-64. Compilers make a locked instruction of a sequentially consistent fence. That holds up stores and
-/// loads, but not RDTSC where LFENCE does not wait for all instructions, as on AMD processors whose hypervisor has not told
-/// them so: there the counter was read up to 400 ns before the stores were seen.
+/// By MFENCE on x86-64, which waits until the stores are visible. Compilers make a locked instruction of a sequentially
+/// consistent fence, which is not enough on AMD guests without the flag `lfence_rdtsc`: there
+/// [`splinter::cycles_fenced`] alone does not wait for it, and read the counter up to 400 ns before the stores were seen.
 #[inline]
 #[must_use]
 pub fn cycles_after_stores() -> u64 {

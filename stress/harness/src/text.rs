@@ -85,6 +85,14 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("'{text}' is no time span: give a number and a unit, as in 500ms, 5s or 2m"))
 }
 
+/// Parses a time span as [`parse_duration`] does; returns whole milliseconds.
+///
+/// # Errors
+/// One line that says what would do.
+pub fn parse_millis(text: &str) -> Result<u64, String> {
+    parse_duration(text).map(|span| u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
+}
+
 /// Prints a time span in the form that [`parse_duration`] reads.
 #[must_use]
 pub fn print_duration(span: Duration) -> String {

@@ -1,7 +1,7 @@
 //! What to replay: the flags of `cache`, and a part of its record.
 
 use super::pattern::Pattern;
-use super::trace::{MOST_KEYS, MOST_REQUESTS, Trace};
+use super::trace::{MOST_KEYS, MOST_REQUESTS, Trace, memory_of};
 use serde::{Deserialize, Serialize};
 use splinter_harness::environment::available_memory;
 use splinter_harness::error::RunError;
@@ -74,19 +74,20 @@ impl CachePlan {
         Ok(requests.min(MOST_REQUESTS))
     }
 
-    /// Checks that the memory is there for trace, references and caches.
-    fn fits(&self, requests: u64) -> Result<(), String> {
+    /// Checks that `free` bytes of memory suffice for a trace and its references, and for the caches.
+    fn fits(&self, trace: u64, free: u64) -> Result<(), String> {
         const MIB: u64 = 1 << 20;
-        // Each request's key and when it comes again; each key's name and places; values, and what is beside them.
-        let needed = 8 * requests + 32 * self.keys + self.slots * (2 * self.len + 512);
-        match available_memory() {
-            Some(free) if needed > free => Err(format!(
-                "this takes about {} MiB of memory, and {} MiB are free: lower --requests, --keys, --slots or --len",
-                needed / MIB,
-                free / MIB
-            )),
-            _ => Ok(()),
+        // Values, and what is beside them.
+        let needed = trace + self.slots * (2 * self.len + 512);
+        if needed <= free {
+            return Ok(());
         }
+        let flags = if self.trace_file.is_some() { "--requests" } else { "--requests, --keys" };
+        Err(format!(
+            "this takes about {} MiB of memory or more, and {} MiB are free: lower {flags}, --slots or --len",
+            needed / MIB,
+            free / MIB
+        ))
     }
 
     /// Makes or reads the trace.
@@ -95,11 +96,13 @@ impl CachePlan {
     /// [`RunError::Usage`]: what cannot be replayed, or why the file is no trace.
     pub(super) fn make_trace(&self) -> Result<Trace, RunError> {
         self.validate().map_err(RunError::Usage)?;
+        // Before anything of the trace is there.
+        let free = available_memory().unwrap_or(u64::MAX);
         if let Some(path) = &self.trace_file {
-            return Trace::load(path, self.requests);
+            return Trace::load(path, self.requests, |trace| self.fits(trace, free));
         }
         let requests = self.requests().map_err(RunError::Usage)?;
-        self.fits(requests).map_err(RunError::Usage)?;
+        self.fits(memory_of(requests, self.keys), free).map_err(RunError::Usage)?;
         // Both are within bounds that `validate` knows.
         Ok(Trace::by(self.trace, self.keys as u32, requests as usize, self.seed))
     }

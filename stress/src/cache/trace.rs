@@ -5,12 +5,21 @@ use splinter::{KEY_MAX, Key};
 use splinter_harness::error::RunError;
 use splinter_harness::input;
 use std::collections::HashMap;
+use std::fs::{self, Metadata};
 use std::io::{self, BufRead, BufReader, Read as _, stdin};
 use std::path::Path;
 
 /// The most requests of a trace, and the most keys: each takes some bytes of memory.
 pub(super) const MOST_REQUESTS: u64 = 1 << 28;
 pub(super) const MOST_KEYS: u64 = 1 << 24;
+/// The longest key, and the end of its line.
+const LONGEST: u64 = KEY_MAX as u64 + 2;
+
+/// Returns how many bytes of memory a trace and its references take, about: each request's key and when it comes again,
+/// each key's name and places.
+pub(super) const fn memory_of(requests: u64, keys: u64) -> u64 {
+    8 * requests + 32 * keys
+}
 
 /// Requests for keys, which are known by number.
 #[derive(Debug)]
@@ -30,29 +39,50 @@ impl Trace {
         Self { requests: pattern.draw(keys, requests, seed), names }
     }
 
-    /// Reads a file, or standard input if the path is `-`: a key on each line, of which at most so many are read.
+    /// Reads a file, or standard input if the path is `-`: a key on each line, of which at most so many are read. Asks
+    /// `fits` meanwhile whether there is memory for so many bytes, so that no text can take it all.
     ///
     /// # Errors
-    /// [`RunError::Usage`]: why it is no trace, with the number of the line.
-    pub(super) fn load(path: &Path, most: Option<u64>) -> Result<Self, RunError> {
+    /// [`RunError::Usage`]: why it is no trace, with the number of the line, or the error of `fits`.
+    pub(super) fn load(
+        path: &Path,
+        most: Option<u64>,
+        fits: impl Fn(u64) -> Result<(), String>,
+    ) -> Result<Self, RunError> {
         let is_standard_input = path.as_os_str() == "-";
         let name = if is_standard_input { "standard input".to_owned() } else { path.display().to_string() };
         let unread = |error: io::Error| RunError::Usage(format!("cannot read the trace: {name}: {error}"));
+        let wrong = |why: String| RunError::Usage(format!("{name}: {why}"));
+        if most.is_none() && !is_standard_input {
+            let len = fs::metadata(path).ok().filter(Metadata::is_file).map_or(0, |file| file.len());
+            // It has as many lines at least.
+            let lines = len / LONGEST;
+            if lines > MOST_REQUESTS {
+                return Err(wrong(too_many_lines()));
+            }
+            fits(memory_of(lines, 0)).map_err(wrong)?;
+        }
         let mut text: Box<dyn BufRead> = match is_standard_input {
             true => Box::new(stdin().lock()),
             false => Box::new(BufReader::new(input::open(path).map_err(unread)?)),
         };
         input::skip_mark(&mut text).map_err(unread)?;
-        Self::read(&mut text, most).map_err(|unread| match unread {
-            Unread::Kernel(error) => RunError::Usage(format!("cannot read the trace: {name}: {error}")),
-            Unread::Wrong(why) => RunError::Usage(format!("{name}: {why}")),
+        Self::read(&mut text, most, fits).map_err(|why| match why {
+            Unread::Kernel(error) => unread(error),
+            Unread::Wrong(why) => wrong(why),
         })
     }
 
     /// Reads a text.
-    fn read(text: &mut impl BufRead, most: Option<u64>) -> Result<Self, Unread> {
-        // The longest key, and the end of its line.
-        const LONGEST: u64 = KEY_MAX as u64 + 2;
+    fn read(
+        text: &mut impl BufRead,
+        most: Option<u64>,
+        fits: impl Fn(u64) -> Result<(), String>,
+    ) -> Result<Self, Unread> {
+        // What the table of names takes for each, beside the bytes of the name.
+        const OF_A_NAME: u64 = 96;
+        // How many lines are read between two questions.
+        const STEP: usize = 1 << 12;
         let mut trace = Self { requests: Vec::new(), names: Names::default() };
         let mut numbers: HashMap<Box<[u8]>, u32> = HashMap::new();
         let mut line = Vec::new();
@@ -60,6 +90,11 @@ impl Trace {
             line.clear();
             if text.by_ref().take(LONGEST).read_until(b'\n', &mut line)? == 0 {
                 break;
+            }
+            if trace.requests.len().is_multiple_of(STEP) {
+                let (requests, keys) = (trace.requests.len() as u64, numbers.len() as u64);
+                let names = OF_A_NAME * keys + 2 * trace.names.bytes.len() as u64;
+                fits(memory_of(requests, keys) + names).map_err(Unread::Wrong)?;
             }
             let at = trace.requests.len() as u64 + 1;
             let key = line.strip_suffix(b"\n").unwrap_or(&line);
@@ -80,8 +115,7 @@ impl Trace {
                 }
             };
             if at > MOST_REQUESTS {
-                let why = format!("it has more than {MOST_REQUESTS} lines: use --requests");
-                return Err(Unread::Wrong(why));
+                return Err(Unread::Wrong(too_many_lines()));
             }
             trace.requests.push(number);
         }
@@ -101,6 +135,10 @@ impl Trace {
     pub(super) fn name(&self, key: u32) -> &[u8] {
         self.names.get(key as usize)
     }
+}
+
+fn too_many_lines() -> String {
+    format!("it has more than {MOST_REQUESTS} lines: use --requests")
 }
 
 /// Why a text is no trace.
@@ -144,7 +182,7 @@ mod tests {
     use super::*;
 
     fn read(text: &[u8], most: Option<u64>) -> Result<Trace, String> {
-        Trace::read(&mut &*text, most).map_err(|unread| match unread {
+        Trace::read(&mut &*text, most, |_| Ok(())).map_err(|unread| match unread {
             Unread::Kernel(error) => error.to_string(),
             Unread::Wrong(why) => why,
         })
@@ -164,6 +202,21 @@ mod tests {
     #[test]
     fn only_as_many_lines_are_read_as_are_asked_for() {
         assert_eq!(read(b"a\nb\n\n", Some(2)).unwrap().requests, [0, 1]);
+    }
+
+    #[test]
+    fn a_text_that_takes_too_much_memory_is_read_no_further() {
+        let lines: String = (0..100_000).map(|line| format!("{line}\n")).collect();
+        let fits = |bytes| if bytes > 1 << 20 { Err("too much".to_owned()) } else { Ok(()) };
+        let mut text = lines.as_bytes();
+        let Unread::Wrong(why) = Trace::read(&mut text, None, fits).unwrap_err() else { panic!() };
+        assert_eq!(why, "too much");
+        assert!(text.len() > lines.len() / 2, "{} bytes are unread", text.len());
+        // Requests alone take memory, too.
+        let same = "a\n".repeat(1 << 20);
+        let mut text = same.as_bytes();
+        assert!(Trace::read(&mut text, None, fits).is_err());
+        assert!(Trace::read(&mut lines.as_bytes(), Some(1000), fits).is_ok());
     }
 
     #[test]

@@ -4,16 +4,18 @@
 use super::client::{Answered, Client, MARGIN, MARK, ORDERS};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use splinter::{
-    Advice, Error, Eviction, Expect, IntegerOp, Location, Notifier, Patience, Scrub, Store, Type, View,
+    Advice, Candidate, Error, Eviction, Expect, IntegerOp, Lifetime, Location, Metric, Notifier, Page,
+    Patience, Scrub, Search, Store, Transaction, Type, View,
 };
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::Duration;
 
 /// A call, by its name.
 type Call = (&'static str, fn(&mut Client<'_>) -> Answered);
 
 /// The calls. Rare and slow ones stand at the end.
-pub(super) const CALLS: [Call; 73] = [
+pub(super) const CALLS: [Call; 90] = [
     ("get", |c| {
         let (store, key) = (c.store, c.key());
         c.read(|buf| store.get(&key, buf))
@@ -57,6 +59,71 @@ pub(super) const CALLS: [Call; 73] = [
     ("vector", |c| {
         let (store, key) = (c.store, c.key());
         Some(store.vector(&key, &mut c.vector).is_ok())
+    }),
+    ("get_entry", |c| {
+        let (store, key) = (c.store, c.key());
+        c.read(|buf| store.get_entry(&key, buf).map(|entry| entry.len))
+    }),
+    ("ttl", |c| Some(c.store.ttl(c.key()).is_ok())),
+    ("read_consistent", |c| {
+        let keys: Vec<String> = (0..1 + c.rng.below(5)).map(|_| c.key()).collect();
+        let mut longest = 0;
+        let look = |_, view: Option<&View<'_>>| longest = longest.max(view.map_or(0, View::len));
+        let answer = c.store.read_consistent_with(&keys, look);
+        Some(answer.is_ok() && c.bound(longest))
+    }),
+    ("scan", |c| {
+        let (cursor, prefix) = (c.rng.next_u64() as u32, ["", "key", "key1"][c.rng.index(3)]);
+        let page = c.store.scan(cursor % 64, prefix, 8);
+        let bounded = |page: Page| page.found.iter().all(|found| c.bound(found.value.len()));
+        Some(page.is_ok_and(bounded))
+    }),
+    ("vectors", |c| {
+        let (store, mut count) = (c.store, 0);
+        for view in store.vectors() {
+            let copied = view.copy_to(&mut c.vector);
+            let _ = (copied, view.validate());
+            count += 1;
+        }
+        Some(c.at_most_slots(count))
+    }),
+    ("search", |c| {
+        let (draw, query) = (c.rng.next_u64(), vec![1.0; c.vector.len()]);
+        let Ok(search) = c.store.search(&query) else { return Some(false) };
+        let k = draw as usize % 40;
+        let search = search.k(k).exact(draw & 64 != 0).threads((draw >> 7 & 3) as usize);
+        let search = search.group_orders(draw & 512 != 0).labels_none(draw >> 10 & draw >> 20);
+        let search = if draw & 1024 == 0 { search } else { search.depth(1).prefix("key").min_score(-1.0) };
+        let mut longest = 0;
+        let rescored = |found: &Candidate<'_>| {
+            longest = longest.max(found.value.len());
+            found.score
+        };
+        let found = if draw & 2048 == 0 { search.run() } else { search.rescore(rescored).run() };
+        let whole = found.as_ref().is_ok_and(|hits| hits.len() <= k);
+        Some(found.is_ok() && c.check(whole) && c.bound(longest))
+    }),
+    ("nearest_to", |c| {
+        let hits = c.store.nearest_to(c.key()).and_then(Search::run);
+        Some(hits.is_ok_and(|hits| c.check(hits.len() <= 10)))
+    }),
+    ("similarity", |c| {
+        let (a, b) = (c.key(), c.key());
+        let score = c.store.similarity(&a, &b, Metric::Cosine);
+        Some(score.is_ok_and(|score| c.check((-1.0..=1.0).contains(&score))))
+    }),
+    ("prefetch", |c| {
+        c.store.prefetch_records(&c.handles);
+        c.store.prefetch_values(&c.handles);
+        let (handles, len) = (c.handles.clone(), c.rng.next_u64() as usize);
+        c.write(|writer, _, _, _| {
+            writer.prefetch_for_sets(&handles, len);
+            true
+        })
+    }),
+    ("wait_for", |c| {
+        let (key, deadline) = (c.key(), c.deadline());
+        Some(c.store.wait_for(&key, deadline).is_ok())
     }),
     ("get_many", |c| {
         let (store, max) = (c.store, c.max);
@@ -182,6 +249,79 @@ pub(super) const CALLS: [Call; 73] = [
     }),
     ("append", |c| c.write(|writer, key, body, _| writer.append(key, body).is_ok())),
     ("append_if", |c| c.change(|writer, key, tail| Ok(writer.append_if(key, tail, Expect::Present)?.1))),
+    ("set_with", |c| {
+        let ends = Lifetime::For(Duration::from_micros(c.rng.below(2_000)));
+        c.change(|writer, key, body| writer.set_with(key, body, Expect::Any, ends))
+    }),
+    ("expire", |c| {
+        c.write(|writer, key, _, word| {
+            let span = Duration::from_nanos(word % 1_000_000);
+            if word & 1 == 0 { writer.expire(key, span).is_ok() } else { writer.persist(key).is_ok() }
+        })
+    }),
+    ("sweep_expired", |c| {
+        let slots = c.store.geometry().slots;
+        c.write(|writer, _, _, _| writer.sweep_expired(16).is_ok_and(|swept| u64::from(swept) <= slots))
+    }),
+    ("update", |c| {
+        let max = c.max;
+        let mut longest = 0;
+        let good = c.write(|writer, key, body, _| {
+            let change = |old: Option<&[u8]>, new: &mut Vec<u8>| {
+                longest = old.map_or(0, <[u8]>::len);
+                new.extend_from_slice(&body[..body.len().min(max)]);
+                Ok::<(), Error>(())
+            };
+            writer.update(key, change).is_ok()
+        });
+        c.bound(longest);
+        good
+    }),
+    ("swap", |c| {
+        let mut longest = 0;
+        let good = c.write(|writer, key, body, _| {
+            let old = writer.swap(key, body);
+            longest = old.as_ref().ok().and_then(Option::as_ref).map_or(0, Vec::len);
+            old.is_ok()
+        });
+        c.bound(longest);
+        good
+    }),
+    ("commit", |c| {
+        let vector = vec![2.5; c.vector.len()];
+        let (others, slots) = ([c.key(), c.key()], c.raw.slots());
+        let mut within = true;
+        let good = c.write(|writer, key, body, word| {
+            let mut transaction = Transaction::new();
+            transaction.key(key).set(body);
+            let other = transaction.key(&others[0]);
+            match word & 7 {
+                0 => other.unset(),
+                1 => other.set_vector(&vector),
+                2 => other.label(word),
+                3 => other.set_u64(word),
+                4 => other.integer(operation(word)),
+                5 => other.lifetime(Lifetime::Endless),
+                _ => other.expect(Expect::Present),
+            };
+            transaction.key(&others[1]).expect(Expect::Any);
+            let outcomes = writer.commit(&transaction);
+            let versions = outcomes.iter().flatten().filter_map(|outcome| outcome.version);
+            within = versions.into_iter().all(|version| (version.slot as usize) < slots);
+            outcomes.is_ok()
+        });
+        c.check(within);
+        good
+    }),
+    ("register_lasting", |c| {
+        c.write(|writer, key, _, word| {
+            let group = word as u8 & 63;
+            match word & 256 {
+                0 => writer.register_lasting(key, group).is_ok(),
+                _ => writer.unregister_lasting(key, group).is_ok(),
+            }
+        })
+    }),
     ("unset", |c| c.write(|writer, key, _, _| writer.unset(key).is_ok())),
     ("unset_if", |c| c.change(|writer, key, _| Ok(writer.unset_if(key, Expect::Present)?.1))),
     ("bump", |c| c.write(|writer, key, _, _| writer.bump(key).is_ok())),
@@ -232,8 +372,10 @@ pub(super) const CALLS: [Call; 73] = [
     }),
     ("watch", |c| {
         let groups: Vec<u8> = (0..=c.rng.below(4)).map(|_| c.group()).collect();
-        let watcher = match c.rng.below(2) {
+        let watcher = match c.rng.below(4) {
             0 => c.store.watch_all(),
+            1 => c.store.watch_prefix(["", "key", "key1"][c.rng.index(3)]),
+            2 => c.store.watch_key(c.key()),
             _ => c.store.watch(&groups),
         };
         let good = watcher.is_ok();

@@ -74,8 +74,9 @@ pub(super) fn inspect(store: &Store, empty: bool, report: &impl Fn(Fault, String
         found.wrong_notify_flags,
         // A key that is being inserted has an entry before it is there, but no key is being inserted now.
         found.dangling_entries,
+        found.wrong_sketches,
     ];
-    if misplaced != [0; 5] {
+    if misplaced != [0; 6] {
         report(Fault::Astray, format!("{found:?}"));
     }
     if found.stuck_claims + found.live_claims > 0 {

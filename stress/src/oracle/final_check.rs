@@ -5,7 +5,7 @@
 //!   was overwritten by it. It is the prefilled one only if no writer ever set or removed the key.
 //! - Each writer's pieces in a value follow each other without a gap, and end with its last
 //!   acknowledged one. On the prefilled piece all appends of all writers follow.
-//! - A key may be missing only if some writer's last operation on it was an unset.
+//! - A key may be missing only if some writer's last operation on it was an unset, or if the store is a cache.
 //! - An integer or a tally is the sum of all acknowledged additions.
 //! - The journal of a group of accounts counts all acknowledged transactions, and each account holds what they added to it.
 //! - A chain has the number, and its epoch has moved by twice the number, of all acknowledged writes.
@@ -13,8 +13,9 @@
 //! - A key that was set for a time is some writer's last set, before that one's deadline. It may be missing only from some
 //!   last set's deadline on.
 //! - Labels are the union of the acknowledged ones, where no writer removed the key or one writer
-//!   knows all of it.
-//! - A vector is some writer's last; it is there if its only writer did nothing to the value since.
+//!   knows all of it; those of a cache are not compared.
+//! - A vector is some writer's last; it is there if its only writer did nothing to the value since, unless the store is a
+//!   cache.
 //!
 //! A writer that died may have written once more than it noted.
 
@@ -156,7 +157,7 @@ impl<'a> FinalCheck<'a> {
                     let removed = |author: &Author<'_>| {
                         author.acks.was_unset() || author.dead && self.workload.may_miss()
                     };
-                    if !authors.iter().any(removed) {
+                    if !self.workload.evicts() && !authors.iter().any(removed) {
                         checks.faults.spurious_miss(Op::Get, &key);
                     }
                     continue;
@@ -173,7 +174,9 @@ impl<'a> FinalCheck<'a> {
     }
 
     fn labels(&self, key: &[u8; 8], authors: &[Author<'_>], checks: &mut Checks, target: &impl Reads) {
-        if self.workload.may_miss() && authors.len() > 1 || authors.iter().any(|author| author.dead) {
+        let is_unsure =
+            self.workload.may_miss() && authors.len() > 1 || authors.iter().any(|author| author.dead);
+        if is_unsure || self.workload.evicts() {
             return;
         }
         let expected = authors.iter().fold(0, |labels, author| labels | author.acks.labels());
@@ -204,6 +207,7 @@ impl<'a> FinalCheck<'a> {
                 if let [author] = authors
                     && author.acks.vector().1
                     && !author.dead
+                    && !self.workload.evicts()
                 {
                     checks.faults.lost_update(key, || {
                         format!("no vector, acknowledged was {}", author.acks.vector().0)

@@ -4,12 +4,24 @@ use super::*;
 use crate::shared_state::SharedState;
 use crate::target::Writes;
 use crate::testing::{Broken, Fake};
+use splinter::Eviction;
 
 const KEY: u64 = 3;
 
 /// Writes `pieces` (writer and sequence) to one key and compares it with what `acknowledge` notes for two writers.
 fn final_check(pieces: &[(u16, u64)], dead: [bool; 2], acknowledge: impl Fn(&[AckTable<'_>])) -> Faults {
+    final_check_of(Eviction::Expired, pieces, dead, acknowledge)
+}
+
+/// The same for a store that evicts.
+fn final_check_of(
+    evict: Eviction,
+    pieces: &[(u16, u64)],
+    dead: [bool; 2],
+    acknowledge: impl Fn(&[AckTable<'_>]),
+) -> Faults {
     let workload = Workload {
+        evict,
         writers: 2,
         readers: 0,
         keys: 8,
@@ -107,4 +119,14 @@ fn a_dead_writer_may_have_written_once_more() {
     assert_eq!(final_check(&[(0, 6)], [true, false], set), Faults::default());
     assert_eq!(final_check(&[(0, 6)], [false, true], set).lost_updates, 1);
     assert_eq!(final_check(&[(0, 7)], [true, false], set).lost_updates, 1);
+}
+
+#[test]
+fn a_cache_may_lose_any_key_and_no_update_of_one_that_it_has() {
+    let set = |acks: &[AckTable<'_>]| entry(acks, 0).note_set(5);
+    let check = |pieces: &[_]| final_check_of(Eviction::Sieve, pieces, [false; 2], set);
+    assert_eq!(check(&[]), Faults::default());
+    assert_eq!(check(&[(0, 5)]), Faults::default());
+    assert_eq!(check(&[(0, 4)]).lost_updates, 1);
+    assert_eq!(check(&[(PREFILL, 1)]).lost_updates, 1);
 }

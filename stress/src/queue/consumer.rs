@@ -1,8 +1,9 @@
 //! The loop of a consumer process, which ends when everything was received or when it is killed, and its checks of each
 //! message. It counts a message in the shared state before it acknowledges it, so its death makes no message look lost.
 
+use super::faults::Fault;
 use super::message::check;
-use super::shared_state::{Fault, QueueState};
+use super::shared_state::{ProducerState, QueueState};
 use splinter_queue::{Consumer, Message, QueueError};
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::time::{Duration, Instant};
@@ -25,7 +26,8 @@ pub(super) fn run(consumer: &mut Consumer, state: &QueueState, number: usize) ->
         match message {
             Ok(Message { position, deliveries, bytes, .. }) => {
                 checker.take(position, deliveries.into(), bytes);
-                received.fetch_add(1, Relaxed);
+                // This process alone counts here.
+                received.store(received.load(Relaxed) + 1, Relaxed);
             }
             Err(QueueError::TimedOut) if state.is_drained() => return Ok(()),
             Err(QueueError::TimedOut) => {}
@@ -39,15 +41,36 @@ pub(super) fn run(consumer: &mut Consumer, state: &QueueState, number: usize) ->
 pub(super) struct Checker<'s> {
     state: &'s QueueState,
     number: usize,
-    /// One more than the position of the last first delivery, and, for each producer, than its serial.
+    /// One more than the position of the last first delivery.
     next_position: u64,
-    next_serials: Vec<u64>,
+    producers: Vec<Known<'s>>,
+}
+
+/// What a consumer knows of a producer. The counts only grow, so they are read again only when they would not do: every
+/// send writes them.
+struct Known<'s> {
+    state: ProducerState<'s>,
+    begun: u64,
+    generation: u64,
+    /// One more than the serial of the last first delivery.
+    next_serial: u64,
+}
+
+impl Known<'_> {
+    /// Tells whether a process of that generation had begun to send the message.
+    fn has_begun(&mut self, generation: u64, serial: u64) -> bool {
+        if serial >= self.begun || generation > self.generation {
+            (self.begun, self.generation) = (self.state.begun(), self.state.generation());
+        }
+        serial < self.begun && generation <= self.generation
+    }
 }
 
 impl<'s> Checker<'s> {
     /// Begins with nothing received.
     pub(super) fn new(state: &'s QueueState, number: usize) -> Self {
-        Self { state, number, next_position: 0, next_serials: vec![0; state.producers().count()] }
+        let known = |state| Known { state, begun: 0, generation: 0, next_serial: 0 };
+        Self { state, number, next_position: 0, producers: state.producers().map(known).collect() }
     }
 
     /// Checks and counts a message.
@@ -63,30 +86,33 @@ impl<'s> Checker<'s> {
             (Fault::Torn, format!("no producer wrote these {} bytes: {flaw:?}", bytes.len()))
         })?;
         let (producer, serial) = (numbers.producer, numbers.serial);
-        let name = format_args!("message {serial} of producer {producer}").to_string();
-        let known = self.state.producers().nth(producer);
-        if known.is_none_or(|it| serial >= it.begun() || numbers.generation > it.generation()) {
-            return Err((Fault::Invented, format!("{name} was never sent")));
-        }
+        let name = || format!("message {serial} of producer {producer}");
+        let known = self.producers.get_mut(producer);
+        let known = known.and_then(|known| known.has_begun(numbers.generation, serial).then_some(known));
+        let Some(known) = known else {
+            return Err((Fault::Invented, format!("{} was never sent", name())));
+        };
         let times = self.state.receive(producer, serial);
         let deaths = self.state.deaths().load(Acquire);
         if times > deliveries || deliveries > deaths + 1 {
             let text = format!(
-                "{name} received {times} times, delivered {deliveries} times, {deaths} consumers died"
+                "{} received {times} times, delivered {deliveries} times, {deaths} consumers died",
+                name()
             );
             return Err((Fault::Duplicate, text));
         }
         if position < numbers.lowest {
             let before = numbers.lowest - 1;
-            return Err((Fault::OutOfOrder, format!("{name}, but the one before is at {before}")));
+            return Err((Fault::OutOfOrder, format!("{}, but the one before is at {before}", name())));
         }
         if deliveries > 1 {
             return Ok(());
         }
-        let next = (self.next_position, self.next_serials[producer]);
-        (self.next_position, self.next_serials[producer]) = (position + 1, serial + 1);
+        let next = (self.next_position, known.next_serial);
+        (self.next_position, known.next_serial) = (position + 1, serial + 1);
         if position < next.0 || serial < next.1 {
-            let text = format!("{name}, behind position {} and message {}", next.0 - 1, next.1.max(1) - 1);
+            let before = (next.0 - 1, next.1.max(1) - 1);
+            let text = format!("{}, behind position {} and message {}", name(), before.0, before.1);
             return Err((Fault::OutOfOrder, text));
         }
         Ok(())
@@ -95,8 +121,8 @@ impl<'s> Checker<'s> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::faults::FAULTS;
     use super::super::message::{Numbers, SHORTEST, fill};
-    use super::super::shared_state::FAULTS;
     use super::*;
 
     fn message(producer: usize, generation: u64, serial: u64, lowest: u64) -> Vec<u8> {

@@ -1,8 +1,9 @@
 //! The last check, when no process lives any more: every message that was acknowledged to its producer was received, and the
 //! queue counts as many as were.
 
+use super::faults::{FAULTS, Fault};
 use super::record::{QueuePlan, Totals};
-use super::shared_state::{FAULTS, Fault, QueueState};
+use super::shared_state::QueueState;
 use std::collections::HashSet;
 
 /// Compares what was sent with what was received. `cut_off` has the sends that may have happened or not, by producer and

@@ -4,6 +4,7 @@
 //! message wakes a consumer is measured before. The whole of a run is here, in order.
 
 mod consumer;
+mod faults;
 mod final_check;
 mod message;
 mod producer;
@@ -11,15 +12,17 @@ mod record;
 mod shared_state;
 mod wake;
 
-pub use record::{Plant as QueuePlant, QueueInvariants, QueueKills, QueuePlan, QueueRecord};
+pub use faults::QueueInvariants;
+pub use record::{Plant as QueuePlant, QueueKills, QueuePlan, QueueRecord};
 pub use wake::Waking;
 
 pub(crate) use record::queue_summary;
 
+use faults::{FAULTS, Fault};
 use nix::sys::signal::Signal;
 use producer::ProducerLoop;
 use record::{MOST_MESSAGES, Totals};
-use shared_state::{FAULTS, Fault, QueueState};
+use shared_state::QueueState;
 use splinter::{Config, Geometry, Store};
 use splinter_harness::disturbance::{ProcessorUse, Usage};
 use splinter_harness::environment::Environment;
@@ -123,10 +126,10 @@ impl<'p> Run<'p> {
     fn new(plan: &'p QueuePlan) -> Result<Self, String> {
         let processes = plan.producers + plan.consumers;
         let longest = u64::from(plan.len.longest());
-        // An entry has 16 bytes more than its message; the group's value has 32 for each delivery in flight, also of those who died.
+        // The group's value has 32 for each delivery in flight, also of those who died.
         let geometry = Geometry {
             slots: plan.capacity + 2,
-            max_value_len: (longest + 16).max(512 + 64 * u64::from(plan.consumers)),
+            max_value_len: (longest + Queue::ENTRY_HEADER as u64).max(512 + 64 * u64::from(plan.consumers)),
             vector_dim: 0,
             max_writers: processes + 4,
         };

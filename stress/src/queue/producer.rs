@@ -63,12 +63,16 @@ impl<'s> ProducerLoop<'s> {
 
     /// Sends what is in the buffer. A send that began is completed, since consumers make room until the last.
     fn deliver(&mut self, producer: &mut Producer, len: usize) -> Result<u64, String> {
+        let message = &self.message[..len];
+        // Without a look at the clock, as long as there is room.
+        let mut sent = producer.try_send(message);
         loop {
-            match producer.send(&self.message[..len], Some(Instant::now() + LOOK)) {
+            match sent {
                 Ok(position) => return Ok(position),
                 Err(error) if error.is_temporary() || matches!(error, QueueError::TimedOut) => {}
                 Err(error) => return Err(format!("producer {}: a send: {error}", self.state.number)),
             }
+            sent = producer.send(message, Some(Instant::now() + LOOK));
         }
     }
 

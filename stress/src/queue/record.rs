@@ -1,7 +1,8 @@
 //! What a queue run does and counts, and the record of it. `results/schema.md` is made of these types.
 
+use super::faults::QueueInvariants;
 use super::message::SHORTEST;
-use super::shared_state::{FAULTS, Fault, QueueState};
+use super::shared_state::QueueState;
 use super::wake::{Wakes, Waking};
 use crate::latency::Percentiles;
 use crate::length::ValueLen;
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use splinter_harness::disturbance::disturbed;
 use splinter_harness::environment::Environment;
 use splinter_harness::table::{align, grouped, rate, span};
+use splinter_harness::text::{parse_count, parse_millis};
 use splinter_harness::verdict::SCHEMA_VERSION;
 use splinter_harness::verdict::Verdict;
 use std::fmt::Write as _;
@@ -17,29 +19,42 @@ use std::time::Duration;
 /// The most messages of a run: each takes a byte of memory once it is received.
 pub(super) const MOST_MESSAGES: u64 = 1 << 28;
 
-/// What a queue run does.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+/// How long it runs if neither a time nor a number of messages is given.
+const DURATION_MS: u64 = 5_000;
+
+/// What a queue run does: the flags of `queue`, and a part of its record.
+#[derive(clap::Args, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct QueuePlan {
-    /// Processes that send, at any time.
+    /// Processes that send.
+    #[arg(long, value_name = "N", default_value_t = 4)]
     pub producers: u32,
     /// Processes that receive, all of one group.
+    #[arg(long, value_name = "N", default_value_t = 4)]
     pub consumers: u32,
-    /// Lengths of the messages.
+    /// Lengths of the messages, as in 64, 32..256 or 64,1KiB.
+    #[arg(long, value_name = "BYTES", default_value = "64")]
     #[schemars(with = "String")]
     pub len: ValueLen,
-    /// Messages that the queue holds.
+    /// Messages that the queue holds, a power of two.
+    #[arg(long, value_name = "N", default_value = "1024", value_parser = parse_count)]
     pub capacity: u64,
-    /// The most messages that a consumer takes at once.
+    /// Messages that a consumer takes at once, at most.
+    #[arg(long, value_name = "N", default_value = "16", value_parser = parse_count)]
     pub batch: u64,
-    /// When the sending ends at the latest.
+    /// For how long, as in 500ms or 20s [default: 5s, unless --messages is given].
+    #[arg(long = "duration", value_name = "SPAN", value_parser = parse_millis)]
     pub duration_ms: Option<u64>,
-    /// Sends, at most.
+    /// Messages, at most; each takes a byte of memory [default: as many as can be, 268435456].
+    #[arg(long, value_name = "N", value_parser = parse_count)]
     pub messages: Option<u64>,
-    /// Mean time between two kills; null: none.
+    /// Kills processes at random moments, so far apart on average, as in 5ms [default: none].
+    #[arg(long = "kill", value_name = "MEAN", value_parser = parse_millis)]
     pub kill_ms: Option<u64>,
-    /// Seed of all random choices.
+    /// Seed of all random choices; when they meet is not repeated.
+    #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// A mistake made on purpose, to see that it is found.
+    /// Makes a mistake on purpose, to see that it is found.
+    #[arg(long, value_name = "MISTAKE", hide = true)]
     #[serde(default)]
     pub plant: Option<Plant>,
 }
@@ -61,6 +76,14 @@ pub enum Plant {
 }
 
 impl QueuePlan {
+    /// Gives the sending an end, if neither a time nor a number of messages does.
+    pub(crate) fn bounded(self) -> Self {
+        match (self.duration_ms, self.messages) {
+            (None, None) => Self { duration_ms: Some(DURATION_MS), ..self },
+            _ => self,
+        }
+    }
+
     /// Checks that the plan can be carried out.
     ///
     /// # Errors
@@ -131,64 +154,6 @@ pub struct QueueKills {
     pub cut_off: u64,
     /// Those of them that were received.
     pub cut_off_and_received: u64,
-}
-
-/// Invariants. All must be 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct QueueInvariants {
-    /// ● Messages acknowledged to their producer and never received.
-    pub lost: u64,
-    /// ● First deliveries that came before an earlier message of their producer, or at a position that the consumer had passed.
-    pub out_of_order: u64,
-    /// ● Messages received more often than delivered, or delivered again without a death.
-    pub duplicates: u64,
-    /// ● Messages that no producer wrote as a whole.
-    pub torn: u64,
-    /// ● Messages received and never sent.
-    pub invented: u64,
-    /// ● Processes that did not get on, and messages that woke nobody.
-    pub stuck: u64,
-    /// ● Errors that the operation may not have.
-    pub unexpected_errors: u64,
-    /// ● Processes that panicked, or ended otherwise than killed or asked to.
-    pub lost_processes: u64,
-}
-
-impl QueueInvariants {
-    /// Takes the counts in the order of [`Fault`].
-    fn of(faults: [u64; FAULTS]) -> Self {
-        let count = |fault: Fault| faults[fault as usize];
-        Self {
-            lost: count(Fault::Lost),
-            out_of_order: count(Fault::OutOfOrder),
-            duplicates: count(Fault::Duplicate),
-            torn: count(Fault::Torn),
-            invented: count(Fault::Invented),
-            stuck: count(Fault::Stuck),
-            unexpected_errors: count(Fault::Unexpected),
-            lost_processes: count(Fault::Ended),
-        }
-    }
-
-    /// Lists the counts with their names.
-    pub(crate) fn named(&self) -> [(&'static str, u64); FAULTS] {
-        [
-            ("lost", self.lost),
-            ("out of order", self.out_of_order),
-            ("duplicates", self.duplicates),
-            ("torn", self.torn),
-            ("invented", self.invented),
-            ("stuck", self.stuck),
-            ("unexpected errors", self.unexpected_errors),
-            ("lost processes", self.lost_processes),
-        ]
-    }
-
-    /// Tells whether all of them held.
-    #[must_use]
-    pub fn held(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
 /// What a run counted beside the faults.
@@ -305,6 +270,7 @@ pub(crate) fn queue_summary(record: &QueueRecord) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::faults::Fault;
     use super::*;
 
     fn plan() -> QueuePlan {
@@ -381,17 +347,5 @@ mod tests {
         let failed = record(&plan(), totals(1, 0, 0, true), &[Fault::Lost]);
         assert_eq!(failed.verdict, Verdict::Fail);
         assert_eq!(failed.reasons, ["1 lost", "why", "interrupted"]);
-    }
-
-    #[test]
-    fn each_fault_fails_the_run_under_its_own_name() {
-        for fault in 0..FAULTS {
-            let mut faults = [0; FAULTS];
-            faults[fault] = 3;
-            let invariants = QueueInvariants::of(faults);
-            assert!(!invariants.held());
-            assert_eq!(invariants.named()[fault].1, 3);
-        }
-        assert!(QueueInvariants::of([0; FAULTS]).held());
     }
 }

@@ -1,34 +1,10 @@
 //! What the processes of a queue run share beside the store: how far each producer came, how often each of its messages
 //! was received, and the faults that any process found. It outlives every process that is killed.
 
+use super::faults::{FAULTS, Fault};
 use splinter_harness::shared::{Layout, SharedState, SharedWords, store_and_wake, wait_while};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-
-/// What can be wrong. The order is that of the invariants in the record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(usize)]
-pub(super) enum Fault {
-    /// A message whose send was acknowledged was never received.
-    Lost,
-    /// A producer's message came before an earlier one, or a consumer went back to a position.
-    OutOfOrder,
-    /// A message was received more often than it was delivered, or delivered again though no consumer had died.
-    Duplicate,
-    /// A message that no producer wrote as a whole.
-    Torn,
-    /// A message that was received and not sent.
-    Invented,
-    /// A process did not get on, or a message woke nobody.
-    Stuck,
-    /// An error that the operation may not have.
-    Unexpected,
-    /// A process that panicked, or ended otherwise than killed or asked to.
-    Ended,
-}
-
-/// How many kinds of fault there are.
-pub(super) const FAULTS: usize = 8;
 
 /// The words of all processes: the faults, whether to begin, whether everything was received, how many consumers were killed.
 const GO: usize = FAULTS;

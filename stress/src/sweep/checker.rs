@@ -339,6 +339,7 @@ impl Checker {
             (found.leaked_slots, "slots that are marked wrongly (9)"),
             (found.dangling_entries, "index entries that lead nowhere (9)"),
             (found.wrong_notify_flags, "slots whose notify flags are another key's (14)"),
+            (found.wrong_sketches, "sketches that are not those of their vectors (23)"),
             (found.stale_bytes, "stale bytes (12)"),
             (found.keys.abs_diff(keys as u64), "keys too many or too few (2, 3)"),
         ];

@@ -37,6 +37,7 @@ pub(crate) struct WriterLoop<'a> {
     /// Nobody else writes this writer's keys: what it reads must be what it last wrote.
     pub(super) alone: bool,
     may_miss: bool,
+    evicts: bool,
     pub(super) oracle: bool,
     stamps_time: bool,
     pub(super) value: Vec<u8>,
@@ -86,6 +87,7 @@ impl<'a> WriterLoop<'a> {
             checks: Checks::new(workload),
             alone: workload.key_choice == KeyChoice::Own || workload.writers == 1,
             may_miss: workload.may_miss(),
+            evicts: workload.evicts(),
             oracle: workload.oracle,
             stamps_time: workload.stamps_time(),
             value: vec![0x5a; len],
@@ -346,8 +348,9 @@ impl<'a> WriterLoop<'a> {
             // A refusal is judged where it is met.
             Miss::Again | Miss::Changed { .. } | Miss::GivenUp => {}
             Miss::NotFound if self.may_miss && task.op.family() == Family::Value => {
-                let there =
-                    self.alone && self.entry(task.op, task.index).is_some_and(|entry| !entry.was_unset());
+                let there = self.alone
+                    && !self.evicts
+                    && self.entry(task.op, task.index).is_some_and(|entry| !entry.was_unset());
                 if there || task.op == Op::Set {
                     self.checks.faults.spurious_miss(task.op, key);
                 }

@@ -34,7 +34,7 @@ impl Workload {
         refuse(
             !self.signal_groups().is_empty() && self.may_miss(),
             "a key that is removed leaves its signal groups: watch everything with --watch-all, \
-             or leave unset out of --mix"
+             or leave out --evict, and unset from --mix"
                 .to_owned(),
         )?;
         refuse(
@@ -61,15 +61,16 @@ impl Workload {
         )?;
         refuse(
             self.memory == Memory::PerWriter && self.removes_keys(),
-            "a key that is removed leaves its place, and a new one may lie in another's: leave unset, \
-             set_if and expire out of --mix, or --per-writer"
+            "a key that is removed leaves its place, and a new one may lie in another's: leave out --evict, \
+             and unset, set_if and expire from --mix, or --per-writer"
                 .to_owned(),
         )?;
         let needed = self.slots_needed();
         refuse(
-            self.slots.is_some_and(|slots| slots < needed),
+            !self.evicts() && self.slots.is_some_and(|slots| slots < needed),
             format!("the keys take {needed} slots: raise --slots or lower --keys"),
         )?;
+        self.validate_cache()?;
         refuse(
             self.max_value_len.is_some_and(|most| most < longest),
             format!("values of {longest} bytes do not fit: raise --max-value-len or shorten --value-len"),
@@ -169,6 +170,27 @@ impl Workload {
         refuse(stored + kept, "the history and the first values", "lower --history-limit")
     }
 
+    /// Checks that a cache evicts, and that nothing relies on keys that it evicts.
+    fn validate_cache(&self) -> Result<(), String> {
+        let refuse = |wrong: bool, message: &str| if wrong { Err(message.to_owned()) } else { Ok(()) };
+        if !self.evicts() {
+            return Ok(());
+        }
+        refuse(
+            self.slots.is_some_and(|slots| slots >= self.keys),
+            "a cache with room for all keys evicts none: lower --slots or raise --keys",
+        )?;
+        refuse(
+            Family::ALL.into_iter().any(|family| family != Family::Value && self.mix.uses(family)),
+            "a sum is lost with an evicted key: leave all but get, set, append, vector, label and unset out of --mix, \
+             or --evict",
+        )?;
+        refuse(
+            self.history.is_some(),
+            "a history does not have the evictions: leave out --history or --evict",
+        )
+    }
+
     /// Checks that a history can be kept: values must name their write, and sizes must fit.
     fn validate_history(&self) -> Result<(), String> {
         if self.history.is_none() {
@@ -218,6 +240,11 @@ mod tests {
             "key_choice=hot:5000",
             "keys=16777217 key_choice=zipf:0.99",
             "max_value_len=32",
+            "evict=sieve mix=set,int",
+            "evict=sieve slots=4096",
+            "evict=lru watchers=1",
+            "evict=lru history=9",
+            "evict=lru memory=per-writer",
             "mix=append value_len=16",
             "mix=vector dim=2",
             "mix=tandem orders=1",

@@ -9,7 +9,7 @@ use crate::mix::Mix;
 use crate::open_loop::Arrivals;
 use crate::options::{Backing, Huge, Memory, Pin, Span, Warmup, Workers};
 use serde_json::Value;
-use splinter::Scrub;
+use splinter::{Eviction, Scrub};
 use splinter_harness::text::parse_count;
 
 /// A field of a workload.
@@ -291,6 +291,7 @@ text!(Scrub => |text| {
     let level = text.parse();
     level.map_err(|_| format!("'{text}' is no scrub level: use none, hybrid, full or all"))
 });
+text!(Eviction => |text| text.parse().map_err(|_| format!("'{text}' is no eviction policy: use expired, sieve or lru")));
 text!(Workers, KeyChoice, ValueLen, Mix, Arrivals, Span, Warmup, Pin, Memory, Huge, Backing => str::parse);
 
 impl<T: Text> Text for Option<T> {

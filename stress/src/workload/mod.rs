@@ -14,7 +14,7 @@ use crate::mix::Op;
 use crate::options::{Role, Span, Warmup};
 use crate::proof::accounts;
 use crate::proof::value;
-use splinter::Geometry;
+use splinter::{Eviction, Geometry};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -158,7 +158,13 @@ impl Workload {
     /// Tells whether a key of a value can be missing without anything being wrong.
     #[must_use]
     pub fn may_miss(&self) -> bool {
-        self.mix.has(Op::Unset)
+        self.mix.has(Op::Unset) || self.evicts()
+    }
+
+    /// Tells whether the store is a cache: any key may be gone at any time.
+    #[must_use]
+    pub fn evicts(&self) -> bool {
+        self.evict != Eviction::Expired
     }
 
     /// Returns how long a buffer for any value of the store must be.
@@ -192,7 +198,10 @@ impl Workload {
         let used = self.slots_needed();
         let dim = if self.mix.has(Op::Vector) { DEFAULT_DIM } else { 0 };
         Geometry {
-            slots: self.slots.unwrap_or((used + used / 3 + 64).next_multiple_of(64)),
+            slots: self.slots.unwrap_or_else(|| match self.evicts() {
+                true => used.div_ceil(2),
+                false => (used + used / 3 + 64).next_multiple_of(64),
+            }),
             max_value_len: self.longest_value(),
             vector_dim: self.dim.unwrap_or(dim),
             // One per writer; the threads that fill the store give theirs back before.
@@ -201,17 +210,17 @@ impl Workload {
     }
 }
 
-/// Scrub levels in records are the store's own words for them.
-mod scrub_text {
+/// Scrub levels and eviction policies in records are the store's own words for them.
+mod store_word {
     use super::field::Text;
     use serde::{Deserialize, Deserializer, Serializer};
-    use splinter::Scrub;
+    use std::fmt::Display;
 
-    pub(super) fn serialize<S: Serializer>(scrub: &Scrub, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(scrub)
+    pub(super) fn serialize<T: Display, S: Serializer>(word: &T, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(word)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Scrub, D::Error> {
+    pub(super) fn deserialize<'de, T: Text, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
         let text = String::deserialize(deserializer)?;
         Text::parse(&text).map_err(serde::de::Error::custom)
     }
@@ -255,6 +264,12 @@ mod tests {
         assert_eq!(geometry.max_value_len, 256);
         assert_eq!(geometry.vector_dim, 0);
         assert!(geometry.max_writers >= workload.writers);
+    }
+
+    #[test]
+    fn a_cache_has_room_for_half_of_the_keys() {
+        let workload = Workload { keys: 101, evict: Eviction::Sieve, ..Workload::default() };
+        assert_eq!((workload.validate(), workload.geometry().slots), (Ok(()), 51));
     }
 
     #[test]

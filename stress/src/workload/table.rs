@@ -10,7 +10,7 @@ use crate::open_loop::Arrivals;
 use crate::options::{Backing, Huge, Memory, Pin, Span, Warmup, Workers};
 use crate::target::MOST_BATCHED;
 use serde::{Deserialize, Serialize};
-use splinter::Scrub;
+use splinter::{Eviction, Scrub};
 
 /// Operations that a history has room for by default.
 pub(crate) const HISTORY_LIMIT: u64 = 4_000_000;
@@ -50,7 +50,7 @@ fields! {
     pub struct Workload;
 
     /// Scrub level of the store: none, hybrid or full; all stands for one run of each.
-    #[serde(with = "super::scrub_text")]
+    #[serde(with = "super::store_word")]
     #[schemars(with = "String")]
     scrub: Scrub = Scrub::default(), WORKLOAD, takes: Value("LIST"),
         list: Some("Scrub levels, one after the other: a list of none, hybrid, full; or all");
@@ -187,13 +187,19 @@ fields! {
     prefetch_depth: Option<u32> = None, TUNING, takes: Value("N"), unset: Some("the current value, 32");
 
     /// Slots of the store.
-    slots: Option<u64> = None, STORE, takes: Value("N"), unset: Some("as many as the keys need");
+    slots: Option<u64> = None, STORE, takes: Value("N"), unset: Some("as many as the keys need, or a cache half of the keys");
 
     /// Longest value of the store in bytes.
     max_value_len: Option<u64> = None, STORE, takes: Value("BYTES"), unset: Some("as long as the workload needs");
 
     /// Vector dimension.
     dim: Option<u32> = None, STORE, takes: Value("N"), unset: Some("768 where the mix has vectors, else 0");
+
+    /// Which key a full store evicts for a new one: expired, sieve or lru; the last two make it a cache, by default with
+    /// slots for half of the keys.
+    #[serde(with = "super::store_word")]
+    #[schemars(with = "String")]
+    evict: Eviction = Eviction::Expired, STORE, takes: Value("POLICY");
 
     /// Where the store lives: anonymous, shared:NAME or file:PATH; it is removed afterwards.
     backing: Backing = Backing::Anonymous, STORE, takes: Value("WHERE");

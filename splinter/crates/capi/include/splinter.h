@@ -201,6 +201,13 @@ typedef enum {
     SPL_EVICT_LRU = 2
 } splinter_eviction_t;
 
+/* What a score measures: L2 is the negated distance. */
+typedef enum {
+    SPLINTER_METRIC_COSINE = 0,
+    SPLINTER_METRIC_DOT = 1,
+    SPLINTER_METRIC_L2 = 2
+} splinter_metric_t;
+
 /* The use that a bidder intends for the store's memory. */
 typedef enum {
     SPL_INTENT_NONE = 0,
@@ -379,6 +386,86 @@ struct splinter_queue_snapshot {
     uint64_t groups;
 };
 typedef struct splinter_queue_snapshot splinter_queue_snapshot_t;
+
+/* A key that a search found. At some instant during the search it was there with all that this says. */
+struct splinter_hit {
+    /* The key. */
+    char key[SPLINTER_KEY_MAX];
+    /* The number of its slot, as splinter_event_bus_get_dirty counts. */
+    uint32_t slot;
+    /* Zero. */
+    uint32_t reserved;
+    /* Its epoch; while a writer publishes a change, perhaps that before the change. */
+    uint64_t epoch;
+    /* How near its vector is to the query: higher is nearer, whatever the metric. */
+    double score;
+};
+typedef struct splinter_hit splinter_hit_t;
+
+/* A key that a search may find: what the function rescore of its options is called with. Everything is of one moment. */
+struct splinter_candidate {
+    /* The key. */
+    char key[SPLINTER_KEY_MAX];
+    /* The number of its slot. */
+    uint32_t slot;
+    /* Its type: one of SPL_SLOT_TYPE_*. */
+    unsigned int type_flag;
+    /* Its epoch. */
+    uint64_t epoch;
+    /* Its labels. */
+    uint64_t labels;
+    /* The score of its vector. */
+    double score;
+    /* A copy of its value, which stays until the function returns. */
+    const void *value;
+    /* Its value's length in bytes. */
+    size_t len;
+};
+typedef struct splinter_candidate splinter_candidate_t;
+
+/* Options of splinter_search and splinter_search_near. Set size, and leave every other member zero that is not wanted:
+ * later versions may have more of them. */
+struct splinter_search {
+    /* sizeof(splinter_search_t). */
+    size_t size;
+    /* How many hits are wanted; 0: 10. SIZE_MAX: as many as there is room for. */
+    size_t k;
+    /* How many components the query has; 0: SPLINTER_EMBED_DIM. splinter_search_near ignores it. */
+    size_t dim;
+    /* Finds only keys that carry all of these labels. */
+    uint64_t labels_all;
+    /* Finds only keys that carry at least one of these labels; 0: any key. */
+    uint64_t labels_any;
+    /* Finds only keys that carry none of these labels. */
+    uint64_t labels_none;
+    /* Finds only keys of this epoch or a later one. */
+    uint64_t min_epoch;
+    /* Finds only keys with this score or a higher one, if has_min_score is not 0. */
+    double min_score;
+    /* Finds only keys that begin with this; NULL: any key. */
+    const char *prefix;
+    /* How many candidates, which are chosen by sketches of their vectors, are scored by the vectors; 0: ten for each hit
+     * that is wanted, and at least 200. More miss fewer of the nearest keys, and take longer. */
+    size_t depth;
+    /* A function that gives a candidate another score, as a hybrid search does; NULL: none. It is called in the calling
+     * thread, and may call any function of this library. A candidate whose score is no number is no hit. */
+    double (*rescore)(const splinter_candidate_t *candidate, void *data);
+    /* What the function gets as its second argument. */
+    void *data;
+    /* One of SPLINTER_METRIC_*. */
+    int metric;
+    /* Finds only keys of this type, one of SPL_SLOT_TYPE_*; 0: any key. */
+    unsigned int type_flag;
+    /* How many threads scan, 256 at most; 0: one, the calling thread. */
+    unsigned int threads;
+    /* Not 0: min_score counts. */
+    int has_min_score;
+    /* Not 0: scores every vector, so that no nearer one is missed. */
+    int exact;
+    /* Not 0: finds the orders of a tandem as one, by the best of them. */
+    int group_orders;
+};
+typedef struct splinter_search splinter_search_t;
 
 /* These macros, which the program defines, select the functions that it calls. */
 #ifdef SPLINTER_PERSISTENT
@@ -689,12 +776,46 @@ int splinter_store_set_embedding_if(splinter_store_t *store, const char *key, co
 int splinter_get_embedding(const char *key, float *vector);
 int splinter_store_get_embedding(splinter_store_t *store, const char *key, float *vector);
 
+/* Returns how many components the store's vectors have; 0: it has none. */
+int splinter_get_embedding_dim(void);
+int splinter_store_get_embedding_dim(splinter_store_t *store);
+
 /* Makes a transaction set the vector of a key: of the value that it sets, if it does. */
 int splinter_transaction_set_embedding(splinter_transaction_t *transaction, const char *key, const float *vector);
 
 /* The function that splinter_get_slot_snapshot stands for in a program compiled with SPLINTER_EMBEDDINGS. */
 int splinter_get_slot_snapshot_embedding(const char *key, splinter_slot_snapshot_t *snapshot);
 int splinter_store_get_slot_snapshot_embedding(splinter_store_t *store, const char *key, splinter_slot_snapshot_t *snapshot);
+#endif
+
+/* Search: the keys whose vectors are nearest */
+
+#ifdef SPLINTER_EMBEDDINGS
+
+/* Finds the keys whose vectors are nearest to a query, of all keys as they are now: there is no index to build. Puts the
+ * hits in hits, the best first, and their number in *count: 10 at most, unless options, which may be NULL, say something
+ * else, and never more than capacity. The query has SPLINTER_EMBED_DIM components, or as many as options say. Without the
+ * option exact a search may miss some of the nearest. It changes nothing in the store, and keeps no key in a cache.
+ * Fails with EINVAL if the query has another dimension than the store's vectors or a component that is infinite or no number,
+ * or if an option is out of bounds; ENAMETOOLONG if the prefix is; EOPNOTSUPP if the store has no vectors; and EAGAIN if
+ * other threads changed a key all the while. */
+int splinter_search(const float *query, const splinter_search_t *options, splinter_hit_t *hits, size_t capacity, size_t *count);
+
+/* Does the same as splinter_search, on the store of a handle. */
+int splinter_store_search(splinter_store_t *store, const float *query, const splinter_search_t *options, splinter_hit_t *hits, size_t capacity, size_t *count);
+
+/* Finds the keys whose vectors are nearest to that of a key, which is left out itself, as splinter_search does. Vectors
+ * may have any dimension. Fails with ENOENT if the key does not exist or has no vector. */
+int splinter_search_near(const char *key, const splinter_search_t *options, splinter_hit_t *hits, size_t capacity, size_t *count);
+
+/* Does the same as splinter_search_near, on the store of a handle. */
+int splinter_store_search_near(splinter_store_t *store, const char *key, const splinter_search_t *options, splinter_hit_t *hits, size_t capacity, size_t *count);
+
+/* Puts in *score how near the vectors of two keys are to each other, by a metric, SPLINTER_METRIC_*, both as they are at
+ * one moment: the score that a search near the one gives the other. Fails with ENOENT if a key does not exist or has no
+ * vector, EINVAL if a component is infinite or no number, EOPNOTSUPP if the store has no vectors, and EAGAIN. */
+int splinter_similarity(const char *a, const char *b, int metric, double *score);
+int splinter_store_similarity(splinter_store_t *store, const char *a, const char *b, int metric, double *score);
 #endif
 
 /* The store as a whole */

@@ -9,7 +9,7 @@
 #![allow(unsafe_code)]
 
 use crate::errno::Failure;
-use crate::shapes::Slot;
+use crate::shapes::{SearchOptions, Slot};
 use libc::{c_char, c_void};
 use splinter::{Error, KEY_MAX};
 use std::ffi::CStr;
@@ -139,6 +139,32 @@ impl<'c> In<'c, c_void> {
     }
 }
 
+impl In<'_, SearchOptions> {
+    /// The most bytes that options may have in a later version.
+    const MOST: usize = 4096;
+
+    /// Copies options; none if the pointer is NULL. They begin with their size. Those of a program that was compiled with a
+    /// later header are longer: what is behind those that are known here must be zero.
+    pub(crate) fn options(self) -> Result<Option<SearchOptions>, Failure> {
+        if self.0.is_null() {
+            return Ok(None);
+        }
+        let known = size_of::<SearchOptions>();
+        // SAFETY: options are there, aligned or not, whose first field is their size.
+        let size = unsafe { self.0.cast::<usize>().read_unaligned() };
+        if !(known..=Self::MOST).contains(&size) {
+            return Err(Failure::ARGUMENT);
+        }
+        // SAFETY: there are `size` bytes, as the caller says.
+        let all = unsafe { slice::from_raw_parts(self.0.cast::<u8>(), size) };
+        if all[known..].iter().any(|byte| *byte != 0) {
+            return Err(Failure::ARGUMENT);
+        }
+        // SAFETY: the known fields are there, aligned or not. They are numbers and addresses.
+        Ok(Some(unsafe { self.0.read_unaligned() }))
+    }
+}
+
 /// A pointer to room for any number of `T`, for writing.
 #[repr(transparent)]
 pub(crate) struct Out<'c, T>(*mut T, PhantomData<&'c mut T>);
@@ -152,6 +178,12 @@ impl<T> Clone for Out<'_, T> {
 impl<T> Copy for Out<'_, T> {}
 
 impl<'c, T> Out<'c, T> {
+    /// Wraps an address as C passes it.
+    #[cfg(test)]
+    pub(crate) fn new(address: *mut T) -> Self {
+        Self(address, PhantomData)
+    }
+
     #[inline(always)]
     pub(crate) fn is_null(self) -> bool {
         self.0.is_null()

@@ -5,8 +5,9 @@
 use crate::declarations::{Function, Shape};
 use crate::interface::SECTIONS;
 use crate::shapes::{
-    BID_SNAPSHOT, CONSTANTS, EMBED_DIM, EVICTIONS, EXPECTATIONS, HEADER_SNAPSHOT, OPERATIONS, OUTCOME,
-    QUEUE_MESSAGE, QUEUE_SNAPSHOT, SLOT, SLOT_SNAPSHOT, SPLINTER_KEY_MAX, STARTS, name_of_intent,
+    BID_SNAPSHOT, CANDIDATE, CONSTANTS, EMBED_DIM, EVICTIONS, EXPECTATIONS, HEADER_SNAPSHOT, METRICS,
+    OPERATIONS, OUTCOME, QUEUE_MESSAGE, QUEUE_SNAPSHOT, SEARCH_HIT, SEARCH_OPTIONS, SLOT, SLOT_SNAPSHOT,
+    SPLINTER_KEY_MAX, STARTS, name_of_intent,
 };
 use splinter::Intent;
 use std::fmt::Write;
@@ -135,14 +136,26 @@ fn enumerations(out: &mut String) {
     enumeration(out, "Where a new group of a queue begins.", starts, "splinter_queue_start_t");
     let evictions = EVICTIONS.map(|(name, _)| name).into_iter().zip(0..);
     enumeration(out, "Which key makes room for a new one in a full store.", evictions, "splinter_eviction_t");
+    let metrics = METRICS.map(|(name, _)| name).into_iter().zip(0..);
+    enumeration(out, "What a score measures: L2 is the negated distance.", metrics, "splinter_metric_t");
     let intents = (0..).map_while(Intent::from_number).map(|one| (name_of_intent(one), one as u32));
     let note = "The use that a bidder intends for the store's memory.";
     enumeration(out, note, intents, "splinter_intent_t");
 }
 
 /// The structures, in order.
-pub(crate) const SHAPES: [&Shape; 7] =
-    [&HEADER_SNAPSHOT, &SLOT_SNAPSHOT, &SLOT, &BID_SNAPSHOT, &OUTCOME, &QUEUE_MESSAGE, &QUEUE_SNAPSHOT];
+pub(crate) const SHAPES: [&Shape; 10] = [
+    &HEADER_SNAPSHOT,
+    &SLOT_SNAPSHOT,
+    &SLOT,
+    &BID_SNAPSHOT,
+    &OUTCOME,
+    &QUEUE_MESSAGE,
+    &QUEUE_SNAPSHOT,
+    &SEARCH_HIT,
+    &CANDIDATE,
+    &SEARCH_OPTIONS,
+];
 
 fn structures(out: &mut String) {
     for shape in SHAPES {
@@ -215,8 +228,9 @@ fn c_type(rust: &str) -> &'static str {
         "u32" => "uint32_t ",
         "u64" => "uint64_t ",
         "usize" => "size_t ",
+        "f64" => "double ",
         "()" => "void ",
-        "Text" => "const char *",
+        "Text" | "*constc_char" => "const char *",
         "Handle" => "splinter_store_t *",
         "TransactionHandle" => "splinter_transaction_t *",
         "QueueHandle" => "splinter_queue_t *",
@@ -235,12 +249,15 @@ fn c_type(rust: &str) -> &'static str {
         "Out<u8>" => "uint8_t *",
         "Out<u64>" => "uint64_t *",
         "Out<usize>" => "size_t *",
+        "Out<f64>" => "double *",
         "Out<*mutc_char>" => "char **",
         "Out<HeaderSnapshot>" => "splinter_header_snapshot_t *",
         "Out<SlotSnapshot>" | "Out<SlotSnapshotWithVector>" => "splinter_slot_snapshot_t *",
         "Out<c_char>" => "char *",
         "Out<QueueMessage>" => "splinter_queue_message_t *",
         "Out<QueueSnapshot>" => "splinter_queue_snapshot_t *",
+        "In<SearchOptions>" => "const splinter_search_t *",
+        "Out<SearchHit>" => "splinter_hit_t *",
         "Out<Outcome>" => "splinter_outcome_t *",
         "Out<BidSnapshot>" => "struct splinter_shard_bid_snapshot *",
         _ => panic!("no C type is known for {rust}"),
@@ -299,10 +316,12 @@ pub(crate) fn structure(out: &mut String, shape: &Shape) {
             (0, align @ 1..) => format!("SPLINTER_ALIGNED({align}) "),
             _ => String::new(),
         };
-        match *rust {
-            "KeyBuffer" => writeln!(out, "    {aligned}char {name}[SPLINTER_KEY_MAX];").unwrap(),
-            rust => writeln!(out, "    {aligned}{}{name};", c_type(rust)).unwrap(),
-        }
+        let declared = match *rust {
+            "KeyBuffer" => format!("char {name}[SPLINTER_KEY_MAX]"),
+            "Rescore" => format!("double (*{name})(const splinter_candidate_t *candidate, void *data)"),
+            rust => format!("{}{name}", c_type(rust)),
+        };
+        writeln!(out, "    {aligned}{declared};").unwrap();
     }
     if shape.name == "splinter_slot_snapshot" {
         out.push_str("#ifdef SPLINTER_EMBEDDINGS\n    /* Its vector; zero if it has none. */\n");

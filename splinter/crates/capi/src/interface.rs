@@ -6,23 +6,26 @@ use crate::opening::Naming::{Path, Plain};
 use crate::opening::OpenMode::{Create, CreateOrOpen, OpenOrCreate};
 use crate::settings::with_header;
 use crate::shapes::{
-    BidSnapshot, HeaderSnapshot, Outcome, QueueMessage, QueueSnapshot, SlotSnapshot, SlotSnapshotWithVector,
+    BidSnapshot, HeaderSnapshot, Outcome, QueueMessage, QueueSnapshot, SearchHit, SearchOptions,
+    SlotSnapshot, SlotSnapshotWithVector,
 };
 use crate::slots::Visit;
 use crate::{
-    bids, bus, caches, conditional, lifetimes, opening, queues, settings, signals, slots, transactions,
-    values, vectors,
+    bids, bus, caches, conditional, lifetimes, opening, queues, search, settings, signals, slots,
+    transactions, values, vectors,
 };
 use libc::{c_char, c_int, c_uint, c_ushort, c_void};
+use splinter_queue::Queue;
 
 /// The sections of the header, in order.
 #[cfg(test)]
-pub(crate) const SECTIONS: [crate::declarations::Section; 13] = [
+pub(crate) const SECTIONS: [crate::declarations::Section; 14] = [
     OPENING,
     PATHS,
     VALUES,
     SLOTS,
     VECTORS,
+    SEARCH,
     SETTINGS,
     TRANSACTIONS,
     TANDEMS,
@@ -219,10 +222,34 @@ interface! { VECTORS = "Vectors" if "SPLINTER_EMBEDDINGS";
     pair splinter_set_embedding_if, splinter_store_set_embedding_if(key: Text<'_>, vector: In<'_, f32>, expect: c_int, epoch: u64, new_epoch: Out<'_, u64>) -> c_int = conditional::set_embedding_if;
     /// Copies the vector of a key. Fails with ENOENT if it has none.
     pair splinter_get_embedding, splinter_store_get_embedding(key: Text<'_>, vector: Out<'_, f32>) -> c_int = vectors::get;
+    /// Returns how many components the store's vectors have; 0: it has none.
+    pair splinter_get_embedding_dim, splinter_store_get_embedding_dim() -> c_int = vectors::dimension;
     /// Makes a transaction set the vector of a key: of the value that it sets, if it does.
     function splinter_transaction_set_embedding(transaction: TransactionHandle, key: Text<'_>, vector: In<'_, f32>) -> c_int = transactions::set_embedding;
     /// The function that splinter_get_slot_snapshot stands for in a program compiled with SPLINTER_EMBEDDINGS.
     pair splinter_get_slot_snapshot_embedding, splinter_store_get_slot_snapshot_embedding(key: Text<'_>, snapshot: Out<'_, SlotSnapshotWithVector>) -> c_int = vectors::snapshot;
+}
+
+interface! { SEARCH = "Search: the keys whose vectors are nearest" if "SPLINTER_EMBEDDINGS";
+    /// Finds the keys whose vectors are nearest to a query, of all keys as they are now: there is no index to build. Puts the
+    /// hits in hits, the best first, and their number in *count: 10 at most, unless options, which may be NULL, say something
+    /// else, and never more than capacity. The query has SPLINTER_EMBED_DIM components, or as many as options say. Without the
+    /// option exact a search may miss some of the nearest. It changes nothing in the store, and keeps no key in a cache.
+    /// Fails with EINVAL if the query has another dimension than the store's vectors or a component that is infinite or no number,
+    /// or if an option is out of bounds; ENAMETOOLONG if the prefix is; EOPNOTSUPP if the store has no vectors; and EAGAIN if
+    /// other threads changed a key all the while.
+    function splinter_search(query: In<'_, f32>, options: In<'_, SearchOptions>, hits: Out<'_, SearchHit>, capacity: usize, count: Out<'_, usize>) -> c_int = |query, options, hits, capacity, count| search::search(&*search::default_store()?, query, options, hits, capacity, count);
+    /// Does the same as splinter_search, on the store of a handle.
+    function splinter_store_search(store: Handle, query: In<'_, f32>, options: In<'_, SearchOptions>, hits: Out<'_, SearchHit>, capacity: usize, count: Out<'_, usize>) -> c_int = |store, query, options, hits, capacity, count| search::search(&*search::store_of(store)?, query, options, hits, capacity, count);
+    /// Finds the keys whose vectors are nearest to that of a key, which is left out itself, as splinter_search does. Vectors
+    /// may have any dimension. Fails with ENOENT if the key does not exist or has no vector.
+    function splinter_search_near(key: Text<'_>, options: In<'_, SearchOptions>, hits: Out<'_, SearchHit>, capacity: usize, count: Out<'_, usize>) -> c_int = |key, options, hits, capacity, count| search::near(&*search::default_store()?, key, options, hits, capacity, count);
+    /// Does the same as splinter_search_near, on the store of a handle.
+    function splinter_store_search_near(store: Handle, key: Text<'_>, options: In<'_, SearchOptions>, hits: Out<'_, SearchHit>, capacity: usize, count: Out<'_, usize>) -> c_int = |store, key, options, hits, capacity, count| search::near(&*search::store_of(store)?, key, options, hits, capacity, count);
+    /// Puts in *score how near the vectors of two keys are to each other, by a metric, SPLINTER_METRIC_*, both as they are at
+    /// one moment: the score that a search near the one gives the other. Fails with ENOENT if a key does not exist or has no
+    /// vector, EINVAL if a component is infinite or no number, EOPNOTSUPP if the store has no vectors, and EAGAIN.
+    pair splinter_similarity, splinter_store_similarity(a: Text<'_>, b: Text<'_>, metric: c_int, score: Out<'_, f64>) -> c_int = search::similarity;
 }
 
 interface! { SETTINGS = "The store as a whole";
@@ -324,12 +351,12 @@ interface! { QUEUES = "Queues: messages that one consumer of each group gets", u
     /// milliseconds is delivered again; UINT64_MAX waits for the consumer's end alone. Returns a handle, or NULL. Fails with EEXIST
     /// if there is a queue or another key of such a name, ENOSPC if the store has too few free slots, and EINVAL for a name or
     /// terms that cannot be: max_len is at most 16 less than the store's longest value.
-    pair splinter_queue_create, splinter_store_queue_create(name: Text<'_>, capacity: u64, max_len: usize, timeout_ms: u64) -> QueueHandle = queues::create;
+    pair splinter_queue_create, splinter_store_queue_create(name: Text<'_>, capacity: u64, max_len: usize, timeout_ms: u64) -> QueueHandle = queues::create(Queue::create);
     /// Opens a queue. Returns a handle, or NULL. Any thread may use it, and so may a forked child. It ends with its store. Fails
     /// with ENOENT if there is no queue, EPROTOTYPE if the key is not one, EBADMSG if keys of it are missing.
     pair splinter_queue_open, splinter_store_queue_open(name: Text<'_>) -> QueueHandle = queues::open;
     /// Opens a queue, or creates it if there is none.
-    pair splinter_queue_open_or_create, splinter_store_queue_open_or_create(name: Text<'_>, capacity: u64, max_len: usize, timeout_ms: u64) -> QueueHandle = queues::open_or_create;
+    pair splinter_queue_open_or_create, splinter_store_queue_open_or_create(name: Text<'_>, capacity: u64, max_len: usize, timeout_ms: u64) -> QueueHandle = queues::create(Queue::open_or_create);
     /// Removes a queue with all its messages and groups. Calls with handles of it then fail with EIDRM, in all processes.
     pair splinter_queue_remove, splinter_store_queue_remove(name: Text<'_>) -> c_int = queues::remove;
     /// Closes a queue, whose consumers stay. Its handle is an error from then on, for every thread; a call that waits soon

@@ -9,7 +9,7 @@
 //! 2. `shapes`, `args`, `boundary`, `names`, `pool`, `descriptors`
 //! 3. `handles`, `objects`
 //! 4. `opening`, `values`, `slots`, `vectors`, `settings`, `signals`, `bus`, `bids`; `conditional`, `lifetimes`,
-//!    `transactions`, `queues`; `export`, the macro
+//!    `transactions`, `queues`, `search`; `export`, the macro
 //! 5. `interface`, then `header` and `manual`
 //!
 //! One source gives two libraries. A plain name means a store in `/dev/shm` in `libsplinter`, and a path in
@@ -47,6 +47,7 @@ mod objects;
 mod opening;
 mod pool;
 mod queues;
+mod search;
 mod settings;
 mod signals;
 mod slots;

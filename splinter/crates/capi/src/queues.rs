@@ -11,7 +11,7 @@ use crate::objects::Objects;
 use crate::shapes::{QueueMessage, QueueSnapshot, STARTS};
 use crate::values::deadline;
 use libc::{c_char, c_int, c_void};
-use splinter::{Error, StoreError};
+use splinter::{Error, Store, StoreError};
 use splinter_queue::{Consumer, Producer, Queue, QueueConfig, QueueError};
 use std::mem;
 use std::sync::Arc;
@@ -166,35 +166,19 @@ fn opened(store: &Entry, queue: Queue) -> Result<Handle, Failure> {
     add(store, &QUEUES, OpenQueue { queue: own, store: store.serial, max_len, producers, closed })
 }
 
-fn config(capacity: u64, max_len: usize, timeout_ms: u64) -> QueueConfig {
-    let timeout = (timeout_ms != u64::MAX).then(|| Duration::from_millis(timeout_ms));
-    QueueConfig { capacity, max_message_len: max_len, timeout, ..QueueConfig::default() }
-}
-
+/// Returns a function that creates a queue by `make`, or opens it if that does.
 pub(crate) fn create(
-    store: &Entry,
-    queue: Text<'_>,
-    capacity: u64,
-    max_len: usize,
-    timeout_ms: u64,
-) -> Result<Handle, Failure> {
-    let config = config(capacity, max_len, timeout_ms);
-    opened(store, Queue::create(&store.store, name(queue)?, &config)?)
+    make: impl Fn(&Store, &str, &QueueConfig) -> Result<Queue, QueueError>,
+) -> impl Fn(&Entry, Text<'_>, u64, usize, u64) -> Result<Handle, Failure> {
+    move |store, queue, capacity, max_message_len, timeout_ms| {
+        let timeout = (timeout_ms != u64::MAX).then(|| Duration::from_millis(timeout_ms));
+        let config = QueueConfig { capacity, max_message_len, timeout, ..QueueConfig::default() };
+        opened(store, make(&store.store, name(queue)?, &config)?)
+    }
 }
 
 pub(crate) fn open(store: &Entry, queue: Text<'_>) -> Result<Handle, Failure> {
     opened(store, Queue::open(&store.store, name(queue)?)?)
-}
-
-pub(crate) fn open_or_create(
-    store: &Entry,
-    queue: Text<'_>,
-    capacity: u64,
-    max_len: usize,
-    timeout_ms: u64,
-) -> Result<Handle, Failure> {
-    let config = config(capacity, max_len, timeout_ms);
-    opened(store, Queue::open_or_create(&store.store, name(queue)?, &config)?)
 }
 
 pub(crate) fn remove(store: &Entry, queue: Text<'_>) -> Result<c_int, Failure> {

@@ -1,9 +1,10 @@
 //! The structures and constants of the interface. Each is defined once, for Rust and for the header: the macros also
 //! keep the definitions as data, from which `header` generates `splinter.h`.
 
+use libc::{c_char, c_int, c_uint, c_void};
 #[cfg(test)]
 use splinter::Intent;
-use splinter::{Eviction, Expect, IntegerOp, KEY_MAX, MAX_ORDERS, Type};
+use splinter::{Eviction, Expect, IntegerOp, KEY_MAX, MAX_ORDERS, Metric, Type};
 use splinter_queue::Start;
 
 /// Declares a structure with C's layout, and keeps its documentation for the header.
@@ -139,6 +140,13 @@ pub(crate) const EVICTIONS: [(&str, Eviction); 3] = [
     ("SPL_EVICT_EXPIRED", Eviction::Expired),
     ("SPL_EVICT_SIEVE", Eviction::Sieve),
     ("SPL_EVICT_LRU", Eviction::Lru),
+];
+
+/// The metrics of a search with their names in C, in the order of their numbers.
+pub(crate) const METRICS: [(&str, Metric); 3] = [
+    ("SPLINTER_METRIC_COSINE", Metric::Cosine),
+    ("SPLINTER_METRIC_DOT", Metric::Dot),
+    ("SPLINTER_METRIC_L2", Metric::L2),
 ];
 
 /// Returns the name of an intent in C.
@@ -338,6 +346,95 @@ shape! {
     }
 }
 
+shape! {
+    SEARCH_HIT,
+    /// A key that a search found. At some instant during the search it was there with all that this says.
+    struct SearchHit as "splinter_hit" {
+        /// The key.
+        key: KeyBuffer,
+        /// The number of its slot, as splinter_event_bus_get_dirty counts.
+        slot: u32,
+        /// Zero.
+        reserved: u32,
+        /// Its epoch; while a writer publishes a change, perhaps that before the change.
+        epoch: u64,
+        /// How near its vector is to the query: higher is nearer, whatever the metric.
+        score: f64,
+    }
+}
+
+shape! {
+    CANDIDATE,
+    /// A key that a search may find: what the function rescore of its options is called with. Everything is of one moment.
+    struct Candidate as "splinter_candidate" {
+        /// The key.
+        key: KeyBuffer,
+        /// The number of its slot.
+        slot: u32,
+        /// Its type: one of SPL_SLOT_TYPE_*.
+        type_flag: c_uint,
+        /// Its epoch.
+        epoch: u64,
+        /// Its labels.
+        labels: u64,
+        /// The score of its vector.
+        score: f64,
+        /// A copy of its value, which stays until the function returns.
+        value: *const c_void,
+        /// Its value's length in bytes.
+        len: usize,
+    }
+}
+
+/// A function of the program that gives a candidate another score. It gets the program's data.
+pub(crate) type Rescore = Option<extern "C" fn(*const Candidate, *mut c_void) -> f64>;
+
+shape! {
+    SEARCH_OPTIONS,
+    /// Options of splinter_search and splinter_search_near. Set size, and leave every other member zero that is not wanted:
+    /// later versions may have more of them.
+    struct SearchOptions as "splinter_search" {
+        /// sizeof(splinter_search_t).
+        size: usize,
+        /// How many hits are wanted; 0: 10. SIZE_MAX: as many as there is room for.
+        k: usize,
+        /// How many components the query has; 0: SPLINTER_EMBED_DIM. splinter_search_near ignores it.
+        dim: usize,
+        /// Finds only keys that carry all of these labels.
+        labels_all: u64,
+        /// Finds only keys that carry at least one of these labels; 0: any key.
+        labels_any: u64,
+        /// Finds only keys that carry none of these labels.
+        labels_none: u64,
+        /// Finds only keys of this epoch or a later one.
+        min_epoch: u64,
+        /// Finds only keys with this score or a higher one, if has_min_score is not 0.
+        min_score: f64,
+        /// Finds only keys that begin with this; NULL: any key.
+        prefix: *const c_char,
+        /// How many candidates, which are chosen by sketches of their vectors, are scored by the vectors; 0: ten for each hit
+        /// that is wanted, and at least 200. More miss fewer of the nearest keys, and take longer.
+        depth: usize,
+        /// A function that gives a candidate another score, as a hybrid search does; NULL: none. It is called in the calling
+        /// thread, and may call any function of this library. A candidate whose score is no number is no hit.
+        rescore: Rescore,
+        /// What the function gets as its second argument.
+        data: *mut c_void,
+        /// One of SPLINTER_METRIC_*.
+        metric: c_int,
+        /// Finds only keys of this type, one of SPL_SLOT_TYPE_*; 0: any key.
+        type_flag: c_uint,
+        /// How many threads scan, 256 at most; 0: one, the calling thread.
+        threads: c_uint,
+        /// Not 0: min_score counts.
+        has_min_score: c_int,
+        /// Not 0: scores every vector, so that no nearer one is missed.
+        exact: c_int,
+        /// Not 0: finds the orders of a tandem as one, by the best of them.
+        group_orders: c_int,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -359,6 +456,21 @@ mod tests {
         for (name, eviction) in EVICTIONS {
             assert_eq!(name, format!("SPL_EVICT_{eviction}").to_uppercase());
         }
+    }
+
+    #[test]
+    fn each_metric_has_the_name_that_it_has_in_c() {
+        assert_eq!(METRICS.map(|(_, metric)| metric), Metric::ALL);
+        for (name, metric) in METRICS {
+            assert_eq!(name, format!("SPLINTER_METRIC_{metric}").to_uppercase());
+        }
+    }
+
+    #[test]
+    fn what_a_search_takes_and_gives_has_no_holes() {
+        assert_eq!(size_of::<SearchHit>(), SPLINTER_KEY_MAX + 24);
+        assert_eq!(size_of::<Candidate>(), SPLINTER_KEY_MAX + 32 + size_of::<[usize; 2]>());
+        assert_eq!(size_of::<SearchOptions>(), 64 + size_of::<[usize; 7]>());
     }
 
     #[test]

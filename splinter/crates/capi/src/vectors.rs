@@ -17,6 +17,10 @@ pub(crate) fn check_dimension(store: &Entry) -> Result<(), Failure> {
     }
 }
 
+pub(crate) fn dimension(store: &Entry) -> Result<c_int, Failure> {
+    c_int::try_from(store.store.geometry().vector_dim).map_err(|_| Failure::ARGUMENT)
+}
+
 pub(crate) fn set(store: &Entry, key: Text<'_>, vector: In<'_, f32>) -> Result<c_int, Failure> {
     let (key, vector) = (key.key()?, vector.slice(EMBED_DIM)?);
     check_dimension(store)?;

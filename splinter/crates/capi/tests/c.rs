@@ -1,4 +1,4 @@
-//! Tests of the C library by C programs: those in `c/`, the examples, and the one in `docs/queue.md`. The tests compile them as C11 and as C++17,
+//! Tests of the C library by C programs: those in `c/`, the examples, and those in the README and in `docs/queue.md`. The tests compile them as C11 and as C++17,
 //! link them with either library, shared or static, and run them. This file handles compilers and processes, and knows
 //! nothing of stores.
 //!
@@ -293,6 +293,39 @@ fn a_transaction_happens_as_a_whole_or_not_at_all() {
     run_test("transactions", Language::C, "SPLINTER_EMBEDDINGS", MEMORY, &[]);
     run_test("transactions", Language::Cpp, "SPLINTER_EMBEDDINGS HANDLE", MEMORY, &[]);
     run_test("transactions", Language::C, "HANDLE", PERSISTENT, &[]);
+}
+
+#[test]
+fn a_search_finds_what_a_plain_loop_finds_by_every_option() {
+    run_test("search", Language::C, "SPLINTER_EMBEDDINGS", MEMORY, &[]);
+    run_test("search", Language::Cpp, "SPLINTER_EMBEDDINGS HANDLE", MEMORY, &[]);
+    run_test("search", Language::C, "SPLINTER_EMBEDDINGS HANDLE", PERSISTENT, &[]);
+}
+
+#[test]
+fn the_search_in_the_readme_prints_the_nearest_keys() {
+    let readme = include_str!("../README.md");
+    let (_, rest) = readme.split_once("\n```c\n").unwrap();
+    let (search, _) = rest.split_once("\n```").unwrap();
+    assert!(search.lines().count() <= 8);
+    let name = Name::shared();
+    let file = libraries().join(format!("search-{}.c", unique()));
+    let program = format!(
+        "#include <stdio.h>\n#include <splinter.h>\nint main(void) {{
+            static float query[SPLINTER_EMBED_DIM] = {{3, 4}}, far[SPLINTER_EMBED_DIM] = {{4, -3}};
+            if (splinter_create(\"{}\", 8, 8) != 0 || splinter_set(\"doc:far\", \"x\", 1) != 0 ||
+                splinter_set(\"doc:near\", \"x\", 1) != 0 || splinter_set(\"other\", \"x\", 1) != 0 ||
+                splinter_set_embedding(\"doc:far\", far) != 0 || splinter_set_embedding(\"doc:near\", query) != 0 ||
+                splinter_set_embedding(\"other\", query) != 0)
+                return 1;
+            {search}
+        }}\n",
+        name.name
+    );
+    fs::write(&file, program).unwrap();
+    let compiled = Program::compile(file.to_str().unwrap(), Language::C, &["SPLINTER_EMBEDDINGS"], MEMORY);
+    fs::remove_file(&file).unwrap();
+    assert_eq!(compiled.unwrap().run(&[]), "doc:near 1.000\ndoc:far 0.000\n");
 }
 
 #[test]

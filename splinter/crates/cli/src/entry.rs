@@ -317,6 +317,7 @@ fn number<T: TryFrom<u64> + Default>(fields: &Map<String, Value>, name: &str) ->
 mod tests {
     use super::*;
     use splinter::{Config, Eviction, Geometry, Store};
+    use splinter_testkit::retry;
     use splinter_testkit::wait::wait_until;
     use std::collections::BTreeSet;
     use std::sync::atomic::{AtomicBool, Ordering};
@@ -469,12 +470,12 @@ mod tests {
             for number in 0..1_000 {
                 let key = format!("passes {number}").into_bytes();
                 let entry = Entry { key, pinned: false, ..passing[number % passing.len()].clone() };
-                entry.put(&mut writer).unwrap();
+                retry(|| entry.put(&mut writer)).unwrap();
                 // Evicted, or whole.
                 assert!(held(&store, &entry.key).is_none_or(|held| held == entry), "{entry:?}");
             }
             let stays = entry(Data::Bytes(b"stays".to_vec()), Type::Json);
-            stays.put(&mut writer).unwrap();
+            retry(|| stays.put(&mut writer)).unwrap();
             let before = store.header().evicted;
             wait_until("the cache to evict 1,000 keys", || store.header().evicted > before + 1_000);
             assert_eq!(held(&store, &stays.key), Some(stays));

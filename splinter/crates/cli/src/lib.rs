@@ -6,16 +6,18 @@
 //! it. A module uses only modules of earlier layers, or ones before it in its own; `ci/layers` finds circles:
 //!
 //! 1. Bytes and the system, without stores or commands: `words` splits a line, `output` and `table` format
-//!    answers, `stdio`, `input`, `failure`, `time`, `byte_order_mark`, `envelope`, `interrupt`, `fatal_signals`,
-//!    `atomic_file`, `retry`, `lines`.
+//!    answers, `stdio`, `input`, `failure`, `time`, `byte_order_mark`, `chunks`, `envelope`, `interrupt`, `fatal_signals`,
+//!    `atomic_file`, `retry`, `lines`, `vector`.
 //! 2. Parsing, which opens and prints nothing: `options`, `invocation`, `labels`.
-//! 3. Stores: `store_file`, `session` (what lasts between commands), `entry`, `old_format`, `store_copy`, `wait`.
+//! 3. Stores: `store_file`, `session` (what lasts between commands), `entry`, `old_format`, `store_copy`, `wait`,
+//!    `tandem`.
 //! 4. `command`, which says what a command is; `value`, `help`, `execute`.
 //! 5. `commands`: one file a command, and the table.
 //! 6. `complete`, `completions`, `manual`, `repl`.
 
 mod atomic_file;
 mod byte_order_mark;
+mod chunks;
 mod command;
 mod commands;
 mod complete;
@@ -43,8 +45,10 @@ mod stdio;
 mod store_copy;
 mod store_file;
 mod table;
+mod tandem;
 mod time;
 mod value;
+mod vector;
 mod wait;
 mod words;
 

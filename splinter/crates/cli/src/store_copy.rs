@@ -25,13 +25,13 @@ pub(crate) struct Copied {
 
 /// Copies a store into a file, which gets its name once it is complete and on the device.
 ///
-/// The copy has the same sizes, way of eviction, scrub level, flags and groups of labels, and each key as it was at one
-/// moment. It has room for all of them, so a copy of a cache evicts none. Epochs start again, and so does the order in
+/// The copy has the same sizes, way of eviction, scrub level, flags and groups of labels, sketches if the store has them,
+/// and each key as it was at one moment. It has room for all of them, so a copy of a cache evicts none. Epochs start again, and so does the order in
 /// which a cache evicts. Refuses the store itself, and without `force` a name that exists.
 pub(crate) fn copy_to(from: &Store, path: &Path, force: bool) -> Result<Copied, Failure> {
     let groups = std::array::from_fn(|label| from.label_groups(label as u8));
     let (geometry, eviction, flags) = (from.geometry(), from.eviction(), from.flags().bits());
-    let settings = Settings { geometry, eviction, flags, groups };
+    let settings = Settings { geometry, eviction, sketches: from.has_sketches(), flags, groups };
     make_copy(&store_file::path(from.location()), path, force, &settings, |to| copy_keys(from, to))
 }
 
@@ -40,7 +40,7 @@ pub(crate) fn convert_to(from: &OldStore, path: &Path, force: bool) -> Result<Co
     // No store of an older format is a cache.
     let eviction = Eviction::Expired;
     let (geometry, flags, groups) = (from.geometry(), from.flags(), from.label_groups());
-    let settings = Settings { geometry, eviction, flags, groups };
+    let settings = Settings { geometry, eviction, sketches: true, flags, groups };
     make_copy(from.path(), path, force, &settings, |to| {
         let mut writer = to.writer()?;
         from.for_each_entry(|entry| {
@@ -60,6 +60,7 @@ pub(crate) fn convert_to(from: &OldStore, path: &Path, force: bool) -> Result<Co
 struct Settings {
     geometry: Geometry,
     eviction: Eviction,
+    sketches: bool,
     flags: u32,
     /// The groups of each label.
     groups: [u64; LABELS],
@@ -82,8 +83,8 @@ fn make_copy(
     }
     // A copy takes the memory that its keys need, and no more.
     let reserve = Reserve::Nothing;
-    let Settings { geometry, eviction, .. } = *settings;
-    let config = Config { geometry, eviction, reserve, ..Config::default() };
+    let Settings { geometry, eviction, sketches, .. } = *settings;
+    let config = Config { geometry, eviction, sketches, reserve, ..Config::default() };
     let make = if force { Draft::replacing } else { Draft::new };
     let draft = make(&Location::file(path), &config).map_err(|error| refused(path, error))?;
     let _guard = draft.temporary().map(RemoveOnSigbus::new);

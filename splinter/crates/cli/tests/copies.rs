@@ -57,7 +57,7 @@ fn picture(store: &Store) -> Vec<String> {
 
 fn settings(store: &Store) -> impl PartialEq + std::fmt::Debug {
     let routes: Vec<_> = (0..64).map(|label| store.label_groups(label)).collect();
-    (store.geometry(), store.eviction(), store.flags().bits() & !ARMED, routes)
+    (store.geometry(), store.eviction(), store.has_sketches(), store.flags().bits() & !ARMED, routes)
 }
 
 #[test]

@@ -130,6 +130,16 @@ fn commands_on_whole_stores_answer_as_written() {
 }
 
 #[test]
+fn texts_are_ingested_as_written() {
+    play_sections(include_str!("sessions/ingest.txt"));
+}
+
+#[test]
+fn searches_find_what_is_near_as_written() {
+    play_sections(include_str!("sessions/search.txt"));
+}
+
+#[test]
 fn wrong_calls_are_refused_as_written() {
     play_sections(include_str!("sessions/mistakes.txt"));
 }

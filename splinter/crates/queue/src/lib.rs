@@ -32,6 +32,7 @@ mod liveness;
 mod producer;
 mod queue;
 mod record;
+mod room;
 
 pub use self::{
     consumer::{Consumer, Message},

@@ -2,15 +2,18 @@
 //! its message whole or not at all.
 
 use crate::error::QueueError;
-use crate::group::FLOOR_WORD;
 use crate::queue::{PATIENCE, Queue, missing};
-use crate::record::{HEADER, Seen, group_key};
-use splinter::{Error, Expect, Key, Writer};
+use crate::record::{HEADER, Seen};
+use crate::room::Room;
+use splinter::{Error, Expect, Handle, Writer};
 use std::fmt;
 use std::time::{Duration, Instant};
 
 /// The longest wait without another look, which finds what no wake tells of.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// How many entries a producer asks the processor for at once, if the ring has eight times as many.
+const AHEAD: u64 = 8;
 
 /// Sends messages to a queue.
 ///
@@ -29,14 +32,15 @@ pub struct Producer {
     writer: Writer,
     /// All positions below are written.
     tail: u64,
-    /// All groups have acknowledged the positions below.
-    floor: u64,
+    room: Room,
     /// All positions from here up to the tail are this producer's.
     own_since: u64,
     /// The epoch of each entry after this producer wrote it.
     epochs: Vec<u64>,
     /// The value of the last entry: header and message.
     value: Vec<u8>,
+    /// The entries of the positions below are on their way to this processor.
+    fetched: u64,
     /// The number of the process that made it.
     process: u64,
 }
@@ -54,13 +58,13 @@ impl Queue {
 impl Producer {
     fn new(queue: Queue) -> Result<Self, QueueError> {
         let (writer, tail) = (queue.inner.store.writer()?, queue.tail()?);
-        let (record, _) = queue.record()?;
+        let (room, record) = (Room::new(&queue)?, &queue.inner.record);
         let mut value = Vec::with_capacity(HEADER + record.max_message_len as usize);
         value.extend_from_slice(&[0; 8]);
         value.extend_from_slice(&record.identity.to_le_bytes());
         let epochs = vec![0; record.capacity as usize];
         let process = splinter::process();
-        Ok(Self { queue, writer, tail, floor: record.floor, own_since: tail, epochs, value, process })
+        Ok(Self { queue, writer, tail, room, own_since: tail, epochs, value, fetched: tail, process })
     }
 
     /// Sends a message, if there is room. Returns its position.
@@ -115,7 +119,7 @@ impl Producer {
     }
 
     /// Sends a message. If there is no room, returns the slowest group, with the epoch of its key at that time.
-    fn attempt(&mut self, message: &[u8]) -> Result<Result<u64, (Key, u64)>, QueueError> {
+    fn attempt(&mut self, message: &[u8]) -> Result<Result<u64, (Handle, u64)>, QueueError> {
         if self.process != splinter::process() {
             return Err(Error::Forked.into());
         }
@@ -128,8 +132,8 @@ impl Producer {
         let mut was_changed = false;
         loop {
             let position = self.tail;
-            if position >= self.floor + capacity
-                && let Some(slowest) = self.make_room()?
+            if position >= self.room.end()
+                && let Some(slowest) = self.room.make(&self.queue, &mut self.writer, position)?
             {
                 return Ok(Err(slowest));
             }
@@ -139,6 +143,9 @@ impl Producer {
             let (seen, epoch) =
                 if is_own { (Seen::Free, self.epochs[index]) } else { self.queue.look(position)? };
             if seen == Seen::Free {
+                if is_own {
+                    self.fetch_ahead();
+                }
                 self.value[..8].copy_from_slice(&(position + capacity).to_le_bytes());
                 let (entry, expect) = (self.queue.entry(position), Expect::Epoch(epoch));
                 match splinter::retry(PATIENCE, || self.writer.set_if(entry, &self.value, expect)) {
@@ -160,48 +167,19 @@ impl Producer {
         }
     }
 
-    /// Takes over the queue's floor. If it leaves no room, raises it to the lowest of the groups' first. Returns the
-    /// slowest group, with the epoch of its key, if there is still none.
-    fn make_room(&mut self) -> Result<Option<(Key, u64)>, QueueError> {
-        'groups: loop {
-            let (mut record, recorded) = self.queue.record()?;
-            self.floor = record.floor;
-            if self.tail < self.floor + record.capacity {
-                return Ok(None);
-            }
-            let (mut lowest, mut slowest) = (self.tail, None);
-            for group in &record.groups {
-                let key = group_key(self.queue.name(), group)?;
-                let read = splinter::retry(PATIENCE, || {
-                    let view = self.writer.view(key)?;
-                    let read = (view.word(0), view.word(FLOOR_WORD), view.epoch());
-                    if view.validate() { Ok(read) } else { Err(Error::Again) }
-                });
-                let (identity, floor, epoch) = match read {
-                    Ok(read) => read,
-                    // It was dropped meanwhile.
-                    Err(Error::NotFound) if self.queue.record()?.1 != recorded => continue 'groups,
-                    Err(error) => return Err(missing(error, QueueError::Damaged(key))),
-                };
-                if identity != record.identity || floor >= 1 << 63 {
-                    return Err(QueueError::Damaged(key));
-                }
-                if floor < lowest {
-                    (lowest, slowest) = (floor, Some((key, epoch)));
-                }
-            }
-            if lowest <= record.floor {
-                return Ok(slowest);
-            }
-            record.floor = lowest;
-            let value = record.to_bytes();
-            match splinter::retry(PATIENCE, || {
-                self.writer.set_if(self.queue.inner.name, &value, Expect::Epoch(recorded))
-            }) {
-                Ok(_) | Err(Error::Changed { .. }) => {}
-                Err(error) => return Err(missing(error, QueueError::Removed)),
-            }
+    /// Asks the processor for the entries that come next, as far as there is room: consumers have the lines still. Only
+    /// if this producer is the only one, since others would ask for them as well.
+    #[inline]
+    fn fetch_ahead(&mut self) {
+        let (first, most) = (self.fetched.max(self.tail + 1), AHEAD.min(self.queue.capacity() / 8));
+        if first > self.tail + most || first >= self.room.end() {
+            return;
         }
+        let (at, entries) = (self.queue.index(first), &self.queue.inner.entries);
+        let count = most.min(self.room.end() - first) as usize;
+        let entries = &entries[at..entries.len().min(at + count)];
+        self.writer.prefetch_for_sets(entries, self.value.len());
+        self.fetched = first + entries.len() as u64;
     }
 }
 

@@ -23,7 +23,7 @@ pub struct QueueConfig {
     /// How many messages it holds: a power of two, at most 2^31. It takes as many slots of the store, and one more for
     /// itself and each group.
     pub capacity: u64,
-    /// The longest message, in bytes: at most 16 fewer than the store's longest value.
+    /// The longest message, in bytes: at most [`Queue::ENTRY_HEADER`] fewer than the store's longest value.
     pub max_message_len: usize,
     /// After which time without an acknowledgement messages are delivered again, though their consumer lives. It counts
     /// from when their batch was taken, so consumers with much work for each message want a small batch. `None` waits
@@ -67,6 +67,10 @@ pub(crate) struct Inner {
 impl Queue {
     /// The group that a queue has from its creation, unless its configuration names others.
     pub const DEFAULT_GROUP: &str = "default";
+
+    /// The bytes before a message in its entry: the stored number and the queue's identity. So the longest message is
+    /// this much shorter than the store's longest value.
+    pub const ENTRY_HEADER: usize = HEADER;
 
     /// Creates a queue, whose keys are `name`, `name/0`, `name/1` and so on, and `name:group` for each group.
     ///

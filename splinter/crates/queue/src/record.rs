@@ -9,8 +9,7 @@ const MAGIC: u64 = u64::from_le_bytes(*b"\0qsplint");
 const VERSION: u64 = 1;
 /// The words of a record before the names of its groups.
 const WORDS: usize = 8;
-
-/// The bytes before a message in its entry: the stored number and the queue's identity.
+/// The bytes in front of an entry's message.
 pub(crate) const HEADER: usize = 16;
 
 /// How far the creation or the removal of a queue is.

@@ -22,6 +22,7 @@
 //! | [`raw`] | a store's file, read by its format alone |
 //! | [`stores`], [`names`] | stores of any geometry, and of any format version; names and folders that are removed after a test |
 //! | [`values`] | random numbers, and values that tell whether they are whole |
+//! | [`vectors`] | vectors for searches, and scores by plain sums |
 //! | [`signals`] | a key in some groups, and every way to change it |
 //! | [`wait`] | waits that have a limit |
 //! | [`process`] | forked children, and tests that run alone in a process |
@@ -50,6 +51,7 @@ pub mod stores;
 pub mod trace;
 pub mod valgrind;
 pub mod values;
+pub mod vectors;
 pub mod wait;
 
 pub use model::{Entry, Model, Seen};

@@ -1,5 +1,6 @@
 //! A map that does what a store should do, and answers what it should answer, one operation after the other.
 
+mod cache;
 mod transaction;
 
 use crate::op::{Answer, Guess, Op, Reply};
@@ -125,6 +126,8 @@ pub struct Model {
     pub parse_failures: u64,
     /// The groups that are subscribed to each label, one bit each.
     pub label_groups: [u64; 64],
+    /// How many keys a cache has evicted.
+    pub evicted: u64,
 }
 
 impl Model {
@@ -132,7 +135,8 @@ impl Model {
     #[must_use]
     pub fn new(geometry: Geometry, level: Scrub) -> Self {
         let (entries, expired) = (BTreeMap::new(), BTreeMap::new());
-        Self { entries, expired, geometry, level, user_flags: 0, parse_failures: 0, label_groups: [0; 64] }
+        let (user_flags, parse_failures, evicted) = (0, 0, 0);
+        Self { entries, expired, geometry, level, user_flags, parse_failures, label_groups: [0; 64], evicted }
     }
 
     /// Performs an operation. Returns what the store should answer.

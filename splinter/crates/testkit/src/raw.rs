@@ -18,14 +18,20 @@ pub struct Raw {
     buckets: u64,
     max_value_len: u64,
     vector_len: u64,
+    sketches_at: u64,
+    /// 0 in a store without sketches.
+    sketch_len: u64,
 }
 
 /// The header words that say where things lie, by their place in the header.
+const SLOTS: u64 = 2;
 const MAX_VALUE_LEN: u64 = 3;
 const VECTOR_DIM: u64 = 4;
 const BUCKETS: u64 = 6;
+const ARENA_LEN: u64 = 8;
 const BUCKETS_AT: u64 = 14;
 const SLOTS_AT: u64 = 15;
+const SKETCHES: u64 = 27;
 
 impl Raw {
     /// Opens the file of a store.
@@ -36,7 +42,8 @@ impl Raw {
             file.read_exact_at(&mut bytes, number * 8).expect("a word");
             u64::from_le_bytes(bytes)
         };
-        let [max_value_len, dim] = [MAX_VALUE_LEN, VECTOR_DIM].map(word);
+        let [slots, max_value_len, dim, arena_len] = [SLOTS, MAX_VALUE_LEN, VECTOR_DIM, ARENA_LEN].map(word);
+        let sketch_len = if word(SKETCHES) == 0 { 0 } else { 8 + dim.div_ceil(64) * 8 };
         let [slots_at, slot_stride, values_at, value_stride, vectors_at, vector_stride] =
             [0, 1, 2, 3, 4, 5].map(|place| word(SLOTS_AT + place));
         Self {
@@ -50,6 +57,9 @@ impl Raw {
             buckets_at: word(BUCKETS_AT),
             buckets: word(BUCKETS),
             vector_len: dim * 4,
+            // The last part of the store.
+            sketches_at: arena_len - (slots * sketch_len).next_multiple_of(4096),
+            sketch_len,
             file,
         }
     }
@@ -102,6 +112,18 @@ impl Raw {
         let len = self.vector_len.next_multiple_of(64);
         let at = self.vectors_at + slot * self.vector_stride;
         [self.bytes(at, len), self.bytes(at + len, len)]
+    }
+
+    /// Returns where the sketch of a slot begins in the file.
+    #[must_use]
+    pub fn sketch_at(&self, slot: u64) -> u64 {
+        self.sketches_at + slot * self.sketch_len
+    }
+
+    /// Reads the sketch of a slot; of a store without sketches, nothing.
+    #[must_use]
+    pub fn sketch(&self, slot: u64) -> Vec<u8> {
+        self.bytes(self.sketch_at(slot), self.sketch_len)
     }
 
     /// Tells whether a writer, living or dead, holds one of the first `slots` slots.

@@ -40,8 +40,9 @@ pub(crate) fn assert_in_order(store: &Store, keys: u64, expired: u64) {
         found.leaked_slots,
         found.dangling_entries,
         found.wrong_notify_flags,
+        found.wrong_sketches,
     ];
-    assert_eq!(wrong, [0; 7], "{found:?}");
+    assert_eq!(wrong, [0; 8], "{found:?}");
     assert!((keys..=keys + expired).contains(&found.keys), "{found:?}, and {keys} keys, {expired} expired");
     assert_eq!((store.len(), store.keys().count() as u64), (keys, keys));
 }

@@ -70,6 +70,7 @@ impl Run {
         }
         let header = self.reader.header();
         assert_eq!((header.recoveries, header.epoch), (0, self.store_epoch));
+        assert_eq!(header.evicted, self.model.evicted);
         for (slot, level) in &self.vacated {
             check_vacant(&self.raw, *slot, *level);
         }

@@ -70,12 +70,12 @@ fn a_set_that_expects_an_epoch_beside_a_label_happens_and_keeps_it() {
 fn no_update_of_two_is_lost() {
     // Each makes the next number of the value: both together, two more.
     let seen = both(&[0], |writer, _, _| {
-        let (mut old, mut new) = (Vec::new(), Vec::new());
+        let mut values = [Vec::new(), Vec::new()];
         let next = |old: Option<&[u8]>, new: &mut Vec<u8>| {
             *new = value(old.unwrap()[0] + 1);
             Ok::<(), Error>(())
         };
-        writer.update(&letter(0), [&mut old, &mut new], next, Lifetime::Unchanged, || true).map(drop)
+        writer.update(&letter(0), &mut values, next, Lifetime::Unchanged, || true).map(drop)
     });
     for (results, held) in &seen {
         let done = results.iter().filter(|result| result.is_ok()).count() as u8;

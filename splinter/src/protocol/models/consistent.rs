@@ -1,4 +1,4 @@
-//! Consistent reads beside writers whose keys come and go by turns: at every moment one of two keys is there.
+//! Consistent reads beside a writer that sets one of two keys and removes the other, so that one of them is always there.
 
 use super::*;
 use crate::arena::change::{Content, KeyChange};
@@ -12,7 +12,7 @@ const REMOVAL: KeyChange<'static> =
 /// The ways in which a store reads several keys as of one moment.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Way {
-    /// That of `Store::read_consistent`: a few keys in straight line, and if that fails as [`Self::Many`].
+    /// That of `Store::read_consistent`: reads a few keys one after the other and validates all, or else as [`Self::Many`].
     Few,
     /// That of `Store::read_consistent_with` and `Store::tandem`.
     Many,
@@ -67,8 +67,8 @@ fn beside(
 }
 
 #[test]
-fn of_two_keys_that_a_transaction_swaps_exactly_one_is_there() {
-    // The straight line and what follows it have too many steps for more than none.
+fn exactly_one_of_two_keys_that_a_transaction_swaps_is_there() {
+    // `Few` and its fallback take too many steps for a preemption.
     for (way, preemptions) in [(Way::Many, 1), (Way::Few, 0)] {
         let seen = beside(preemptions, way, |writer| {
             let insertion = KeyChange { content: Content::Bytes(&[2; 16]), ..KeyChange::default() };
@@ -80,7 +80,7 @@ fn of_two_keys_that_a_transaction_swaps_exactly_one_is_there() {
 }
 
 #[test]
-fn of_two_keys_of_which_one_goes_once_the_other_has_come_one_is_there() {
+fn one_of_two_keys_is_always_there_if_one_is_set_before_the_other_is_removed() {
     for way in Way::BOTH {
         let seen = beside(1, way, |writer| {
             writer.put(&letter(1), &value(2)).unwrap();
@@ -110,7 +110,7 @@ fn a_key_that_came_and_went_between_two_looks_is_no_longer_as_it_was() {
 }
 
 #[test]
-fn a_key_that_a_transaction_removes_is_missing_from_its_commit_on_whoever_sets_it_before() {
+fn a_key_set_during_a_transaction_that_removes_it_is_missing_after_the_commit() {
     no_transaction_overlooks_a_set(REMOVAL);
 }
 

@@ -15,9 +15,11 @@ mod extents;
 mod index;
 mod integers;
 mod lasting;
+mod missing;
 mod owners;
 mod pairs;
 mod polls;
+mod prefixes;
 mod reads;
 mod recovery;
 mod recycling;
@@ -142,7 +144,7 @@ impl Claimant<'_> {
 
     /// Commits a transaction of these changes, one for each key.
     fn transact(&mut self, keys: &[KeyRef<'_>], changes: &[KeyChange<'_>]) -> Result<Vec<Outcome>, Refusal> {
-        self.commit(&mut keys.iter().copied().map(Part::of).collect(), changes)
+        self.commit(&mut keys.iter().copied().map(Part::of).collect::<Vec<_>>(), changes)
     }
 
     fn unset_only(&mut self, key: &KeyRef<'_>) -> Result<usize, Error> {
@@ -298,6 +300,7 @@ impl Tiny {
                 places: &self.places,
                 queues: [&self.queues[0], &self.queues[1]],
             }),
+            sketches: None,
         }
     }
 

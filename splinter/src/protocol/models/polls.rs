@@ -14,10 +14,14 @@ const TWO: Size = Size { slots: 2, max_writers: 4, ..SMALLEST };
 type Change = fn(&mut Claimant<'_>) -> Result<(), Error>;
 
 impl Tiny {
-    /// Waits as `Store::poll_after` does until slot 0 has a later epoch than `epoch`. Returns the epoch then,
-    /// and whether it slept.
     fn poll(&self, epoch: u64) -> (u64, bool) {
-        let (arena, slot) = (self.arena(), &self.slots[0]);
+        self.poll_slot(0, epoch)
+    }
+
+    /// Waits as `Store::poll_after` does until a slot has a later epoch than `epoch`. Returns the epoch then, and
+    /// whether it slept.
+    pub(super) fn poll_slot(&self, number: u32, epoch: u64) -> (u64, bool) {
+        let (arena, slot) = (self.arena(), &self.slots[number as usize]);
         let state = || slot.state_integer.first_relaxed();
         let mut slept = false;
         loop {

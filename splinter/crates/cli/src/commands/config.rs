@@ -21,7 +21,8 @@ the command prints the setting.
 
 eviction says which key makes room in a full store (see init), evicted how many
 keys a cache has evicted, and expired how many were removed because their
-deadline had passed.",
+deadline had passed. sketches says whether the store has sketches of its
+vectors.",
     args: &[Arg::optional("SETTING", Kind::Choice(SETTINGS)), Arg::optional("VALUE", Kind::Text)],
     options: &[],
     run,
@@ -105,6 +106,7 @@ fn show(session: &mut Session) -> Result<(), Failure> {
         ("eviction", json!(header.eviction.to_string()), None),
         ("evicted", json!(header.evicted), None),
         ("expired", json!(header.expired), None),
+        ("sketches", json!(header.sketches), None),
         ("read_only", json!(store.is_read_only()), None),
     ];
     session.print_fields(Some(("store", &name)), fields)

@@ -27,9 +27,9 @@ PATTERN is as for list; keys have their whole names. The formats:
 JSON has bytes that are not UTF-8 as {\"base64\": \"...\"}. --json is json on one
 line, and --raw is text. import reads ndjson, and json with values. Each key is
 exported as it was at one moment, but the moments differ. Of the store's own
-settings, ndjson has its sizes and its way of eviction; the export lacks scrub
-level, flags, groups of labels, and which keys a cache saw used. FILE gets its
-name once it is complete.",
+settings, ndjson has its sizes, its way of eviction, and whether it has
+sketches; the export lacks scrub level, flags, groups of labels, and which keys
+a cache saw used. FILE gets its name once it is complete.",
     args: &[Arg::optional("PATTERN", Kind::Text)],
     options: &[
         Opt::valued("--format", "FORMAT", "json, ndjson or text").kind(Kind::Choice(FORMATS)),
@@ -84,7 +84,7 @@ fn write(store: &Store, form: Form, keys: &[Key], out: &mut dyn Write) -> io::Re
         let head = json!({
             "splinter": "export", "slots": geometry.slots, "max_value_length": geometry.max_value_len,
             "vector_dim": geometry.vector_dim, "max_writers": geometry.max_writers, "version": DUMP_VERSION,
-            "eviction": store.eviction().to_string(),
+            "eviction": store.eviction().to_string(), "sketches": store.has_sketches(),
         });
         write_json(out, &head)?;
     }

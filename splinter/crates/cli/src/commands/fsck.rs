@@ -19,15 +19,16 @@ pub(super) static COMMAND: Command = Command {
     details: "\
 It counts claims of writers that died, keys in several slots, keys that the
 index does not lead to, slots that are marked wrongly, index entries that lead
-to no key, slots that signal wrongly, and bytes that the scrub level promises to
-zero. It looks several times, and counts only what it sees each time.
+to no key, slots that signal wrongly, sketches that are not those of their
+vectors, and bytes that the scrub level promises to zero. It looks several
+times, and counts only what it sees each time.
 
 --repair first copies the damaged store, byte by byte, into FILE, or beside it
 as STORE.before-repair. Then it recovers the claims of dead writers. If no other
 writer is registered, it also repairs the rest, while readers continue: of a
 key's slots, it keeps the one that readers find; it frees slots whose content
-cannot be a key; and it makes the index and the marks again. It prints the keys
-of all slots that it gives up. It does not check values, which have no
+cannot be a key; and it makes index, marks and sketches again. It prints the
+keys of all slots that it gives up. It does not check values, which have no
 checksums. It refuses a file that is not a complete store, and says why.
 
 The exit code is 0 if the store is sound, or was repaired with every key; 3 if
@@ -51,13 +52,14 @@ const LOST: u8 = 4;
 /// A kind of damage: its name in JSON, its description, and its count in an inspection.
 struct Damage(&'static str, &'static str, fn(&Inspection) -> u64);
 
-const KINDS: [Damage; 7] = [
+const KINDS: [Damage; 8] = [
     Damage("stuck_claims", "claims that dead writers left", |found| found.stuck_claims),
     Damage("duplicate_keys", "second slots of a key", |found| found.duplicate_keys),
     Damage("unreachable_keys", "keys that the index does not lead to", |found| found.unreachable_keys),
     Damage("leaked_slots", "slots marked wrongly as used or free", |found| found.leaked_slots),
     Damage("dangling_entries", "index entries that lead to no key", |found| found.dangling_entries),
     Damage("wrong_notify_flags", "slots that signal wrongly", |found| found.wrong_notify_flags),
+    Damage("wrong_sketches", "sketches that are not those of their vectors", |found| found.wrong_sketches),
     Damage("stale_bytes", "bytes that should be zero", |found| found.stale_bytes),
 ];
 
@@ -155,6 +157,7 @@ fn inspect(store: &Store) -> Result<Inspection, StoreError> {
             (&mut least.leaked_slots, found.leaked_slots),
             (&mut least.dangling_entries, found.dangling_entries),
             (&mut least.wrong_notify_flags, found.wrong_notify_flags),
+            (&mut least.wrong_sketches, found.wrong_sketches),
             (&mut least.stale_bytes, found.stale_bytes),
             (&mut least.stale_slots, found.stale_slots),
         ] {

@@ -25,7 +25,10 @@ used up, a write that needs more ends its program by SIGBUS.
 With --evict sieve or lru the store is a cache: a new key that finds it full
 takes the place of one that was not used lately. sieve keeps the keys that are
 used again, and lru those that were used last. Keys that pin names stay. By
-default only keys whose deadline has passed make room.",
+default only keys whose deadline has passed make room.
+
+The store keeps a sketch of each vector: a bit for each component, by which a
+search finds the nearest ones. With --no-sketches a search looks at all vectors.",
     args: &[Arg::one("STORE", Kind::Store)],
     options: &[
         Opt::valued("--slots", "N", "how many keys it holds at most").short('s'),
@@ -43,6 +46,7 @@ default only keys whose deadline has passed make room.",
             .kind(Kind::Choice(SCRUB)),
         Opt::valued("--evict", "HOW", "expired, sieve or lru: which keys make room in a full store")
             .kind(Kind::Choice(EVICTION)),
+        Opt::flag("--no-sketches", "keeps no sketches of vectors"),
         Opt::flag("--reserve", "takes all memory at once, or fails if it is not there"),
     ],
     run,
@@ -87,7 +91,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
         &json!({
             "store": json_bytes(name), "location": location.to_string(), "slots": slots,
             "max_value_length": max_value_len, "vector_dim": vector_dim, "max_writers": max_writers,
-            "eviction": config.eviction.to_string(),
+            "eviction": config.eviction.to_string(), "sketches": store.has_sketches(),
         }),
     )
 }
@@ -123,7 +127,8 @@ fn config(call: &Call<'_>) -> Result<Config, Failure> {
     let mode = call.value("--mode").map(mode).transpose()?;
     // A small store reserves its memory: an error now is better than a store that cannot be filled.
     let reserve = if call.has("--reserve") { Reserve::All } else { Reserve::Small };
-    Ok(Config { geometry, scrub, eviction, placement, huge_pages, reserve, mode, hash_seed: None })
+    let sketches = !call.has("--no-sketches");
+    Ok(Config { geometry, scrub, eviction, placement, huge_pages, reserve, mode, hash_seed: None, sketches })
 }
 
 pub(super) fn scrub(what: &str, level: &[u8]) -> Result<Scrub, Failure> {

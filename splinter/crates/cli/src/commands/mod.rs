@@ -21,6 +21,7 @@ mod head;
 mod help;
 mod hist;
 mod import;
+mod ingest;
 mod init;
 mod label;
 mod list;
@@ -38,6 +39,7 @@ mod recv;
 mod restore;
 mod retrain;
 mod save;
+mod search;
 mod send;
 mod set;
 mod shard;
@@ -76,6 +78,7 @@ static COMMANDS: &[&Command] = &[
     &help::COMMAND,
     &hist::COMMAND,
     &import::COMMAND,
+    &ingest::COMMAND,
     &init::COMMAND,
     &label::COMMAND,
     &list::COMMAND,
@@ -92,6 +95,7 @@ static COMMANDS: &[&Command] = &[
     &restore::COMMAND,
     &retrain::COMMAND,
     &save::COMMAND,
+    &search::COMMAND,
     &send::COMMAND,
     &set::COMMAND,
     &shard::COMMAND,
@@ -123,13 +127,16 @@ static SYNONYMS: &[(&str, &str)] = &[
     ("incr", "math KEY inc"),
     ("info", "config"),
     ("keys", "list"),
+    ("knn", "search"),
     ("load", "import"),
     ("ls", "list"),
     ("multi", "transaction"),
+    ("nearest", "search"),
     ("open", "use"),
     ("pexpire", "expire"),
     ("publish", "send"),
     ("put", "set"),
+    ("query", "search"),
     ("rem", "unset"),
     ("remove", "unset"),
     ("rm", "unset"),

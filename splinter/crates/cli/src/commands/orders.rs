@@ -4,6 +4,7 @@ use super::prelude::*;
 use crate::options::number;
 use crate::output::{json_bytes, listed, shown, write_json};
 use crate::retry::retry_busy;
+use crate::tandem::name;
 use crate::value::{NUMBER_LEN, Reading, number_meant};
 use splinter::{Error, Expect, MAX_ORDERS, Store};
 use std::borrow::Cow;
@@ -181,14 +182,6 @@ fn unset(session: &mut Session, base: &[u8], asked: Option<usize>) -> Result<(),
     match removed.map_err(|error| failed(base, error))? {
         0 => Err(Failure::key(base, Error::NotFound)),
         removed => session.print(removed, &json!({ "base": json_bytes(base), "removed": removed })),
-    }
-}
-
-/// Returns the key of an order.
-fn name(base: &[u8], order: usize) -> Vec<u8> {
-    match order {
-        0 => base.to_vec(),
-        _ => [base, b".", order.to_string().as_bytes()].concat(),
     }
 }
 

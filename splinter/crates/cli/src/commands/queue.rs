@@ -90,9 +90,6 @@ const OF_ACTIONS: [(&str, &[&str]); 13] = [
     ("--no-ack", &["recv"]),
 ];
 
-/// The bytes that a message's entry has besides.
-const HEADER: u64 = 16;
-
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
     let (action, words) = call.action(ACTIONS, |action| match action {
         "send" => (&["NAME"], 2),
@@ -166,7 +163,7 @@ fn create(session: &mut Session, call: &Call<'_>, name: &str) -> Result<(), Fail
     let store = session.store()?;
     let usual = QueueConfig::default();
     // A store of short values has queues of short messages.
-    let most = store.geometry().max_value_len.saturating_sub(HEADER) as usize;
+    let most = store.geometry().max_value_len.saturating_sub(Queue::ENTRY_HEADER as u64) as usize;
     let groups: Vec<String> = call
         .values("--group")
         .map(|word| text("--group", word).map(str::to_owned))
@@ -249,30 +246,31 @@ fn show(session: &mut Session, name: &str) -> Result<(), Failure> {
 }
 
 /// How long a command waits for a queue, and the check that its store is still there.
-struct Patience {
+struct QueueWait {
     store: Store,
-    wait: Option<Duration>,
+    /// None: it does not wait.
+    timeout: Option<Duration>,
     check: StoreCheck,
 }
 
-impl Patience {
-    fn new(session: &Session, wait: Option<Duration>) -> Result<Self, Failure> {
-        Ok(Self { store: session.store()?.clone(), wait, check: StoreCheck::new() })
+impl QueueWait {
+    fn new(session: &Session, timeout: Option<Duration>) -> Result<Self, Failure> {
+        Ok(Self { store: session.store()?.clone(), timeout, check: StoreCheck::new() })
     }
 
     /// Calls `attempt` with the time until which to wait, until it is done or the time is over. Returns none if Ctrl-C
     /// was pressed. Fails if the store was removed, or removed and created again.
-    fn with<T>(
+    fn retry<T>(
         &mut self,
         session: &Session,
         mut attempt: impl FnMut(Option<Instant>) -> Result<T, QueueError>,
     ) -> Result<Option<Result<T, QueueError>>, Failure> {
-        let end = deadline(self.wait);
+        let end = deadline(self.timeout);
         while !session.is_interrupted() {
             self.check.run_if_due(&self.store)?;
-            match attempt(self.wait.map(|_| next_check(session, end))) {
+            match attempt(self.timeout.map(|_| next_check(session, end))) {
                 Err(QueueError::TimedOut | QueueError::Store(Error::Again))
-                    if self.wait.is_some() && !is_over(end) => {}
+                    if self.timeout.is_some() && !is_over(end) => {}
                 done => return Ok(Some(done)),
             }
         }
@@ -288,14 +286,14 @@ fn send(session: &mut Session, call: &Call<'_>, name: &str) -> Result<(), Failur
     if is_lines && (session.is_interactive || session.reads_commands) {
         return Err(Failure::usage("commands come from standard input here; send message by message"));
     }
-    let mut patience = Patience::new(session, call.span("--wait")?)?;
+    let mut wait = QueueWait::new(session, call.span("--wait")?)?;
     let value = if is_lines { Vec::new() } else { given_at(session, call, 2)? };
     let queue = open(session, name)?;
     let mut producer = registered(session, name, || queue.producer())?;
     if is_lines {
-        return send_lines(session, name, &mut producer, &mut patience);
+        return send_lines(session, name, &mut producer, &mut wait);
     }
-    match send_one(session, name, &mut producer, &mut patience, &value)? {
+    match send_one(session, name, &mut producer, &mut wait, &value)? {
         Some(position) => session.answer(&json!({ "queue": name, "position": position })),
         None => Ok(()),
     }
@@ -306,10 +304,10 @@ fn send_one(
     session: &Session,
     name: &str,
     producer: &mut Producer,
-    patience: &mut Patience,
+    wait: &mut QueueWait,
     message: &[u8],
 ) -> Result<Option<u64>, Failure> {
-    let sent = patience.with(session, |until| match until {
+    let sent = wait.retry(session, |until| match until {
         None => producer.try_send(message),
         until => producer.send(message, until),
     })?;
@@ -324,12 +322,12 @@ fn send_lines(
     session: &mut Session,
     name: &str,
     producer: &mut Producer,
-    patience: &mut Patience,
+    wait: &mut QueueWait,
 ) -> Result<(), Failure> {
-    let (mut input, most) = (stdio::input(), patience.store.geometry().max_value_len);
+    let (mut input, most) = (stdio::input(), wait.store.geometry().max_value_len);
     let mut sent = 0;
     while let Some(line) = next_line(&mut input, most)? {
-        let done = send_one(session, name, producer, patience, &line);
+        let done = send_one(session, name, producer, wait, &line);
         let at_line = |failure: Failure| {
             let message =
                 format!("line {}: {}; {} sent", sent + 1, failure.message, counted(sent, "message"));
@@ -375,15 +373,15 @@ impl Amount {
 fn recv(session: &mut Session, call: &Call<'_>, name: &str) -> Result<(), Failure> {
     let amount = Amount::of(call)?;
     let group = call.value("--group").map_or(Ok(Queue::DEFAULT_GROUP), |word| text("--group", word))?;
-    let wait = if amount == Amount::Endless { Some(Duration::MAX) } else { call.span("--wait")? };
-    let mut patience = Patience::new(session, wait)?;
+    let timeout = if amount == Amount::Endless { Some(Duration::MAX) } else { call.span("--wait")? };
+    let mut wait = QueueWait::new(session, timeout)?;
     let queue = open(session, name)?;
     let mut consumer = registered(session, name, || queue.consumer(group))?;
     // What this process does not print goes to others at once.
     consumer.set_batch(1);
     let mut received = 0;
     while amount != Amount::Count(received) {
-        match receive(session, &mut consumer, &mut patience)? {
+        match receive(session, &mut consumer, &mut wait)? {
             None => break,
             Some(Ok(message)) => message.print(session, name)?,
             Some(Err(QueueError::Empty | QueueError::TimedOut)) if amount == Amount::All => break,
@@ -402,9 +400,9 @@ fn recv(session: &mut Session, call: &Call<'_>, name: &str) -> Result<(), Failur
 fn receive(
     session: &Session,
     consumer: &mut Consumer,
-    patience: &mut Patience,
+    wait: &mut QueueWait,
 ) -> Result<Option<Result<Received, QueueError>>, Failure> {
-    patience.with(session, |until| {
+    wait.retry(session, |until| {
         let message = match until {
             None => consumer.try_recv(),
             until => consumer.recv(until),

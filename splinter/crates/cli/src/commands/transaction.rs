@@ -86,7 +86,7 @@ fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {
 }
 
 /// Fails if Ctrl-C was pressed while the lines arrived.
-fn not_interrupted(session: &Session) -> Result<(), Failure> {
+pub(super) fn not_interrupted(session: &Session) -> Result<(), Failure> {
     match session.is_interrupted() {
         true => Err(Failure::new("interrupted; nothing was changed")),
         false => Ok(()),

@@ -20,7 +20,7 @@ be decimal digits, or one to eight bytes that are not text, the lowest first.",
     run,
 };
 
-const TYPES: &[&str] =
+pub(super) const TYPES: &[&str] =
     &["VOID", "BIGINT", "BIGUINT", "JSON", "BINARY", "IMGDATA", "AUDIO", "VARTEXT", "VIDEO"];
 
 fn run(session: &mut Session, call: &mut Call<'_>) -> Result<(), Failure> {

@@ -102,7 +102,7 @@ fn may_be_absent(part: &Part) -> bool {
 }
 
 /// Whether the key gets a slot if it is missing. One that is expected to be missing has it until the commit.
-fn inserts(part: &Part) -> bool {
+pub(super) fn inserts(part: &Part) -> bool {
     match part.content {
         Content::Set(_) | Content::SetU64(_) | Content::IntegerOr(..) => may_be_absent(part),
         Content::Unset => part.guess == Guess::Absent,
