@@ -16,6 +16,9 @@ const HALF: f64 = 460.0;
 /// Tables of more columns are shown as cards on narrow pages.
 const MOST_NARROW_COLUMNS: usize = 3;
 
+/// Tables whose columns need more characters in all, however often their lines are broken, are shown as cards there too.
+const MOST_NARROW_CHARS: usize = 36;
+
 /// Longer words may be broken behind a sign.
 const LONGEST_WORD: usize = 14;
 
@@ -172,7 +175,7 @@ fn table_of(Table { title, heads, rows, is_open }: &Table) -> String {
             (format!("<details>\n<summary>{title} {count}</summary>\n"), String::new(), "</details>\n")
         }
     };
-    let cards = if heads.len() > MOST_NARROW_COLUMNS { " class=\"cards\"" } else { "" };
+    let cards = if is_narrow(heads, rows) { "" } else { " class=\"cards\"" };
     let side = |flush: Flush| if flush == Flush::Right { "r" } else { "l" };
     let head = |(head, flush): &(String, Flush)| {
         format!("<th scope=\"col\" class=\"{}\">{}</th>", side(*flush), escape(head))
@@ -194,6 +197,16 @@ fn table_of(Table { title, heads, rows, is_open }: &Table) -> String {
     )
 }
 
+/// Tells whether a table fits on a narrow page as it is.
+fn is_narrow(heads: &[(String, Flush)], rows: &[Vec<Cell>]) -> bool {
+    let needed = |(index, (head, _)): (usize, &(String, Flush))| {
+        let cells = rows.iter().filter_map(|row| row.get(index)).map(|cell| least_width(&cell.text));
+        cells.fold(least_width(head), usize::max)
+    };
+    heads.len() <= MOST_NARROW_COLUMNS
+        && heads.iter().enumerate().map(needed).sum::<usize>() <= MOST_NARROW_CHARS
+}
+
 fn inner(cell: &Cell) -> String {
     let mut text = breakable(&cell.text);
     if cell.code {
@@ -210,18 +223,26 @@ fn inner(cell: &Cell) -> String {
 
 /// Writes a text whose long words may be broken behind signs, and never within a word that people read.
 fn breakable(text: &str) -> String {
-    let word = |word: &str| {
-        if word.len() <= LONGEST_WORD {
-            return escape(word);
-        }
-        let parts = word.split_inclusive(['-', '_', '/', ',', '.', '=', ':', '[', '(']);
-        let part = |part: &str| match part.len() {
-            0..=LONGEST_UNBROKEN => escape(part),
-            _ => format!("<span class=\"any\">{}</span>", escape(part)),
-        };
-        parts.map(part).collect::<Vec<_>>().join("<wbr>")
+    let part = |part: &str| match part.len() {
+        0..=LONGEST_UNBROKEN => escape(part),
+        _ => format!("<span class=\"any\">{}</span>", escape(part)),
     };
+    let word = |word| parts(word).into_iter().map(part).collect::<Vec<_>>().join("<wbr>");
     text.split(' ').map(word).collect::<Vec<_>>().join(" ")
+}
+
+/// Returns the parts of a word between which a line may be broken.
+fn parts(word: &str) -> Vec<&str> {
+    match word.len() {
+        0..=LONGEST_WORD => vec![word],
+        _ => word.split_inclusive(['-', '_', '/', ',', '.', '=', ':', '[', '(']).collect(),
+    }
+}
+
+/// Returns the characters of a text's longest part in which no line may be broken.
+fn least_width(text: &str) -> usize {
+    let lengths = text.split(' ').flat_map(parts).map(|part| part.chars().count());
+    lengths.filter(|&length| length <= LONGEST_UNBROKEN).max().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -235,6 +256,18 @@ mod tests {
         assert_eq!(broken, "scrub-<wbr>full_<wbr>writers-<wbr>2 key");
         let endless = "x".repeat(31);
         assert_eq!(breakable(&endless), format!("<span class=\"any\">{endless}</span>"));
+    }
+
+    #[test]
+    fn tables_that_are_too_wide_for_a_narrow_page_are_cards() {
+        let heads = |count| vec![("head".to_owned(), Flush::Left); count];
+        let row = |texts: &[&str]| vec![texts.iter().map(|&text| Cell::from(text)).collect::<Vec<_>>()];
+        let hash = "x".repeat(40);
+        assert!(is_narrow(&heads(3), &row(&["git revision", &hash, &hash])), "a hash is broken anywhere");
+        assert!(is_narrow(&heads(3), &row(&["records", "short", "run-20261129T215540Z-2cpu"])));
+        let names = ["records", "run-20261129T215540Z-2cpu", "run-20261129T215540Z-2cpu"];
+        assert!(!is_narrow(&heads(3), &row(&names)), "two times of 17 characters beside each other");
+        assert!(!is_narrow(&heads(4), &row(&["a", "b", "c", "d"])));
     }
 
     #[test]
