@@ -164,7 +164,8 @@ pub(crate) fn run_on(
     let ledgers: Vec<AckTable<'_>> =
         (0..workload.writers).map_while(|writer| shared.ledger(writer)).collect();
     let mut faults = if workload.oracle {
-        FinalCheck::new(workload, &ledgers, &dead, &first_epochs).run(&setup.store)
+        let evicted = setup.store.header().evicted;
+        FinalCheck::new(workload, &ledgers, &dead, &first_epochs, evicted).run(&setup.store)
     } else {
         Faults::default()
     };

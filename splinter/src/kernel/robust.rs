@@ -187,7 +187,7 @@ pub(crate) fn relink(
     // id in another PID namespace may own the word.
     let unlinked = threads.unlink(link);
     let moved = threads.link_word(pages, index, exchange);
-    threads.retire(link, unlinked);
+    drop(unlinked);
     let Some(moved) = moved? else { return Ok(false) };
     *link = moved;
     Ok(true)
@@ -201,10 +201,10 @@ pub(crate) fn unlink(link: &RobustLink, exchange: impl FnOnce()) {
     let mut threads = threads();
     // Unlink first: once the id is out of the word, another process may take it, whose thread has the same id in its
     // PID namespace. The end of this thread must not mark that word. A process that is killed between the two leaves an
-    // id that nobody marks, so nothing else happens there.
+    // id that nobody marks, so nothing else happens there where the entry is this thread's.
     let unlinked = threads.unlink(link);
     exchange();
-    threads.retire(link, unlinked);
+    drop(unlinked);
 }
 
 impl Threads {
@@ -272,21 +272,20 @@ impl Threads {
         });
     }
 
-    /// Removes an entry from the list of the thread that has it. The entry's pages are to be passed to [`Self::retire`].
+    /// Removes an entry from the list of the thread that has it. Returns its pages if that is the calling thread: nobody
+    /// needs them.
+    ///
+    /// Another thread may be ending, with the kernel at this entry. Its pages stay, but no longer lead to the store: the
+    /// kernel would mark the word there, which may be somebody else's once the caller has given it up.
     fn unlink(&mut self, link: &RobustLink) -> Option<WordPages> {
-        self.by_serial.get_mut(&link.serial)?.unlink(link.entry)
-    }
-
-    /// Unmaps the pages of an entry that was unlinked. Those of another thread's entry are kept as long as the kernel may
-    /// be there.
-    fn retire(&mut self, link: &RobustLink, unlinked: Option<WordPages>) {
-        let Some(mut pages) = unlinked else { return };
-        if link.serial != thread_serial()
-            && let Some(thread) = self.by_serial.get_mut(&link.serial)
-        {
-            pages.release_shared();
-            thread.retired.push(pages);
+        let thread = self.by_serial.get_mut(&link.serial)?;
+        let mut pages = thread.unlink(link.entry)?;
+        if link.serial == thread_serial() {
+            return Some(pages);
         }
+        pages.release_shared();
+        thread.retired.push(pages);
+        None
     }
 }
 

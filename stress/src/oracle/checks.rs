@@ -67,6 +67,16 @@ impl Faults {
         self.note(|| format!("{} of {}: not found, and nobody removed it", op.name(), text(key)));
     }
 
+    /// Counts the keys that are missing from a cache beyond those that it says to have evicted.
+    pub(crate) fn lost_by_a_cache(&mut self, missing: u64, evicted: u64) {
+        if missing > evicted {
+            self.spurious_misses += missing - evicted;
+            self.note(|| {
+                format!("{missing} keys are missing that nobody removed, and {evicted} were evicted")
+            });
+        }
+    }
+
     /// Counts an acknowledged write that is not there.
     #[cold]
     pub(crate) fn lost_update(&mut self, key: &[u8], what: impl FnOnce() -> String) {

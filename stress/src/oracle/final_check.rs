@@ -5,7 +5,8 @@
 //!   was overwritten by it. It is the prefilled one only if no writer ever set or removed the key.
 //! - Each writer's pieces in a value follow each other without a gap, and end with its last
 //!   acknowledged one. On the prefilled piece all appends of all writers follow.
-//! - A key may be missing only if some writer's last operation on it was an unset, or if the store is a cache.
+//! - A key may be missing only if some writer's last operation on it was an unset. Of a cache other keys may be missing too,
+//!   but no more than it says to have evicted.
 //! - An integer or a tally is the sum of all acknowledged additions.
 //! - The journal of a group of accounts counts all acknowledged transactions, and each account holds what they added to it.
 //! - A chain has the number, and its epoch has moved by twice the number, of all acknowledged writes.
@@ -13,7 +14,7 @@
 //! - A key that was set for a time is some writer's last set, before that one's deadline. It may be missing only from some
 //!   last set's deadline on.
 //! - Labels are the union of the acknowledged ones, where no writer removed the key or one writer
-//!   knows all of it; those of a cache are not compared.
+//!   knows all of it. Those of a cache are some of the acknowledged ones.
 //! - A vector is some writer's last; it is there if its only writer did nothing to the value since, unless the store is a
 //!   cache.
 //!
@@ -46,6 +47,8 @@ pub(crate) struct FinalCheck<'a> {
     dead: &'a [bool],
     /// The epochs of the chains before the first write.
     first_epochs: &'a [u64],
+    /// Keys that the store says to have evicted.
+    evicted: u64,
 }
 
 /// Reads the epochs of the chains of a filled store.
@@ -80,8 +83,9 @@ impl<'a> FinalCheck<'a> {
         acks: &'a [AckTable<'a>],
         dead: &'a [bool],
         first_epochs: &'a [u64],
+        evicted: u64,
     ) -> Self {
-        Self { workload, acks, dead, first_epochs }
+        Self { workload, acks, dead, first_epochs, evicted }
     }
 
     /// Reads and compares everything, with all processors.
@@ -89,8 +93,9 @@ impl<'a> FinalCheck<'a> {
         let sets = self.workload.key_sets();
         let part = |(family, keys): (Family, Range<u64>)| {
             let mut checks = Checks::new(self.workload);
+            let mut missing = 0;
             match family {
-                Family::Value => self.values(keys, &mut checks, target),
+                Family::Value => missing = self.values(keys, &mut checks, target),
                 Family::Counter => {
                     self.sums(family, keys, &mut checks, |_, _, key| target.read_int(key).map(Some));
                 }
@@ -122,17 +127,20 @@ impl<'a> FinalCheck<'a> {
                 Family::Lease => self.leases(keys, &mut checks, target),
                 Family::Account => self.accounts(keys, &mut checks, target),
             }
-            checks.faults
+            (checks.faults, missing)
         };
         let parts_of = |family: Family| {
             let end = sets.of(family).end;
             (0..end.div_ceil(PART)).map(move |at| (family, at * PART..end.min((at + 1) * PART)))
         };
         let parts: Vec<_> = Family::ALL.into_iter().flat_map(parts_of).collect();
-        parts.into_par_iter().map(part).reduce(Faults::default, |mut left, right| {
-            left.merge(right);
-            left
-        })
+        let nothing = || (Faults::default(), 0);
+        let (mut faults, missing) = parts.into_par_iter().map(part).reduce(nothing, |mut left, right| {
+            left.0.merge(right.0);
+            (left.0, left.1 + right.1)
+        });
+        faults.lost_by_a_cache(missing, self.evicted);
+        faults
     }
 
     fn authors(&self, family: Family, key: u64) -> Vec<Author<'_>> {
@@ -146,7 +154,9 @@ impl<'a> FinalCheck<'a> {
             .collect()
     }
 
-    fn values(&self, keys: Range<u64>, checks: &mut Checks, target: &impl Reads) {
+    /// Returns how many keys are missing that only an eviction explains.
+    fn values(&self, keys: Range<u64>, checks: &mut Checks, target: &impl Reads) -> u64 {
+        let mut missing = 0;
         let mut buf = vec![0; self.workload.buffer_len()];
         for index in keys {
             let key = keys::name(Family::Value, index);
@@ -157,8 +167,10 @@ impl<'a> FinalCheck<'a> {
                     let removed = |author: &Author<'_>| {
                         author.acks.was_unset() || author.dead && self.workload.may_miss()
                     };
-                    if !self.workload.evicts() && !authors.iter().any(removed) {
-                        checks.faults.spurious_miss(Op::Get, &key);
+                    match authors.iter().any(removed) {
+                        true => {}
+                        false if self.workload.evicts() => missing += 1,
+                        false => checks.faults.spurious_miss(Op::Get, &key),
                     }
                     continue;
                 }
@@ -171,17 +183,18 @@ impl<'a> FinalCheck<'a> {
                 self.vector(&key, &authors, checks, target);
             }
         }
+        missing
     }
 
     fn labels(&self, key: &[u8; 8], authors: &[Author<'_>], checks: &mut Checks, target: &impl Reads) {
-        let is_unsure =
-            self.workload.may_miss() && authors.len() > 1 || authors.iter().any(|author| author.dead);
-        if is_unsure || self.workload.evicts() {
+        let evicts = self.workload.evicts();
+        let is_unsure = self.workload.may_miss() && authors.len() > 1;
+        if is_unsure && !evicts || authors.iter().any(|author| author.dead) {
             return;
         }
         let expected = authors.iter().fold(0, |labels, author| labels | author.acks.labels());
         match retry(PATIENCE, || target.labels(key)) {
-            Ok(found) if found == expected => {}
+            Ok(found) if found == expected || evicts && found & !expected == 0 => {}
             Ok(found) => checks
                 .faults
                 .lost_update(key, || format!("labels {found:#x}, acknowledged were {expected:#x}")),

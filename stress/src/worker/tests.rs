@@ -57,7 +57,7 @@ fn drive_recording(workload: &Workload, broken: Broken) -> (Vec<Report>, Faults,
     let mut faults = Faults::default();
     if workload.oracle {
         faults.merge(
-            FinalCheck::new(workload, &ledgers, &vec![false; ledgers.len()], &first_epochs).run(&&fake),
+            FinalCheck::new(workload, &ledgers, &vec![false; ledgers.len()], &first_epochs, 0).run(&&fake),
         );
     }
     for report in &reports {
