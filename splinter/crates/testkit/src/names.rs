@@ -1,14 +1,22 @@
 //! Names and folders that no other test has, removed after it.
 
 use splinter::Location;
+use std::hash::{BuildHasher, RandomState};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Returns a name that no other process or call gets.
 pub fn unique() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    let next = NEXT.fetch_add(1, Ordering::Relaxed);
-    format!("splinter-it-{}-{next}", std::process::id())
+    name(std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Returns a name for a call of a process. A part is random: the kernel gives a process id to a later process again, and at
+/// the same time to a process in another namespace that has the same `/tmp`.
+fn name(process: u32, call: u64) -> String {
+    let random = RandomState::new().hash_one(call);
+    format!("splinter-it-{process}-{call}-{random:016x}")
 }
 
 /// A unique name for a store in shared memory. Dropping it removes the store.
@@ -42,9 +50,19 @@ impl Folder {
     /// Makes a folder.
     #[allow(clippy::new_without_default, reason = "no two are alike")]
     pub fn new() -> Self {
-        let path = std::env::temp_dir().join(unique());
-        std::fs::create_dir(&path).expect("a temporary folder");
-        Self(path)
+        Self::drawn(&std::env::temp_dir(), unique)
+    }
+
+    /// Makes a folder of the first name drawn that nothing in `parent` has.
+    fn drawn(parent: &Path, mut draw: impl FnMut() -> String) -> Self {
+        loop {
+            let path = parent.join(draw());
+            match std::fs::create_dir(&path) {
+                Ok(()) => return Self(path),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => panic!("no temporary folder {}: {error}", path.display()),
+            }
+        }
     }
 
     /// Returns the path of a file in it, which need not exist.
@@ -83,5 +101,36 @@ impl AsRef<Path> for Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_and_a_file_of_a_drawn_name_stay_and_another_name_is_drawn() {
+        let parent = Folder::new();
+        std::fs::create_dir(parent.join("left")).unwrap();
+        parent.put("left/kept", "a leftover");
+        parent.put("file", "another");
+        let mut names = ["left", "file", "fresh", "spare"].into_iter();
+        let folder = Folder::drawn(parent.as_ref(), || names.next().unwrap().to_owned());
+        assert_eq!((folder.as_ref(), folder.names()), (&*parent.join("fresh"), vec![]));
+        drop(folder);
+        assert_eq!(parent.names(), ["file", "left"]);
+        assert_eq!(parent.get("left/kept"), "a leftover");
+    }
+
+    #[test]
+    #[should_panic(expected = "no temporary folder")]
+    fn a_folder_that_cannot_be_made_under_any_name_is_an_error() {
+        let parent = Folder::new();
+        Folder::drawn(&parent.join("absent"), unique);
+    }
+
+    #[test]
+    fn processes_that_get_the_same_id_draw_different_names() {
+        assert_ne!(name(1, 0), name(1, 0));
     }
 }
