@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 const DIM: usize = 64;
 /// Keys of each writer.
 const KEYS: u64 = 40;
-const WRITERS: u64 = 2;
 
 /// The vector that step `sequence` of a writer gives a key: every component follows from both.
 fn vector(key: u64, sequence: u64) -> Vec<f32> {
@@ -28,44 +27,65 @@ fn name(key: u64) -> String {
 /// A vector that a key had: its sequence, and the version that the writer was told.
 type Had = (u64, Version);
 
-/// What one writer did to its keys, and how far it is with each. A key's sequence is at least the first word and at most
-/// the second.
+/// How far a writer is with each of its keys. A key's sequence is at least the first word and at most the second.
 struct Progress {
     done: Vec<AtomicU64>,
     begun: Vec<AtomicU64>,
 }
 
-/// Sets, replaces, moves and removes vectors until the flag is set. Returns all that each key had.
-fn write(store: &Store, progress: &Progress, own: u64, is_over: &AtomicBool) -> Vec<Vec<Had>> {
-    let mut writer = store.writer().unwrap();
-    let mut rng = Rng(own);
-    let mut log = vec![Vec::new(); KEYS as usize];
-    let mut sequence = 0;
-    while !is_over.load(Relaxed) {
-        sequence += 1;
-        let place = rng.below(KEYS) as usize;
-        let key = own * KEYS + place as u64;
-        let (name, new) = (name(key), vector(key, sequence));
-        match rng.below(8) {
-            // The next vector may come in another slot.
-            0 => drop(retry(|| writer.unset(&name))),
-            1 => drop(retry(|| writer.label(&name, 1 << rng.below(3)))),
-            choice => {
-                progress.begun[place].store(sequence, SeqCst);
-                let version = if choice == 2 || !store.contains(&name).unwrap() {
-                    let mut transaction = Transaction::new();
-                    transaction.key(&name).set(b"value").set_vector(&new);
-                    let made = retry(|| writer.commit(&transaction).map_err(Error::from)).unwrap();
-                    made[0].version.unwrap()
-                } else {
-                    retry(|| writer.set_vector_if(&name, &new, Expect::Present)).unwrap()
-                };
-                progress.done[place].store(sequence, SeqCst);
-                log[place].push((sequence, version));
+/// A writer of the keys of one number, and what it gave them.
+struct Author {
+    own: u64,
+    sequence: u64,
+    rng: Rng,
+    log: Vec<Vec<Had>>,
+}
+
+impl Author {
+    fn new(own: u64) -> Self {
+        Self { own, sequence: 0, rng: Rng(own), log: vec![Vec::new(); KEYS as usize] }
+    }
+
+    /// Sets, replaces, moves and removes vectors until the flag is set. Others may remove the keys, too.
+    fn write(&mut self, store: &Store, progress: &Progress, is_over: &AtomicBool) {
+        let mut writer = store.writer().unwrap();
+        while !is_over.load(Relaxed) {
+            self.sequence += 1;
+            let sequence = self.sequence;
+            let place = self.rng.below(KEYS) as usize;
+            let key = self.own * KEYS + place as u64;
+            let (name, new) = (name(key), vector(key, sequence));
+            let version = match self.rng.below(8) {
+                // The next vector may come in another slot.
+                0 => retry(|| writer.unset(&name)).map(|_| None),
+                1 => retry(|| writer.label(&name, 1 << self.rng.below(3))).map(|()| None),
+                choice => {
+                    progress.begun[place].store(sequence, SeqCst);
+                    if choice == 2 || !store.contains(&name).unwrap() {
+                        let mut transaction = Transaction::new();
+                        transaction.key(&name).set(b"value").set_vector(&new);
+                        let made = retry(|| writer.commit(&transaction).map_err(Error::from));
+                        made.map(|outcomes| outcomes[0].version)
+                    } else {
+                        retry(|| writer.set_vector_if(&name, &new, Expect::Present)).map(Some)
+                    }
+                }
+            };
+            match version {
+                Ok(Some(version)) => {
+                    progress.done[place].store(sequence, SeqCst);
+                    self.log[place].push((sequence, version));
+                }
+                Ok(None) | Err(Error::NotFound | Error::Changed { .. }) => {}
+                Err(error) => panic!("{error}"),
             }
         }
     }
-    log
+
+    /// Forgets all vectors of a key but those that it may have now.
+    fn forget(&mut self) {
+        self.log.iter_mut().for_each(|log| drop(log.drain(..log.len().saturating_sub(2))));
+    }
 }
 
 /// Hits of one search, with its query and what each key had at least before it, and at most after it.
@@ -77,32 +97,52 @@ struct Found {
     begun: Vec<u64>,
 }
 
-#[test]
-fn every_hit_is_a_vector_that_its_key_had_during_the_search_with_its_epoch() {
-    let store = store(geometry(WRITERS * KEYS + 40, 64, DIM as u32, 8));
-    let words = || (0..KEYS).map(|_| AtomicU64::new(0)).collect();
-    let progress: Vec<_> = (0..WRITERS).map(|_| Progress { done: words(), begun: words() }).collect();
+/// How many searches there were, how many hits had the epoch of their vector, and how many that before.
+#[derive(Default)]
+struct Checked {
+    searches: usize,
+    exact: u64,
+    published: u64,
+}
+
+/// Searches for some time and so often, in so many threads, while the authors write. Each hit must be a vector that its
+/// key had during the search.
+fn search_beside(
+    store: &Store,
+    authors: &mut [Author],
+    [time, least]: [u64; 2],
+    threads: u64,
+    checked: &mut Checked,
+) {
+    let done = |author: &Author| {
+        let last = |log: &Vec<Had>| log.last().map_or(0, |(sequence, _)| *sequence);
+        author.log.iter().map(|log| AtomicU64::new(last(log))).collect()
+    };
+    let progress = |author: &Author| Progress { done: done(author), begun: done(author) };
+    let progress: Vec<_> = authors.iter().map(progress).collect();
     let is_over = AtomicBool::new(false);
-    let (logs, found) = thread::scope(|scope| {
-        let writers: Vec<_> = (0..WRITERS)
-            .map(|own| {
-                let (store, progress, is_over) = (&store, &progress[own as usize], &is_over);
-                scope.spawn(move || write(store, progress, own, is_over))
-            })
-            .collect();
-        let end = SetAtEnd(&is_over);
-        let found = search_for(&store, &progress, Duration::from_secs(3), rounds(2_000));
-        drop(end);
-        let logs: Vec<_> = writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect();
-        (logs, found)
+    let found: Vec<Found> = thread::scope(|scope| {
+        for (author, progress) in authors.iter_mut().zip(&progress) {
+            let is_over = &is_over;
+            scope.spawn(move || author.write(store, progress, is_over));
+        }
+        let _end = SetAtEnd(&is_over);
+        let progress = &progress;
+        let search = |seed| {
+            let seed = (checked.searches as u64) << 8 | seed;
+            scope.spawn(move || search_for(store, progress, seed, Duration::from_secs(time), least / threads))
+        };
+        let searching: Vec<_> = (0..threads).map(search).collect();
+        searching.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     });
-    let (mut exact, mut published) = (0_u64, 0_u64);
+    checked.searches += found.len();
+    let logs: Vec<_> = authors.iter().flat_map(|author| &author.log).collect();
     for found in &found {
         let keys: HashSet<_> = found.hits.iter().map(|hit| hit.key).collect();
         assert_eq!(keys.len(), found.hits.len(), "{:?}", found.hits);
         for hit in &found.hits {
             let key: u64 = hit.key.to_string()[4..].parse().unwrap();
-            let log = &logs[key as usize];
+            let log = logs[key as usize];
             let place = log.partition_point(|(_, version)| version.epoch < hit.epoch);
             let is_right = |(sequence, version): &&Had| {
                 let had = vector(key, *sequence);
@@ -114,28 +154,68 @@ fn every_hit_is_a_vector_that_its_key_had_during_the_search_with_its_epoch() {
             let is_exact = log.get(place).filter(|(_, version)| version.epoch == hit.epoch).filter(is_right);
             let next = log[place..].iter().find(|(_, version)| version.epoch > hit.epoch).filter(is_right);
             let Some((sequence, _)) = is_exact.or(next) else {
-                panic!("{hit:?} is of no vector of the key: {:?}", &log[place.saturating_sub(1)..][..2])
+                let near = log.iter().skip(place.saturating_sub(1)).take(2);
+                panic!("{hit:?} is of no vector of the key: {:?}", near.collect::<Vec<_>>())
             };
-            *(if is_exact.is_some() { &mut exact } else { &mut published }) += 1;
+            *(if is_exact.is_some() { &mut checked.exact } else { &mut checked.published }) += 1;
             let bounds = found.done[key as usize]..=found.begun[key as usize];
             assert!(bounds.contains(sequence), "{hit:?} has sequence {sequence}, which is not of {bounds:?}");
         }
     }
-    println!(
-        "{} searches, {exact} hits with their epoch, {published} of a change being published",
-        found.len()
-    );
+}
+
+#[test]
+fn every_hit_is_a_vector_that_its_key_had_during_the_search_with_its_epoch() {
+    let store = store(geometry(2 * KEYS + 40, 64, DIM as u32, 8));
+    let mut authors = [Author::new(0), Author::new(1)];
+    let mut checked = Checked::default();
+    search_beside(&store, &mut authors, [3, rounds(2_000)], 1, &mut checked);
+    let Checked { searches, exact, published } = checked;
+    println!("{searches} searches, {exact} hits with their epoch, {published} of a change being published");
     // A look waits for writers that run, so only stopped ones can show.
     assert!(exact > published, "{exact} {published}");
     assert_sound(&store, store.len());
 }
 
+#[test]
+#[ignore = "takes minutes; run it with --release and alone: it forks"]
+fn a_million_searches_beside_four_writers_and_a_process_that_removes_keys_find_only_what_was_true() {
+    let store = store(geometry(4 * KEYS + 40, 64, DIM as u32, 8));
+    let [removed] = shared_words(1) else { unreachable!("one word") };
+    let mut authors = [0, 1, 2, 3].map(Author::new);
+    let mut checked = Checked::default();
+    while checked.searches < 1_000_000 {
+        // Each of them is killed, wherever it is.
+        let remover = Forked::new(|| remove(&store, checked.searches as u64, removed));
+        search_beside(&store, &mut authors, [0, 20_000], 2, &mut checked);
+        remover.kill();
+        authors.iter_mut().for_each(Author::forget);
+    }
+    let (Checked { searches, exact, published }, removed) = (checked, removed.load(Relaxed));
+    println!(
+        "{searches} searches beside {removed} removals by other processes: {exact} hits with their epoch,"
+    );
+    println!("{published} of a change being published");
+    assert!(exact > published && removed > 10_000, "{exact} {published} {removed}");
+}
+
+/// Removes keys until it is killed.
+fn remove(store: &Store, seed: u64, removed: &AtomicU64) {
+    let mut writer = store.writer().expect("the writer id of a dead writer");
+    let mut rng = Rng(seed);
+    loop {
+        let is_gone = retry(|| writer.unset(name(rng.below(4 * KEYS)))).is_ok();
+        removed.fetch_add(is_gone.into(), Relaxed);
+        spin(200);
+    }
+}
+
 /// Searches for some time and so often.
-fn search_for(store: &Store, progress: &[Progress], time: Duration, least: u64) -> Vec<Found> {
+fn search_for(store: &Store, progress: &[Progress], seed: u64, time: Duration, least: u64) -> Vec<Found> {
     let all = |of: fn(&Progress) -> &Vec<AtomicU64>| -> Vec<u64> {
         progress.iter().flat_map(|progress| of(progress).iter().map(|word| word.load(SeqCst))).collect()
     };
-    let (start, mut rng, mut all_found) = (Instant::now(), Rng(7), Vec::new());
+    let (start, mut rng, mut all_found) = (Instant::now(), Rng(seed), Vec::new());
     while start.elapsed() < time || (all_found.len() as u64) < least {
         let turn = all_found.len();
         let (query, metric) = (random(&mut rng, DIM), Metric::ALL[turn % 3]);
