@@ -88,7 +88,7 @@ fn get_many(criterion: &mut Criterion) {
 /// What it costs to learn whether a writer lives: by a lock on a byte, as format 2 did it, and by a word that the kernel marks.
 fn asking(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("asking");
-    let path = std::env::temp_dir().join(format!("splinter-bench-asking-{}", std::process::id()));
+    let path = std::env::temp_dir().join(splinter_testkit::unique());
     let open = || File::options().read(true).write(true).create(true).truncate(false).open(&path);
     let (owner, asker) = (open().expect("a file"), open().expect("the file"));
     fs::remove_file(&path).expect("the file's name can go");

@@ -209,7 +209,7 @@ fn interrupted_rounds_are_kept_and_said_to_be_fewer() {
 
 #[test]
 fn an_interrupted_search_keeps_what_it_has_and_leaves_no_store_behind() {
-    let name = format!("splinter-tune-{}", std::process::id());
+    let name = splinter_testkit::unique();
     let store = Path::new("/dev/shm").join(&name);
     let line =
         format!("tune --json --writers 1 --readers 1 --keys 64 --candidates 100 --backing shared:{name}");

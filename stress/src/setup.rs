@@ -367,7 +367,8 @@ mod tests {
 
     #[test]
     fn a_file_that_took_the_place_of_the_store_is_left() {
-        let path = std::env::temp_dir().join(format!("splinter-setup-{}", std::process::id()));
+        let folder = splinter_testkit::Folder::new();
+        let path = folder.join("store");
         let backing = Backing::File(path.clone());
         let workload = Workload { keys: 8, writers: 1, backing, ..Workload::default() };
         drop(Setup::create(&workload).unwrap());
@@ -377,7 +378,6 @@ mod tests {
         std::fs::write(&path, "the user's").unwrap();
         drop(setup);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "the user's");
-        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]

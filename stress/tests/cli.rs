@@ -6,7 +6,7 @@ mod common;
 use common::{children, count, held, is_gone, passes, program, refuses, signal, stress};
 use nix::sys::signal::Signal;
 use serde_json::Value;
-use splinter_testkit::{Folder, refused, skipped, wait_for, wait_until};
+use splinter_testkit::{Folder, refused, skipped, unique, wait_for, wait_until};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -77,7 +77,7 @@ fn values_of_every_kind_of_length_hold() {
 
 #[test]
 fn named_and_file_stores_are_removed_afterwards() {
-    let name = format!("splinter-stress-test-{}", std::process::id());
+    let name = unique();
     let folder = Folder::new();
     let path = folder.join("store");
     for workers in ["threads", "processes"] {
@@ -434,7 +434,7 @@ fn latencies_of_a_comparison_are_those_of_a_write() {
 #[test]
 fn an_interrupted_run_keeps_what_it_has_and_leaves_nothing_behind() {
     for (workers, ended_by) in [("threads", Signal::SIGINT), ("processes", Signal::SIGHUP)] {
-        let name = format!("splinter-stress-interrupted-{workers}-{}", std::process::id());
+        let name = unique();
         let path = PathBuf::from("/dev/shm").join(&name);
         let child = program()
             .args([

@@ -3,7 +3,7 @@
 mod common;
 
 use serde_json::Value;
-use splinter_testkit::{skipped, wait_until};
+use splinter_testkit::{skipped, unique, wait_until};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -16,7 +16,7 @@ struct Group(PathBuf);
 
 impl Group {
     fn new() -> Option<Self> {
-        let name = format!("splinter-quota-test-{}", std::process::id());
+        let name = unique();
         let make = |tree: &str, files: &[(&str, &str)]| {
             let group = Self(Path::new(tree).join(&name));
             fs::create_dir(&group.0).ok()?;

@@ -122,6 +122,7 @@ impl Baseline {
 #[cfg(test)]
 mod tests {
     use super::{Baseline, Compiler, Count};
+    use splinter_testkit::Folder;
 
     fn compiler() -> Compiler {
         Compiler {
@@ -138,12 +139,12 @@ mod tests {
 
     #[test]
     fn a_baseline_is_read_as_it_was_written() {
-        let path = std::env::temp_dir().join(format!("splinter-baseline-{}.json", std::process::id()));
+        let folder = Folder::new();
+        let path = folder.join("baseline.json");
         baseline().write(&path).unwrap();
         let read = Baseline::read(&path);
         std::fs::write(&path, "{}").unwrap();
         let none = Baseline::read(&path);
-        std::fs::remove_file(&path).unwrap();
         assert_eq!(read, Ok(baseline()));
         assert_eq!(baseline().counts()[0].instructions, 203.071_533);
         assert!(none.unwrap_err().contains("no baseline"));

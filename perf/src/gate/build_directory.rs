@@ -4,6 +4,7 @@
 
 use super::child::{self, Stop};
 use super::record::Subject;
+use splinter_harness::files::unique_name;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -80,7 +81,7 @@ impl BuildDirectory {
     /// # Errors
     /// [`Stop::Failed`] when it cannot be made.
     pub fn open(flags: &str) -> Result<Self, Stop> {
-        let folder = std::env::temp_dir().join(format!("splinter-gate-{}", std::process::id()));
+        let folder = std::env::temp_dir().join(unique_name("splinter-gate"));
         fs::create_dir(&folder)
             .map_err(|error| Stop::failed(&format!("cannot make {}", folder.display()), error))?;
         Ok(Self { folder, flags: flags.to_owned(), work_trees: Vec::new() })

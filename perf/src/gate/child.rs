@@ -106,18 +106,13 @@ fn wait(mut child: Child, what: &str, limit: Duration) -> Result<ExitStatus, Sto
 #[cfg(test)]
 mod tests {
     use super::{Stop, run};
+    use splinter_testkit::Folder;
     use std::process::Command;
     use std::time::Duration;
 
     fn shell(script: &str, limit: Duration) -> Result<String, Stop> {
-        let folder = std::env::temp_dir().join(format!(
-            "splinter-gate-child-{}-{:?}",
-            std::process::id(),
-            std::thread::current().id()
-        ));
-        std::fs::create_dir_all(&folder).unwrap();
-        let left = run(Command::new("sh").args(["-c", script]), &folder, "the script", limit);
-        std::fs::remove_dir_all(&folder).unwrap();
+        let folder = Folder::new();
+        let left = run(Command::new("sh").args(["-c", script]), folder.as_ref(), "the script", limit);
         left.and_then(|left| left.success("the script"))
     }
 

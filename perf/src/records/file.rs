@@ -285,6 +285,7 @@ fn split(path: &Path, kind: &str, value: &Value) -> Result<(Vec<Record>, Vec<Str
 pub(crate) mod tests {
     use super::*;
     use serde_json::json;
+    use splinter_testkit::Folder;
 
     /// Reads a value as the record of a file.
     pub(crate) fn record(value: impl Into<Value>) -> Record {
@@ -395,8 +396,8 @@ pub(crate) mod tests {
 
     #[test]
     fn a_record_that_is_in_two_files_is_counted_once() {
-        let folder = std::env::temp_dir().join(format!("splinter-twice-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
+        let kept = Folder::new();
+        let folder = kept.as_ref().to_owned();
         let cell =
             json!({"schema_version": 1, "kind": "run", "operations": {}, "window": {"started_unix_s": 5.0}});
         let matrix = json!({"schema_version": 1, "kind": "matrix", "verdict": "pass", "cells": [cell], "axes": ["scrub"]});
@@ -404,7 +405,6 @@ pub(crate) mod tests {
         fs::write(folder.join("matrix.json"), matrix.to_string()).unwrap();
         fs::write(folder.join("same.json"), cell.to_string()).unwrap();
         let found = read(std::slice::from_ref(&folder));
-        fs::remove_dir_all(&folder).unwrap();
         let found = found.unwrap();
         let kinds: Vec<(&str, bool)> =
             found.records.iter().map(|it| (it.kind.as_str(), it.is_frame)).collect();
@@ -416,7 +416,8 @@ pub(crate) mod tests {
 
     #[test]
     fn folders_are_searched_and_what_is_there_beside_records_is_noted() {
-        let folder = std::env::temp_dir().join(format!("splinter-records-{}", std::process::id()));
+        let kept = Folder::new();
+        let folder = kept.as_ref().to_owned();
         let below = folder.join("cells");
         fs::create_dir_all(&below).unwrap();
         fs::write(folder.join("a.json"), r#"{"schema_version": 1, "kind": "run"}"#).unwrap();
@@ -428,7 +429,6 @@ pub(crate) mod tests {
         let empty = read(&[folder.join("nothing.json")]);
         fs::write(below.join("e.json"), r#"{"schema_version": 9, "kind": "wake"}"#).unwrap();
         let newer = read(std::slice::from_ref(&folder));
-        fs::remove_dir_all(&folder).unwrap();
         let found = found.unwrap();
         let kinds: Vec<&str> = found.records.iter().map(|it| it.kind.as_str()).collect();
         assert_eq!(kinds, ["run", "wake"]);

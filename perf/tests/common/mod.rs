@@ -13,7 +13,7 @@ pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
     pub(crate) fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("splinter-perf-{name}-{}", std::process::id()));
+        let path = std::env::temp_dir().join(format!("{}-{name}", splinter_testkit::unique()));
         fs::create_dir_all(&path).expect("a folder can be made");
         Self(path)
     }

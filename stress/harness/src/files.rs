@@ -4,6 +4,7 @@
 use crate::text::refusal_or;
 use serde::Serialize;
 use std::fs::{self, File, Metadata};
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
@@ -17,6 +18,14 @@ enum Place {
     Stream,
     /// To a file, which may be there already. The path has no links in it.
     File(PathBuf, Option<Metadata>),
+}
+
+/// Returns a name for a folder, a store or another thing of this run: the prefix, the process id and a random number. The
+/// process id alone would not do: the kernel gives it again, and a run that was killed leaves what it made.
+#[must_use]
+pub fn unique_name(prefix: &str) -> String {
+    let process = std::process::id();
+    format!("{prefix}-{process}-{:016x}", RandomState::new().hash_one(process))
 }
 
 /// Which file a path names: two paths to one file are equal, whether it is there or not.

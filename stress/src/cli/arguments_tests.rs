@@ -21,14 +21,7 @@ fn levels(workloads: &[Workload]) -> Vec<Scrub> {
 
 /// Does something with a file of this text.
 fn with_file<T>(text: &str, act: impl FnOnce(&Path) -> T) -> T {
-    static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-    let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    let name = format!("splinter-workload-{}-{number}.toml", std::process::id());
-    let path = std::env::temp_dir().join(name);
-    std::fs::write(&path, text).unwrap();
-    let done = act(&path);
-    std::fs::remove_file(&path).unwrap();
-    done
+    act(Path::new(&splinter_testkit::Folder::new().put("workload.toml", text)))
 }
 
 #[test]

@@ -82,6 +82,7 @@ pub(super) fn run(arguments: &MatrixArguments) -> Outcome {
 mod tests {
     use super::super::parsed;
     use super::*;
+    use splinter_testkit::Folder;
 
     fn plan(flags: &str) -> Result<MatrixPlan, String> {
         parsed::<MatrixArguments>(flags)?.plan()
@@ -112,13 +113,13 @@ mod tests {
 
     #[test]
     fn a_file_has_axes_too_and_flags_win_over_it() {
-        let path = std::env::temp_dir().join(format!("splinter-matrix-{}.toml", std::process::id()));
+        let folder = Folder::new();
+        let path = folder.join("matrix.toml");
         std::fs::write(&path, "writers = [1, 2]\nreaders = 3\nscrub = \"all\"\nkeys = 77\n").unwrap();
         let flag = format!("--workload {}", path.display());
         let (as_is, over) = (plan(&flag).unwrap(), plan(&format!("{flag} --writers 9 --keys 5")).unwrap());
         std::fs::write(&path, "keys = 5\nwriters = [1,\n 1]\n").unwrap();
         let twice = plan(&flag).unwrap_err();
-        std::fs::remove_file(&path).unwrap();
         assert_eq!(axes(&as_is), "scrub=none/hybrid/full writers=1/2 readers=3");
         assert_eq!(as_is.base.keys, 77);
         assert_eq!(axes(&over), "scrub=none/hybrid/full writers=9 readers=3");

@@ -249,6 +249,7 @@ fn check_line(line: &Line<'_>) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use splinter_testkit::Folder;
 
     const HEADER: &str = r#"{"schema_version":1,"kind":"history","cycle_ns":0.5}"#;
 
@@ -270,7 +271,8 @@ mod tests {
         let objects =
             vec![(ObjectKind::Value, "v0000000".to_owned()), (ObjectKind::Vector, "v0000000".to_owned())];
         let history = History::new(objects, 0.5, events.into_iter());
-        let path = std::env::temp_dir().join(format!("history-{}", std::process::id()));
+        let folder = Folder::new();
+        let path = folder.join("history");
         save(&history, &path).unwrap();
         let back = load(&path).unwrap();
         // Cut at the end of a line, it is no whole history.
@@ -278,7 +280,6 @@ mod tests {
         let cut = text.trim_end().rsplit_once('\n').unwrap().0;
         std::fs::write(&path, format!("{cut}\n")).unwrap();
         let error = load(&path).unwrap_err();
-        std::fs::remove_file(&path).unwrap();
         let RunError::Usage(error) = error else { panic!("{error}") };
         assert!(error.contains("2 operations, and line 1 says 3"), "{error}");
         assert_eq!((&back.objects, &back.events), (&history.objects, &history.events));

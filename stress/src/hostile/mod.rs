@@ -25,6 +25,7 @@ use shared_state::HostileState;
 use splinter::{Config, Error, Eviction, Geometry, Scrub, Store};
 use splinter_harness::disturbance::{ProcessorUse, Usage};
 use splinter_harness::error::RunError;
+use splinter_harness::files::unique_name;
 use splinter_harness::forked::{End, Forked, PANICKED};
 use splinter_harness::interrupt;
 use splinter_harness::progress::Progress;
@@ -90,7 +91,7 @@ struct Scratch(PathBuf);
 
 impl Scratch {
     fn new() -> Result<Self, String> {
-        let name = format!("splinter-stress-hostile-{}", std::process::id());
+        let name = unique_name("splinter-stress-hostile");
         let memory = Path::new("/dev/shm").join(&name);
         if std::fs::create_dir(&memory).is_ok() {
             return Ok(Self(memory));

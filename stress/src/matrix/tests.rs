@@ -6,8 +6,6 @@ use splinter_harness::progress::Silent;
 use splinter_harness::verdict::Verdict;
 use std::path::Path;
 use std::sync::OnceLock;
-use std::sync::atomic::AtomicU32;
-use std::sync::atomic::Ordering::Relaxed;
 
 /// Returns a real record, of a short run, as if it had been of this workload.
 fn record_of(workload: &Workload) -> Record {
@@ -82,9 +80,7 @@ struct Scratch(PathBuf);
 
 impl Scratch {
     fn new() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let name = format!("splinter-matrix-{}-{}", std::process::id(), NUMBER.fetch_add(1, Relaxed));
-        Self(std::env::temp_dir().join(name))
+        Self(std::env::temp_dir().join(splinter_testkit::unique()))
     }
 
     fn names(&self) -> Vec<String> {

@@ -9,6 +9,7 @@ use crate::placement::Affinity;
 use crate::threads::start_in;
 use splinter::{Config, Geometry, Location, Placement, Store};
 use splinter_harness::cpulist;
+use splinter_harness::files::unique_name;
 use splinter_harness::machine::Machine;
 use splinter_harness::machine::kernel;
 use splinter_harness::progress::Progress;
@@ -56,7 +57,7 @@ fn cases(plan: &NumaPlan, machine: &Machine) -> Vec<Case> {
         let Some(from) = machine.processor_off(node) else {
             continue;
         };
-        let name = format!("splinter-numa-{}-{node}", std::process::id());
+        let name = unique_name(&format!("splinter-numa-{node}"));
         let named = Location::shared(name);
         for location in [Some(Location::Anonymous), named.ok()].into_iter().flatten() {
             let kind = match location {

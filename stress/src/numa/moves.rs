@@ -13,6 +13,7 @@ use crate::threads::start_in;
 use crate::workload::Workload;
 use splinter::{Location, OpenOptions, Placement, Store};
 use splinter_harness::error::RunError;
+use splinter_harness::files::unique_name;
 use splinter_harness::interrupt;
 use splinter_harness::machine::Machine;
 use splinter_harness::progress::{Progress, Silent};
@@ -62,7 +63,7 @@ pub(super) fn rows(plan: &NumaPlan, machine: &Machine, progress: &mut dyn Progre
     let mut rows = Vec::new();
     for duration_ms in DURATIONS_MS {
         progress.step(&format!("migrate, for {} s", duration_ms / 1000));
-        let name = format!("splinter-numa-{}-moved", std::process::id());
+        let name = unique_name("splinter-numa-moved");
         let workload = workload(plan, &name, duration_ms);
         let ran: Result<_, String> = std::thread::scope(|scope| {
             let running = start_in(scope, || run(&workload, &mut Silent))?;

@@ -99,7 +99,7 @@ fn main() {
     for (keys, key_len, value_len) in
         [(1, 8, 64), (64, 8, 64), (64, 15, 64), (64, 0, 64), (4096, 8, 64), (64, 40, 1024)]
     {
-        let name = format!("splinter-capi-bench-{}", std::process::id());
+        let name = splinter_testkit::unique();
         let location = Location::shared(name.as_str()).expect("invalid name");
         let geometry = Geometry { slots: 8192, ..Geometry::default() };
         let store = Store::create(&location, &Config { geometry, ..Config::default() }).expect("no store");

@@ -64,12 +64,12 @@ fn libraries() -> &'static Path {
         // Remove the folders of earlier runs that were killed.
         for entry in fs::read_dir(scratch).unwrap().flatten() {
             let name = entry.file_name().into_string().unwrap_or_default();
-            let pid = name.strip_prefix("c-");
+            let pid = name.strip_prefix("c-").and_then(|rest| rest.split('-').next());
             if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
                 let _ = fs::remove_dir_all(entry.path());
             }
         }
-        let folder = scratch.join(format!("c-{}", std::process::id()));
+        let folder = scratch.join(format!("c-{}-{}", std::process::id(), splinter_testkit::unique()));
         fs::create_dir_all(&folder).unwrap();
         for (built, name) in [("splinter_c", "splinter"), ("splinter_c_p", "splinter_p")] {
             let shared = find(&format!("{built}.so"));
@@ -173,7 +173,7 @@ struct Name {
 
 impl Name {
     fn shared() -> Self {
-        let name = format!("splinter-capi-{}-{}", std::process::id(), unique());
+        let name = splinter_testkit::unique();
         Self { path: Path::new("/dev/shm").join(&name), name }
     }
 

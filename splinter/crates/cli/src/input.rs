@@ -67,11 +67,13 @@ fn wait_for_writer(pipe: &mut File, interrupt: &Interrupt) -> io::Result<Vec<u8>
 mod tests {
     use super::*;
     use nix::sys::stat::Mode;
+    use splinter_testkit::Folder;
     use std::io::Write;
 
     #[test]
     fn a_pipe_is_read_to_its_end_however_late_its_writer_writes() {
-        let path = std::env::temp_dir().join(format!("splinter-cli-pipe-{}", std::process::id()));
+        let folder = Folder::new();
+        let path = folder.join("pipe");
         nix::unistd::mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
         let interrupt = Interrupt::begin();
         std::thread::scope(|scope| {
@@ -85,7 +87,6 @@ mod tests {
             assert_eq!(text, [b'x'; 100_000]);
         });
         let refused = open(&path, &interrupt).map(|_| ()).unwrap_err();
-        std::fs::remove_file(&path).unwrap();
         assert!(refused.to_string().contains("no program writes to it"), "{refused}");
     }
 }

@@ -385,24 +385,16 @@ fn not_opened(name: &[u8], error: StoreError) -> Failure {
 mod tests {
     use super::*;
     use splinter::{Config, Geometry};
+    use splinter_testkit::Named;
     use std::ffi::OsString;
-
-    /// The name of a store, which is removed when this is dropped.
-    struct Named(String);
-
-    impl Drop for Named {
-        fn drop(&mut self) {
-            let _ = Location::shared(&*self.0).and_then(|location| location.unlink());
-        }
-    }
 
     #[test]
     fn in_a_script_the_next_line_gets_the_same_writer_which_begins_where_there_was_room() {
-        let name = Named(format!("splinter-cli-kept-{}", std::process::id()));
-        let location = Location::shared(&*name.0).unwrap();
+        let name = Named::new();
         let geometry = Geometry { slots: 256, max_value_len: 64, vector_dim: 0, max_writers: 2 };
-        let store = Store::create(&location, &Config { geometry, ..Config::default() }).unwrap();
-        let args = ["splinter_cli", "--use", &name.0].map(OsString::from);
+        let store = Store::create(&name.0, &Config { geometry, ..Config::default() }).unwrap();
+        let Location::Shared(shared) = &name.0 else { panic!("{name:?} is in shared memory") };
+        let args = ["splinter_cli", "--use", shared.as_str()].map(OsString::from);
         let mut session = Session::new(&Invocation::parse(&args, |_| None).unwrap());
         session.keeps_writer = true;
         let set = |key: &str| session.writer().unwrap().set(key, b"").unwrap();

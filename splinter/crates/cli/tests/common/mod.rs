@@ -13,7 +13,6 @@ use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 /// The four names of the program.
@@ -27,10 +26,7 @@ pub(crate) struct Sandbox {
 
 impl Sandbox {
     pub(crate) fn new() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let next = NEXT.fetch_add(1, Ordering::Relaxed);
-        // The final letter keeps one id from being a prefix of another.
-        let id = format!("splinter-cli-{}-{next}z", std::process::id());
+        let id = splinter_testkit::unique();
         let folder = std::env::temp_dir().join(&id);
         std::fs::create_dir_all(folder.join("bin")).expect("create the folder");
         for name in NAMES {
