@@ -71,7 +71,8 @@ pub(super) fn matching(session: &Session, pattern: Option<&[u8]>) -> Result<Vec<
     let mut keys = session.keys()?;
     if let Some(pattern) = pattern {
         let pattern = regex(pattern)?;
-        keys.retain(|key| pattern.is_match(&key.as_ref()[session.prefix.len()..]));
+        let from = session.prefix.len();
+        keys.retain(|key| key.as_ref().get(from..).is_some_and(|rest| pattern.is_match(rest)));
     }
     Ok(keys)
 }

@@ -40,8 +40,8 @@ A search compares the vectors that their sketches say are the nearest, ten for
 each key that is wanted and at least 200, or as many as --depth says. It may
 miss some. With --all and a bound (--min-score, --similarity or --distance) it
 ends after a hundred keys in a row beyond the bound, or as many as --depth says.
---exact compares all vectors and misses none, and so does a search with --regex,
-whose PATTERN may match any part of a key, without the session's prefix.",
+--exact and --regex compare all vectors and miss none. PATTERN may match any
+part of a key after the session's prefix.",
     // Only to explain why it is refused: the text that libsplinter's command of that name searches for.
     args: &[Arg::any("OPTION", Kind::Text)],
     options: &[
@@ -198,6 +198,11 @@ impl Wanted {
             let kind = text("--type", word)?.parse();
             kind.map_err(|error| Failure::usage(format!("--type: {error}")))
         };
+        let mut depth = call.number::<u64>("--depth")?.map(|depth| depth as usize);
+        if call.has("--regex") {
+            // Candidates that do not match would take the places of those that do.
+            depth = Some(usize::MAX);
+        }
         let threads: Option<u64> = call.number("--threads")?;
         if threads == Some(0) {
             return Err(Failure::usage("0 threads are none; give 1 or more"));
@@ -219,9 +224,8 @@ impl Wanted {
                 .transpose()?
                 .map(|pattern| (pattern, session.prefix.len())),
             kind: call.value("--type").map(kind).transpose()?,
-            // By sketches, candidates that do not match would take the places of those that do.
-            is_exact: call.has("--exact") || call.has("--regex"),
-            depth: call.number::<u64>("--depth")?.map(|depth| depth as usize),
+            is_exact: call.has("--exact"),
+            depth,
             threads: threads.unwrap_or(1) as usize,
             groups_orders: call.has("--group"),
         })
@@ -253,7 +257,9 @@ impl Wanted {
         // A candidate has its length, type and labels of the moment of its score. Without a score it is no hit.
         let hits = search.rescore(|candidate| {
             let key = candidate.key.as_ref();
-            let matches = |(pattern, from): &(Regex, usize)| pattern.is_match(&key[*from..]);
+            let matches = |(pattern, from): &(Regex, usize)| {
+                key.get(*from..).is_some_and(|rest| pattern.is_match(rest))
+            };
             if query.key.as_deref() == Some(key) || !self.pattern.as_ref().is_none_or(matches) {
                 return f64::NAN;
             }
