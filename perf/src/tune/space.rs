@@ -281,9 +281,11 @@ fn alternatives(axis: Axis, base: &Workload, least_scrub: Scrub, site: &Site) ->
             let kept = Scrub::ALL.into_iter().filter(kept);
             kept.map(|level| level.to_string()).collect()
         }
+        // In a cache, slots are room for keys: more of them are another workload, not a faster one.
+        Axis::SlotFactor if base.evicts() => Vec::new(),
         Axis::SlotFactor => texts(&["2", "4"]),
         // Writers wait for each other where they share keys, or places for new ones.
-        Axis::ClaimPatience if shared || (base.writers > 1 && base.mix.has(Op::Unset)) => {
+        Axis::ClaimPatience if shared || (base.writers > 1 && base.may_miss()) => {
             texts(&["0", "8", "128", "512"])
         }
         Axis::BackOffPauses if shared && base.mix.has(Op::Int) => texts(&["0", "64", "256", "4096"]),
@@ -302,7 +304,7 @@ fn rank(level: Scrub) -> usize {
 #[cfg(test)]
 mod tests {
     use super::{Axis, Candidate, Site, Space};
-    use splinter::Scrub;
+    use splinter::{Eviction, Scrub};
     use splinter_stress::{KeyChoice, Workload};
 
     const FLAT: Site = Site { nodes: Vec::new(), caches: 1 };
@@ -354,6 +356,22 @@ mod tests {
         assert_eq!(others(&busy, Axis::BackOffPauses), ["0", "64", "256", "4096"]);
         assert_eq!(others(&busy, Axis::SpinNs).len(), 4);
         assert_eq!(others(&busy, Axis::PrefetchDepth), ["4", "16", "32"]);
+    }
+
+    #[test]
+    fn a_cache_keeps_its_slots_and_its_writers_wait_for_each_other() {
+        let of = |base: &Workload| {
+            base.validate().unwrap();
+            Space::of(base, base.scrub, &FLAT, seats)
+        };
+        let plain = Workload { writers: 2, ..Workload::default() };
+        assert_eq!(others(&of(&plain), Axis::SlotFactor), ["2", "4"]);
+        assert!(others(&of(&plain), Axis::ClaimPatience).is_empty());
+        let cache = Workload { evict: Eviction::Sieve, slots: Some(32), ..plain };
+        assert!(others(&of(&cache), Axis::SlotFactor).is_empty());
+        assert_eq!(others(&of(&cache), Axis::ClaimPatience), ["0", "8", "128", "512"]);
+        let alone = Workload { writers: 1, ..cache };
+        assert!(others(&of(&alone), Axis::ClaimPatience).is_empty());
     }
 
     #[test]
