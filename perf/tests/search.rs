@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Folder, PROGRAM, text};
-use serde_json::Value;
+use serde_json::{Value, json};
 use splinter_perf::records::schema;
 use splinter_perf::search::npy::Matrix;
 use splinter_perf::search::record::SearchRecord;
@@ -61,6 +61,12 @@ fn bad_input_is_refused_in_one_line() {
     let folder = Folder::new("refused");
     folder.put("text.npy", "no matrix");
     folder.put("peers.json", "{}");
+    let peers = |family: &str, keys: u32| {
+        let family = json!({"family": family, "keys": keys, "dim": 24, "queries": 3, "engines": []});
+        json!({"schema_version": 1, "kind": "search-peers", "families": [family]})
+    };
+    folder.put_json("other.json", &peers("uniform", 200));
+    folder.put_json("none.json", &peers("elsewhere", 300));
     for (line, why) in [
         ("search --vectors text.npy", "numpy.save"),
         ("search --vectors none.npy", "none.npy"),
@@ -69,6 +75,11 @@ fn bad_input_is_refused_in_one_line() {
         ("search --family none", "--family"),
         ("search --only none", "recall@10 (clustered)"),
         ("search --peers peers.json", "peers.py"),
+        (
+            "search --keys 300 --dim 24 --queries 3 --peers other.json",
+            "200 x 24 with 3 queries, not 300 x 24",
+        ),
+        ("search --keys 300 --dim 24 --queries 3 --peers none.json", "none of the vectors"),
         ("search --processor 9999", "counted from 0"),
     ] {
         let output = folder.perf(line);

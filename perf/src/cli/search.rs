@@ -5,7 +5,7 @@ use crate::environment::EnvironmentWatch;
 use crate::pinning;
 use crate::search::family::Family;
 use crate::search::npy::Matrix;
-use crate::search::record::{SearchConfig, SearchRecord};
+use crate::search::record::{PeerFamily, SearchConfig, SearchRecord};
 use crate::search::rows::Scope;
 use crate::search::{self, Request, Vectors, peers, table};
 use clap::Args;
@@ -67,7 +67,7 @@ pub(super) struct Options {
     /// Write the vectors and queries to DIR/NAME.vectors.npy and DIR/NAME.queries.npy, and measure nothing
     #[arg(long, value_name = "DIR", conflicts_with = "peers")]
     export: Option<PathBuf>,
-    /// Show what perf/search/peers.py printed of the same vectors beside
+    /// Show what perf/search/peers.py printed of the same vectors, in a second table below
     #[arg(long, value_name = "FILE")]
     peers: Option<PathBuf>,
 }
@@ -136,8 +136,9 @@ impl Options {
 
 pub(super) fn run(options: &Options) -> Outcome {
     let rounds = &options.rounds;
-    let given = options.peers.as_deref().map(peers::read).transpose()?.unwrap_or_default();
+    let given = options.peers.as_deref().map(peers::read).transpose()?;
     let request = options.request()?;
+    let given = given.map(|given| peers::matching(given, &request)).transpose()?.unwrap_or_default();
     if let Some(folder) = &options.export {
         return options.export(folder, &request);
     }
@@ -177,10 +178,9 @@ pub(super) fn run(options: &Options) -> Outcome {
         record.verdict = verdict.max(Verdict::Inconclusive);
         reasons.insert(0, ENDED_EARLY.to_owned());
     }
-    match peers::matching(given, &record.families) {
-        Ok(peers) => record.peers = peers,
-        Err(why) => reasons.push(why),
-    }
+    // Of vectors that were not searched in the end, there is nothing to compare with.
+    let searched = |peer: &PeerFamily| record.families.iter().any(|own| own.name == peer.family);
+    record.peers = given.into_iter().filter(searched).collect();
     record.reasons = reasons;
     print_record(rounds.json, &record, || {
         let rows = table::rows_text(&outcome.rows);

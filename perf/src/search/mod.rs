@@ -171,9 +171,11 @@ impl Request {
         let needed = scene::bytes(self.scope.keys, self.scope.dim) >> 20;
         let free = available_memory().unwrap_or(u64::MAX) >> 20;
         if needed > free / 10 * 9 {
-            return Err(format!(
-                "it takes {needed} MiB of memory, and {free} MiB are free: give fewer --keys"
-            ));
+            let fewer = match self.vectors.as_slice() {
+                [Vectors::Given(_)] => "a file of fewer vectors",
+                _ => "fewer --keys",
+            };
+            return Err(format!("it takes {needed} MiB of memory, and {free} MiB are free: give {fewer}"));
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! What other indexes of vectors did with the same vectors and queries, as `perf/search/peers.py` writes it.
 
-use super::record::{FamilyFacts, PeerFamily};
+use super::Request;
+use super::record::PeerFamily;
 use crate::unit::Unit;
 use serde::Deserialize;
 use splinter_harness::input;
@@ -31,23 +32,25 @@ pub fn read(path: &Path) -> Result<Vec<PeerFamily>, String> {
     }
 }
 
-/// Takes those of the vectors that were measured.
+/// Takes those of the vectors that are to be searched.
 ///
 /// # Errors
-/// One line if any was of other vectors.
-pub fn matching(peers: Vec<PeerFamily>, families: &[FamilyFacts]) -> Result<Vec<PeerFamily>, String> {
-    let mut taken = Vec::new();
-    for peer in peers {
-        let Some(own) = families.iter().find(|own| own.name == peer.family) else { continue };
-        if (own.keys, own.dim, own.queries) != (peer.keys, peer.dim, peer.queries) {
-            return Err(format!(
-                "the peers searched {} of {} x {} with {} queries, not {} x {} with {}: export these vectors, and run them again",
-                peer.family, peer.keys, peer.dim, peer.queries, own.keys, own.dim, own.queries
-            ));
-        }
-        taken.push(peer);
+/// One line if any was of other vectors, or all were.
+pub fn matching(peers: Vec<PeerFamily>, request: &Request) -> Result<Vec<PeerFamily>, String> {
+    const AGAIN: &str = "export these vectors, and run them again";
+    let (keys, dim, queries) = (request.scope.keys, request.scope.dim, request.queries);
+    let is_wanted = |peer: &&PeerFamily| request.vectors.iter().any(|own| own.name() == peer.family);
+    let others = |peer: &&PeerFamily| (peer.keys, peer.dim, peer.queries) != (keys, dim, queries);
+    if let Some(peer) = peers.iter().filter(is_wanted).find(others) {
+        return Err(format!(
+            "the peers searched {} of {} x {} with {} queries, not {keys} x {dim} with {queries}: {AGAIN}",
+            peer.family, peer.keys, peer.dim, peer.queries
+        ));
     }
-    Ok(taken)
+    if !peers.iter().any(|peer| is_wanted(&peer)) {
+        return Err(format!("the peers searched none of the vectors that are asked for: {AGAIN}"));
+    }
+    Ok(peers.into_iter().filter(|peer| is_wanted(&peer)).collect())
 }
 
 /// Lays the peers out as text.
@@ -76,7 +79,12 @@ pub fn text(peers: &[PeerFamily]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::search::Vectors;
+    use crate::search::family::Family;
+    use crate::search::rows::Scope;
+    use splinter_harness::sampler::Schedule;
     use splinter_testkit::Folder;
+    use std::time::Duration;
 
     const TEXT: &str = r#"{"schema_version": 1, "kind": "search-peers", "families": [{"family": "uniform", "keys": 10,
         "dim": 4, "queries": 2, "engines": [
@@ -84,8 +92,19 @@ mod tests {
             "points": [{"depth": "ef=10", "recall_at_10": 0.9, "p50_ns": 2e6, "p99_ns": 3e6}]},
         {"name": "absent", "version": null, "build_s": null, "problem": "is not installed", "points": []}]}]}"#;
 
-    fn facts(keys: usize) -> FamilyFacts {
-        FamilyFacts { name: "uniform".to_owned(), keys, dim: 4, queries: 2, fill_s: 0.0, truth_s: 0.0 }
+    fn request(family: Family, keys: usize) -> Request {
+        let scope = Scope {
+            keys,
+            dim: 4,
+            recall: None,
+            processors: 1,
+            budget: Duration::ZERO,
+            batch: 1,
+            batch_under_writes: 1,
+            writer_processor: 0,
+        };
+        let schedule = Schedule { rounds: 1, seed: 1, warm_up: false };
+        Request { vectors: vec![Vectors::Drawn(family)], queries: 2, seed: 1, scope, schedule }
     }
 
     #[test]
@@ -98,9 +117,11 @@ mod tests {
         for part in ["hnsw", "2.00 s", "ef=10", "90.000 %", "2.00 ms", "is not installed"] {
             assert!(text.contains(part), "{part}: {text}");
         }
-        assert_eq!(matching(peers.clone(), &[facts(10)]).unwrap().len(), 1);
-        assert!(matching(peers.clone(), &[]).unwrap().is_empty());
-        assert!(matching(peers, &[facts(11)]).unwrap_err().contains("10 x 4"));
+        assert_eq!(matching(peers.clone(), &request(Family::Uniform, 10)).unwrap().len(), 1);
+        let others = matching(peers.clone(), &request(Family::Uniform, 11)).unwrap_err();
+        assert!(others.contains("10 x 4") && others.contains("11 x 4"), "{others}");
+        let none = matching(peers, &request(Family::Clustered, 10)).unwrap_err();
+        assert!(none.contains("none of the vectors"), "{none}");
     }
 
     #[test]

@@ -84,7 +84,8 @@ pub(super) fn store(keys: usize, dim: usize, sketches: bool) -> Result<Store, St
     Store::anonymous(&Config { geometry, sketches, hash_seed: Some(0), ..Config::default() }).map_err(say)
 }
 
-/// Returns about how many bytes it takes to measure as many vectors: two buffers in the store, and a copy.
+/// Returns about how many bytes it takes to measure as many vectors: two buffers in the store, and a copy. Vectors that were
+/// read from a file are in memory already, beside the copy.
 #[must_use]
 pub fn bytes(keys: usize, dim: usize) -> u64 {
     keys as u64 * (dim as u64 * 12 + dim as u64 / 8 + 512)
