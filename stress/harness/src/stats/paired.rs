@@ -19,16 +19,25 @@ const RESAMPLES: usize = 2000;
 /// How far beyond a limit a median may lie and still count as equal: both are medians of samples with a spread.
 const EQUAL: f64 = 0.05;
 
-/// The ratios of one thing to another, one a round.
+/// The ratios of one thing to another, one a round. They are greater than 0, as times and rates are: a change is tested on
+/// their logarithms. A difference, which may be less than nothing, has no place here; [`Summary`] has its quartiles.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Paired {
     ratios: Vec<f64>,
 }
 
 impl FromIterator<f64> for Paired {
-    /// Collects ratios; those that are not finite, or not greater than 0, are left out: they have no logarithm.
+    /// Collects ratios. Those that are not finite, or are 0, are left out: they have no logarithm, and come of a round in
+    /// which one of the two had nothing.
+    ///
+    /// # Panics
+    /// In a debug build, for a ratio below 0: leaving it out would shift the middle of what is left.
     fn from_iter<I: IntoIterator<Item = f64>>(ratios: I) -> Self {
-        Self { ratios: ratios.into_iter().filter(|&ratio| ratio.is_finite() && ratio > 0.0).collect() }
+        let has_logarithm = |ratio: &f64| {
+            debug_assert!(ratio.is_nan() || *ratio >= 0.0, "{ratio} is a ratio of a difference");
+            ratio.is_finite() && *ratio > 0.0
+        };
+        Self { ratios: ratios.into_iter().filter(has_logarithm).collect() }
     }
 }
 
@@ -177,10 +186,17 @@ mod tests {
         let middle = Some(Middle { q1: 2.0, median: 2.0, q3: 2.0 });
         assert_eq!(Paired::of(values, limits).middle(), middle);
         assert_eq!(Paired::of([], limits).middle(), None);
-        let nothing = [(1.0, 0.0), (0.0, 1.0), (-1.0, 1.0)];
+        let nothing = [(1.0, 0.0), (0.0, 1.0), (0.0, 0.0)];
         for (value, limit) in nothing {
             assert_eq!(Paired::of([Some(value)], [Some(limit)]), Paired::default());
         }
+    }
+
+    #[test]
+    #[cfg(debug_assertions)]
+    #[should_panic(expected = "-0.5 is a ratio of a difference")]
+    fn a_difference_below_nothing_is_refused() {
+        let _ = Paired::of([Some(1.0), Some(-1.0)], [Some(2.0), Some(2.0)]);
     }
 
     #[test]
