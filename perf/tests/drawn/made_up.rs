@@ -39,6 +39,22 @@ pub(crate) fn records() -> Vec<(String, Value)> {
     all
 }
 
+/// The machine of all records but that of `micro`, and the latter's.
+pub(crate) const MACHINE: &str = "A Processor That Does Not Exist";
+pub(crate) const ANOTHER_MACHINE: &str =
+    "Another Processor With Quite a Long Name, 96-Core, of No Vendor At All";
+
+/// Returns the environment of a record that was made on another machine, by another build.
+fn elsewhere() -> Value {
+    let mut environment = environment();
+    environment["cpu_model"] = json!(ANOTHER_MACHINE);
+    environment["processors"] = json!(192);
+    environment["kernel"] = json!("6.99.44-made-up-v657-with-a-long-suffix");
+    environment["governor"] = Value::Null;
+    environment["build"]["git_revision"] = json!("fedcba9876543210fedcba9876543210fedcba98");
+    environment
+}
+
 fn environment() -> Value {
     let node = |node: u64| {
         let first = node * PROCESSORS / NODES;
@@ -46,7 +62,7 @@ fn environment() -> Value {
         json!({"id": node, "processors": format!("{first}-{last}"), "distances": "10 21 21 21"})
     };
     json!({
-        "cpu_model": "A Processor That Does Not Exist", "processors": PROCESSORS,
+        "cpu_model": MACHINE, "processors": PROCESSORS,
         "nodes": (0..NODES).map(node).collect::<Vec<_>>(),
         "kernel": "6.99.0", "governor": "performance", "load_before": "0.10 0.20 0.30", "steal_ms": 0, "tsc_ghz": 2.5,
         "build": {"git_revision": "0123456789abcdef0123456789abcdef01234567", "profile": "release"},
@@ -113,7 +129,7 @@ fn micro() -> Value {
         "schema_version": 1, "kind": "micro", "verdict": "pass", "config": {"rounds": 31, "seed": 1, "sample_ms": 15.0},
         "rows": [row("get 64 B", 9.0, 2.25, 3.0), row("set 64 B", 14.0, 3.5, 3.0),
             row("an operation with quite a long name, to see that it is cut", 8.0, 2.0, 2.0)],
-        "limits": [], "environment": environment(),
+        "limits": [], "environment": elsewhere(),
     })
 }
 

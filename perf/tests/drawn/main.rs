@@ -126,6 +126,11 @@ fn a_report_is_drawn_whole_at_every_width_in_light_in_dark_and_on_paper() {
     let (real, full) = (folder.0.join("committed.html"), folder.0.join("made-up.html"));
     report(&[&committed()], &real);
     report(&[&records], &full);
+    // The table of environments has a column for each machine.
+    let page = fs::read_to_string(&full).expect("a report");
+    for text in ["There are 2 machines or builds", made_up::MACHINE, made_up::ANOTHER_MACHINE] {
+        assert!(page.contains(text), "{text} is not in the report");
+    }
     let light = look(&folder.0, &[&real, &full], false);
     let dark = look(&folder.0, &[&real, &full], true);
     for found in light.iter().chain(&dark) {
