@@ -25,6 +25,8 @@ fn a_result_that_cannot_be_printed_is_a_failure() {
     let lines = [
         &format!("{SMALL} --json"),
         SMALL,
+        // A summary of each scrub level, and one of all: why they cannot be printed is said once.
+        "run --writers 1 --readers 1 --keys 64 --ops 100 --warmup 0s",
         "run --print-workload",
         "topology --json",
         "completions bash",

@@ -166,7 +166,7 @@ fn run_verb(arguments: &RunArguments) -> Outcome {
         match result {
             Ok(record) => {
                 if !files.json {
-                    printed = printed.and(print(&(summary(&record) + "\n")));
+                    printed = printed.and_then(|()| print(&(summary(&record) + "\n")));
                 }
                 if records.is_empty() {
                     let of_profile = |note: &&String| note.starts_with("SPLINTER_PROFILE");
@@ -187,7 +187,7 @@ fn run_verb(arguments: &RunArguments) -> Outcome {
     let output = Output::new(records);
     if files.json || output.records().len() > 1 {
         let text = || comparison(output.records()) + "\n";
-        printed = printed.and(program::print_record(files.json, &output, text));
+        printed = printed.and_then(|()| program::print_record(files.json, &output, text));
     }
     // A run that was cut short is not the one that was asked for.
     let cut_short = interrupt::requested() && output.verdict() == Verdict::Pass;
