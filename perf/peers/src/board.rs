@@ -7,6 +7,7 @@ use iceoryx2::port::reader::EntryHandle;
 use iceoryx2::port::writer::EntryHandleMut;
 use iceoryx2::prelude::*;
 use iceoryx2::service::port_factory::blackboard::PortFactory;
+use splinter_harness::files::unique_name;
 use splinter_stress::Workload;
 use splinter_stress::peer::{Link, Miss, Peer, key_number};
 use std::fmt::Debug;
@@ -30,7 +31,7 @@ pub(crate) fn board(name: &str, workload: &Workload) -> Result<Contender, String
 
 fn make<const LEN: usize>(name: &str, workload: &Workload) -> Result<Contender, String> {
     set_log_level(LogLevel::Fatal);
-    let text = format!("splinter-peers-board-{}-", std::process::id());
+    let text = format!("{}-", unique_name("splinter-peers-board"));
     let service: ServiceName = text.as_str().try_into().map_err(words)?;
     let scratch = Scratch::new("board").map_err(|error| format!("no folder for it: {error}"))?;
     let config = config(&scratch, &text)?;

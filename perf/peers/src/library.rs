@@ -6,14 +6,13 @@ use crate::contender::Contender;
 use libloading::Library;
 use nix::errno::Errno;
 use nix::sys::statvfs::statvfs;
+use splinter_harness::files::unique_name;
 use splinter_stress::Workload;
 use splinter_stress::peer::{Link, Miss, Peer};
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
-use std::sync::atomic::Ordering::Relaxed;
 
 type Create = unsafe extern "C" fn(*const c_char, usize, usize) -> c_int;
 type Set = unsafe extern "C" fn(*const c_char, *const c_void, usize) -> c_int;
@@ -99,9 +98,7 @@ impl OpenStore {
                 "{SHARED_MEMORY} has {free} bytes left, and the store takes {needed}: make room there"
             ));
         }
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let next = NEXT.fetch_add(1, Relaxed);
-        let name = format!("splinter-peers-library-{}-{next}", std::process::id());
+        let name = unique_name("splinter-peers-library");
         let name = CString::new(name).expect("a name without NUL");
         // SAFETY: the name is a string that ends, and lives through the call.
         if unsafe { (calls.create)(name.as_ptr(), slots, longest) } != 0 {
@@ -199,6 +196,7 @@ mod tests {
     use super::{c_char, c_int, c_void};
     use splinter_stress::ValueLen;
     use splinter_stress::peer::{Link, Miss, Peer};
+    use std::collections::BTreeSet;
     use std::sync::Arc;
 
     unsafe extern "C" fn make_and_fail(name: *const c_char, _: usize, _: usize) -> c_int {
@@ -232,12 +230,15 @@ mod tests {
 
     #[test]
     fn a_store_that_could_not_be_made_leaves_no_file() {
+        let prefix = format!("splinter-peers-library-{}-", std::process::id());
+        let files = || -> BTreeSet<_> {
+            let files = std::fs::read_dir(SHARED_MEMORY).unwrap().map(|file| file.unwrap().file_name());
+            files.filter(|name| name.to_string_lossy().starts_with(&prefix)).collect()
+        };
+        let before = files();
         let made = OpenStore::create("a library", calls(make_and_fail), &small());
         assert!(made.is_err_and(|why| why.starts_with("a library made no store")));
-        let prefix = format!("splinter-peers-library-{}-", std::process::id());
-        let files = std::fs::read_dir(SHARED_MEMORY).unwrap().map(|file| file.unwrap().file_name());
-        let left: Vec<_> = files.filter(|name| name.to_string_lossy().starts_with(&prefix)).collect();
-        assert_eq!(left, [""; 0]);
+        assert_eq!(files(), before);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! A folder for what a contender keeps, in shared memory where there is some; it is removed with all that is in it.
 
+use splinter_harness::files::unique_name;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The folder.
 #[derive(Debug)]
@@ -14,11 +14,9 @@ impl Scratch {
     /// # Errors
     /// What the system says.
     pub(crate) fn new(name: &str) -> io::Result<Self> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
         let memory = Path::new("/dev/shm");
         let base = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = base.join(format!("splinter-peers-{}-{number}-{name}", std::process::id()));
+        let path = base.join(unique_name(&format!("splinter-peers-{name}")));
         std::fs::create_dir(&path)?;
         Ok(Self(path))
     }
