@@ -4,13 +4,14 @@ use super::best::Best;
 use super::builder::{Candidate, Hit, Rescore, Search};
 use super::filter::Filter;
 use super::look::look;
-use super::scan::{InSlot, Ranked, Scan, copy_if_wanted, fetch_vector};
-use super::score::Scorer;
+use super::scan::{InSlot, Ranked, Scan, fetch_vector, vector_now};
+use super::score::{Scorer, SlotScorer};
 use crate::arena::key::Key;
 use crate::arena::{Arena, orders, prefetch};
 use crate::error::Error;
 use crate::settings::Type;
 use crate::sketch::Query;
+use crate::sync::Word;
 use std::collections::HashSet;
 use std::mem::take;
 
@@ -84,8 +85,8 @@ impl Search<'_> {
                 if seen.binary_search(&slot).is_ok() {
                     continue;
                 }
-                reader.fetch(&found, place);
-                let Some(hit) = reader.read(slot)? else { continue };
+                let later = reader.fetch(&found, place);
+                let Some(hit) = reader.read(slot, later)? else { continue };
                 let is_near = self.min_score.is_none_or(|min| hit.score >= min);
                 tally.count(&hit, is_near);
                 if is_near {
@@ -150,50 +151,41 @@ fn name_of(key: &Key, groups_orders: bool) -> Key {
 struct Reader<'r, 'a, 's> {
     arena: &'r Arena<'a>,
     filter: &'r Filter,
-    scorer: &'r Scorer<'r>,
+    scorer: SlotScorer<'r, 'a>,
     rescore: Option<Rescore<'s>>,
-    vector: Vec<f32>,
     value: Vec<u8>,
 }
 
 impl<'r, 'a, 's> Reader<'r, 'a, 's> {
     fn new(scan: &Scan<'r, 'a>, scorer: &'r Scorer<'r>, rescore: Option<Rescore<'s>>) -> Self {
-        let shape = &scan.arena.shape;
-        Self {
-            arena: scan.arena,
-            filter: scan.filter,
-            scorer,
-            rescore,
-            vector: vec![0.0; shape.vector_dim as usize],
-            value: Vec::new(),
-        }
+        let scorer = SlotScorer::new(scan.arena, scan.filter, scorer);
+        Self { arena: scan.arena, filter: scan.filter, scorer, rescore, value: Vec::new() }
     }
 
-    /// Has the memory of later candidates fetched.
-    fn fetch<C: InSlot>(&self, candidates: &[C], place: usize) {
+    /// Has the records of later candidates fetched. Returns the vector that is to be fetched meanwhile.
+    fn fetch<C: InSlot>(&self, candidates: &[C], place: usize) -> Option<&'a [Word]> {
         let fetch_record = |candidate: &C| {
             if let Some(slot) = self.arena.slot(candidate.slot()) {
                 prefetch::<false, _>(slot);
                 prefetch::<false, _>(&slot.labels);
             }
         };
-        let fetch_vector = |candidate: &C| fetch_vector(self.arena, candidate.slot());
+        let vector = |candidate: &C| vector_now(self.arena, candidate.slot());
         if place == 0 {
             candidates.iter().take(RECORDS_AHEAD).for_each(fetch_record);
-            candidates.iter().take(VECTORS_AHEAD).for_each(fetch_vector);
+            candidates.iter().take(VECTORS_AHEAD).filter_map(vector).for_each(fetch_vector);
         }
         candidates.get(place + RECORDS_AHEAD).into_iter().for_each(fetch_record);
-        candidates.get(place + VECTORS_AHEAD).into_iter().for_each(fetch_vector);
+        candidates.get(place + VECTORS_AHEAD).and_then(vector)
     }
 
-    /// Reads the key in slot `number`, and returns it if it passes the filter and has a score.
-    fn read(&mut self, number: u32) -> Result<Option<Hit>, Error> {
-        let Self { arena, filter, scorer, vector, value, rescore } = self;
+    /// Reads the key in slot `number`, and returns it if it passes the filter and has a score. The vector that is read some
+    /// candidates `later` is fetched meanwhile.
+    fn read(&mut self, number: u32, later: Option<&[Word]>) -> Result<Option<Hit>, Error> {
+        let Self { arena, filter, scorer, value, rescore } = self;
         let with_labels = filter.has_labels() || rescore.is_some();
         let found = look(arena, number, with_labels, |look| {
-            if !copy_if_wanted(arena, filter, look, vector) {
-                return look.holds().then_some(None);
-            }
+            let Some(score) = scorer.score(look, later) else { return look.holds().then_some(None) };
             let read = &look.read;
             let (key, epoch, labels) = (Key::read_from(read.slot), read.stable_epoch(), arena.labels(read));
             if filter.has_labels() && !filter.has_right_labels(labels) {
@@ -205,10 +197,9 @@ impl<'r, 'a, 's> Reader<'r, 'a, 's> {
                 value.resize(value.len().max(payload.len()), 0);
                 len = payload.copy_to(value).unwrap_or(0);
             }
-            look.holds().then_some(Some((key, epoch, labels, read.descriptor.kind(), len)))
+            look.holds().then_some(Some((key, epoch, labels, read.descriptor.kind(), len, score)))
         })?;
-        let Some((key, epoch, labels, kind, len)) = found else { return Ok(None) };
-        let Some(mut score) = scorer.score(vector) else { return Ok(None) };
+        let Some((key, epoch, labels, kind, len, mut score)) = found else { return Ok(None) };
         if let Some(rescore) = rescore {
             let (kind, value) = (Type::from_kind(kind), &value[..len]);
             score = rescore(&Candidate { key, slot: number, epoch, score, labels, kind, value }) + 0.0;

@@ -4,8 +4,7 @@ use super::best::Best;
 use super::builder::Hit;
 use super::filter::Filter;
 use super::look::{Look, look};
-use super::score::Scorer;
-use crate::arena::copy::copy_vector_out;
+use super::score::{Scorer, SlotScorer};
 use crate::arena::key::Key;
 use crate::arena::records::BitmapWord;
 use crate::arena::sketches::Sketches;
@@ -18,7 +17,7 @@ use std::ops::Range;
 use std::thread;
 
 /// How many slots ahead the vectors are fetched.
-const AHEAD: usize = 2;
+const AHEAD: usize = 1;
 /// The most threads of a search.
 const MOST_THREADS: usize = 256;
 /// Bytes of a cache line, in words.
@@ -177,27 +176,23 @@ impl<'r, 'a> Scan<'r, 'a> {
         let thin = if groups_orders { Ranked::keep_best_orders } else { Ranked::keep_best_of_keys };
         let parts: Vec<Result<_, Error>> = self.in_parts(|words| {
             let mut best = Best::new(keep, self.used, thin);
-            let mut vector = vec![0.0; self.arena.shape.vector_dim as usize];
+            let mut scorer = SlotScorer::new(self.arena, self.filter, scorer);
             let wanted =
                 words.flat_map(|word| bits(word as u32 * 64, self.wanted(word, |word| &word.touched)));
-            with_lookahead(
-                wanted,
-                |slot| fetch_vector(self.arena, slot),
-                |slot| {
-                    let with_labels = self.filter.has_labels();
-                    let hit = look(self.arena, slot, with_labels, |look| {
-                        self.hit(look, scorer, &mut vector, |score| {
-                            // Slots come in order: of the same score, those that were before are the better.
-                            min_score.is_none_or(|min| score >= min)
-                                && best.bound().is_none_or(|bound| score > bound.0.score)
-                        })
-                    })?;
-                    if let Some(hit) = hit {
-                        best.push(Ranked(hit));
-                    }
-                    Ok(())
-                },
-            )?;
+            with_lookahead(wanted, |slot, next| {
+                let next = next.and_then(|slot| vector_now(self.arena, slot));
+                let hit = look(self.arena, slot, self.filter.has_labels(), |look| {
+                    hit(look, scorer.score(look, next), |score| {
+                        // Slots come in order: of the same score, those that were before are the better.
+                        min_score.is_none_or(|min| score >= min)
+                            && best.bound().is_none_or(|bound| score > bound.0.score)
+                    })
+                })?;
+                if let Some(hit) = hit {
+                    best.push(Ranked(hit));
+                }
+                Ok(())
+            })?;
             Ok(best)
         });
         let mut best = Best::new(keep, self.used, thin);
@@ -205,32 +200,6 @@ impl<'r, 'a> Scan<'r, 'a> {
             best.merge(part?);
         }
         Ok(best)
-    }
-
-    /// Makes a hit of a look if the key there passes the filter, has a vector, and is `wanted` by its score: the key is not
-    /// read yet then.
-    #[inline]
-    fn hit(
-        &self,
-        look: &Look<'_>,
-        scorer: &Scorer<'_>,
-        vector: &mut [f32],
-        wanted: impl FnOnce(f64) -> bool,
-    ) -> Option<Option<Hit>> {
-        let read = &look.read;
-        if !copy_if_wanted(self.arena, self.filter, look, vector) {
-            return look.holds().then_some(None);
-        }
-        if !look.holds() {
-            return None;
-        }
-        let Some(score) = scorer.score(vector) else { return Some(None) };
-        if !wanted(score) {
-            return Some(None);
-        }
-        let hit =
-            Hit { key: Key::read_from(read.slot), slot: read.number, epoch: read.stable_epoch(), score };
-        look.holds().then_some(Some(hit))
     }
 
     /// Returns which of a word's 64 slots a scan looks at, of those whose bits `among` has.
@@ -272,32 +241,29 @@ impl<'r, 'a> Scan<'r, 'a> {
     }
 }
 
-/// Copies the vector of the key that is looked at, if it has one and the key passes the filter.
+/// Makes a hit of a look at a key with this score, if that is `wanted`: the key is not read yet then.
 #[inline]
-pub(super) fn copy_if_wanted(
-    arena: &Arena<'_>,
-    filter: &Filter,
-    look: &Look<'_>,
-    vector: &mut [f32],
-) -> bool {
-    let (read, has_vector) = (&look.read, look.read.descriptor.has_vector() != 0);
-    let passes = has_vector && filter.passes(arena, read);
-    mutant!("filter-unrepeated", let passes = has_vector);
-    if passes {
-        copy_vector_out(arena.vector(read.number, read.descriptor.vector_current()), vector);
+fn hit(look: &Look<'_>, score: Option<f64>, wanted: impl FnOnce(f64) -> bool) -> Option<Option<Hit>> {
+    if !look.holds() {
+        return None;
     }
-    passes
+    let Some(score) = score.filter(|score| wanted(*score)) else { return Some(None) };
+    let read = &look.read;
+    let hit = Hit { key: Key::read_from(read.slot), slot: read.number, epoch: read.stable_epoch(), score };
+    look.holds().then_some(Some(hit))
 }
 
-/// Fetches the vector that slot `number` has now.
+/// Returns the words of the vector that slot `number` has now.
 #[inline]
-pub(super) fn fetch_vector(arena: &Arena<'_>, number: u32) {
-    let Some(slot) = arena.slot(number) else { return };
-    let descriptor = arena.open(number, slot).descriptor;
-    if descriptor.has_vector() != 0 {
-        let words = arena.vector(number, descriptor.vector_current());
-        words.iter().step_by(LINE_WORDS).for_each(prefetch::<false, _>);
-    }
+pub(super) fn vector_now<'a>(arena: &Arena<'a>, number: u32) -> Option<&'a [Word]> {
+    let descriptor = arena.open(number, arena.slot(number)?).descriptor;
+    descriptor.vector().map(|which| arena.vector(number, which))
+}
+
+/// Has a vector fetched.
+#[inline]
+pub(super) fn fetch_vector(words: &[Word]) {
+    words.iter().step_by(LINE_WORDS).for_each(prefetch::<false, _>);
 }
 
 /// Iterates over the numbers of the bits, from `first` on.
@@ -309,17 +275,16 @@ fn bits(first: u32, mut rest: u64) -> impl Iterator<Item = u32> {
     })
 }
 
-/// Calls `body` with each slot, and before that `fetch`, some slots ahead.
+/// Calls `body` with each slot, and with the one that comes some turns later.
 fn with_lookahead(
     mut slots: impl Iterator<Item = u32>,
-    fetch: impl Fn(u32),
-    mut body: impl FnMut(u32) -> Result<(), Error>,
+    mut body: impl FnMut(u32, Option<u32>) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let mut next = || slots.next().inspect(|slot| fetch(*slot));
-    let mut ahead = [(); AHEAD].map(|()| next());
+    let mut ahead = [(); AHEAD].map(|()| slots.next());
     for turn in (0..AHEAD).cycle() {
-        let Some(slot) = std::mem::replace(&mut ahead[turn], next()) else { break };
-        body(slot)?;
+        let later = slots.next();
+        let Some(slot) = std::mem::replace(&mut ahead[turn], later) else { break };
+        body(slot, later)?;
     }
     Ok(())
 }
@@ -344,20 +309,17 @@ mod tests {
     }
 
     #[test]
-    fn every_slot_is_fetched_ahead_and_then_visited_once_in_order() {
+    fn every_slot_is_visited_once_in_order_and_told_of_before() {
         for count in 0..10_u32 {
-            let (fetched, mut visited) = (std::cell::Cell::new(0), Vec::new());
-            with_lookahead(
-                0..count,
-                |_| fetched.set(fetched.get() + 1),
-                |slot| {
-                    assert!(fetched.get() >= (slot + 1 + AHEAD as u32).min(count));
-                    visited.push(slot);
-                    Ok(())
-                },
-            )
+            let (mut told, mut visited) = (Vec::new(), Vec::new());
+            with_lookahead(0..count, |slot, later| {
+                told.extend(later);
+                visited.push(slot);
+                Ok(())
+            })
             .unwrap();
-            assert_eq!((fetched.get(), visited), (count, (0..count).collect()));
+            let first_told = (AHEAD as u32).min(count);
+            assert_eq!((told, visited), ((first_told..count).collect(), (0..count).collect()));
         }
     }
 }

@@ -1,11 +1,17 @@
-//! Scores of vectors that were copied out of the arena.
+//! Scores of vectors, of copies and of those in the arena.
 
-use crate::sketch::{Metric, products, square_distance};
+use super::filter::Filter;
+use super::look::Look;
+use crate::arena::Arena;
+use crate::arena::copy::copy_vector_out;
+use crate::sketch::{InArena, Metric, Products, WideQuery, products, square_distance};
+use crate::sync::Word;
 
 /// Computes scores against one query.
 #[derive(Clone)]
 pub(super) struct Scorer<'q> {
     query: &'q [f32],
+    wide: WideQuery,
     metric: Metric,
     /// The query's length, as a vector in space.
     norm: f64,
@@ -13,32 +19,81 @@ pub(super) struct Scorer<'q> {
 
 impl<'q> Scorer<'q> {
     pub(super) fn new(query: &'q [f32], metric: Metric) -> Self {
-        Self { query, metric, norm: products(query, query).square.sqrt() }
+        Self { query, wide: WideQuery::new(query), metric, norm: products(query, query).square.sqrt() }
     }
 
     /// Returns the score of `vector`, or none if it has a component that is not finite.
     pub(super) fn score(&self, vector: &[f32]) -> Option<f64> {
+        match self.metric {
+            Metric::L2 => Self::of_distance(square_distance(vector, self.query)),
+            _ => self.of_products(products(vector, self.query)),
+        }
+    }
+
+    /// Returns what [`Self::score`] returns of a copy of the vector. `copy` has room for one.
+    #[inline]
+    fn score_in_arena(&self, x: InArena<'_>, copy: &mut [f32]) -> Option<f64> {
         let score = match self.metric {
-            Metric::L2 => -square_distance(vector, self.query).sqrt(),
-            metric => {
-                let found = products(vector, self.query);
-                if !found.square.is_finite() {
-                    return None;
-                }
-                match metric {
-                    Metric::Dot => found.dot,
-                    _ => self.cosine(found.dot, found.square),
-                }
-            }
+            Metric::L2 => self.wide.square_distance(x).map(Self::of_distance),
+            _ => self.wide.products(x).map(|found| self.of_products(found)),
         };
-        // Zero is added to make -0 the same as 0, which it is to the order of hits.
-        score.is_finite().then_some(score + 0.0)
+        score.unwrap_or_else(|| {
+            copy_vector_out(x.vector, copy);
+            self.score(copy)
+        })
+    }
+
+    fn of_distance(square: f64) -> Option<f64> {
+        finite(-square.sqrt())
+    }
+
+    fn of_products(&self, found: Products) -> Option<f64> {
+        if !found.square.is_finite() {
+            return None;
+        }
+        finite(match self.metric {
+            Metric::Dot => found.dot,
+            _ => self.cosine(found.dot, found.square),
+        })
     }
 
     /// Returns the cosine of two vectors, or 0 if one of them is all zeroes.
     fn cosine(&self, dot: f64, square: f64) -> f64 {
         let norms = square.sqrt() * self.norm;
         if norms > 0.0 { (dot / norms).clamp(-1.0, 1.0) } else { 0.0 }
+    }
+}
+
+/// Returns a score that is finite. Zero is added to make -0 the same as 0, which it is to the order of hits.
+fn finite(score: f64) -> Option<f64> {
+    score.is_finite().then_some(score + 0.0)
+}
+
+/// Scores the vectors of slots that are looked at.
+pub(super) struct SlotScorer<'r, 'a> {
+    arena: &'r Arena<'a>,
+    filter: &'r Filter,
+    scorer: &'r Scorer<'r>,
+    copy: Vec<f32>,
+}
+
+impl<'r, 'a> SlotScorer<'r, 'a> {
+    pub(super) fn new(arena: &'r Arena<'a>, filter: &'r Filter, scorer: &'r Scorer<'r>) -> Self {
+        Self { arena, filter, scorer, copy: vec![0.0; arena.shape.vector_dim as usize] }
+    }
+
+    /// Returns the score of the vector of the key that is looked at, if the key passes the filter and has one. The score
+    /// counts only if the look holds. The vector that will be scored `next` is fetched meanwhile.
+    #[inline]
+    pub(super) fn score(&mut self, look: &Look<'_>, next: Option<&[Word]>) -> Option<f64> {
+        let (read, has_vector) = (&look.read, look.read.descriptor.has_vector() != 0);
+        let passes = has_vector && self.filter.passes(self.arena, read);
+        mutant!("filter-unrepeated", let passes = has_vector);
+        if !passes {
+            return None;
+        }
+        let vector = self.arena.vector(read.number, read.descriptor.vector_current());
+        self.scorer.score_in_arena(InArena { vector, next }, &mut self.copy)
     }
 }
 

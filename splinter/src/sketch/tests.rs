@@ -2,7 +2,7 @@
 
 use super::head::Head;
 use super::kernels::{Kernel, ROUNDS};
-use super::products::{Products, products_with, square_distance_with};
+use super::products::{products_with, square_distance_with};
 use super::*;
 use crate::sync::Word;
 
@@ -283,6 +283,12 @@ fn a_sketch_has_the_norm_the_correction_and_the_signs() {
     encode(&Rotation::new(9, 0), &mut [], &mut []);
 }
 
+/// Puts a vector into words as the arena has it.
+fn in_words(x: &[f32]) -> Vec<Word> {
+    let word = |pair: &[f32]| pair.iter().rev().fold(0, |word, part| word << 32 | u64::from(part.to_bits()));
+    x.chunks(2).map(|pair| Word::new(word(pair))).collect()
+}
+
 #[test]
 fn products_and_distances_are_those_of_plain_sums_in_every_kernel() {
     let mut random = Random(7);
@@ -296,6 +302,17 @@ fn products_and_distances_are_those_of_plain_sums_in_every_kernel() {
                 assert_eq!(other.dot.to_bits() | 1 << 63, sums.dot.to_bits() | 1 << 63);
                 assert_eq!(other.square.to_bits(), sums.square.to_bits());
                 assert_eq!(square_distance_with(kernel, &x, &q).to_bits(), square.to_bits());
+                let words = in_words(&x);
+                for next in [None, Some(&words[..])] {
+                    let (wide, x) = (WideQuery::with(kernel, &q), InArena { vector: &words, next });
+                    let (racing, distance) = (wide.products(x), wide.square_distance(x));
+                    assert_eq!(racing.is_some(), kernel != Kernel::Portable);
+                    if let (Some(racing), Some(distance)) = (racing, distance) {
+                        assert_eq!(racing.dot.to_bits() | 1 << 63, sums.dot.to_bits() | 1 << 63);
+                        assert_eq!(racing.square.to_bits(), sums.square.to_bits());
+                        assert_eq!(distance.to_bits(), square.to_bits());
+                    }
+                }
             }
             assert_eq!(sums.square.is_finite(), x.iter().all(|component| component.is_finite()));
             if sums.square.is_finite() {

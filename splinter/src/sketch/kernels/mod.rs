@@ -10,12 +10,15 @@ mod avx512;
 mod distances;
 mod lanes;
 mod planes;
+#[cfg(all(target_arch = "x86_64", not(any(loom, splinter_sanitize))))]
+mod racing;
 mod scale;
 mod sums;
 mod transform;
 
 use self::lanes::Plain;
 use self::planes::Line;
+use crate::sync::Word;
 
 pub(super) use self::{planes::Block, scale::Scale, transform::ROUNDS};
 
@@ -95,6 +98,37 @@ pub(super) fn products(kernel: Kernel, x: &[f32], q: &[f32]) -> (f64, f64) {
 /// Returns the square of the distance between two vectors.
 pub(super) fn square_distance(kernel: Kernel, x: &[f32], q: &[f32]) -> f64 {
     by_kernel!(kernel, sums::square_distance, square_distance(x, q))
+}
+
+/// Returns `x·q` and `x·x` of a vector in racing memory, if the kernel has a way. Meanwhile the vector at `next` is
+/// fetched.
+pub(super) fn racing_products(
+    kernel: Kernel,
+    x: &[Word],
+    q: &[f64],
+    next: *const Word,
+) -> Option<(f64, f64)> {
+    match kernel {
+        Kernel::Portable => None,
+        // SAFETY: such a kernel is only made where the processor has AVX2 and FMA.
+        #[cfg(all(target_arch = "x86_64", not(any(loom, splinter_sanitize))))]
+        Kernel::Avx2 | Kernel::Avx512 => Some(unsafe { racing::products(x, q, next) }),
+    }
+}
+
+/// Returns the square of the distance to a vector in racing memory, as [`racing_products`] does.
+pub(super) fn racing_square_distance(
+    kernel: Kernel,
+    x: &[Word],
+    q: &[f64],
+    next: *const Word,
+) -> Option<f64> {
+    match kernel {
+        Kernel::Portable => None,
+        // SAFETY: such a kernel is only made where the processor has AVX2 and FMA.
+        #[cfg(all(target_arch = "x86_64", not(any(loom, splinter_sanitize))))]
+        Kernel::Avx2 | Kernel::Avx512 => Some(unsafe { racing::square_distance(x, q, next) }),
+    }
 }
 
 /// A query's levels, in the order in which a kernel reads them.

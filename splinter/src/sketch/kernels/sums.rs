@@ -1,7 +1,7 @@
 //! Sums in 64-bit floats, in sixteen lanes that are added up in one order. Products of 32-bit floats are exact in them,
 //! so a fused multiplication would not change a bit.
 
-const LANES: usize = 16;
+pub(super) const LANES: usize = 16;
 
 /// Returns the sum of `term` over the components of a vector.
 #[inline(always)]
@@ -42,7 +42,7 @@ pub(super) fn sums<const N: usize>(x: &[f32], q: &[f32], terms: impl Fn(f64, f64
 
 /// Adds up the lanes: each of the lower half and its like in the upper, until one is left.
 #[inline(always)]
-fn total(mut sums: [f64; LANES]) -> f64 {
+pub(super) fn total(mut sums: [f64; LANES]) -> f64 {
     let mut half = LANES / 2;
     while half > 0 {
         for lane in 0..half {
