@@ -185,7 +185,7 @@ impl<'r, 'a, 's> Reader<'r, 'a, 's> {
         let Self { arena, filter, scorer, value, rescore } = self;
         let with_labels = filter.has_labels() || rescore.is_some();
         let found = look(arena, number, with_labels, |look| {
-            let Some(score) = scorer.score(look, later) else { return look.holds().then_some(None) };
+            let Some(score) = scorer.score(look, None, later) else { return look.holds().then_some(None) };
             let read = &look.read;
             let (key, epoch, labels) = (Key::read_from(read.slot), read.stable_epoch(), arena.labels(read));
             if filter.has_labels() && !filter.has_right_labels(labels) {

@@ -16,8 +16,6 @@ use std::cmp::Ordering;
 use std::ops::Range;
 use std::thread;
 
-/// How many slots ahead the vectors are fetched.
-const AHEAD: usize = 1;
 /// The most threads of a search.
 const MOST_THREADS: usize = 256;
 /// Bytes of a cache line, in words.
@@ -177,22 +175,24 @@ impl<'r, 'a> Scan<'r, 'a> {
         let parts: Vec<Result<_, Error>> = self.in_parts(|words| {
             let mut best = Best::new(keep, self.used, thin);
             let mut scorer = SlotScorer::new(self.arena, self.filter, scorer);
-            let wanted =
-                words.flat_map(|word| bits(word as u32 * 64, self.wanted(word, |word| &word.touched)));
-            with_lookahead(wanted, |slot, next| {
-                let next = next.and_then(|slot| vector_now(self.arena, slot));
+            let mut slots = words
+                .flat_map(|word| bits(word as u32 * 64, self.wanted(word, |word| &word.touched)))
+                .peekable();
+            while let Some(slot) = slots.next() {
+                let next = slots.peek().and_then(|slot| vector_now(self.arena, *slot));
+                let last = best.bound().map(|bound| bound.0.score);
+                // The higher of both, if there are any.
+                let bound = min_score.into_iter().chain(last).reduce(f64::max);
                 let hit = look(self.arena, slot, self.filter.has_labels(), |look| {
-                    hit(look, scorer.score(look, next), |score| {
+                    hit(look, scorer.score(look, bound, next), |score| {
                         // Slots come in order: of the same score, those that were before are the better.
-                        min_score.is_none_or(|min| score >= min)
-                            && best.bound().is_none_or(|bound| score > bound.0.score)
+                        bound.is_none_or(|bound| score >= bound) && last.is_none_or(|last| score > last)
                     })
                 })?;
                 if let Some(hit) = hit {
                     best.push(Ranked(hit));
                 }
-                Ok(())
-            })?;
+            }
             Ok(best)
         });
         let mut best = Best::new(keep, self.used, thin);
@@ -275,20 +275,6 @@ fn bits(first: u32, mut rest: u64) -> impl Iterator<Item = u32> {
     })
 }
 
-/// Calls `body` with each slot, and with the one that comes some turns later.
-fn with_lookahead(
-    mut slots: impl Iterator<Item = u32>,
-    mut body: impl FnMut(u32, Option<u32>) -> Result<(), Error>,
-) -> Result<(), Error> {
-    let mut ahead = [(); AHEAD].map(|()| slots.next());
-    for turn in (0..AHEAD).cycle() {
-        let later = slots.next();
-        let Some(slot) = std::mem::replace(&mut ahead[turn], later) else { break };
-        body(slot, later)?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -306,20 +292,5 @@ mod tests {
             }
         }
         assert!(Estimated::new(-0.0, 7) == Estimated::new(0.0, 7));
-    }
-
-    #[test]
-    fn every_slot_is_visited_once_in_order_and_told_of_before() {
-        for count in 0..10_u32 {
-            let (mut told, mut visited) = (Vec::new(), Vec::new());
-            with_lookahead(0..count, |slot, later| {
-                told.extend(later);
-                visited.push(slot);
-                Ok(())
-            })
-            .unwrap();
-            let first_told = (AHEAD as u32).min(count);
-            assert_eq!((told, visited), ((first_told..count).collect(), (0..count).collect()));
-        }
     }
 }

@@ -4,14 +4,14 @@ use super::filter::Filter;
 use super::look::Look;
 use crate::arena::Arena;
 use crate::arena::copy::copy_vector_out;
-use crate::sketch::{InArena, Metric, Products, WideQuery, products, square_distance};
+use crate::sketch::{InArena, Metric, Products, RoughProducts, WideQuery, products, square_distance};
 use crate::sync::Word;
 
 /// Computes scores against one query.
 #[derive(Clone)]
 pub(super) struct Scorer<'q> {
     query: &'q [f32],
-    wide: WideQuery,
+    wide: WideQuery<'q>,
     metric: Metric,
     /// The query's length, as a vector in space.
     norm: f64,
@@ -41,6 +41,28 @@ impl<'q> Scorer<'q> {
             copy_vector_out(x.vector, copy);
             self.score(copy)
         })
+    }
+
+    /// Whether the vector's score may be `bound` or higher, by sums that take less time.
+    #[inline]
+    fn may_reach(&self, bound: f64, x: InArena<'_>) -> bool {
+        let rough = self.wide.rough_products(self.norm * self.norm, x);
+        rough.is_none_or(|rough| self.highest(rough) >= bound)
+    }
+
+    /// Returns a score that no vector with such sums exceeds.
+    fn highest(&self, rough: RoughProducts) -> f64 {
+        let RoughProducts { dot, square, error } = rough;
+        // Both factors are known to within half the error, and there is an error of the dot product.
+        let norms = square.sqrt() * self.norm;
+        match self.metric {
+            Metric::Cosine => dot / norms + 3.0 * error,
+            Metric::Dot => dot + 2.0 * error * norms,
+            Metric::L2 => {
+                let squares = square + self.norm * self.norm;
+                -(squares - 2.0 * dot - 3.0 * error * squares).max(0.0).sqrt()
+            }
+        }
     }
 
     fn of_distance(square: f64) -> Option<f64> {
@@ -82,10 +104,16 @@ impl<'r, 'a> SlotScorer<'r, 'a> {
         Self { arena, filter, scorer, copy: vec![0.0; arena.shape.vector_dim as usize] }
     }
 
-    /// Returns the score of the vector of the key that is looked at, if the key passes the filter and has one. The score
-    /// counts only if the look holds. The vector that will be scored `next` is fetched meanwhile.
+    /// Returns the score of the vector of the key that is looked at, if the key passes the filter and has one. It returns
+    /// none, too, of most vectors whose score is below `bound`. All that counts only if the look holds. The vector that
+    /// will be scored `next` is fetched meanwhile.
     #[inline]
-    pub(super) fn score(&mut self, look: &Look<'_>, next: Option<&[Word]>) -> Option<f64> {
+    pub(super) fn score(
+        &mut self,
+        look: &Look<'_>,
+        bound: Option<f64>,
+        next: Option<&[Word]>,
+    ) -> Option<f64> {
         let (read, has_vector) = (&look.read, look.read.descriptor.has_vector() != 0);
         let passes = has_vector && self.filter.passes(self.arena, read);
         mutant!("filter-unrepeated", let passes = has_vector);
@@ -93,7 +121,9 @@ impl<'r, 'a> SlotScorer<'r, 'a> {
             return None;
         }
         let vector = self.arena.vector(read.number, read.descriptor.vector_current());
-        self.scorer.score_in_arena(InArena { vector, next }, &mut self.copy)
+        let x = InArena { vector, next };
+        let may_reach = bound.is_none_or(|bound| self.scorer.may_reach(bound, x));
+        may_reach.then(|| self.scorer.score_in_arena(x, &mut self.copy)).flatten()
     }
 }
 
@@ -115,6 +145,46 @@ mod tests {
             assert_eq!(score(Metric::Dot, &zero, &q).map(f64::to_bits), Some(0));
             assert_eq!(score(Metric::L2, &zero, &q), Some(-2.0));
         }
+    }
+
+    #[test]
+    fn no_score_exceeds_what_rough_sums_allow() {
+        let mut state = 1_u64;
+        let mut random = || {
+            state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+            (state >> 40) as f32 / (1 << 23) as f32 - 1.0
+        };
+        let (mut known, mut near) = (0, 0);
+        for round in 0..4_000_usize {
+            let dim = [1, 31, 32, 33, 768, 1_000, 8_192][round % 7];
+            let scale = 10_f32.powi((round % 23) as i32 - 11);
+            let q: Vec<f32> = (0..dim).map(|_| random() * scale).collect();
+            // From the query itself, by way of vectors that are all of one sign, to others.
+            let share = [0.0, 1e-6, 0.1, 1.0][round % 4];
+            let x: Vec<f32> = q.iter().map(|q| q * (1.0 - share) + random() * scale * share).collect();
+            let x: Vec<f32> = if round % 5 == 0 { x.iter().map(|x| x.abs()).collect() } else { x };
+            let word =
+                |pair: &[f32]| pair.iter().rev().fold(0, |word, x| word << 32 | u64::from(x.to_bits()));
+            let words: Vec<_> = x.chunks(2).map(|pair| Word::new(word(pair))).collect();
+            for metric in Metric::ALL {
+                let scorer = Scorer::new(&q, metric);
+                let vector = InArena { vector: &words, next: None };
+                let score = scorer.score(&x).unwrap();
+                assert_eq!(scorer.score_in_arena(vector, &mut vec![0.0; dim]), Some(score));
+                let Some(rough) = scorer.wide.rough_products(scorer.norm * scorer.norm, vector) else {
+                    continue;
+                };
+                let highest = scorer.highest(rough);
+                assert!(highest >= score, "{metric} {dim} {scale}: {highest} {score}");
+                known += 1;
+                near += usize::from(metric == Metric::Cosine && highest - score < 1e-2);
+                assert!(
+                    scorer.may_reach(score, vector) && !scorer.may_reach(highest.abs() * 2.0 + 1.0, vector)
+                );
+            }
+        }
+        // Where nothing is known, all vectors are scored.
+        assert!(known == 0 || known > 9_000 && near > 3_000, "{known} {near}");
     }
 
     #[test]

@@ -20,7 +20,7 @@ mod tests;
 
 pub use self::metric::Metric;
 pub(crate) use self::{
-    products::{InArena, Products, WideQuery, products, square_distance},
+    products::{InArena, Products, RoughProducts, WideQuery, products, square_distance},
     query::Query,
     record::{encode, record_len},
     rotation::{Rotation, mix},

@@ -100,20 +100,30 @@ pub(super) fn square_distance(kernel: Kernel, x: &[f32], q: &[f32]) -> f64 {
     by_kernel!(kernel, sums::square_distance, square_distance(x, q))
 }
 
-/// Returns `x·q` and `x·x` of a vector in racing memory, if the kernel has a way. Meanwhile the vector at `next` is
-/// fetched.
+/// Calls a function of [`racing`], if the kernel has it.
+macro_rules! by_racing_kernel {
+    ($kernel:expr, $function:ident($($argument:expr),*)) => {
+        match $kernel {
+            Kernel::Portable => {
+                let _ = ($($argument),*);
+                None
+            }
+            // SAFETY: such a kernel is only made where the processor has AVX2 and FMA.
+            #[cfg(all(target_arch = "x86_64", not(any(loom, splinter_sanitize))))]
+            Kernel::Avx2 | Kernel::Avx512 => Some(unsafe { racing::$function($($argument),*) }),
+        }
+    };
+}
+
+/// Returns `x·q` and `x·x` of a vector in racing memory, if the kernel has a way. Meanwhile the vector at `next`, which may
+/// be any address, is fetched.
 pub(super) fn racing_products(
     kernel: Kernel,
     x: &[Word],
     q: &[f64],
     next: *const Word,
 ) -> Option<(f64, f64)> {
-    match kernel {
-        Kernel::Portable => None,
-        // SAFETY: such a kernel is only made where the processor has AVX2 and FMA.
-        #[cfg(all(target_arch = "x86_64", not(any(loom, splinter_sanitize))))]
-        Kernel::Avx2 | Kernel::Avx512 => Some(unsafe { racing::products(x, q, next) }),
-    }
+    by_racing_kernel!(kernel, products(x, q, next))
 }
 
 /// Returns the square of the distance to a vector in racing memory, as [`racing_products`] does.
@@ -123,12 +133,12 @@ pub(super) fn racing_square_distance(
     q: &[f64],
     next: *const Word,
 ) -> Option<f64> {
-    match kernel {
-        Kernel::Portable => None,
-        // SAFETY: such a kernel is only made where the processor has AVX2 and FMA.
-        #[cfg(all(target_arch = "x86_64", not(any(loom, splinter_sanitize))))]
-        Kernel::Avx2 | Kernel::Avx512 => Some(unsafe { racing::square_distance(x, q, next) }),
-    }
+    by_racing_kernel!(kernel, square_distance(x, q, next))
+}
+
+/// Returns `x·q` and `x·x` of a vector in racing memory, in 32-bit floats and so with errors, as [`racing_products`] does.
+pub(super) fn rough_products(kernel: Kernel, x: &[Word], q: &[f32], next: *const Word) -> Option<(f32, f32)> {
+    by_racing_kernel!(kernel, rough_products(x, q, next))
 }
 
 /// A query's levels, in the order in which a kernel reads them.
