@@ -205,7 +205,7 @@ impl<'s> Search<'s> {
     }
 
     /// Sets the re-scoring depth: how many candidates, chosen by their sketches, are scored by their vectors. More find
-    /// more of the nearest, and take longer. The default is ten for each hit that is wanted, and at least 200.
+    /// more of the nearest, and take longer. The default is 500, and ten for each hit that is wanted.
     #[doc(alias("ef", "nprobe", "oversampling", "candidates"))]
     pub fn depth(self, depth: usize) -> Self {
         Self { depth: Some(depth), ..self }

@@ -15,9 +15,9 @@ use crate::sync::Word;
 use std::collections::HashSet;
 use std::mem::take;
 
-/// How many candidates are scored for each hit that is wanted, and at least.
+/// How many candidates are scored at least, and for each hit that is wanted.
+const LEAST_DEPTH: usize = 500;
 const DEPTH_PER_HIT: usize = 10;
-const LEAST_DEPTH: usize = 200;
 /// After how many candidates in a row that were not near enough a range query ends.
 const RANGE_DEPTH: usize = 100;
 /// How many more candidates a scan looks for once those that it found were too few.
@@ -44,7 +44,7 @@ impl Search<'_> {
         let is_range = self.k >= scan.used && self.min_score.is_some();
         let depth = self.depth.unwrap_or(match self.k {
             _ if is_range => RANGE_DEPTH,
-            k => k.saturating_mul(DEPTH_PER_HIT).max(LEAST_DEPTH),
+            k => k.saturating_mul(DEPTH_PER_HIT).saturating_add(LEAST_DEPTH),
         });
         let depth = if is_range { depth.max(1) } else { depth.max(self.k) };
         let sketches = arena.sketches.filter(|_| !self.is_exact && depth < scan.used);

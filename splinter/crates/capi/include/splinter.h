@@ -444,8 +444,8 @@ struct splinter_search {
     double min_score;
     /* Finds only keys that begin with this; NULL: any key. */
     const char *prefix;
-    /* How many candidates, which are chosen by sketches of their vectors, are scored by the vectors; 0: ten for each hit
-     * that is wanted, and at least 200. More miss fewer of the nearest keys, and take longer. */
+    /* How many candidates, which are chosen by sketches of their vectors, are scored by the vectors; 0: 500, and ten for
+     * each hit that is wanted. More miss fewer of the nearest keys, and take longer. */
     size_t depth;
     /* A function that gives a candidate another score, as a hybrid search does; NULL: none. It is called in the calling
      * thread, and may call any function of this library. A candidate whose score is no number is no hit. */
