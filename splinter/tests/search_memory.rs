@@ -52,7 +52,7 @@ fn filled(slots: u64) -> Store {
 
 #[test]
 fn a_search_of_many_slots_takes_memory_as_often_as_one_of_few() {
-    let stores = [300, 3_000].map(filled);
+    let stores = [1_500, 5_000].map(filled);
     let query = random(&mut Rng(1), 64);
     for way in 0..6 {
         let counts = stores.each_ref().map(|store| {

@@ -54,5 +54,7 @@ fn check(span: &str) {
     assert_eq!(judged["environment"]["rounds_again"], 1);
     assert!(judged["reasons"][0].as_str().unwrap().starts_with("DISTURBED because"));
     let text = String::from_utf8(stress(&line).stdout).unwrap();
-    assert!(text.contains("no verdict, DISTURBED because other processes took"), "{text}");
+    // The hypervisor may have taken time as well.
+    let why = text.split_once("no verdict, DISTURBED because ").map(|(_, why)| why);
+    assert!(why.is_some_and(|why| why.contains("other processes took")), "{text}");
 }

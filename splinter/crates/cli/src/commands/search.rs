@@ -37,8 +37,9 @@ for --bloom it is the name of a label, or hexadecimal with or without 0x. Under
 a prefix, the command finds only the keys under it, by their whole names.
 
 A search compares the vectors that their sketches say are the nearest, 500 and
-ten for each key that is wanted, or as many as --depth says. It may miss some. With --all and a bound (--min-score, --similarity or --distance) it
-ends after a hundred keys in a row beyond the bound, or as many as --depth says.
+ten for each key that is wanted, or as many as --depth says. It may miss some.
+With --all and a bound (--min-score, --similarity or --distance) it ends after a
+hundred keys in a row beyond the bound, or as many as --depth says.
 --exact and --regex compare all vectors and miss none. PATTERN may match any
 part of a key after the session's prefix.",
     // Only to explain why it is refused: the text that libsplinter's command of that name searches for.
